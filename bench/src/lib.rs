@@ -1,0 +1,1 @@
+//! Networks of the OctConv paper and benchmarks.

@@ -1,0 +1,2 @@
+//! Graph to machine code.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! ONNX models to octrt graphs and back.
+#![forbid(unsafe_code)]

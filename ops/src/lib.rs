@@ -1,0 +1,2 @@
+//! Vocabulary and meaning: tensors, operators, the graph.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The `octrt` program.
+fn main() {}

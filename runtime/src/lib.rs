@@ -1,0 +1,1 @@
+//! octrt: CPU inference runtime for convolutional networks.
