@@ -1,2 +1,23 @@
-//! Vocabulary and meaning: tensors, operators, the graph.
+//! Vocabulary and meaning: tensors, operators, the graph, its text form and its reference interpreter.
+//!
+//! This crate depends on `std` alone. It says what a model *means*; how it becomes fast is the compiler's work.
 #![forbid(unsafe_code)]
+
+pub mod attr;
+pub mod compute;
+pub mod def;
+pub mod dtype;
+pub mod error;
+pub mod expr;
+pub mod graph;
+pub mod op;
+pub mod shape;
+pub mod tensor;
+pub mod window;
+
+pub use dtype::DType;
+pub use error::{GraphError, OpError};
+pub use graph::{Graph, Node, NodeId, ValueId};
+pub use op::{Arg, Args, Op, Operator};
+pub use shape::{Dim, Shape, TensorType};
+pub use tensor::{Element, Tensor};

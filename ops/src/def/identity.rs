@@ -1,0 +1,9 @@
+//! ONNX operator Identity.
+
+/// ONNX operator Identity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {}
+
+crate::attributes!(Identity {});
+
+crate::def::unfinished!(Identity);

@@ -1,0 +1,9 @@
+//! ONNX operator MatMul.
+
+/// ONNX operator MatMul.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatMul {}
+
+crate::attributes!(MatMul {});
+
+crate::def::unfinished!(MatMul);

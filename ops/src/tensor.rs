@@ -1,0 +1,225 @@
+//! Tensors: a type and shared little-endian bytes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::dtype::DType;
+use crate::error::OpError;
+use crate::shape::{Shape, TensorType};
+
+/// Bytes that several tensors may share: a mapped file, a decoded message, a vector.
+pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A Rust type that is the element of a tensor.
+pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
+    /// The element type.
+    const DTYPE: DType;
+    /// Reads one element from exactly `DTYPE.size()` little-endian bytes.
+    fn read(bytes: &[u8]) -> Self;
+    /// Appends the element as little-endian bytes.
+    fn write(self, out: &mut Vec<u8>);
+}
+
+macro_rules! number {
+    ($t:ty, $d:ident, $n:literal) => {
+        impl Element for $t {
+            const DTYPE: DType = DType::$d;
+            fn read(bytes: &[u8]) -> Self {
+                let mut b = [0; $n];
+                b.copy_from_slice(bytes);
+                <$t>::from_le_bytes(b)
+            }
+            fn write(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+        }
+    };
+}
+number!(f32, F32, 4);
+number!(i64, I64, 8);
+number!(i32, I32, 4);
+number!(u8, U8, 1);
+
+impl Element for bool {
+    const DTYPE: DType = DType::Bool;
+    fn read(bytes: &[u8]) -> Self {
+        bytes[0] != 0
+    }
+    fn write(self, out: &mut Vec<u8>) {
+        out.push(self.into());
+    }
+}
+
+/// A dense, row-major, immutable tensor over shared bytes. Cloning shares the bytes.
+#[derive(Clone)]
+pub struct Tensor {
+    ty: TensorType,
+    data: SharedBytes,
+    offset: usize,
+}
+
+impl Tensor {
+    /// A tensor from elements in row-major order.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when the number of elements is not the shape's.
+    pub fn new<T: Element>(shape: impl Into<Shape>, elements: &[T]) -> Result<Self, OpError> {
+        let ty = TensorType { dtype: T::DTYPE, shape: shape.into() };
+        if elements.len() != ty.shape.numel() {
+            return Err(OpError::Invalid(format!("{} elements given for a tensor {ty}", elements.len())));
+        }
+        let mut bytes = Vec::with_capacity(std::mem::size_of_val(elements));
+        elements.iter().for_each(|e| e.write(&mut bytes));
+        Ok(Tensor { ty, data: Arc::new(bytes), offset: 0 })
+    }
+
+    /// A scalar (rank 0).
+    pub fn scalar<T: Element>(value: T) -> Self {
+        let mut bytes = Vec::new();
+        value.write(&mut bytes);
+        Tensor { ty: TensorType::new(T::DTYPE, Shape::scalar()), data: Arc::new(bytes), offset: 0 }
+    }
+
+    /// A tensor whose elements are the little-endian bytes of `data` from `offset` on.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when `data` ends too early, [`OpError::TooLarge`] when the shape cannot be addressed.
+    pub fn from_shared(ty: TensorType, data: SharedBytes, offset: usize) -> Result<Self, OpError> {
+        let need = ty.shape.checked_bytes(ty.dtype)?;
+        let have = (*data).as_ref().len();
+        if offset.checked_add(need).is_none_or(|end| end > have) {
+            return Err(OpError::Invalid(format!(
+                "tensor {ty} needs {need} bytes at offset {offset}, the data has {have}"
+            )));
+        }
+        Ok(Tensor { ty, data, offset })
+    }
+
+    /// A tensor that owns its little-endian bytes.
+    ///
+    /// # Errors
+    /// As [`Tensor::from_shared`]; also when bytes are left over.
+    pub fn from_bytes(ty: TensorType, bytes: Vec<u8>) -> Result<Self, OpError> {
+        let have = bytes.len();
+        let t = Tensor::from_shared(ty, Arc::new(bytes), 0)?;
+        if t.bytes().len() != have {
+            return Err(OpError::Invalid(format!(
+                "tensor {} needs {} bytes, the data has {have}",
+                t.ty,
+                t.bytes().len()
+            )));
+        }
+        Ok(t)
+    }
+
+    /// The same elements under another shape.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when the element counts differ.
+    pub fn reshaped(&self, shape: impl Into<Shape>) -> Result<Self, OpError> {
+        let shape = shape.into();
+        if shape.numel() != self.ty.shape.numel() {
+            return Err(OpError::Invalid(format!("cannot reshape {} to {shape}", self.ty)));
+        }
+        Ok(Tensor { ty: TensorType { dtype: self.ty.dtype, shape }, ..self.clone() })
+    }
+
+    /// Element type and shape.
+    pub fn ty(&self) -> &TensorType {
+        &self.ty
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.ty.dtype
+    }
+
+    /// Extents.
+    pub fn shape(&self) -> &Shape {
+        &self.ty.shape
+    }
+
+    /// Number of elements.
+    pub fn numel(&self) -> usize {
+        self.ty.shape.numel()
+    }
+
+    /// The elements as little-endian bytes, row-major; not necessarily aligned.
+    pub fn bytes(&self) -> &[u8] {
+        &(*self.data).as_ref()[self.offset..self.offset + self.ty.bytes()]
+    }
+
+    /// The elements, copied.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when the element type is not `T`.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>, OpError> {
+        if self.ty.dtype != T::DTYPE {
+            return Err(OpError::Invalid(format!("expected a tensor of {}, found {}", T::DTYPE, self.ty)));
+        }
+        Ok(self.bytes().chunks_exact(T::DTYPE.size()).map(T::read).collect())
+    }
+
+    /// The elements of an i64 or i32 tensor as i64: how ONNX passes shapes, axes and the like.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] for other element types.
+    pub fn to_i64s(&self) -> Result<Vec<i64>, OpError> {
+        match self.ty.dtype {
+            DType::I64 => self.to_vec(),
+            DType::I32 => Ok(self.to_vec::<i32>()?.into_iter().map(i64::from).collect()),
+            _ => Err(OpError::Invalid(format!("expected integers, found {}", self.ty))),
+        }
+    }
+
+    /// The elements of a tensor of any type as f64, for comparisons and messages.
+    pub fn to_f64s(&self) -> Vec<f64> {
+        let bytes = self.bytes().chunks_exact(self.ty.dtype.size());
+        match self.ty.dtype {
+            DType::F32 => bytes.map(|b| f64::from(f32::read(b))).collect(),
+            DType::I64 => bytes.map(|b| i64::read(b) as f64).collect(),
+            DType::I32 => bytes.map(|b| f64::from(i32::read(b))).collect(),
+            DType::U8 | DType::Bool => bytes.map(|b| f64::from(b[0])).collect(),
+        }
+    }
+}
+
+impl PartialEq for Tensor {
+    /// Equal types and equal bytes (so `NaN == NaN` when the bits agree, and `0.0 != -0.0`).
+    fn eq(&self, other: &Self) -> bool {
+        self.ty == other.ty && self.bytes() == other.bytes()
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.to_f64s();
+        let shown = &all[..all.len().min(16)];
+        write!(f, "{} {shown:?}{}", self.ty, if all.len() > 16 { "..." } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_survive() {
+        let t = Tensor::new([2, 2], &[1.0f32, -2.0, f32::NAN, 4.0]).unwrap();
+        assert_eq!(t.to_vec::<f32>().unwrap()[1], -2.0);
+        assert_eq!(t, t.clone());
+        assert!(t.to_vec::<i64>().is_err());
+        assert_eq!(t.reshaped([4]).unwrap().shape().dims(), [4]);
+        assert!(t.reshaped([5]).is_err());
+    }
+
+    #[test]
+    fn lying_sizes_are_refused() {
+        assert!(Tensor::new([3], &[1i64]).is_err());
+        let ty = TensorType::new(DType::F32, [2]);
+        assert!(Tensor::from_bytes(ty.clone(), vec![0; 7]).is_err());
+        assert!(Tensor::from_bytes(ty.clone(), vec![0; 9]).is_err());
+        assert!(Tensor::from_shared(ty.clone(), Arc::new(vec![0; 9]), usize::MAX).is_err());
+        assert!(Tensor::from_shared(ty, Arc::new(vec![0; 9]), 1).is_ok());
+    }
+}
