@@ -1,0 +1,65 @@
+//! Definitions against references: windowed operators, normalisation, products, reductions, resampling.
+
+mod common;
+
+use common::{Random, check};
+use octrt_ops::def::conv::Conv;
+use octrt_ops::window::AutoPad;
+
+const PADDINGS: [AutoPad; 4] = [AutoPad::NotSet, AutoPad::SameUpper, AutoPad::SameLower, AutoPad::Valid];
+
+#[test]
+fn conv() {
+    let mut random = Random(1);
+    // Channels of the input and the output, groups.
+    for (ic, oc, group) in [(3, 2, 1), (4, 6, 2), (4, 4, 4), (2, 4, 2), (1, 3, 1)] {
+        // Spatial extents, kernel, strides, dilations, pads.
+        type Case<'a> = (&'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize]);
+        let cases: [Case<'_>; 6] = [
+            (&[7], &[3], &[2], &[1], &[1, 0]),
+            (&[5, 4], &[3, 2], &[], &[], &[]),
+            (&[6, 5], &[3, 3], &[2, 1], &[1, 2], &[1, 2, 0, 3]),
+            (&[4, 4], &[1, 1], &[2, 2], &[], &[]),
+            (&[3, 4, 3], &[2, 2, 3], &[1, 2, 1], &[2, 1, 1], &[1, 0, 1, 1, 1, 1]),
+            (&[0, 3], &[1, 2], &[], &[], &[1, 1, 1, 1]),
+        ];
+        for (i, (spatial, kernel, strides, dilations, pads)) in cases.into_iter().enumerate() {
+            for auto_pad in PADDINGS {
+                if spatial.contains(&0) && auto_pad == AutoPad::Valid {
+                    continue;
+                }
+                let src = random.f32s([&[2, ic], spatial].concat());
+                let wei = random.f32s([&[oc, ic / group], kernel].concat());
+                let bias = random.f32s([oc]);
+                let op = Conv {
+                    kernel: if i % 2 == 0 { kernel.to_vec() } else { vec![] },
+                    strides: strides.to_vec(),
+                    dilations: dilations.to_vec(),
+                    pads: pads.to_vec(),
+                    auto_pad,
+                    group,
+                };
+                let bias = (random.below(2) == 0).then_some(&bias);
+                check(op, &[Some(&src), Some(&wei), bias]);
+            }
+        }
+    }
+}
+
+#[test]
+fn conv_of_nothing() {
+    let mut random = Random(2);
+    let op = |pads: &[usize]| Conv {
+        kernel: vec![],
+        strides: vec![],
+        dilations: vec![],
+        pads: pads.to_vec(),
+        auto_pad: AutoPad::NotSet,
+        group: 1,
+    };
+    for (src, wei) in [([0, 2, 3], [2, 2, 1]), ([1, 0, 3], [2, 0, 1]), ([1, 2, 3], [0, 2, 1])] {
+        let (src, bias, wei) = (random.f32s(src), random.f32s([wei[0]]), random.f32s(wei));
+        check(op(&[]), &[Some(&src), Some(&wei), Some(&bias)]);
+        check(op(&[1, 1]), &[Some(&src), Some(&wei)]);
+    }
+}
