@@ -119,6 +119,11 @@ pub fn outputs(window: &[WindowAxis]) -> Shape {
     Shape::new(window.iter().map(|w| w.output).collect::<Vec<_>>())
 }
 
+/// The output `[mb, c, windows..]` of a pooling over an input `[mb, c, spatial..]`.
+pub fn pooled(input: &Shape, window: &[WindowAxis]) -> Shape {
+    Shape::new([&input[..2], outputs(window).dims()].concat())
+}
+
 /// Stage `pad`: copies `src [mb, c, spatial..]` into a tensor with a border of `fill` that holds every window. Gives
 /// `src` itself when no window leaves it.
 ///

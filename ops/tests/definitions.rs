@@ -3,7 +3,11 @@
 mod common;
 
 use common::{Random, check};
+use octrt_ops::DType;
+use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::conv::Conv;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::window::AutoPad;
 
 const PADDINGS: [AutoPad; 4] = [AutoPad::NotSet, AutoPad::SameUpper, AutoPad::SameLower, AutoPad::Valid];
@@ -61,5 +65,57 @@ fn conv_of_nothing() {
         let (src, bias, wei) = (random.f32s(src), random.f32s([wei[0]]), random.f32s(wei));
         check(op(&[]), &[Some(&src), Some(&wei), Some(&bias)]);
         check(op(&[1, 1]), &[Some(&src), Some(&wei)]);
+    }
+}
+
+#[test]
+fn pools() {
+    let mut random = Random(3);
+    // Spatial extents, kernel, strides, dilations, pads.
+    type Case<'a> = (&'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize]);
+    let cases: [Case<'_>; 9] = [
+        (&[7], &[3], &[2], &[1], &[1, 0]),
+        (&[5], &[2], &[1], &[6], &[1, 1]),
+        (&[4], &[1], &[3], &[], &[2, 3]),
+        (&[5, 6], &[2, 3], &[], &[], &[]),
+        (&[5, 6], &[2, 3], &[2, 3], &[], &[1, 1, 0, 2]),
+        (&[6, 6], &[3, 3], &[2, 2], &[], &[1, 1, 1, 1]),
+        (&[6, 7], &[3, 2], &[2, 2], &[2, 3], &[1, 1, 1, 1]),
+        (&[3, 4, 5], &[2, 2, 2], &[2, 2, 2], &[], &[0, 1, 0, 1, 0, 0]),
+        (&[0, 4], &[1, 2], &[], &[], &[1, 1, 1, 1]),
+    ];
+    for (spatial, kernel, strides, dilations, pads) in cases {
+        for (auto_pad, ceil_mode) in PADDINGS.into_iter().flat_map(|p| [(p, false), (p, true)]) {
+            let fits = spatial
+                .iter()
+                .zip(kernel)
+                .enumerate()
+                .all(|(i, (&s, &k))| s > (k - 1) * dilations.get(i).unwrap_or(&1));
+            if auto_pad == AutoPad::Valid && !fits {
+                continue;
+            }
+            let (kernel, strides) = (kernel.to_vec(), strides.to_vec());
+            let (dilations, pads) = (dilations.to_vec(), pads.to_vec());
+            let max = MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode };
+            for dtype in [DType::F32, DType::U8] {
+                check(max.clone(), &[Some(&random.tensor(dtype, [&[2, 3], spatial].concat()))]);
+            }
+            for count_include_pad in [false, true] {
+                let MaxPool { kernel, strides, dilations, pads, .. } = max.clone();
+                let average =
+                    AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad };
+                check(average, &[Some(&random.f32s([&[2, 3], spatial].concat()))]);
+            }
+        }
+    }
+}
+
+#[test]
+fn global_pools() {
+    let mut random = Random(4);
+    for shape in [&[2, 3, 5][..], &[1, 2, 3, 4], &[2, 1, 2, 3, 2], &[1, 2, 0, 3], &[0, 2, 3], &[1, 0, 3, 2]] {
+        for &kind in GlobalPoolKind::ALL {
+            check(GlobalPool { kind }, &[Some(&random.f32s(shape.to_vec()))]);
+        }
     }
 }
