@@ -3,12 +3,15 @@
 mod common;
 
 use common::{Random, check};
-use octrt_ops::DType;
 use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::batch_normalization::BatchNormalization;
 use octrt_ops::def::conv::Conv;
+use octrt_ops::def::gemm::Gemm;
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Tensor};
 
 const PADDINGS: [AutoPad; 4] = [AutoPad::NotSet, AutoPad::SameUpper, AutoPad::SameLower, AutoPad::Valid];
 
@@ -116,6 +119,63 @@ fn global_pools() {
     for shape in [&[2, 3, 5][..], &[1, 2, 3, 4], &[2, 1, 2, 3, 2], &[1, 2, 0, 3], &[0, 2, 3], &[1, 0, 3, 2]] {
         for &kind in GlobalPoolKind::ALL {
             check(GlobalPool { kind }, &[Some(&random.f32s(shape.to_vec()))]);
+        }
+    }
+}
+
+#[test]
+fn batch_normalization() {
+    let mut random = Random(5);
+    for shape in [&[4][..], &[2, 3], &[2, 3, 4], &[1, 2, 3, 2], &[2, 0, 3], &[2, 3, 0]] {
+        let channels = if shape.len() == 1 { 1 } else { shape[1] };
+        let src = random.f32s(shape.to_vec());
+        let [scale, shift, mean] = [(); 3].map(|()| random.f32s([channels]));
+        let var: Vec<f32> = (0..channels).map(|c| 0.5 + c as f32).collect();
+        let var = Tensor::new([channels], &var).unwrap();
+        let inputs = [&src, &scale, &shift, &mean, &var].map(Some);
+        check(BatchNormalization { epsilon: 1e-5 }, &inputs);
+    }
+}
+
+#[test]
+fn gemm() {
+    let mut random = Random(6);
+    for (m, n, k) in [(3, 4, 5), (1, 4, 7), (4, 1, 2), (1, 1, 1), (2, 3, 0), (0, 3, 2), (2, 0, 2)] {
+        for (trans_a, trans_b) in [(false, false), (true, false), (false, true), (true, true)] {
+            let a = random.f32s(if trans_a { [k, m] } else { [m, k] });
+            let b = random.f32s(if trans_b { [n, k] } else { [k, n] });
+            for (alpha, beta) in [(1.0, 1.0), (0.5, 2.0), (-1.0, 0.0)] {
+                let op = Gemm { alpha, beta, trans_a, trans_b };
+                check(op.clone(), &[Some(&a), Some(&b)]);
+                for bias in [&[][..], &[n], &[m, n], &[m, 1], &[1, n], &[1, 1]] {
+                    check(op.clone(), &[Some(&a), Some(&b), Some(&random.f32s(bias.to_vec()))]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn matmul() {
+    let mut random = Random(7);
+    let cases: [(&[usize], &[usize]); 12] = [
+        (&[2, 3], &[3, 4]),
+        (&[3], &[3]),
+        (&[3], &[3, 2]),
+        (&[2, 3], &[3]),
+        (&[2, 2, 3], &[3]),
+        (&[3], &[2, 3, 2]),
+        (&[2, 1, 2, 3], &[3, 3, 2]),
+        (&[2, 3], &[2, 2, 3, 1]),
+        (&[1, 2, 3], &[4, 3, 2]),
+        (&[2, 0], &[0, 3]),
+        (&[0, 2], &[2, 3]),
+        (&[0, 2, 2], &[1, 2, 2]),
+    ];
+    for (a, b) in cases {
+        for dtype in [DType::F32, DType::I64, DType::I32] {
+            let (a, b) = (random.tensor(dtype, a.to_vec()), random.tensor(dtype, b.to_vec()));
+            check(MatMul {}, &[Some(&a), Some(&b)]);
         }
     }
 }
