@@ -9,7 +9,10 @@ use crate::shape::{Dim, TensorType};
 use crate::tensor::Tensor;
 
 pub mod infer;
+pub mod interp;
+pub mod rewrite;
 pub mod text;
+pub mod verify;
 
 /// A tensor in the graph. Prints as `%3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
