@@ -46,8 +46,7 @@ impl Code {
         for f in all() {
             if f.bytes.is_empty() || !f.alignment.is_power_of_two() || f.alignment > MAX_ALIGN {
                 let (bytes, align) = (f.bytes.len(), f.alignment);
-                let message =
-                    format!("function '{}' has {bytes} bytes and the alignment {align}", f.symbol);
+                let message = format!("function '{}' has {bytes} bytes and the alignment {align}", f.symbol);
                 return Err(Error::Artifact(message));
             }
             // Cranelift may raise the alignment to that of its own functions, which is at most 64.
@@ -59,8 +58,7 @@ impl Code {
             ids.push(define(&mut module, f).map_err(|e| Error::Artifact(format!("{}: {e}", f.symbol)))?);
         }
         module.finalize_definitions().map_err(refused)?;
-        let mut addresses: Vec<*const u8> =
-            ids.iter().map(|&id| module.get_finalized_function(id)).collect();
+        let mut addresses: Vec<*const u8> = ids.iter().map(|&id| module.get_finalized_function(id)).collect();
         let last = addresses.pop().ok_or_else(|| Error::Internal("no trampoline".to_string()))?;
         // SAFETY: the last function is the trampoline, whose code has exactly this signature and calling convention;
         // its memory is executable now and lives as long as `module`, which is stored beside the pointer.
@@ -127,7 +125,9 @@ struct CodeMemory {
 enum Mapping {
     Writable(MmapMut),
     /// Held for its drop, which unmaps it.
-    Executable { _map: Mmap },
+    Executable {
+        _map: Mmap,
+    },
     Freed,
 }
 
@@ -164,9 +164,9 @@ impl JITMemoryProvider for CodeMemory {
 
     fn finalize(&mut self, _protection: BranchProtection) -> ModuleResult<()> {
         self.map = match std::mem::replace(&mut self.map, Mapping::Freed) {
-            Mapping::Writable(map) => Mapping::Executable {
-                _map: map.make_exec().map_err(|err| ModuleError::Allocation { err })?,
-            },
+            Mapping::Writable(map) => {
+                Mapping::Executable { _map: map.make_exec().map_err(|err| ModuleError::Allocation { err })? }
+            }
             other => other,
         };
         Ok(())

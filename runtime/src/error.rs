@@ -85,6 +85,14 @@ pub enum InputError {
         /// The type of the tensor given.
         found: String,
     },
+    /// The model does not work for the shapes given.
+    #[error("the inputs {given} do not fit the model: {message}")]
+    Shapes {
+        /// The inputs.
+        given: String,
+        /// What is wrong, and at which node.
+        message: String,
+    },
     /// A slice does not have as many elements as its shape, or is a `bool` other than 0 and 1.
     #[error("{0}")]
     Elements(String),
