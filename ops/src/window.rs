@@ -98,6 +98,9 @@ pub struct Tap {
 
 /// The elements of the window at output position `at` that lie in the input, in row-major order.
 pub fn taps(window: &[WindowAxis], at: &[usize]) -> Vec<Tap> {
+    if window.iter().zip(at).any(|(w, &o)| w.inside(o).is_empty()) {
+        return Vec::new();
+    }
     let mut taps = vec![Tap { kernel: 0, input: 0 }];
     for (w, &o) in window.iter().zip(at) {
         let inside = w.inside(o);
@@ -114,14 +117,19 @@ pub fn taps(window: &[WindowAxis], at: &[usize]) -> Vec<Tap> {
     taps
 }
 
+/// Extents of the input along each axis.
+pub fn input_extents(window: &[WindowAxis]) -> Shape {
+    Shape::new(window.iter().map(|w| w.input).collect::<Vec<_>>())
+}
+
 /// Number of windows along each axis.
-pub fn outputs(window: &[WindowAxis]) -> Shape {
+pub fn output_extents(window: &[WindowAxis]) -> Shape {
     Shape::new(window.iter().map(|w| w.output).collect::<Vec<_>>())
 }
 
 /// The output `[mb, c, windows..]` of a pooling over an input `[mb, c, spatial..]`.
 pub fn pooled(input: &Shape, window: &[WindowAxis]) -> Shape {
-    Shape::new([&input[..2], outputs(window).dims()].concat())
+    Shape::new([&input[..2], output_extents(window).dims()].concat())
 }
 
 /// Stage `pad`: copies `src [mb, c, spatial..]` into a tensor with a border of `fill` that holds every window. Gives
