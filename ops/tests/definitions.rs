@@ -6,6 +6,7 @@ use common::{Random, check};
 use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::batch_normalization::BatchNormalization;
 use octrt_ops::def::conv::Conv;
+use octrt_ops::def::conv_transpose::ConvTranspose;
 use octrt_ops::def::gemm::Gemm;
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt_ops::def::matmul::MatMul;
@@ -217,6 +218,47 @@ fn reduce() {
                     check(op.clone(), &[Some(&src), Some(&axes)]);
                     check(op, &[Some(&src)]);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn conv_transpose() {
+    let mut random = Random(10);
+    // Input channels, output channels of one group, groups.
+    for (ic, group_oc, group) in [(3, 2, 1), (4, 3, 2), (3, 1, 3), (2, 2, 2)] {
+        // Spatial extents, kernel, strides, dilations, pads, output padding, output shape.
+        type Case<'a> =
+            (&'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize]);
+        let cases: [Case<'_>; 9] = [
+            (&[4], &[3], &[2], &[1], &[1, 0], &[1], &[]),
+            (&[3], &[2], &[3], &[], &[], &[], &[]),
+            (&[4], &[1], &[1], &[], &[], &[], &[]),
+            (&[3, 4], &[3, 2], &[], &[], &[], &[], &[]),
+            (&[3, 2], &[2, 3], &[2, 1], &[1, 2], &[1, 2, 0, 1], &[], &[]),
+            (&[2, 3], &[3, 3], &[2, 3], &[], &[1, 1, 1, 1], &[1, 0], &[]),
+            (&[2, 3], &[3, 3], &[2, 2], &[2, 1], &[], &[0, 1], &[5, 6]),
+            (&[2, 2], &[1, 2], &[1, 2], &[], &[], &[], &[4, 5]),
+            (&[2, 1, 2], &[2, 2, 1], &[2, 1, 1], &[1, 2, 1], &[0, 1, 0, 1, 0, 0], &[], &[]),
+        ];
+        for (spatial, kernel, strides, dilations, pads, output_padding, output_shape) in cases {
+            for auto_pad in PADDINGS {
+                let src = random.f32s([&[2, ic], spatial].concat());
+                let wei = random.f32s([&[ic, group_oc], kernel].concat());
+                let bias = random.f32s([group_oc * group]);
+                let op = ConvTranspose {
+                    kernel: vec![],
+                    strides: strides.to_vec(),
+                    dilations: dilations.to_vec(),
+                    pads: pads.to_vec(),
+                    auto_pad,
+                    group,
+                    output_padding: output_padding.to_vec(),
+                    output_shape: output_shape.to_vec(),
+                };
+                let bias = (random.below(2) == 0).then_some(&bias);
+                check(op, &[Some(&src), Some(&wei), bias]);
             }
         }
     }
