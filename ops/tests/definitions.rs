@@ -6,10 +6,13 @@ use common::{Random, check};
 use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::batch_normalization::BatchNormalization;
 use octrt_ops::def::conv::Conv;
+use octrt_ops::def::conv_transpose::ConvTranspose;
 use octrt_ops::def::gemm::Gemm;
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::reduce::{Reduce, ReduceKind};
+use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::window::AutoPad;
 use octrt_ops::{DType, Tensor};
 
@@ -176,6 +179,87 @@ fn matmul() {
         for dtype in [DType::F32, DType::I64, DType::I32] {
             let (a, b) = (random.tensor(dtype, a.to_vec()), random.tensor(dtype, b.to_vec()));
             check(MatMul {}, &[Some(&a), Some(&b)]);
+        }
+    }
+}
+
+#[test]
+fn softmax() {
+    let mut random = Random(8);
+    for shape in [&[][..], &[4], &[2, 3], &[2, 3, 4], &[2, 1, 3, 2], &[2, 0, 3]] {
+        let rank = shape.len() as i64;
+        for span in [SoftmaxSpan::Axis, SoftmaxSpan::Trailing] {
+            let end = if span == SoftmaxSpan::Axis { rank } else { rank + 1 };
+            for (axis, log) in (-rank..end).flat_map(|a| [(a, false), (a, true)]) {
+                check(Softmax { axis, span, log }, &[Some(&random.f32s(shape.to_vec()))]);
+            }
+        }
+    }
+}
+
+#[test]
+fn reduce() {
+    let mut random = Random(9);
+    let axes: [&[i64]; 7] = [&[], &[0], &[-1], &[1], &[0, 2], &[2, 0, 1], &[-2]];
+    for shape in [&[2, 3, 4][..], &[1, 1, 5], &[2, 0, 3], &[0, 2, 2], &[]] {
+        for axes in axes {
+            if shape.is_empty() && !axes.is_empty() {
+                continue;
+            }
+            let axes = Tensor::new([axes.len()], axes).unwrap();
+            for (&kind, dtype) in ReduceKind::ALL.iter().flat_map(|k| DType::ALL.map(|d| (k, d))) {
+                let sum = matches!(kind, ReduceKind::Sum | ReduceKind::Mean);
+                if sum && matches!(dtype, DType::U8 | DType::Bool) {
+                    continue;
+                }
+                let src = random.tensor(dtype, shape.to_vec());
+                for (keep_dims, noop_with_empty_axes) in [(true, true), (true, false), (false, false)] {
+                    let op = Reduce { kind, keep_dims, noop_with_empty_axes };
+                    check(op.clone(), &[Some(&src), Some(&axes)]);
+                    check(op, &[Some(&src)]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn conv_transpose() {
+    let mut random = Random(10);
+    // Input channels, output channels of one group, groups.
+    for (ic, group_oc, group) in [(3, 2, 1), (4, 3, 2), (3, 1, 3), (2, 2, 2)] {
+        // Spatial extents, kernel, strides, dilations, pads, output padding, output shape.
+        type Case<'a> =
+            (&'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize]);
+        let cases: [Case<'_>; 9] = [
+            (&[4], &[3], &[2], &[1], &[1, 0], &[1], &[]),
+            (&[3], &[2], &[3], &[], &[], &[], &[]),
+            (&[4], &[1], &[1], &[], &[], &[], &[]),
+            (&[3, 4], &[3, 2], &[], &[], &[], &[], &[]),
+            (&[3, 2], &[2, 3], &[2, 1], &[1, 2], &[1, 2, 0, 1], &[], &[]),
+            (&[2, 3], &[3, 3], &[2, 3], &[], &[1, 1, 1, 1], &[1, 0], &[]),
+            (&[2, 3], &[3, 3], &[2, 2], &[2, 1], &[], &[0, 1], &[5, 6]),
+            (&[2, 2], &[1, 2], &[1, 2], &[], &[], &[], &[4, 5]),
+            (&[2, 1, 2], &[2, 2, 1], &[2, 1, 1], &[1, 2, 1], &[0, 1, 0, 1, 0, 0], &[], &[]),
+        ];
+        for (spatial, kernel, strides, dilations, pads, output_padding, output_shape) in cases {
+            for auto_pad in PADDINGS {
+                let src = random.f32s([&[2, ic], spatial].concat());
+                let wei = random.f32s([&[ic, group_oc], kernel].concat());
+                let bias = random.f32s([group_oc * group]);
+                let op = ConvTranspose {
+                    kernel: vec![],
+                    strides: strides.to_vec(),
+                    dilations: dilations.to_vec(),
+                    pads: pads.to_vec(),
+                    auto_pad,
+                    group,
+                    output_padding: output_padding.to_vec(),
+                    output_shape: output_shape.to_vec(),
+                };
+                let bias = (random.below(2) == 0).then_some(&bias);
+                check(op, &[Some(&src), Some(&wei), bias]);
+            }
         }
     }
 }
