@@ -9,6 +9,7 @@ pub mod error;
 pub mod loop_ir;
 pub mod lower;
 pub mod memory_plan;
+pub mod passes;
 pub mod pipeline;
 pub mod schedule;
 pub mod strategy;
