@@ -4,9 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod calls;
 pub mod codegen;
 pub mod error;
 pub mod loop_ir;
+
 pub mod lower;
 pub mod memory_plan;
 pub mod passes;
