@@ -1,1 +1,3 @@
 //! octrt: CPU inference runtime for convolutional networks.
+
+pub mod image;
