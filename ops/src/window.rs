@@ -8,6 +8,9 @@ use crate::error::OpError;
 use crate::expr::{BufId, Expr, Scalar};
 use crate::shape::{Shape, TensorType};
 
+/// Largest extent, step and padding, so that arithmetic with a few of them cannot overflow.
+pub const LIMIT: usize = 1 << 40;
+
 /// How padding is derived (ONNX attribute `auto_pad`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoPad {
@@ -98,6 +101,9 @@ pub struct Tap {
 
 /// The elements of the window at output position `at` that lie in the input, in row-major order.
 pub fn taps(window: &[WindowAxis], at: &[usize]) -> Vec<Tap> {
+    if window.iter().zip(at).any(|(w, &o)| w.inside(o).is_empty()) {
+        return Vec::new();
+    }
     let mut taps = vec![Tap { kernel: 0, input: 0 }];
     for (w, &o) in window.iter().zip(at) {
         let inside = w.inside(o);
@@ -114,14 +120,19 @@ pub fn taps(window: &[WindowAxis], at: &[usize]) -> Vec<Tap> {
     taps
 }
 
+/// Extents of the input along each axis.
+pub fn input_extents(window: &[WindowAxis]) -> Shape {
+    Shape::new(window.iter().map(|w| w.input).collect::<Vec<_>>())
+}
+
 /// Number of windows along each axis.
-pub fn outputs(window: &[WindowAxis]) -> Shape {
+pub fn output_extents(window: &[WindowAxis]) -> Shape {
     Shape::new(window.iter().map(|w| w.output).collect::<Vec<_>>())
 }
 
 /// The output `[mb, c, windows..]` of a pooling over an input `[mb, c, spatial..]`.
 pub fn pooled(input: &Shape, window: &[WindowAxis]) -> Shape {
-    Shape::new([&input[..2], outputs(window).dims()].concat())
+    Shape::new([&input[..2], output_extents(window).dims()].concat())
 }
 
 /// Stage `pad`: copies `src [mb, c, spatial..]` into a tensor with a border of `fill` that holds every window. Gives
@@ -177,6 +188,18 @@ pub struct WindowAttrs<'a> {
     pub rounding: Rounding,
 }
 
+/// An attribute with a value for each spatial axis (or two), or `len` times `default` when it is empty.
+///
+/// # Errors
+/// [`OpError::Invalid`] when it has another length.
+pub fn per_axis(v: &[usize], name: &str, default: usize, len: usize) -> Result<Vec<usize>, OpError> {
+    match v.len() {
+        0 => Ok(vec![default; len]),
+        l if l == len => Ok(v.to_vec()),
+        l => Err(OpError::Invalid(format!("{name}: expected {len} values for the spatial axes, found {l}"))),
+    }
+}
+
 /// Resolves the window of a pooling over an input `[mb, c, spatial..]`.
 ///
 /// # Errors
@@ -197,20 +220,15 @@ pub fn resolve_pool(input: &Shape, w: WindowAttrs<'_>) -> Result<Vec<WindowAxis>
 /// 0, or a window is larger than the padded input.
 pub fn resolve(input: &[usize], w: WindowAttrs<'_>) -> Result<Vec<WindowAxis>, OpError> {
     let n = input.len();
-    let list = |v: &[usize], name: &str, default: usize, len: usize| match v.len() {
-        0 => Ok(vec![default; len]),
-        l if l == len => Ok(v.to_vec()),
-        l => Err(OpError::Invalid(format!("{name}: expected {len} values for {n} spatial axes, found {l}"))),
-    };
     if w.kernel.len() != n {
         return Err(OpError::Invalid(format!(
             "kernel has {} axes, the input {n} spatial axes",
             w.kernel.len()
         )));
     }
-    let strides = list(w.strides, "strides", 1, n)?;
-    let dilations = list(w.dilations, "dilations", 1, n)?;
-    let pads = list(w.pads, "pads", 0, 2 * n)?;
+    let strides = per_axis(w.strides, "strides", 1, n)?;
+    let dilations = per_axis(w.dilations, "dilations", 1, n)?;
+    let pads = per_axis(w.pads, "pads", 0, 2 * n)?;
     (0..n)
         .map(|i| {
             let explicit = (pads[i], pads[n + i]);
@@ -232,9 +250,8 @@ fn axis(
     if kernel == 0 || stride == 0 || dilation == 0 {
         return Err(format!("kernel {kernel}, stride {stride} and dilation {dilation} must be positive"));
     }
-    let limit = 1 << 40;
-    if [input, kernel, stride, dilation, explicit.0, explicit.1].into_iter().any(|v| v > limit)
-        || (kernel - 1).saturating_mul(dilation) > limit
+    if [input, kernel, stride, dilation, explicit.0, explicit.1].into_iter().any(|v| v > LIMIT)
+        || (kernel - 1).saturating_mul(dilation) > LIMIT
     {
         return Err("extents are out of range".into());
     }

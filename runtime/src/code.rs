@@ -55,7 +55,7 @@ impl Code {
         let mut module = jit_module(total)?;
         let mut ids = Vec::with_capacity(functions.len() + 1);
         for f in all() {
-            ids.push(define(&mut module, f).map_err(|e| Error::Artifact(format!("{}: {e}", f.symbol)))?);
+            ids.push(define(&mut module, f)?);
         }
         module.finalize_definitions().map_err(refused)?;
         let mut addresses: Vec<*const u8> = ids.iter().map(|&id| module.get_finalized_function(id)).collect();
@@ -101,10 +101,11 @@ fn jit_module(code_bytes: usize) -> Result<JITModule, Error> {
     Ok(JITModule::new(builder))
 }
 
-fn define(module: &mut JITModule, f: &Function) -> ModuleResult<FuncId> {
+fn define(module: &mut JITModule, f: &Function) -> Result<FuncId, Error> {
+    let refuse = |e: ModuleError| Error::Artifact(format!("{}: {e}", f.symbol));
     let signature = cranelift_codegen::ir::Signature::new(CallConv::SystemV);
-    let id = module.declare_function(&f.symbol, Linkage::Local, &signature)?;
-    module.define_function_bytes(id, u64::from(f.alignment), &f.bytes, &[])?;
+    let id = module.declare_function(&f.symbol, Linkage::Local, &signature).map_err(refuse)?;
+    module.define_function_bytes(id, u64::from(f.alignment), &f.bytes, &[]).map_err(refuse)?;
     Ok(id)
 }
 

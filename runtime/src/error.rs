@@ -126,6 +126,14 @@ pub enum Error {
         /// What is not implemented.
         message: String,
     },
+    /// The model is larger than allowed.
+    #[error("{model}: {message}")]
+    TooLarge {
+        /// File or name of the model.
+        model: String,
+        /// The size and the limit.
+        message: String,
+    },
     /// The model does not compile for the shapes of the inputs.
     #[error("{model}: {source}")]
     Compile {
@@ -192,7 +200,7 @@ impl Error {
             Error::Input(_) => ErrorKind::Input,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Unsupported { .. } => ErrorKind::Unsupported,
-            Error::Memory { .. } => ErrorKind::Limit,
+            Error::Memory { .. } | Error::TooLarge { .. } => ErrorKind::Limit,
             Error::Compile { source: CompileError::Graph(e), .. } => match e.source {
                 OpError::Invalid(_) => ErrorKind::Corrupt,
                 OpError::Unsupported(_) | OpError::DataDependent(_) => ErrorKind::Unsupported,

@@ -1,49 +1,41 @@
 //! A model: its graph, and the code compiled from it so far.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use octrt_compiler::artifact::{Artifact, Port};
+use octrt_compiler::passes::{self, Report};
 use octrt_compiler::target::Target;
 use octrt_compiler::{CompileError, Options};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::verify;
-use octrt_ops::{Dim, Graph, GraphError, OpError, TensorType};
+use octrt_ops::{Graph, GraphError, OpError, TensorType};
 
 use crate::error::{Error, InputError};
 use crate::machine;
 use crate::options::LoadOptions;
 use crate::plan::Plan;
+use crate::ports::{self, Declared, PortInfo, Ports};
 use crate::session::Session;
-use crate::tensor::DataType;
+use crate::source::MappedFile;
 use crate::threads::Threads;
 use crate::weights::WeightStore;
 
 /// For how many sets of input shapes a model keeps its code when no session uses it.
 const KEPT_PLANS: usize = 4;
 
-/// An input or output of a model, as callers see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortInfo {
-    /// Its name.
-    pub name: String,
-    /// Element type of the tensors handed in or got back.
-    pub dtype: DataType,
-    /// Extents, outermost first; dynamic ones are fixed by each run. None for outputs of which the model says nothing.
-    pub dims: Option<Vec<Dim>>,
-}
-
-impl fmt::Display for PortInfo {
-    /// `f32[batch,3,224,224]`, without the name; `f32[...]` where the extents are not known.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.dims {
-            None => write!(f, "{}[...]", self.dtype),
-            Some(dims) => {
-                let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
-                write!(f, "{}[{}]", self.dtype, dims.join(","))
-            }
-        }
-    }
+/// What a model's file says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The model's own notes (`metadata_props` in ONNX).
+    pub metadata: BTreeMap<String, String>,
+    /// Version of the ONNX operators; none for a model that does not come from ONNX.
+    pub opset: Option<i64>,
+    /// The program that wrote the model; empty when it does not say.
+    pub producer: String,
+    /// What is unusual but was read: one sentence each, naming the place.
+    pub warnings: Vec<String>,
 }
 
 /// What the stages of compilation made of a model for one set of input shapes.
@@ -51,8 +43,10 @@ impl fmt::Display for PortInfo {
 pub struct Stages {
     /// The graph with all types known and shape subgraphs folded.
     pub specialized: Graph,
-    /// The graph that was compiled.
+    /// The graph after all passes.
     pub optimized: Graph,
+    /// What the passes did, and what kept them from doing more.
+    pub report: Report,
     /// The compiled graph.
     pub artifact: Artifact,
 }
@@ -67,6 +61,9 @@ struct Inner {
     source: Source,
     inputs: Vec<PortInfo>,
     outputs: Vec<PortInfo>,
+    about: About,
+    /// Files that the graph's constants lie in.
+    files: Vec<Arc<MappedFile>>,
     options: LoadOptions,
     cache: Mutex<Cache>,
 }
@@ -98,15 +95,24 @@ impl Model {
     /// an operator refuses its arguments.
     pub fn from_graph(graph: Graph, options: &LoadOptions) -> Result<Self, Error> {
         let name = if graph.name.is_empty() { "graph".to_string() } else { graph.name.clone() };
+        Model::build(name, graph, Ports::default(), About::default(), Vec::new(), options)
+    }
+
+    /// A model from a graph, its constants in `files`, and what its file declares of its inputs and outputs.
+    pub(crate) fn build(
+        name: String,
+        graph: Graph,
+        declared: Ports<Vec<Declared>>,
+        about: About,
+        files: Vec<Arc<MappedFile>>,
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
         verify::verify(&graph).map_err(|e| Error::graph(&name, e))?;
-        let inputs = graph.inputs.iter().map(|i| PortInfo {
-            name: graph.value(i.value).name.clone(),
-            dtype: i.dtype.into(),
-            dims: Some(i.dims.clone()),
-        });
-        let inputs: Vec<PortInfo> = inputs.collect();
-        let outputs = outputs_of(&name, &graph, &inputs, options)?;
-        Ok(Model::new(name, Source::Graph(graph), inputs, outputs, options))
+        let limits = Limits { max_bytes: options.max_memory };
+        let inputs = ports::inputs_of(&graph, &declared.inputs);
+        let outputs = ports::outputs_of(&name, &graph, &inputs, &declared.outputs, limits)?;
+        let ports = Ports { inputs, outputs };
+        Ok(Model::new(name, Source::Graph(graph), ports, about, files, options))
     }
 
     /// A model from graphs compiled before, each for other shapes of the same inputs; at least one.
@@ -118,20 +124,25 @@ impl Model {
     /// [`Error::Artifact`] when there is none, or their inputs and outputs differ in more than extents. What else they
     /// say is checked when a session first uses them.
     pub unsafe fn from_artifacts(artifacts: Vec<Artifact>, options: &LoadOptions) -> Result<Self, Error> {
-        let inputs = merge_ports(&artifacts, |a| &a.inputs)?;
-        let outputs = merge_ports(&artifacts, |a| &a.outputs)?;
-        Ok(Model::new("artifact".to_string(), Source::Artifacts(artifacts), inputs, outputs, options))
+        let ports = Ports {
+            inputs: ports::merge(&artifacts, |a| &a.inputs)?,
+            outputs: ports::merge(&artifacts, |a| &a.outputs)?,
+        };
+        let (name, source) = ("artifact".to_string(), Source::Artifacts(artifacts));
+        Ok(Model::new(name, source, ports, About::default(), Vec::new(), options))
     }
 
     fn new(
         name: String,
         source: Source,
-        inputs: Vec<PortInfo>,
-        outputs: Vec<PortInfo>,
+        ports: Ports<Vec<PortInfo>>,
+        about: About,
+        files: Vec<Arc<MappedFile>>,
         options: &LoadOptions,
     ) -> Self {
-        let (options, cache) = (options.clone(), Mutex::default());
-        Model(Arc::new(Inner { name, source, inputs, outputs, options, cache }))
+        let (Ports { inputs, outputs }, options) = (ports, options.clone());
+        let cache = Mutex::default();
+        Model(Arc::new(Inner { name, source, inputs, outputs, about, files, options, cache }))
     }
 
     /// The file, or the name of the graph.
@@ -157,6 +168,21 @@ impl Model {
         }
     }
 
+    /// What the model's file says about itself.
+    pub fn about(&self) -> &About {
+        &self.0.about
+    }
+
+    /// The model's own notes (`metadata_props` in ONNX).
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.0.about.metadata
+    }
+
+    /// What is unusual in the model's file but was read: one sentence each, naming the place.
+    pub fn warnings(&self) -> &[String] {
+        &self.0.about.warnings
+    }
+
     /// The threads of new sessions.
     pub fn threads(&self) -> &Threads {
         &self.0.options.threads
@@ -172,7 +198,7 @@ impl Model {
 
     /// The types of the inputs inside the graph, when all dimensions are fixed.
     pub fn fixed_input_types(&self) -> Option<Vec<TensorType>> {
-        fixed_types(&self.0.inputs)
+        ports::fixed_types(&self.0.inputs)
     }
 
     /// Compiles for inputs of these types (element types inside the graph), and shows every stage. Nothing is cached.
@@ -188,10 +214,10 @@ impl Model {
         let limits = Limits { max_bytes: model.options.max_memory };
         let fail = |e| self.compile_error(inputs, e);
         let specialized = specialize(graph, inputs, limits).map_err(|e| fail(e.into()))?;
-        let optimized = specialized.clone();
+        let (optimized, report) = passes::optimize(&specialized).map_err(|e| fail(e.into()))?;
         let options = Options { target: self.target()? };
         let artifact = octrt_compiler::compile(&optimized, options).map_err(fail)?;
-        Ok(Stages { specialized, optimized, artifact })
+        Ok(Stages { specialized, optimized, report, artifact })
     }
 
     /// An operator that refuses its arguments is the caller's fault when the caller chose the shapes.
@@ -222,6 +248,8 @@ impl Model {
             None => {
                 let artifact = self.artifact(inputs)?;
                 let plan = Plan::load(artifact, &mut cache.weights, self.0.options.max_memory)?;
+                // The constants have been copied; until the next compilation nobody reads the files.
+                self.0.files.iter().for_each(|f| f.release());
                 (inputs.to_vec(), Arc::new(plan))
             }
         };
@@ -247,11 +275,15 @@ impl Model {
         let same = |ports: &[Port], infos: &[PortInfo]| {
             ports.iter().map(|p| (&p.name, p.ty.dtype)).eq(infos.iter().map(|i| (&i.name, i.dtype.inside())))
         };
-        if !fits(&&artifact)
-            || !same(&artifact.inputs, self.inputs())
-            || !same(&artifact.outputs, self.outputs())
-        {
-            return Err(Error::Internal("the compiled graph has other inputs or outputs".to_string()));
+        if !fits(&&artifact) || !same(&artifact.inputs, self.inputs()) {
+            return Err(Error::Internal("the compiled graph has other inputs".to_string()));
+        }
+        if !same(&artifact.outputs, self.outputs()) {
+            let list = |l: Vec<String>| l.join(", ");
+            let found = list(artifact.outputs.iter().map(|p| format!("'{}': {}", p.name, p.ty)).collect());
+            let said = list(self.outputs().iter().map(|p| format!("'{}': {p}", p.name)).collect());
+            let message = format!("the outputs are declared as {said}, but the model computes {found}");
+            return Err(Error::Corrupt { model: self.0.name.clone(), message });
         }
         let host = machine::detect_target()?;
         if artifact.target.isa > host.isa {
@@ -261,81 +293,4 @@ impl Model {
         }
         Ok(artifact)
     }
-}
-
-fn fixed_types(inputs: &[PortInfo]) -> Option<Vec<TensorType>> {
-    inputs
-        .iter()
-        .map(|p| {
-            let dims = p.dims.as_ref()?.iter().map(|d| match d {
-                Dim::Fixed(d) => Some(*d),
-                Dim::Dynamic(_) => None,
-            });
-            Some(TensorType::new(p.dtype.inside(), dims.collect::<Option<Vec<usize>>>()?))
-        })
-        .collect()
-}
-
-/// The outputs of a graph; their extents where those of all inputs are fixed. Element types are those of the graph for
-/// some extents: they depend on none.
-fn outputs_of(
-    name: &str,
-    graph: &Graph,
-    inputs: &[PortInfo],
-    options: &LoadOptions,
-) -> Result<Vec<PortInfo>, Error> {
-    let limits = Limits { max_bytes: options.max_memory };
-    let types = fixed_types(inputs);
-    let known = types.map(|t| specialize(graph, &t, limits)).transpose();
-    let known = known.map_err(|e| Error::graph(name, e))?;
-    graph
-        .outputs
-        .iter()
-        .map(|o| {
-            let ty = known.as_ref().and_then(|g| g.value(o.value).ty.as_ref());
-            let ty = ty.or(graph.value(o.value).ty.as_ref());
-            let missing = || Error::Corrupt {
-                model: name.to_string(),
-                message: format!("output '{}': its type is not declared", o.name),
-            };
-            let dims = ty.map(|t| t.shape.iter().map(|&d| Dim::Fixed(d)).collect());
-            let dtype = ty.ok_or_else(missing)?.dtype.into();
-            Ok(PortInfo { name: o.name.clone(), dtype, dims })
-        })
-        .collect()
-}
-
-/// The ports of all artifacts as one: extents that differ are dynamic.
-fn merge_ports(artifacts: &[Artifact], ports: fn(&Artifact) -> &[Port]) -> Result<Vec<PortInfo>, Error> {
-    let [first, rest @ ..] = artifacts else {
-        return Err(Error::Artifact("a model needs at least one compiled graph".to_string()));
-    };
-    let mut merged: Vec<PortInfo> = ports(first)
-        .iter()
-        .map(|p| PortInfo {
-            name: p.name.clone(),
-            dtype: p.ty.dtype.into(),
-            dims: Some(p.ty.shape.iter().map(|&d| Dim::Fixed(d)).collect()),
-        })
-        .collect();
-    for artifact in rest {
-        let others = ports(artifact);
-        let same = others.len() == merged.len()
-            && merged.iter().zip(others).all(|(m, p)| {
-                m.name == p.name
-                    && m.dtype == p.ty.dtype.into()
-                    && m.dims.as_ref().is_some_and(|d| d.len() == p.ty.shape.rank())
-            });
-        if !same {
-            return Err(Error::Artifact("compiled graphs differ in more than extents".to_string()));
-        }
-        for (m, p) in merged.iter_mut().zip(others) {
-            for (dim, &d) in m.dims.iter_mut().flatten().zip(p.ty.shape.iter()) {
-                if *dim != Dim::Fixed(d) {
-                    *dim = Dim::Dynamic(String::new());
-                }
-            }
-        }
-    }
-    Ok(merged)
 }

@@ -8,8 +8,9 @@ use octrt_ops::{Dim, TensorType};
 use crate::arena::Arena;
 use crate::error::{Error, InputError};
 use crate::execute::{Memory, Observer, execute};
-use crate::model::{Model, PortInfo};
+use crate::model::Model;
 use crate::plan::Plan;
+use crate::ports::PortInfo;
 use crate::tensor::{self, DataType, Tensor, TensorMut, TensorRef, describe};
 use crate::threads::Threads;
 

@@ -73,6 +73,16 @@ impl Math<'_, '_> {
         self.b.ins().bitcast(ty, flags, v)
     }
 
+    /// A value that is not negative, with the sign of `x`.
+    fn with_sign(&mut self, magnitude: Value, x: Value) -> Value {
+        let int = self.int();
+        let (magnitude, x) = (self.cast(int, magnitude), self.cast(int, x));
+        let sign = self.int_constant(i32::MIN);
+        let sign = self.b.ins().band(x, sign);
+        let bits = self.b.ins().bor(magnitude, sign);
+        self.cast(self.ty, bits)
+    }
+
     /// `2^n` for an integer vector or scalar `n` in -126..=127.
     fn power_of_two(&mut self, n: Value) -> Value {
         let bias = self.int_constant(127);
@@ -162,7 +172,7 @@ impl Math<'_, '_> {
         let d = self.b.ins().fadd(e, one);
         let q = self.b.ins().fdiv(two, d);
         let large = self.b.ins().fsub(one, q);
-        let large = self.b.ins().fcopysign(large, x);
+        let large = self.with_sign(large, x);
         let limit = self.constant(0.5);
         self.choose(FloatCC::LessThan, a, limit, small, large)
     }
@@ -189,7 +199,7 @@ impl Math<'_, '_> {
         let e = self.exp(minus_x2);
         let qe = self.b.ins().fmul(q, e);
         let large = self.b.ins().fsub(one, qe);
-        let large = self.b.ins().fcopysign(large, x);
+        let large = self.with_sign(large, x);
         self.choose(FloatCC::LessThan, a, one, small, large)
     }
 

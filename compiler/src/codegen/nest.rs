@@ -116,8 +116,9 @@ impl<'a, 'b> Emitter<'a, 'b> {
             }
             _ => {
                 let zero = self.b.ins().iconst(I64, 0);
+                let end = self.b.ins().iconst(I64, l.extent as i64);
                 self.b.ins().jump(head, &args(Some(zero), &carried));
-                self.b.ins().iconst(I64, l.extent as i64)
+                end
             }
         };
         self.b.switch_to_block(head);

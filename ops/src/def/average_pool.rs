@@ -16,7 +16,8 @@ use crate::expr::{Expr, Scalar};
 use crate::op::known_args;
 use crate::tensor::filled;
 use crate::window::{
-    AutoPad, Rounding, WindowAttrs, WindowAxis, outputs, pad_stage, pooled, resolve_pool, taps,
+    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,
+    resolve_pool, taps,
 };
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
@@ -124,9 +125,12 @@ impl Operator for AveragePool {
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let args = known_args(inputs);
         let (dst, window) = self.problem(Args(&args))?;
+        if dst.shape.numel() == 0 {
+            return Ok(vec![Tensor::from_bytes(dst, Vec::new())?]);
+        }
         let src: Vec<f32> = Args(&args).known(0, "X")?.to_vec()?;
-        let plane: usize = window.iter().map(|w| w.input).product();
-        let windows = outputs(&window);
+        let plane = input_extents(&window).numel();
+        let windows = output_extents(&window);
         let mut elements = filled(&dst.shape, 0.0f32)?;
         for (o, at) in windows.indices().enumerate() {
             let taps = taps(&window, &at);

@@ -144,6 +144,9 @@ fn exponent_bits(arg: &Arg<'_>) -> u32 {
 }
 
 fn power(c: &mut Compute, a: &Arg<'_>, b: &Arg<'_>, ty: &TensorType) -> Expr {
+    if ty.shape.numel() == 0 {
+        return Expr::literal(ty.dtype, 0.0);
+    }
     let base = broadcast_load(c, 0, a, &ty.shape);
     let exponent = broadcast_load(c, 1, b, &ty.shape);
     if a.dtype == DType::F32 {

@@ -21,7 +21,9 @@ use crate::expr::{BufId, Expr, Scalar};
 use crate::invalid;
 use crate::op::known_args;
 use crate::tensor::filled;
-use crate::window::{AutoPad, Rounding, WindowAttrs, WindowAxis, outputs, pad_stage, resolve, taps};
+use crate::window::{
+    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, resolve, taps,
+};
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator Conv.
@@ -173,12 +175,15 @@ impl Operator for Conv {
         let wei: Vec<f32> = args.known(1, "W")?.to_vec()?;
         let bias: Option<Vec<f32>> = inputs.get(2).copied().flatten().map(Tensor::to_vec).transpose()?;
         let shape = p.dst().shape;
+        if shape.numel() == 0 {
+            return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
+        }
         let mut dst = filled(&shape, 0.0f32)?;
-        let spatial: usize = p.window.iter().map(|w| w.input).product();
-        let kernel: usize = p.window.iter().map(|w| w.kernel).product();
-        let windows = outputs(&p.window);
+        let spatial = input_extents(&p.window).numel();
+        let kernel = Shape::new(p.window.iter().map(|w| w.kernel).collect::<Vec<_>>()).numel();
+        let windows = output_extents(&p.window);
         for (o, at) in windows.indices().enumerate() {
-            let taps = taps(&p.window, &at);
+            let taps = if p.ic == 0 { Vec::new() } else { taps(&p.window, &at) };
             for (n, oc) in Shape::from([p.mb, p.oc]).indices().map(|i| (i[0], i[1])) {
                 let mut sum = bias.as_ref().map_or(0.0, |b| f64::from(b[oc]));
                 for r in 0..p.group_ic {

@@ -30,7 +30,7 @@ crate::attributes!(Gather { axis });
 struct Arguments<'a> {
     data: Arg<'a>,
     indices: Arg<'a>,
-    /// The indices counted from the beginning, when they are known.
+    /// The indices counted from the beginning, when they are known or there are none.
     known: Option<Vec<i64>>,
     axis: usize,
     ty: TensorType,
@@ -58,7 +58,9 @@ impl Gather {
                 indices.ty()
             );
         }
-        let known = indices.value.map(|t| from_the_beginning(t, axis, n)).transpose()?;
+        let none = indices.shape.numel() == 0;
+        let known =
+            indices.value.map(|t| from_the_beginning(t, axis, n)).transpose()?.or(none.then(Vec::new));
         let parts = [&data.shape[..axis], indices.shape.dims(), &data.shape[axis + 1..]];
         let ty = TensorType::new(data.dtype, parts.concat());
         Ok(Arguments { data, indices, known, axis, ty })
@@ -102,6 +104,7 @@ impl Operator for Gather {
         let mut c = Compute::new();
         let at = match known {
             Some(i) if i.len() == 1 => Expr::int(i[0]),
+            Some(i) if i.is_empty() => Expr::int(0),
             Some(i) => Expr::load(c.table(Tensor::new(indices.shape.clone(), &i)?), place),
             None => {
                 let b = c.input(1, &indices);

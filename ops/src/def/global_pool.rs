@@ -88,7 +88,7 @@ impl Operator for GlobalPool {
         let dst = self.dst(Args(&args))?;
         let src = Args(&args).known(0, "X")?;
         let elements: Vec<f32> = src.to_vec()?;
-        let plane: usize = src.shape()[2..].iter().product();
+        let plane = Shape::new(&src.shape()[2..]).numel();
         let mut results = filled(&dst.shape, 0.0f32)?;
         for (i, result) in results.iter_mut().enumerate() {
             let plane = &elements[i * plane..][..plane];

@@ -114,6 +114,9 @@ impl Operator for MatMul {
         let args = known_args(inputs);
         let args = Args(&args);
         let p = self.problem(args)?;
+        if p.dst().shape.numel() == 0 {
+            return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
+        }
         let (a, b) = (args.known(0, "A")?, args.known(1, "B")?);
         let shape = p.dst().shape;
         Ok(vec![match p.dtype {

@@ -13,7 +13,8 @@ use crate::expr::{Expr, Scalar};
 use crate::op::known_args;
 use crate::tensor::{Element, filled};
 use crate::window::{
-    AutoPad, Rounding, WindowAttrs, WindowAxis, outputs, pad_stage, pooled, resolve_pool, taps,
+    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,
+    resolve_pool, taps,
 };
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 
@@ -91,6 +92,9 @@ impl Operator for MaxPool {
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let args = known_args(inputs);
         let (dst, window) = self.problem(Args(&args))?;
+        if dst.shape.numel() == 0 {
+            return Ok(vec![Tensor::from_bytes(dst, Vec::new())?]);
+        }
         let src = Args(&args).known(0, "X")?;
         Ok(vec![match dst.dtype {
             DType::U8 => maxima(src, &dst, &window, 0u8, |_| false)?,
@@ -107,8 +111,8 @@ fn maxima<T: Element + PartialOrd>(
     is_nan: fn(T) -> bool,
 ) -> Result<Tensor, OpError> {
     let src_elements: Vec<T> = src.to_vec()?;
-    let plane: usize = window.iter().map(|w| w.input).product();
-    let windows = outputs(window);
+    let plane = input_extents(window).numel();
+    let windows = output_extents(window);
     let mut elements = filled(&dst.shape, lowest)?;
     for (o, at) in windows.indices().enumerate() {
         let taps = taps(window, &at);
