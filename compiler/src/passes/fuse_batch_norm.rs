@@ -46,7 +46,8 @@ pub fn fuse_batch_norm(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
     let new_bias = affine.bias(graph, conv)?;
 
     let mut patch = Patch::new(graph);
-    let name = |v: Option<ValueId>| v.map_or("", |v| graph.value(v).name.as_str());
+    let named = |v: ValueId| Some(graph.value(v).name.as_str()).filter(|name| !name.is_empty());
+    let name = |v: Option<ValueId>| v.and_then(named).unwrap_or(&conv.name);
     let w = patch.add_const(format!("{}*{}", name(input(conv, 1)), norm.name), new_weight);
     let b = patch.add_const(format!("{}*{}", name(input(conv, 2)), norm.name), new_bias);
     let mut new_op = conv.op.clone();
@@ -93,8 +94,7 @@ impl Affine {
         let channels = self.scale.len();
         let factor = if let Op::Gemm(gemm) = &conv.op { f64::from(gemm.beta) } else { 1.0 };
         let old = match input(conv, 2) {
-            None => vec![0.0],
-            Some(_) => {
+            Some(_) if factor != 0.0 => {
                 let bias = f32_constant(graph, conv, 2, "the bias")?;
                 let per_channel =
                     bias.numel() == 1 || bias.numel() == channels && bias.shape().last() == Some(&channels);
@@ -107,6 +107,7 @@ impl Affine {
                 }
                 bias.to_f64s()
             }
+            _ => vec![0.0],
         };
         let old = old.iter().cycle().map(|b| b * factor);
         let new = old.zip(&self.scale).zip(&self.shift).map(|((b, s), shift)| b * s + shift);
