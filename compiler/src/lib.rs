@@ -1,2 +1,22 @@
-//! Graph to machine code.
+//! Graph to machine code: passes, loop nests, schedules, Cranelift code generation.
+//!
+//! A pure function: the same graph, target and options give the same bytes. It reads no file, clock or environment.
 #![forbid(unsafe_code)]
+
+pub mod artifact;
+pub mod calls;
+pub mod codegen;
+pub mod error;
+pub mod loop_ir;
+
+pub mod lower;
+pub mod memory_plan;
+pub mod pipeline;
+pub mod schedule;
+pub mod strategy;
+pub mod target;
+
+pub use artifact::Artifact;
+pub use error::CompileError;
+pub use pipeline::{Options, compile};
+pub use target::{Isa, Target};
