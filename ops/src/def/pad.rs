@@ -13,7 +13,8 @@
 //! | wrap | `p mod c` |
 //!
 //! Errors: a number of pads other than twice that of the axes, axes out of range or named twice, more removed than
-//! there is, a border in another mode than constant where nothing is left, a constant of another type.
+//! there is (in mode constant: than there is and is added), a border in another mode than constant where nothing is
+//! left, a constant of another type.
 //! Mirrors ONNX Pad-11 to -19 and later; the attributes of Pad-2 arrive as inputs.
 
 use crate::axes::{extent, optional_ints, required_ints, resolve_axes};
@@ -65,16 +66,16 @@ pub struct PadAxis {
 }
 
 impl PadAxis {
-    fn new(d: usize, begin: i64, end: i64) -> Result<PadAxis, OpError> {
+    fn new(d: usize, begin: i64, end: i64, mode: PadMode) -> Result<PadAxis, OpError> {
         let (d, begin, end) = (d as i128, i128::from(begin), i128::from(end));
         let kept = d + begin.min(0) + end.min(0);
-        if kept < 0 {
+        if kept < 0 && mode != PadMode::Constant {
             return invalid!("pads: expected to remove at most {d} elements, found {begin} and {end}");
         }
         Ok(PadAxis {
             begin: begin.max(0) as usize,
             first: (-begin).max(0) as usize,
-            kept: kept as usize,
+            kept: kept.max(0) as usize,
             output: extent(d + begin + end, "pads")?,
         })
     }
@@ -102,7 +103,7 @@ pub fn pad_axes(shape: &Shape, args: Args<'_>, mode: PadMode) -> Result<Vec<PadA
     let mut all =
         shape.iter().map(|&d| PadAxis { begin: 0, first: 0, kept: d, output: d }).collect::<Vec<_>>();
     for (i, &axis) in axes.iter().enumerate() {
-        all[axis] = PadAxis::new(shape[axis], pads[i], pads[n + i])?;
+        all[axis] = PadAxis::new(shape[axis], pads[i], pads[n + i], mode)?;
         if all[axis].kept == 0 && all[axis].grows() && mode != PadMode::Constant {
             return invalid!("pads: mode {mode} needs an element along axis {axis} of {shape}, found none");
         }
@@ -249,6 +250,7 @@ mod tests {
             (Constant, [-1, 1], &[2, 3, 0]),
             (Constant, [-1, -2], &[]),
             (Constant, [-3, 2], &[0, 0]),
+            (Constant, [-4, 3], &[0, 0]),
             (Edge, [2, 1], &[1, 1, 1, 2, 3, 3]),
             (Edge, [-1, 2], &[2, 3, 3, 3]),
             (Edge, [2, -2], &[1, 1, 1]),
