@@ -42,11 +42,12 @@ pub fn fuse_batch_norm(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
     }
     let affine = Affine::of(graph, norm, op)?;
     let weight = f32_constant(graph, conv, 1, "the weight")?;
-    let new_weight = scaled(weight, &channels(conv, weight, affine.scale.len())?, &affine.scale)?;
+    let new_weight = scaled(weight, conv, &affine.scale)?;
     let new_bias = affine.bias(graph, conv)?;
 
     let mut patch = Patch::new(graph);
-    let name = |v: Option<ValueId>| v.map_or("", |v| graph.value(v).name.as_str());
+    let named = |v: ValueId| Some(graph.value(v).name.as_str()).filter(|name| !name.is_empty());
+    let name = |v: Option<ValueId>| v.and_then(named).unwrap_or(&conv.name);
     let w = patch.add_const(format!("{}*{}", name(input(conv, 1)), norm.name), new_weight);
     let b = patch.add_const(format!("{}*{}", name(input(conv, 2)), norm.name), new_bias);
     let mut new_op = conv.op.clone();
@@ -93,8 +94,7 @@ impl Affine {
         let channels = self.scale.len();
         let factor = if let Op::Gemm(gemm) = &conv.op { f64::from(gemm.beta) } else { 1.0 };
         let old = match input(conv, 2) {
-            None => vec![0.0],
-            Some(_) => {
+            Some(_) if factor != 0.0 => {
                 let bias = f32_constant(graph, conv, 2, "the bias")?;
                 let per_channel =
                     bias.numel() == 1 || bias.numel() == channels && bias.shape().last() == Some(&channels);
@@ -107,54 +107,50 @@ impl Affine {
                 }
                 bias.to_f64s()
             }
+            _ => vec![0.0],
         };
         let old = old.iter().cycle().map(|b| b * factor);
-        let new = old.zip(&self.scale).zip(&self.shift).map(|((b, s), shift)| b * s + shift);
-        constant(Shape::new([channels]), new)
+        let new = old.zip(&self.scale).zip(&self.shift).map(|((b, s), shift)| (b * s + shift) as f32);
+        finite(Shape::new([channels]), new.flat_map(f32::to_le_bytes).collect())
     }
 }
 
-/// The output channels that the elements of a weight belong to: positions in the first two axes.
-type Channels = Box<dyn Fn(usize, usize) -> usize>;
-
-fn channels(conv: &Node, weight: &Tensor, count: usize) -> Result<Channels, Skip> {
+/// The weight with every element scaled by the factor of its output channel.
+fn scaled(weight: &Tensor, conv: &Node, scale: &[f64]) -> Result<Tensor, Skip> {
+    let channels = scale.len();
     let first = weight.shape().first().copied().unwrap_or(0);
-    let second = weight.shape().get(1).copied().unwrap_or(0);
-    match &conv.op {
-        Op::Conv(_) => Ok(Box::new(|i, _| i)),
-        Op::ConvTranspose(op) if op.group > 0 && first >= op.group && second * op.group == count => {
-            let group_inputs = first / op.group;
-            Ok(Box::new(move |i, j| i / group_inputs * second + j))
+    // One factor for each run of as many elements as there are elements for a factor.
+    let factors = match &conv.op {
+        Op::Conv(_) => scale.to_vec(),
+        Op::Gemm(op) if op.trans_b => scale.to_vec(),
+        Op::Gemm(_) => scale.repeat(first),
+        Op::ConvTranspose(op) if op.group > 0 && channels > 0 => {
+            let group_outputs = (channels / op.group).max(1);
+            let groups = scale.chunks(group_outputs);
+            groups.flat_map(|of_group| of_group.repeat(first / op.group)).collect()
         }
-        Op::Gemm(op) if op.trans_b => Ok(Box::new(|i, _| i)),
-        Op::Gemm(_) => Ok(Box::new(|_, j| j)),
-        _ => blocked(format!("the weight {} of '{}' does not have {count} channels", weight.ty(), conv.name)),
+        _ => Vec::new(),
+    };
+    let run = weight.numel().checked_div(factors.len()).unwrap_or(0);
+    if run * factors.len() != weight.numel() || run == 0 {
+        let message = format!("the weight {} of '{}' is not of {channels} channels", weight.ty(), conv.name);
+        return blocked(message);
     }
+    let mut bytes = weight.bytes().to_vec();
+    for (run, factor) in bytes.chunks_exact_mut(4 * run).zip(factors) {
+        for element in run.chunks_exact_mut(4) {
+            let scaled = (f64::from(f32::read(element)) * factor) as f32;
+            element.copy_from_slice(&scaled.to_le_bytes());
+        }
+    }
+    finite(weight.shape().clone(), bytes)
 }
 
-/// The weight with every element scaled by the factor of its channel.
-fn scaled(weight: &Tensor, channel: &Channels, scale: &[f64]) -> Result<Tensor, Skip> {
-    let shape = weight.shape();
-    let second = shape.get(1).copied().unwrap_or(1);
-    let rest: usize = shape.iter().skip(2).product();
-    let rows = (0..shape.first().copied().unwrap_or(1)).flat_map(|i| (0..second).map(move |j| (i, j)));
-    // A channel beyond the statistics makes a NaN, which is refused below.
-    let factors = rows.map(|(i, j)| scale.get(channel(i, j)).copied().unwrap_or(f64::NAN));
-    let elements = weight.bytes().chunks_exact(4).map(|b| f64::from(f32::read(b)));
-    let per_element = factors.flat_map(|f| std::iter::repeat_n(f, rest));
-    constant(shape.clone(), elements.zip(per_element).map(|(w, f)| w * f))
-}
-
-/// A tensor of the numbers rounded to f32, all of which must be finite.
-fn constant(shape: Shape, numbers: impl Iterator<Item = f64>) -> Result<Tensor, Skip> {
-    let mut bytes = Vec::with_capacity(shape.numel().saturating_mul(4));
-    for v in numbers {
-        let rounded = v as f32;
-        if !rounded.is_finite() {
-            return blocked("the folded weights are not finite");
-        }
-        rounded.write(&mut bytes);
+/// The tensor of these bytes of f32, all of which must be finite.
+fn finite(shape: Shape, bytes: Vec<u8>) -> Result<Tensor, Skip> {
+    if bytes.chunks_exact(4).any(|b| !f32::read(b).is_finite()) {
+        return blocked("the folded weights are not finite");
     }
-    let ty = TensorType { dtype: DType::F32, shape };
-    Tensor::from_bytes(ty, bytes).map_err(|e| Skip::Blocked(e.to_string()))
+    Tensor::from_bytes(TensorType { dtype: DType::F32, shape }, bytes)
+        .map_err(|e| Skip::Blocked(e.to_string()))
 }

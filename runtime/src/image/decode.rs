@@ -71,7 +71,7 @@ pub fn decode_file(path: &Path, options: &DecodeOptions) -> Result<Picture, Imag
 /// PNGs with 16 bits per channel keep the high byte; Pillow does so for colour, but clips 16-bit grey at 255.
 /// JPEG levels depend on a decoder's IDCT and chroma upsampling: expect differences of a few levels from Pillow,
 /// more at colour edges of pictures whose chroma is sampled vertically only. BMPs of 16 bits per pixel can differ
-/// by one level. All else is equal.
+/// by one level.
 ///
 /// A picture must be complete. Damage within a complete JPEG's compressed data is decoded as far as it goes.
 ///
