@@ -1,0 +1,3 @@
+//! stub
+use crate::args::*;
+pub fn run(_args: &CompileArgs) -> anyhow::Result<()> { anyhow::bail!("stub") }
