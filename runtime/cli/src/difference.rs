@@ -91,7 +91,9 @@ mod tests {
     fn what_is_not_finite_must_be_the_same() {
         let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
         assert_eq!(compare(&odd, &odd, TIGHT, Scale::Element).bad, 0);
-        for (e, f) in [(f64::NAN, 0.0), (0.0, f64::NAN), (f64::INFINITY, 1.0), (f64::INFINITY, f64::NEG_INFINITY)] {
+        for (e, f) in
+            [(f64::NAN, 0.0), (0.0, f64::NAN), (f64::INFINITY, 1.0), (f64::INFINITY, f64::NEG_INFINITY)]
+        {
             assert_eq!(compare(&[e], &[f], TIGHT, Scale::Element).bad, 1, "{e} {f}");
         }
         assert_eq!(compare(&[], &[], TIGHT, Scale::Element).bad, 0);

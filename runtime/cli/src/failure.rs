@@ -84,7 +84,9 @@ fn of_kind(kind: ErrorKind) -> u8 {
 
 fn of_image(error: &ImageError) -> u8 {
     match error {
-        ImageError::WrongSize { .. } | ImageError::InvalidSettings { .. } | ImageError::UnknownName { .. } => 2,
+        ImageError::WrongSize { .. }
+        | ImageError::InvalidSettings { .. }
+        | ImageError::UnknownName { .. } => 2,
         ImageError::UnsupportedFormat { .. } | ImageError::Corrupt { .. } => 5,
         ImageError::LimitExceeded { .. } | ImageError::DecoderMemory { .. } => 6,
         _ => 1,

@@ -142,16 +142,18 @@ impl Inputs {
         self.0.iter().map(|t| Ok((t.name.as_str(), t.view()?))).collect()
     }
 
-    /// Whether element types and fixed extents are those that the ports declare.
-    pub fn fit(&self, ports: &[PortInfo]) -> bool {
+    /// The first tensor whose element type or fixed extents are not those that its port declares, as a message.
+    pub fn misfit(&self, ports: &[PortInfo]) -> Option<String> {
         let is_extent = |(dim, &n): (&Dim, &usize)| !matches!(dim, Dim::Fixed(fixed) if *fixed != n);
-        let fits = |(port, tensor): (&PortInfo, &NamedTensor)| {
+        let fits = |port: &PortInfo, tensor: &NamedTensor| {
             let Some(dims) = &port.dims else { return false };
             port.dtype == tensor.dtype
                 && dims.len() == tensor.shape.len()
                 && dims.iter().zip(&tensor.shape).all(is_extent)
         };
-        ports.iter().zip(&self.0).all(fits)
+        let (port, tensor) = ports.iter().zip(&self.0).find(|(port, tensor)| !fits(port, tensor))?;
+        let (dtype, shape) = (tensor.dtype, Shape::new(tensor.shape.clone()));
+        Some(format!("input '{}': expected {port}, found {dtype}{shape}", port.name))
     }
 
     /// The types inside the graph.
@@ -169,7 +171,8 @@ fn random(port: &PortInfo, shape: Vec<usize>, seed: u64, max_bytes: usize) -> Re
     if bytes > max_bytes {
         return Err(limit(format!("{}{shape} is larger than the limit of {max_bytes} bytes", port.dtype)));
     }
-    let floats = text::random(&shape, seed).and_then(|t| t.to_vec::<f32>()).map_err(|e| limit(e.to_string()))?;
+    let floats =
+        text::random(&shape, seed).and_then(|t| t.to_vec::<f32>()).map_err(|e| limit(e.to_string()))?;
     let digits = floats.iter().map(|v| ((v + 1.0) * 5.0) as u8);
     let bytes = match port.dtype {
         DataType::I64 => digits.flat_map(|d| i64::from(d).to_le_bytes()).collect(),

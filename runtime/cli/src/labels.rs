@@ -41,7 +41,8 @@ impl Labels {
             }
             None => {}
         }
-        let from_text = |text: &String| Labels { names: lines(text), source: format!("metadata {METADATA_KEY}") };
+        let from_text =
+            |text: &String| Labels { names: lines(text), source: format!("metadata {METADATA_KEY}") };
         Ok(metadata.get(METADATA_KEY).map(from_text))
     }
 

@@ -67,8 +67,9 @@ fn style(color: Color) -> Style {
 fn start_log(filter: Option<&str>, color: Color) -> anyhow::Result<()> {
     let from_environment = std::env::var("RUST_LOG").ok();
     let text = filter.or(from_environment.as_deref()).filter(|t| !t.is_empty()).unwrap_or("warn");
-    let filter = EnvFilter::try_new(text)
-        .map_err(|e| Failure::Usage(format!("log filter '{text}': {e}; expected a level or a RUST_LOG filter")))?;
+    let filter = EnvFilter::try_new(text).map_err(|e| {
+        Failure::Usage(format!("log filter '{text}': {e}; expected a level or a RUST_LOG filter"))
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -102,7 +102,10 @@ impl<'a> Dims<'a> {
             Some(Dim::Dynamic(name)) if !name.is_empty() => name.clone(),
             _ => place(input, axis),
         };
-        Failure::Usage(format!("input '{}' {input}: give the extent of axis {axis} as --dim {name}=N", input.name))
+        Failure::Usage(format!(
+            "input '{}' {input}: give the extent of axis {axis} as --dim {name}=N",
+            input.name
+        ))
     }
 }
 

@@ -229,7 +229,8 @@ impl Preprocessing {
     }
 
     fn picture(&self, picture: &Picture) -> anyhow::Result<image::PreprocessedImage> {
-        let size = self.size.ok_or_else(|| Failure::Usage("give the size as --size or --model".to_string()))?;
+        let size =
+            self.size.ok_or_else(|| Failure::Usage("give the size as --size or --model".to_string()))?;
         Ok(self.settings.tensor(picture, size)?)
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use octrt::{Model, Session, Tensor};
+use octrt::{Model, Tensor};
 use serde::Serialize;
 
 use crate::args::{Format, RunArgs};
@@ -85,9 +85,12 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let inputs = Inputs::make(&model, &dims, given, &mut preprocessing, max_bytes)?;
     let preprocess = milliseconds(start);
 
+    if let Some(message) = inputs.misfit(model.inputs()) {
+        return Err(Failure::Usage(message).into());
+    }
     let start = Instant::now();
     let mut session = model.session()?;
-    inputs.prepare(&mut session)?;
+    session.prepare(&inputs.types())?;
     load += milliseconds(start);
     let start = Instant::now();
     let outputs = session.run(&inputs.views()?)?;
@@ -200,7 +203,8 @@ fn verdict(expect: &[ExpectReport]) -> anyhow::Result<()> {
     if bad.is_empty() {
         return Ok(());
     }
-    Err(Failure::Check(format!("outputs differ by more than --atol and --rtol allow: {}", bad.join(", "))).into())
+    Err(Failure::Check(format!("outputs differ by more than --atol and --rtol allow: {}", bad.join(", ")))
+        .into())
 }
 
 fn text(report: &Report, outputs: &[(String, Tensor)]) -> String {
@@ -240,14 +244,4 @@ fn summary(elements: &[f64]) -> String {
     let max = elements.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mean = elements.iter().sum::<f64>() / elements.len() as f64;
     format!(" from {min:.4} to {max:.4}, mean {mean:.4}")
-}
-
-impl Inputs {
-    /// Compiles the model for these inputs. Inputs that do not fit are left to the run, which says so.
-    ///
-    /// # Errors
-    /// As [`Session::prepare`].
-    pub fn prepare(&self, session: &mut Session) -> Result<(), octrt::Error> {
-        if self.fit(session.model().inputs()) { session.prepare(&self.types()) } else { Ok(()) }
-    }
 }

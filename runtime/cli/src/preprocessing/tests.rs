@@ -59,7 +59,9 @@ fn side_files_name_labels_as_a_list_or_a_file() {
 
 #[test]
 fn broken_settings_are_refused() {
-    for text in ["", "[]", "{", r#"{"labels": 3}"#, r#"{"labels": [3]}"#, r#"{"preset": "what"}"#, r#"{"x": 1}"#] {
+    for text in
+        ["", "[]", "{", r#"{"labels": 3}"#, r#"{"labels": [3]}"#, r#"{"preset": "what"}"#, r#"{"x": 1}"#]
+    {
         let e = side(text).unwrap_err();
         assert!(matches!(e, Failure::Corrupt { .. }) && e.to_string().contains("m.json"), "{text}: {e}");
     }
