@@ -125,6 +125,9 @@ fn given(graph: &GraphProto) -> Result<BTreeSet<&str>, OnnxError> {
     let mut inputs = BTreeSet::new();
     let mut initializers = BTreeSet::new();
     for input in &graph.input {
+        if input.name.is_empty() {
+            return Err(Fault::Invalid("an input has no name".into()).at("graph"));
+        }
         if !inputs.insert(input.name.as_str()) {
             return Err(Fault::Invalid("it is declared twice".into()).at(input_place(input)));
         }
@@ -148,10 +151,6 @@ fn initializer_place(tensor: &TensorProto) -> String {
 
 fn note_header(model: &ModelProto, opsets: &Opsets, scope: &mut Scope) {
     let opset = opsets.version("");
-    if opset == 0 && scope.used.iter().any(|name| !name.is_empty()) {
-        let fault = Fault::Corrupt("it does not declare an opset of the standard operators".into());
-        scope.report(fault, "model".into());
-    }
     if opset > MAX_OPSET {
         scope.warnings.push(format!(
             "opset {opset} is newer than {MAX_OPSET}, the last one known; operators are read as of opset {MAX_OPSET}"
@@ -245,6 +244,9 @@ fn read_node(node: &SourceNode<'_>, external: &Sources<'_>, scope: &mut Scope) {
 }
 
 fn read_outputs(graph: &GraphProto, scope: &mut Scope) -> Result<Vec<Port>, OnnxError> {
+    if graph.output.is_empty() {
+        return Err(Fault::Invalid("it has no outputs".into()).at("graph"));
+    }
     let mut ports: Vec<Port> = Vec::new();
     for output in &graph.output {
         let place = || format!("output '{}'", output.name);

@@ -1,6 +1,6 @@
 //! ONNX models to octrt graphs and back.
 //!
-//! [`import`] reads a model of opset 7 or later into a [`Graph`](octrt_ops::Graph). Nothing is evaluated here: which shapes and constants follow from a model is found later, by
+//! [`import`] reads a model of opset 7 or later into a [`Graph`](octrt_ops::Graph), [`export`] writes one. Nothing is evaluated here: which shapes and constants follow from a model is found later, by
 //! [`specialize`](octrt_ops::graph::infer::specialize).
 //!
 //! The way in: bytes -`model`-> messages -`inline`-> nodes without functions -`order`-> topological order
@@ -10,6 +10,7 @@
 mod attr;
 mod elem;
 mod error;
+mod export;
 mod external;
 mod import;
 mod inline;
@@ -26,6 +27,8 @@ mod tensor;
 
 pub use elem::ElemType;
 pub use error::{OnnxError, Unsupported};
+pub use export::export;
 pub use external::{ExternalData, NoExternalData, check_range, validate_location};
 pub use import::{Imported, Port, import, unsupported};
 pub use prost::bytes::Bytes;
+pub use tensor::read_tensor;

@@ -13,7 +13,6 @@ use octrt_ops::window::AutoPad;
 /// ONNX names and what they stand for.
 pub(crate) type Names<T> = &'static [(&'static str, T)];
 
-#[cfg(test)]
 /// The ONNX name of `value`; every variant is in its table.
 pub(crate) fn name_of<T: PartialEq>(names: Names<T>, value: &T) -> &'static str {
     names.iter().find(|(_, v)| v == value).map_or("", |(name, _)| name)

@@ -1,6 +1,6 @@
 //! Which operators of which opsets are read, and by which reader.
 
-use crate::error::{Fault, unsupported};
+use crate::error::{Fault, corrupt, unsupported};
 use crate::node::NodeReader;
 use crate::readers::{constant, conv, math, norm, pool, reduce, resize, shape};
 
@@ -39,10 +39,14 @@ pub fn operators() -> &'static [Support] {
 /// The reader of an operator.
 ///
 /// # Errors
-/// [`Fault::Unsupported`] when there is none for the domain, the operator or the opset.
+/// [`Fault::Unsupported`] when there is none for the domain, the operator or the opset; [`Fault::Corrupt`] when `opset`
+/// is 0: none declared.
 pub(crate) fn reader(domain: &str, op: &str, opset: i64) -> Result<Reader, Fault> {
     if !domain.is_empty() {
         return unsupported!("operators of domain '{domain}' are not supported");
+    }
+    if opset == 0 {
+        return corrupt!("the model declares no opset of the standard operators");
     }
     match TABLE.iter().find(|row| row.op == op) {
         None => unsupported!("the operator is not supported"),

@@ -5,12 +5,26 @@ use std::sync::Arc;
 use half::{bf16, f16};
 use octrt_ops::tensor::SharedBytes;
 use octrt_ops::{DType, OpError, Shape, Tensor, TensorType};
+use prost::Message;
+use prost::bytes::Bytes;
 
 use crate::elem::ElemType;
-use crate::error::{Fault, corrupt, unsupported};
-use crate::external::{ExternalData, validate_location};
+use crate::error::{Fault, OnnxError, corrupt, unsupported};
+use crate::external::{ExternalData, NoExternalData, validate_location};
 use crate::proto::TensorProto;
 use crate::proto::tensor_proto::DataLocation;
+
+/// Reads a file that holds one tensor (a `TensorProto`), as ONNX tests store inputs and outputs: its name, its elements,
+/// and the type they had in the file.
+///
+/// # Errors
+/// [`OnnxError`] as [`import`](crate::import) for an initializer.
+pub fn read_tensor(bytes: Bytes) -> Result<(String, Tensor, ElemType), OnnxError> {
+    let decoded = TensorProto::decode(bytes).map_err(|e| Fault::Corrupt(e.to_string()).at("tensor"));
+    let proto = decoded?;
+    let loaded = load(&proto, &NoExternalData).map_err(|e| e.at(format!("tensor '{}'", proto.name)))?;
+    Ok((proto.name, loaded.tensor, ElemType::from_onnx(proto.data_type)))
+}
 
 /// A tensor of the model.
 #[derive(Debug)]
