@@ -1,1 +1,142 @@
-//! Under construction.
+//! From a scheduled kernel to machine code, through Cranelift.
+//!
+//! [`nest`] walks the loops, [`expr`] the expressions, [`math`] has the elementary functions. The function's signature
+//! and what it may touch are said in [`crate::artifact`].
+
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{AbiParam, Function as ClifFunction, Signature, UserFuncName, types};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+use crate::artifact::Function;
+use crate::error::CompileError;
+use crate::loop_ir::Kernel;
+use crate::target::{Isa, Target};
+
+mod expr;
+mod math;
+mod nest;
+
+const STAGE: &str = "codegen";
+
+/// Compiles kernels for one target.
+pub struct Codegen {
+    target: Target,
+    isa: OwnedTargetIsa,
+}
+
+impl Codegen {
+    /// A code generator for `target`.
+    ///
+    /// # Errors
+    /// [`CompileError::Internal`] when Cranelift does not know the target.
+    pub fn new(target: Target) -> Result<Self, CompileError> {
+        let fail = |e: &dyn std::fmt::Display| CompileError::internal(STAGE, target.to_string(), e);
+        let mut flags = settings::builder();
+        for (name, value) in [
+            ("opt_level", "speed"),
+            ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+            ("enable_probestack", "false"),
+            ("unwind_info", "false"),
+        ] {
+            flags.set(name, value).map_err(|e| fail(&e))?;
+        }
+        let mut builder =
+            cranelift_codegen::isa::lookup_by_name("x86_64-unknown-linux-gnu").map_err(|e| fail(&e))?;
+        for name in features(target.isa) {
+            builder.enable(name).map_err(|e| fail(&e))?;
+        }
+        let isa = builder.finish(settings::Flags::new(flags)).map_err(|e| fail(&e))?;
+        Ok(Codegen { target, isa })
+    }
+
+    /// Machine code of a kernel.
+    ///
+    /// # Errors
+    /// [`CompileError::Internal`] when the kernel is not well formed.
+    pub fn function(&self, kernel: &Kernel, symbol: String) -> Result<Function, CompileError> {
+        let mut context = self.compile(kernel, Listing::No)?;
+        let fail = |e: &str| CompileError::internal(STAGE, &kernel.name, e);
+        let code = context.take_compiled_code().ok_or_else(|| fail("no code"))?;
+        if !code.buffer.relocs().is_empty() {
+            return Err(fail("the code needs relocations"));
+        }
+        let alignment = code.buffer.alignment.max(16);
+        Ok(Function { symbol, alignment, bytes: code.code_buffer().to_vec() })
+    }
+
+    /// The kernel in Cranelift's intermediate form, before its optimisations.
+    ///
+    /// # Errors
+    /// As [`Codegen::function`].
+    pub fn clif(&self, kernel: &Kernel) -> Result<String, CompileError> {
+        Ok(self.build(kernel)?.display().to_string())
+    }
+
+    /// The kernel's machine code as text.
+    ///
+    /// # Errors
+    /// As [`Codegen::function`].
+    pub fn assembly(&self, kernel: &Kernel) -> Result<String, CompileError> {
+        let context = self.compile(kernel, Listing::Yes)?;
+        let listing = context.compiled_code().and_then(|c| c.vcode.clone());
+        listing.ok_or_else(|| CompileError::internal(STAGE, &kernel.name, "no listing"))
+    }
+
+    fn build(&self, kernel: &Kernel) -> Result<ClifFunction, CompileError> {
+        let mut signature = Signature::new(CallConv::SystemV);
+        signature.params = [types::I64; 3].map(AbiParam::new).to_vec();
+        let mut function = ClifFunction::with_name_signature(UserFuncName::user(0, 0), signature);
+        let mut context = FunctionBuilderContext::new();
+        let mut builder = FunctionBuilder::new(&mut function, &mut context);
+        nest::Emitter::new(&mut builder, kernel, self.target)
+            .function()
+            .map_err(|e| CompileError::internal(STAGE, &kernel.name, e))?;
+        builder.seal_all_blocks();
+        builder.finalize(self.isa.frontend_config());
+        Ok(function)
+    }
+
+    fn compile(&self, kernel: &Kernel, listing: Listing) -> Result<Context, CompileError> {
+        let mut context = Context::for_function(self.build(kernel)?);
+        context.set_disasm(listing == Listing::Yes);
+        context
+            .compile(&*self.isa, &mut ControlPlane::default())
+            .map_err(|e| CompileError::internal(STAGE, &kernel.name, format!("{:?}", e.inner)))?;
+        Ok(context)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    Yes,
+    No,
+}
+
+fn features(isa: Isa) -> &'static [&'static str] {
+    const V3: usize = 6;
+    const ALL: [&str; 15] = [
+        "has_cmpxchg16b",
+        "has_popcnt",
+        "has_sse3",
+        "has_ssse3",
+        "has_sse41",
+        "has_sse42",
+        "has_avx",
+        "has_avx2",
+        "has_bmi1",
+        "has_bmi2",
+        "has_fma",
+        "has_lzcnt",
+        "has_avx512f",
+        "has_avx512dq",
+        "has_avx512vl",
+    ];
+    match isa {
+        Isa::V2 => &ALL[..V3],
+        Isa::V3 => &ALL[..V3 + 6],
+        Isa::V4 => &ALL,
+    }
+}

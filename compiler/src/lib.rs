@@ -4,11 +4,14 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod calls;
 pub mod codegen;
 pub mod error;
 pub mod loop_ir;
+
 pub mod lower;
 pub mod memory_plan;
+pub mod passes;
 pub mod pipeline;
 pub mod schedule;
 pub mod strategy;

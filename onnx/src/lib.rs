@@ -1,2 +1,31 @@
 //! ONNX models to octrt graphs and back.
+//!
+//! [`import`] reads a model of opset 7 or later into a [`Graph`](octrt_ops::Graph). Nothing is evaluated here: which shapes and constants follow from a model is found later, by
+//! [`specialize`](octrt_ops::graph::infer::specialize).
+//!
+//! The way in: bytes -`model`-> messages -`inline`-> nodes without functions -`order`-> topological order
+//! -`import` with `readers`, `attr`, `tensor`-> graph. [`support`] lists the operators and says which reader reads each.
 #![forbid(unsafe_code)]
+
+mod attr;
+mod elem;
+mod error;
+mod external;
+mod import;
+mod inline;
+mod model;
+mod names;
+mod node;
+mod order;
+#[rustfmt::skip]
+#[allow(clippy::all, missing_docs)]
+mod proto;
+mod readers;
+pub mod support;
+mod tensor;
+
+pub use elem::ElemType;
+pub use error::{OnnxError, Unsupported};
+pub use external::{ExternalData, NoExternalData, check_range, validate_location};
+pub use import::{Imported, Port, import, unsupported};
+pub use prost::bytes::Bytes;

@@ -123,6 +123,14 @@ impl Compute {
         Compute::default()
     }
 
+    /// A computation whose one output is `value` everywhere: what an operator on empty tensors comes to.
+    pub fn filled(ty: TensorType, value: Scalar) -> Self {
+        let mut c = Compute::new();
+        let dst = c.map("fill", ty, Expr::Const(value));
+        c.output(dst);
+        c
+    }
+
     fn buffer(&mut self, kind: BufferKind, ty: TensorType) -> BufId {
         self.buffers.push(Buffer { kind, ty });
         BufId((self.buffers.len() - 1) as u32)

@@ -76,6 +76,28 @@ impl Scalar {
         Scalar::I64(0).cast(dtype)
     }
 
+    /// The value that loses against every other in a maximum: `-inf`, the least integer, false.
+    pub fn lowest(dtype: DType) -> Scalar {
+        match dtype {
+            DType::F32 => Scalar::F32(f32::NEG_INFINITY),
+            DType::I64 => Scalar::I64(i64::MIN),
+            DType::I32 => Scalar::I32(i32::MIN),
+            DType::U8 => Scalar::U8(0),
+            DType::Bool => Scalar::Bool(false),
+        }
+    }
+
+    /// The value that loses against every other in a minimum: `inf`, the greatest integer, true.
+    pub fn highest(dtype: DType) -> Scalar {
+        match dtype {
+            DType::F32 => Scalar::F32(f32::INFINITY),
+            DType::I64 => Scalar::I64(i64::MAX),
+            DType::I32 => Scalar::I32(i32::MAX),
+            DType::U8 => Scalar::U8(u8::MAX),
+            DType::Bool => Scalar::Bool(true),
+        }
+    }
+
     /// Conversion between element types: floats truncate and saturate, integers wrap, `bool` is `!= 0`.
     pub fn cast(self, to: DType) -> Scalar {
         match (self, to) {

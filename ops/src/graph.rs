@@ -9,6 +9,10 @@ use crate::shape::{Dim, TensorType};
 use crate::tensor::Tensor;
 
 pub mod infer;
+pub mod interp;
+pub mod rewrite;
+pub mod text;
+pub mod verify;
 
 /// A tensor in the graph. Prints as `%3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,7 +66,8 @@ pub struct Value {
     pub name: String,
     /// Where it comes from.
     pub def: ValueDef,
-    /// Type, once it is known: always for constants, for the rest after [`infer::specialize`].
+    /// Type, once it is known: always for constants, for inputs when all dimensions are fixed, for the rest after
+    /// [`infer::specialize`].
     pub ty: Option<TensorType>,
 }
 
@@ -88,6 +93,18 @@ pub struct Input {
     pub dtype: DType,
     /// Extents, some of which may be known only when the model runs.
     pub dims: Vec<Dim>,
+}
+
+impl Input {
+    /// The type, when all dimensions are fixed.
+    pub fn declared_type(&self) -> Option<TensorType> {
+        let extent = |d: &Dim| match d {
+            Dim::Fixed(n) => Some(*n),
+            Dim::Dynamic(_) => None,
+        };
+        let dims: Option<Vec<usize>> = self.dims.iter().map(extent).collect();
+        Some(TensorType { dtype: self.dtype, shape: dims?.into() })
+    }
 }
 
 /// An output of the graph.
@@ -128,7 +145,9 @@ impl Graph {
     /// Adds an input.
     pub fn add_input(&mut self, name: impl Into<String>, dtype: DType, dims: Vec<Dim>) -> ValueId {
         let value = self.push(name.into(), ValueDef::Input(self.inputs.len()), None);
-        self.inputs.push(Input { value, dtype, dims });
+        let input = Input { value, dtype, dims };
+        self.values[value.index()].ty = input.declared_type();
+        self.inputs.push(input);
         value
     }
 

@@ -4,15 +4,20 @@
 #![forbid(unsafe_code)]
 
 pub mod attr;
+pub mod axes;
 pub mod compute;
 pub mod def;
 pub mod dtype;
+pub mod elements;
 pub mod error;
 pub mod expr;
 pub mod graph;
+pub mod index;
 pub mod op;
 pub mod shape;
 pub mod tensor;
+#[cfg(test)]
+mod testing;
 pub mod window;
 
 pub use dtype::DType;

@@ -184,6 +184,20 @@ impl Tensor {
     }
 }
 
+/// `shape.numel()` copies of `value`: the elements of a result before they are computed.
+///
+/// # Errors
+/// [`OpError::TooLarge`] when there is no memory for them.
+pub fn filled<T: Element>(shape: &Shape, value: T) -> Result<Vec<T>, OpError> {
+    shape.checked_bytes(T::DTYPE)?;
+    let mut elements = Vec::new();
+    elements
+        .try_reserve_exact(shape.numel())
+        .map_err(|_| OpError::TooLarge(format!("no memory for a tensor {}{shape}", T::DTYPE)))?;
+    elements.resize(shape.numel(), value);
+    Ok(elements)
+}
+
 impl PartialEq for Tensor {
     /// Equal types and equal bytes (so `NaN == NaN` when the bits agree, and `0.0 != -0.0`).
     fn eq(&self, other: &Self) -> bool {

@@ -1,7 +1,15 @@
 //! Sliding windows over spatial axes: what convolutions and poolings share.
 
+use std::ops::Range;
+
 use crate::attr_enum;
+use crate::compute::Compute;
 use crate::error::OpError;
+use crate::expr::{BufId, Expr, Scalar};
+use crate::shape::{Shape, TensorType};
+
+/// Largest extent, step and padding, so that arithmetic with a few of them cannot overflow.
+pub const LIMIT: usize = 1 << 40;
 
 /// How padding is derived (ONNX attribute `auto_pad`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +54,123 @@ pub struct WindowAxis {
     pub output: usize,
 }
 
+impl WindowAxis {
+    /// Input positions from the first element of a window to its last, both included.
+    pub fn extent(&self) -> usize {
+        (self.kernel - 1) * self.dilation + 1
+    }
+
+    /// Positions after the input that windows or padding reach: `pad_end`, or more where a last window hangs over.
+    pub fn reach_end(&self) -> usize {
+        let last = self.output.saturating_sub(1) * self.stride + self.extent();
+        self.pad_end.max(last.saturating_sub(self.pad_begin + self.input))
+    }
+
+    /// The elements of window `o` that lie in the input.
+    pub fn inside(&self, o: usize) -> Range<usize> {
+        let end = self.elements_before(o, self.pad_begin + self.input);
+        self.elements_before(o, self.pad_begin).min(end)..end
+    }
+
+    /// Number of elements of window `o` that lie in the input or its padding.
+    pub fn count_padded(&self, o: usize) -> usize {
+        self.elements_before(o, self.pad_begin + self.input + self.pad_end)
+    }
+
+    /// Number of elements of window `o` before `position`, counted from the beginning of the padding.
+    fn elements_before(&self, o: usize, position: usize) -> usize {
+        position.saturating_sub(o * self.stride).div_ceil(self.dilation).min(self.kernel)
+    }
+
+    /// Position of element `k` of window `o`, counted from the beginning of the padding: `o * stride + k * dilation`.
+    pub fn position(&self, o: Expr, k: Expr) -> Expr {
+        let times = |e: Expr, n: usize| if n == 1 { e } else { e * Expr::int(n) };
+        times(o, self.stride) + times(k, self.dilation)
+    }
+}
+
+/// One element of a window that lies in the input: its place in the window and in the input, both row-major over the
+/// spatial axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tap {
+    /// Place in the window.
+    pub kernel: usize,
+    /// Place in the input.
+    pub input: usize,
+}
+
+/// The elements of the window at output position `at` that lie in the input, in row-major order.
+pub fn taps(window: &[WindowAxis], at: &[usize]) -> Vec<Tap> {
+    if window.iter().zip(at).any(|(w, &o)| w.inside(o).is_empty()) {
+        return Vec::new();
+    }
+    let mut taps = vec![Tap { kernel: 0, input: 0 }];
+    for (w, &o) in window.iter().zip(at) {
+        let inside = w.inside(o);
+        taps = taps
+            .iter()
+            .flat_map(|t| {
+                inside.clone().map(|k| Tap {
+                    kernel: t.kernel * w.kernel + k,
+                    input: t.input * w.input + o * w.stride + k * w.dilation - w.pad_begin,
+                })
+            })
+            .collect();
+    }
+    taps
+}
+
+/// Extents of the input along each axis.
+pub fn input_extents(window: &[WindowAxis]) -> Shape {
+    Shape::new(window.iter().map(|w| w.input).collect::<Vec<_>>())
+}
+
+/// Number of windows along each axis.
+pub fn output_extents(window: &[WindowAxis]) -> Shape {
+    Shape::new(window.iter().map(|w| w.output).collect::<Vec<_>>())
+}
+
+/// The output `[mb, c, windows..]` of a pooling over an input `[mb, c, spatial..]`.
+pub fn pooled(input: &Shape, window: &[WindowAxis]) -> Shape {
+    Shape::new([&input[..2], output_extents(window).dims()].concat())
+}
+
+/// Stage `pad`: copies `src [mb, c, spatial..]` into a tensor with a border of `fill` that holds every window. Gives
+/// `src` itself when no window leaves it.
+///
+/// # Errors
+/// [`OpError::TooLarge`] when the padded tensor cannot be addressed.
+pub fn pad_stage(c: &mut Compute, src: BufId, window: &[WindowAxis], fill: Scalar) -> Result<BufId, OpError> {
+    if window.iter().all(|w| w.pad_begin == 0 && w.reach_end() == 0) {
+        return Ok(src);
+    }
+    let TensorType { dtype, shape } = c.ty(src).clone();
+    let lead = shape.rank() - window.len();
+    let mut dims = shape.dims()[..lead].to_vec();
+    dims.extend(window.iter().map(|w| w.pad_begin + w.input + w.reach_end()));
+    let ty = TensorType::new(dtype, dims);
+    ty.shape.checked_bytes(dtype)?;
+    let fill = Expr::Const(fill);
+    if shape.numel() == 0 {
+        return Ok(c.map("pad", ty, fill));
+    }
+    let mut index: Vec<Expr> = (0..lead).map(Expr::var).collect();
+    let mut inside: Option<Expr> = None;
+    for (i, w) in window.iter().enumerate() {
+        let at = Expr::var(lead + i);
+        if w.pad_begin == 0 && w.reach_end() == 0 {
+            index.push(at);
+            continue;
+        }
+        let at = if w.pad_begin == 0 { at } else { at - Expr::int(w.pad_begin) };
+        let within = at.clone().within(w.input);
+        inside = Some(inside.map_or(within.clone(), |i| i.and(within)));
+        index.push(at.clamp(0, w.input as i64 - 1));
+    }
+    let copy = Expr::load(src, index);
+    Ok(c.map("pad", ty, inside.map_or(copy.clone(), |i| i.select(copy, fill))))
+}
+
 /// The attributes of a windowed operator; empty lists mean the defaults.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowAttrs<'a> {
@@ -63,6 +188,31 @@ pub struct WindowAttrs<'a> {
     pub rounding: Rounding,
 }
 
+/// An attribute with a value for each spatial axis (or two), or `len` times `default` when it is empty.
+///
+/// # Errors
+/// [`OpError::Invalid`] when it has another length.
+pub fn per_axis(v: &[usize], name: &str, default: usize, len: usize) -> Result<Vec<usize>, OpError> {
+    match v.len() {
+        0 => Ok(vec![default; len]),
+        l if l == len => Ok(v.to_vec()),
+        l => Err(OpError::Invalid(format!("{name}: expected {len} values for the spatial axes, found {l}"))),
+    }
+}
+
+/// Resolves the window of a pooling over an input `[mb, c, spatial..]`.
+///
+/// # Errors
+/// [`OpError::Invalid`] as [`resolve`], or when the input has no spatial axes.
+pub fn resolve_pool(input: &Shape, w: WindowAttrs<'_>) -> Result<Vec<WindowAxis>, OpError> {
+    if input.rank() < 3 {
+        return Err(OpError::Invalid(format!(
+            "input 0 (X): expected [batch, channels, spatial..], found {input}"
+        )));
+    }
+    resolve(&input[2..], w)
+}
+
 /// Resolves a window over the spatial extents `input`.
 ///
 /// # Errors
@@ -70,20 +220,15 @@ pub struct WindowAttrs<'a> {
 /// 0, or a window is larger than the padded input.
 pub fn resolve(input: &[usize], w: WindowAttrs<'_>) -> Result<Vec<WindowAxis>, OpError> {
     let n = input.len();
-    let list = |v: &[usize], name: &str, default: usize, len: usize| match v.len() {
-        0 => Ok(vec![default; len]),
-        l if l == len => Ok(v.to_vec()),
-        l => Err(OpError::Invalid(format!("{name}: expected {len} values for {n} spatial axes, found {l}"))),
-    };
     if w.kernel.len() != n {
         return Err(OpError::Invalid(format!(
             "kernel has {} axes, the input {n} spatial axes",
             w.kernel.len()
         )));
     }
-    let strides = list(w.strides, "strides", 1, n)?;
-    let dilations = list(w.dilations, "dilations", 1, n)?;
-    let pads = list(w.pads, "pads", 0, 2 * n)?;
+    let strides = per_axis(w.strides, "strides", 1, n)?;
+    let dilations = per_axis(w.dilations, "dilations", 1, n)?;
+    let pads = per_axis(w.pads, "pads", 0, 2 * n)?;
     (0..n)
         .map(|i| {
             let explicit = (pads[i], pads[n + i]);
@@ -105,9 +250,8 @@ fn axis(
     if kernel == 0 || stride == 0 || dilation == 0 {
         return Err(format!("kernel {kernel}, stride {stride} and dilation {dilation} must be positive"));
     }
-    let limit = 1 << 40;
-    if [input, kernel, stride, dilation, explicit.0, explicit.1].into_iter().any(|v| v > limit)
-        || (kernel - 1).saturating_mul(dilation) > limit
+    if [input, kernel, stride, dilation, explicit.0, explicit.1].into_iter().any(|v| v > LIMIT)
+        || (kernel - 1).saturating_mul(dilation) > LIMIT
     {
         return Err("extents are out of range".into());
     }
@@ -125,6 +269,9 @@ fn axis(
     let Some(room) = padded.checked_sub(extent) else {
         return Err(format!("a window of {extent} does not fit into a padded input of {padded}"));
     };
+    if input == 0 && matches!(auto_pad, AutoPad::SameUpper | AutoPad::SameLower) {
+        return Ok(WindowAxis { input, kernel, stride, dilation, pad_begin, pad_end, output: 0 });
+    }
     let mut output = room / stride + 1;
     // A window that would begin in the padding after the input does not count.
     if rounding == Rounding::Ceil && room % stride != 0 && output * stride < input + pad_begin {
@@ -171,6 +318,20 @@ mod tests {
         assert_eq!((upper.pad_begin, upper.pad_end, upper.output), (0, 1, 3));
         let lower = one(5, 2, 2, [9, 9], AutoPad::SameLower, Rounding::Floor);
         assert_eq!((lower.pad_begin, lower.pad_end, lower.output), (1, 0, 3));
+    }
+
+    #[test]
+    fn elements_of_a_window() {
+        // Positions -1, 1 | 1, 3 | 3, 5 of an input of 4 with padding 1 and 1; the last one hangs over.
+        let w =
+            WindowAxis { input: 4, kernel: 2, stride: 2, dilation: 2, pad_begin: 1, pad_end: 1, output: 3 };
+        assert_eq!([w.inside(0), w.inside(1), w.inside(2)], [1..2, 0..2, 0..1]);
+        assert_eq!([0, 1, 2].map(|o| w.count_padded(o)), [2, 2, 1]);
+        assert_eq!((w.extent(), w.reach_end()), (3, 2));
+        let tap = |kernel, input| Tap { kernel, input };
+        assert_eq!(taps(&[w], &[1]), [tap(0, 1), tap(1, 3)]);
+        assert_eq!(taps(&[w, w], &[0, 2]), [tap(2, 7)]);
+        assert_eq!(w.position(Expr::var(2), Expr::var(4)).to_string(), "add(mul(L2, 2), mul(L4, 2))");
     }
 
     #[test]

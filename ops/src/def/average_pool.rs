@@ -1,6 +1,25 @@
-//! ONNX operator AveragePool.
+//! Average over windows: ONNX `AveragePool`, opsets 1 to 22.
+//!
+//! ```text
+//! dst[n, c, o..] = (sum over k.. of src[n, c, o * stride + k * dilation - pad_begin ..]) / count(o..)
+//! ```
+//!
+//! Positions outside `src` add 0. `count` is the number of the window's positions inside `src`, or with
+//! `count_include_pad` inside `src` and its padding; where a last window hangs over the padded input (`ceil_mode`),
+//! positions beyond it never count. A window without any counted position gives 0.
+//!
+//! Input 0 (`X`): `[N, C, spatial..]`, f32, at least one spatial axis; output `[N, C, windows..]`, f32. Errors: lists
+//! that do not fit the spatial axes, a window larger than the padded input.
 
-use crate::window::AutoPad;
+use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::expr::{Expr, Scalar};
+use crate::op::known_args;
+use crate::tensor::filled;
+use crate::window::{
+    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,
+    resolve_pool, taps,
+};
+use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator AveragePool.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,4 +42,167 @@ pub struct AveragePool {
 
 crate::attributes!(AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad });
 
-crate::def::unfinished!(AveragePool);
+impl AveragePool {
+    fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<WindowAxis>), OpError> {
+        let src = args.typed(0, "X", &[DType::F32])?;
+        let window = resolve_pool(
+            src.shape,
+            WindowAttrs {
+                kernel: &self.kernel,
+                strides: &self.strides,
+                dilations: &self.dilations,
+                pads: &self.pads,
+                auto_pad: self.auto_pad,
+                rounding: if self.ceil_mode { Rounding::Ceil } else { Rounding::Floor },
+            },
+        )?;
+        Ok((TensorType::new(src.dtype, pooled(src.shape, &window)), window))
+    }
+
+    /// The divisor at the output position in variables `L2 ..`: a constant, times a table for each axis along which
+    /// the count varies.
+    fn divisor(&self, c: &mut Compute, window: &[WindowAxis]) -> Result<Expr, OpError> {
+        let mut constant = 1.0f32;
+        let mut varying: Option<Expr> = None;
+        for (i, w) in window.iter().enumerate() {
+            let extent = Shape::from([w.output]);
+            let mut counts = filled(&extent, 0.0f32)?;
+            for (o, count) in counts.iter_mut().enumerate() {
+                let n = if self.count_include_pad { w.count_padded(o) } else { w.inside(o).len() };
+                // The sum over a window without elements is 0, whatever it is divided by.
+                *count = n.max(1) as f32;
+            }
+            if counts.windows(2).all(|pair| pair[0] == pair[1]) {
+                constant *= counts.first().copied().unwrap_or(1.0);
+            } else {
+                let table = c.table(Tensor::new(extent, &counts)?);
+                let count = Expr::load(table, [Expr::var(2 + i)]);
+                varying = Some(varying.map_or(count.clone(), |v| v * count));
+            }
+        }
+        Ok(match varying {
+            None => Expr::f32(constant),
+            Some(v) if constant == 1.0 => v,
+            Some(v) => v * Expr::f32(constant),
+        })
+    }
+}
+
+impl Operator for AveragePool {
+    fn name(&self) -> &'static str {
+        "AveragePool"
+    }
+
+    fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
+        Ok(vec![self.problem(args)?.0])
+    }
+
+    fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
+        let (dst, window) = self.problem(args)?;
+        if dst.shape.numel() == 0 {
+            return Ok(Compute::filled(dst, Scalar::F32(0.0)));
+        }
+        let mut c = Compute::new();
+        let src = c.input(0, &args.required(0, "X")?);
+        let divisor = self.divisor(&mut c, &window)?;
+        let padded = pad_stage(&mut c, src, &window, Scalar::F32(0.0))?;
+        let rank = dst.shape.rank();
+        let mut index = vec![Expr::var(0), Expr::var(1)];
+        for (i, w) in window.iter().enumerate() {
+            index.push(w.position(Expr::var(2 + i), Expr::var(rank + i)));
+        }
+        let reduce = Reduce {
+            extents: window.iter().map(|w| w.kernel).collect(),
+            combine: ReduceFn::Sum,
+            init: Expr::f32(0.0),
+            finish: Expr::Acc / divisor,
+        };
+        let out = c.reduce("average", dst, reduce, Expr::load(padded, index));
+        c.output(out);
+        Ok(c)
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        let args = known_args(inputs);
+        let (dst, window) = self.problem(Args(&args))?;
+        if dst.shape.numel() == 0 {
+            return Ok(vec![Tensor::from_bytes(dst, Vec::new())?]);
+        }
+        let src: Vec<f32> = Args(&args).known(0, "X")?.to_vec()?;
+        let plane = input_extents(&window).numel();
+        let windows = output_extents(&window);
+        let mut elements = filled(&dst.shape, 0.0f32)?;
+        for (o, at) in windows.indices().enumerate() {
+            let taps = taps(&window, &at);
+            let count = if self.count_include_pad {
+                window.iter().zip(&at).map(|(w, &o)| w.count_padded(o) as f64).product()
+            } else {
+                taps.len() as f64
+            };
+            for (p, average) in elements.iter_mut().skip(o).step_by(windows.numel()).enumerate() {
+                let sum: f64 = taps.iter().map(|t| f64::from(src[p * plane + t.input])).sum();
+                *average = if taps.is_empty() { 0.0 } else { (sum / count) as f32 };
+            }
+        }
+        Ok(vec![Tensor::new(dst.shape, &elements)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(kernel: &[usize]) -> AveragePool {
+        AveragePool {
+            kernel: kernel.to_vec(),
+            strides: vec![],
+            dilations: vec![],
+            pads: vec![],
+            auto_pad: AutoPad::NotSet,
+            ceil_mode: false,
+            count_include_pad: false,
+        }
+    }
+
+    fn run(op: &AveragePool, src: &[f32]) -> Vec<f32> {
+        let src = Tensor::new([1, 1, src.len()], src).unwrap();
+        op.reference(&[Some(&src)]).unwrap()[0].to_vec().unwrap()
+    }
+
+    #[test]
+    fn hand_computed() {
+        let ones = [1.0; 5];
+        assert_eq!(run(&pool(&[2]), &[1.0, 2.0, 4.0]), [1.5, 3.0]);
+        let padded = AveragePool { pads: vec![1, 0], strides: vec![3], ceil_mode: true, ..pool(&[4]) };
+        // Windows -1..3 and 2..6; position 5 lies beyond the padded input.
+        assert_eq!(run(&padded, &ones), [1.0, 1.0]);
+        let counted = AveragePool { count_include_pad: true, ..padded };
+        assert_eq!(run(&counted, &ones), [0.75, 1.0]);
+        let dilated =
+            AveragePool { dilations: vec![3], pads: vec![0, 2], count_include_pad: true, ..pool(&[2]) };
+        assert_eq!(run(&dilated, &ones), [1.0, 1.0, 0.5, 0.5]);
+        let beside = AveragePool { dilations: vec![6], pads: vec![1, 1], ..pool(&[2]) };
+        assert_eq!(run(&beside, &ones), [0.0]);
+    }
+
+    #[test]
+    fn divisors_are_constants_or_tables() {
+        let shape = Shape::from([1, 2, 6, 6]);
+        let arg = Some(crate::Arg { dtype: DType::F32, shape: &shape, value: None });
+        let finish = |op: AveragePool| {
+            let c = op.compute(Args(&[arg])).unwrap();
+            c.stages.last().unwrap().reduce.as_ref().unwrap().finish.to_string()
+        };
+        assert_eq!(finish(pool(&[2, 3])), "div(acc, 6.0f32)");
+        let one_axis = AveragePool { pads: vec![1, 0, 1, 0], ..pool(&[3, 2]) };
+        assert_eq!(finish(one_axis), "div(acc, mul(b1[L2], 2.0f32))");
+    }
+
+    #[test]
+    fn errors_say_expected_and_found() {
+        let fail = |op: &AveragePool, t: Tensor| op.reference(&[Some(&t)]).unwrap_err().to_string();
+        assert!(fail(&pool(&[2]), Tensor::new([2], &[0.0f32; 2]).unwrap()).contains("spatial"));
+        assert!(fail(&pool(&[2]), Tensor::new([1, 1, 1], &[0.0f32]).unwrap()).contains("does not fit"));
+        assert!(fail(&pool(&[1]), Tensor::new([1, 1, 1], &[1u8]).unwrap()).contains("expected f32"));
+    }
+}

@@ -1,6 +1,30 @@
-//! ONNX operator Conv.
+//! Convolution: ONNX `Conv`, opsets 1 to 22.
+//!
+//! ```text
+//! dst[n, oc, o..] = bias[oc] + sum over ic, k.. of
+//!     src[n, g * (IC / group) + ic, o * stride + k * dilation - pad_begin ..] * wei[oc, ic, k..]
+//! ```
+//!
+//! with `g = oc / (OC / group)`; positions outside `src` count as 0. Any number of spatial axes from 1 on.
+//!
+//! | input | shape | |
+//! |---|---|---|
+//! | 0 `X` src | `[N, IC, spatial..]` | f32 |
+//! | 1 `W` wei | `[OC, IC / group, kernel..]` | f32 |
+//! | 2 `B` bias, optional | `[OC]` | f32 |
+//!
+//! Output: `[N, OC, windows..]`, f32. Errors: channels or groups that do not divide or fit, an attribute `kernel` that
+//! is not the weight's, a window larger than the padded input.
 
-use crate::window::AutoPad;
+use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::expr::{BufId, Expr, Scalar};
+use crate::invalid;
+use crate::op::known_args;
+use crate::tensor::filled;
+use crate::window::{
+    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, resolve, taps,
+};
+use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator Conv.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,4 +45,241 @@ pub struct Conv {
 
 crate::attributes!(Conv { kernel, strides, dilations, pads, auto_pad, group });
 
-crate::def::unfinished!(Conv);
+/// A convolution whose arguments are known to fit.
+struct Problem {
+    mb: usize,
+    ic: usize,
+    oc: usize,
+    /// Input channels of one group.
+    group_ic: usize,
+    /// Output channels of one group.
+    group_oc: usize,
+    window: Vec<WindowAxis>,
+}
+
+impl Problem {
+    fn dst(&self) -> TensorType {
+        let mut dims = vec![self.mb, self.oc];
+        dims.extend(self.window.iter().map(|w| w.output));
+        TensorType::new(DType::F32, dims)
+    }
+
+    /// The input channel that reduced channel `r` stands for in output channel `oc`.
+    fn channel(&self, oc: Expr, r: Expr) -> Expr {
+        if self.group_ic == self.ic {
+            return r;
+        }
+        let group = if self.group_oc == 1 { oc } else { oc / Expr::int(self.group_oc) };
+        if self.group_ic == 1 { group } else { group * Expr::int(self.group_ic) + r }
+    }
+}
+
+impl Conv {
+    fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
+        let src = args.typed(0, "X", &[DType::F32])?.shape;
+        let wei = args.typed(1, "W", &[DType::F32])?.shape;
+        if src.rank() < 3 || wei.rank() != src.rank() {
+            return invalid!(
+                "expected an input [batch, channels, spatial..] and a weight of its rank, found {src} and {wei}"
+            );
+        }
+        let (oc, group_ic) = (wei[0], wei[1]);
+        if self.group == 0 || oc % self.group != 0 {
+            return invalid!("weight has {oc} output channels, which {} groups do not divide", self.group);
+        }
+        match group_ic.checked_mul(self.group) {
+            Some(ic) if ic == src[1] => {}
+            _ if self.group == 1 => {
+                return invalid!("weight has {group_ic} input channels, input has {}", src[1]);
+            }
+            _ => {
+                return invalid!(
+                    "weight has {group_ic} input channels in each of {} groups, input has {}",
+                    self.group,
+                    src[1]
+                );
+            }
+        }
+        if !self.kernel.is_empty() && self.kernel != wei[2..] {
+            return invalid!("attribute kernel is {:?}, the weight is {wei}", self.kernel);
+        }
+        if let Some(bias) = args.optional(2) {
+            let expected = TensorType::new(DType::F32, [oc]);
+            if bias.ty() != expected {
+                return invalid!("input 2 (B): expected {expected}, found {}", bias.ty());
+            }
+        }
+        let window = resolve(
+            &src[2..],
+            WindowAttrs {
+                kernel: &wei[2..],
+                strides: &self.strides,
+                dilations: &self.dilations,
+                pads: &self.pads,
+                auto_pad: self.auto_pad,
+                rounding: Rounding::Floor,
+            },
+        )?;
+        Ok(Problem { mb: src[0], ic: src[1], oc, group_ic, group_oc: oc / self.group, window })
+    }
+}
+
+impl Operator for Conv {
+    fn name(&self) -> &'static str {
+        "Conv"
+    }
+
+    fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
+        Ok(vec![self.problem(args)?.dst()])
+    }
+
+    fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
+        let p = self.problem(args)?;
+        let dst = p.dst();
+        let mut c = Compute::new();
+        let src = c.input(0, &args.required(0, "X")?);
+        let wei = c.input(1, &args.required(1, "W")?);
+        let bias = args.optional(2).map(|b| c.input(2, &b));
+        if dst.shape.numel() == 0 {
+            return Ok(Compute::filled(dst, Scalar::F32(0.0)));
+        }
+        let at = |b: BufId| Expr::load(b, [Expr::var(1)]);
+        let out = if p.ic == 0 {
+            c.map("conv", dst, bias.map_or(Expr::f32(0.0), at))
+        } else {
+            let padded = pad_stage(&mut c, src, &p.window, Scalar::F32(0.0))?;
+            let rank = dst.shape.rank();
+            let r = if p.group_ic == 1 { Expr::int(0) } else { Expr::var(rank) };
+            let mut src_index = vec![Expr::var(0), p.channel(Expr::var(1), r.clone())];
+            let mut wei_index = vec![Expr::var(1), r];
+            let mut extents = vec![p.group_ic];
+            for (i, w) in p.window.iter().enumerate() {
+                let k = Expr::var(rank + 1 + i);
+                src_index.push(w.position(Expr::var(2 + i), k.clone()));
+                wei_index.push(k);
+                extents.push(w.kernel);
+            }
+            let finish = bias.map_or(Expr::Acc, |b| Expr::Acc + at(b));
+            let reduce = Reduce { extents, combine: ReduceFn::Sum, init: Expr::f32(0.0), finish };
+            c.reduce("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index))
+        };
+        c.output(out);
+        Ok(c)
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        let args = known_args(inputs);
+        let args = Args(&args);
+        let p = self.problem(args)?;
+        let src: Vec<f32> = args.known(0, "X")?.to_vec()?;
+        let wei: Vec<f32> = args.known(1, "W")?.to_vec()?;
+        let bias: Option<Vec<f32>> = inputs.get(2).copied().flatten().map(Tensor::to_vec).transpose()?;
+        let shape = p.dst().shape;
+        if shape.numel() == 0 {
+            return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
+        }
+        let mut dst = filled(&shape, 0.0f32)?;
+        let spatial = input_extents(&p.window).numel();
+        let kernel = Shape::new(p.window.iter().map(|w| w.kernel).collect::<Vec<_>>()).numel();
+        let windows = output_extents(&p.window);
+        for (o, at) in windows.indices().enumerate() {
+            let taps = if p.ic == 0 { Vec::new() } else { taps(&p.window, &at) };
+            for (n, oc) in Shape::from([p.mb, p.oc]).indices().map(|i| (i[0], i[1])) {
+                let mut sum = bias.as_ref().map_or(0.0, |b| f64::from(b[oc]));
+                for r in 0..p.group_ic {
+                    let ic = oc / p.group_oc * p.group_ic + r;
+                    let plane = &src[(n * p.ic + ic) * spatial..][..spatial];
+                    let filter = &wei[(oc * p.group_ic + r) * kernel..][..kernel];
+                    for t in &taps {
+                        sum += f64::from(plane[t.input]) * f64::from(filter[t.kernel]);
+                    }
+                }
+                dst[(n * p.oc + oc) * windows.numel() + o] = sum as f32;
+            }
+        }
+        Ok(vec![Tensor::new(shape, &dst)?])
+    }
+
+    fn macs(&self, args: Args<'_>) -> u64 {
+        self.problem(args).map_or(0, |p| {
+            p.window
+                .iter()
+                .flat_map(|w| [w.output, w.kernel])
+                .chain([p.mb, p.oc, p.group_ic])
+                .fold(1u64, |a, b| a.saturating_mul(b as u64))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conv() -> Conv {
+        let none = Vec::new;
+        Conv {
+            kernel: none(),
+            strides: none(),
+            dilations: none(),
+            pads: none(),
+            auto_pad: AutoPad::NotSet,
+            group: 1,
+        }
+    }
+
+    fn run(op: &Conv, src: (&[usize], &[f32]), wei: (&[usize], &[f32]), bias: Option<&[f32]>) -> Vec<f32> {
+        let src = Tensor::new(src.0.to_vec(), src.1).unwrap();
+        let wei = Tensor::new(wei.0.to_vec(), wei.1).unwrap();
+        let bias = bias.map(|b| Tensor::new([b.len()], b).unwrap());
+        op.reference(&[Some(&src), Some(&wei), bias.as_ref()]).unwrap()[0].to_vec().unwrap()
+    }
+
+    #[test]
+    fn hand_computed() {
+        let line: (&[usize], &[f32]) = (&[1, 1, 4], &[1.0, 2.0, 3.0, 4.0]);
+        let diff: (&[usize], &[f32]) = (&[1, 1, 2], &[-1.0, 1.0]);
+        assert_eq!(run(&conv(), line, diff, None), [1.0, 1.0, 1.0]);
+        assert_eq!(run(&Conv { dilations: vec![3], ..conv() }, line, diff, Some(&[0.5])), [3.5]);
+        let padded = Conv { pads: vec![1, 1], strides: vec![2], ..conv() };
+        assert_eq!(run(&padded, line, diff, None), [1.0, 1.0, -4.0]);
+        let lower = Conv { auto_pad: AutoPad::SameLower, ..conv() };
+        assert_eq!(run(&lower, line, diff, None), [1.0, 1.0, 1.0, 1.0]);
+        let two: (&[usize], &[f32]) = (&[1, 2, 2], &[1.0, 2.0, 3.0, 4.0]);
+        let by_group: (&[usize], &[f32]) = (&[2, 1, 1], &[10.0, 100.0]);
+        assert_eq!(run(&Conv { group: 2, ..conv() }, two, by_group, None), [10.0, 20.0, 300.0, 400.0]);
+    }
+
+    #[test]
+    fn definition_has_the_form_that_strategies_expect() {
+        let src = Shape::from([1, 4, 6, 6]);
+        let wei = Shape::from([4, 1, 3, 3]);
+        let arg = |shape| Some(crate::Arg { dtype: DType::F32, shape, value: None });
+        let op = Conv { group: 4, pads: vec![1; 4], strides: vec![2, 2], ..conv() };
+        let args = [arg(&src), arg(&wei)];
+        let c = op.compute(Args(&args)).unwrap();
+        let names: Vec<&str> = c.stages.iter().map(|s| s.name).collect();
+        assert_eq!(names, ["pad", "conv"]);
+        let body = "mul(b2[L0, L1, add(mul(L2, 2), L5), add(mul(L3, 2), L6)], b1[L1, 0, L5, L6])";
+        assert_eq!(c.stages[1].body.to_string(), body);
+        assert_eq!(op.macs(Args(&args)), 4 * 9 * 9);
+    }
+
+    #[test]
+    fn errors_say_expected_and_found() {
+        let fail = |op: &Conv, src: &[usize], wei: &[usize]| {
+            let (src, wei) = (Shape::new(src), Shape::new(wei));
+            let arg = |shape| Some(crate::Arg { dtype: DType::F32, shape, value: None });
+            op.infer(Args(&[arg(&src), arg(&wei)])).unwrap_err().to_string()
+        };
+        let message = fail(&conv(), &[1, 48, 7, 7], &[8, 64, 3, 3]);
+        assert_eq!(message, "weight has 64 input channels, input has 48");
+        assert!(fail(&Conv { group: 3, ..conv() }, &[1, 6, 7], &[8, 2, 3]).contains("3 groups"));
+        assert!(fail(&Conv { group: 0, ..conv() }, &[1, 6, 7], &[8, 2, 3]).contains("0 groups"));
+        assert!(fail(&Conv { group: 2, ..conv() }, &[1, 6, 7], &[8, 2, 3]).contains("each of 2 groups"));
+        assert!(fail(&Conv { kernel: vec![5], ..conv() }, &[1, 6, 7], &[8, 6, 3]).contains("[8,6,3]"));
+        assert!(fail(&conv(), &[1, 6], &[8, 6]).contains("spatial"));
+        assert!(fail(&conv(), &[1, 6, 2], &[8, 6, 3]).contains("does not fit"));
+        let huge = usize::MAX / 2;
+        assert!(fail(&Conv { group: 3, ..conv() }, &[1, 6, 7], &[3, huge, 3]).contains("3 groups"));
+    }
+}

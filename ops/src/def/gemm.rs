@@ -1,4 +1,19 @@
-//! ONNX operator Gemm.
+//! General matrix product with bias: ONNX `Gemm`, opsets 7 to 13.
+//!
+//! ```text
+//! dst[m, n] = alpha * (sum over k of A'[m, k] * B'[k, n]) + beta * C[m, n]
+//! ```
+//!
+//! Inputs, all f32: 0 (`A`) `[M, K]`, or `[K, M]` with `trans_a`; 1 (`B`) `[K, N]`, or `[N, K]` with `trans_b`;
+//! 2 (`C`), optional, broadcasts to `[M, N]` and is not read when `beta` is 0. Output: `[M, N]`, f32. Errors: inner
+//! extents that differ, a `C` that does not broadcast; other element types are not supported.
+
+use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::expr::{BufId, Expr, Scalar};
+use crate::op::known_args;
+use crate::tensor::filled;
+use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
+use crate::{invalid, unsupported};
 
 /// ONNX operator Gemm.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,4 +30,183 @@ pub struct Gemm {
 
 crate::attributes!(Gemm { alpha, beta, trans_a, trans_b });
 
-crate::def::unfinished!(Gemm);
+/// A product whose arguments are known to fit.
+struct Problem {
+    m: usize,
+    n: usize,
+    k: usize,
+    /// The shape of `C`, when it is given and counts.
+    bias: Option<Shape>,
+}
+
+impl Problem {
+    fn dst(&self) -> TensorType {
+        TensorType::new(DType::F32, [self.m, self.n])
+    }
+}
+
+impl Gemm {
+    fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
+        for (i, name) in ["A", "B", "C"].into_iter().enumerate().take(if args.len() > 2 { 3 } else { 2 }) {
+            let Some(arg) = args.optional(i) else { continue };
+            if arg.dtype.is_int() {
+                return unsupported!("input {i} ({name}) of integers, found {}", arg.ty());
+            }
+            args.typed(i, name, &[DType::F32])?;
+        }
+        let (a, b) = (args.required(0, "A")?.shape, args.required(1, "B")?.shape);
+        let ([a0, a1], [b0, b1]) = (a.dims(), b.dims()) else {
+            return invalid!("expected two matrices, found {a} and {b}");
+        };
+        let (m, ka) = if self.trans_a { (*a1, *a0) } else { (*a0, *a1) };
+        let (kb, n) = if self.trans_b { (*b1, *b0) } else { (*b0, *b1) };
+        if ka != kb {
+            return invalid!("A {a} has {ka} inner elements, B {b} has {kb}");
+        }
+        let dst = Shape::from([m, n]);
+        let bias = args.optional(2).map(|c| c.shape.clone());
+        if let Some(c) = &bias
+            && c.broadcast(&dst).ok().as_ref() != Some(&dst)
+        {
+            return invalid!("input 2 (C): expected a shape that broadcasts to {dst}, found {c}");
+        }
+        Ok(Problem { m, n, k: ka, bias: bias.filter(|_| self.beta != 0.0) })
+    }
+}
+
+fn scaled(e: Expr, factor: f32) -> Expr {
+    if factor == 1.0 { e } else { e * Expr::f32(factor) }
+}
+
+impl Operator for Gemm {
+    fn name(&self) -> &'static str {
+        "Gemm"
+    }
+
+    fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
+        Ok(vec![self.problem(args)?.dst()])
+    }
+
+    fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
+        let p = self.problem(args)?;
+        let dst = p.dst();
+        if dst.shape.numel() == 0 {
+            return Ok(Compute::filled(dst, Scalar::F32(0.0)));
+        }
+        let mut c = Compute::new();
+        let a = c.input(0, &args.required(0, "A")?);
+        let b = c.input(1, &args.required(1, "B")?);
+        let bias = match &p.bias {
+            None => None,
+            Some(shape) => {
+                let buf = c.input(2, &args.required(2, "C")?);
+                let first = 2 - shape.rank();
+                let index: Vec<Expr> = (shape.iter().enumerate())
+                    .map(|(i, &d)| if d == 1 { Expr::int(0) } else { Expr::var(first + i) })
+                    .collect();
+                Some(scaled(Expr::load(buf, index), self.beta))
+            }
+        };
+        let out = if p.k == 0 {
+            c.map("gemm", dst, bias.unwrap_or(Expr::f32(0.0)))
+        } else {
+            let load = |buf: BufId, row: Expr, column: Expr, transposed: bool| {
+                Expr::load(buf, if transposed { [column, row] } else { [row, column] })
+            };
+            let (m, n, k) = (Expr::var(0), Expr::var(1), Expr::var(2));
+            let body = load(a, m, k.clone(), self.trans_a) * load(b, k, n, self.trans_b);
+            let product = scaled(Expr::Acc, self.alpha);
+            let finish = match bias {
+                Some(bias) => product + bias,
+                None => product,
+            };
+            let reduce = Reduce { extents: vec![p.k], combine: ReduceFn::Sum, init: Expr::f32(0.0), finish };
+            c.reduce("gemm", dst, reduce, body)
+        };
+        c.output(out);
+        Ok(c)
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        let args = known_args(inputs);
+        let args = Args(&args);
+        let p = self.problem(args)?;
+        if p.dst().shape.numel() == 0 {
+            return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
+        }
+        let a: Vec<f32> = args.known(0, "A")?.to_vec()?;
+        let b: Vec<f32> = args.known(1, "B")?.to_vec()?;
+        let bias = p.bias.as_ref().map(|_| args.known(2, "C")).transpose()?;
+        let bias: Option<Vec<f32>> = bias.map(Tensor::to_vec).transpose()?;
+        let (rows, columns) = match p.bias.as_ref().map(|s| s.dims()) {
+            Some([rows, columns]) => (*rows, *columns),
+            Some([columns]) => (1, *columns),
+            _ => (1, 1),
+        };
+        let mut dst = filled(&p.dst().shape, 0.0f32)?;
+        for m in 0..p.m {
+            for n in 0..p.n {
+                let sum: f64 = (0..p.k)
+                    .map(|k| {
+                        let a = a[if self.trans_a { k * p.m + m } else { m * p.k + k }];
+                        let b = b[if self.trans_b { n * p.k + k } else { k * p.n + n }];
+                        f64::from(a) * f64::from(b)
+                    })
+                    .sum();
+                let bias = bias.as_ref().map_or(0.0, |c| f64::from(c[m % rows * columns + n % columns]));
+                dst[m * p.n + n] = (f64::from(self.alpha) * sum + f64::from(self.beta) * bias) as f32;
+            }
+        }
+        Ok(vec![Tensor::new(p.dst().shape, &dst)?])
+    }
+
+    fn macs(&self, args: Args<'_>) -> u64 {
+        self.problem(args)
+            .map_or(0, |p| [p.m, p.n, p.k].into_iter().fold(1u64, |a, b| a.saturating_mul(b as u64)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Gemm = Gemm { alpha: 1.0, beta: 1.0, trans_a: false, trans_b: false };
+
+    fn run(op: &Gemm, tensors: &[(&[usize], &[f32])]) -> Result<Vec<f32>, OpError> {
+        let tensors: Vec<Tensor> = tensors.iter().map(|(s, v)| Tensor::new(s.to_vec(), v).unwrap()).collect();
+        op.reference(&tensors.iter().map(Some).collect::<Vec<_>>())?[0].to_vec()
+    }
+
+    #[test]
+    fn hand_computed() {
+        let a: (&[usize], &[f32]) = (&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let b: (&[usize], &[f32]) = (&[3, 2], &[1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        assert_eq!(run(&PLAIN, &[a, b]).unwrap(), [4.0, 5.0, 10.0, 11.0]);
+        let half = Gemm { alpha: 0.5, beta: 2.0, ..PLAIN };
+        assert_eq!(run(&half, &[a, b, (&[2, 1], &[1.0, 3.0])]).unwrap(), [4.0, 4.5, 11.0, 11.5]);
+        let both = Gemm { trans_a: true, trans_b: true, ..PLAIN };
+        // [[1, 4], [2, 5], [3, 6]] * [[1, 0, 1], [0, 1, 1]]
+        let y = run(&both, &[a, b]).unwrap();
+        assert_eq!(y, [1.0, 4.0, 5.0, 2.0, 5.0, 7.0, 3.0, 6.0, 9.0]);
+        let unread = Gemm { beta: 0.0, ..PLAIN };
+        assert_eq!(run(&unread, &[a, b, (&[], &[f32::NAN])]).unwrap(), [4.0, 5.0, 10.0, 11.0]);
+    }
+
+    #[test]
+    fn errors_say_expected_and_found() {
+        let fail = |shapes: &[&[usize]]| {
+            let data = [0.0f32; 16];
+            let tensors: Vec<(&[usize], &[f32])> =
+                shapes.iter().map(|s| (*s, &data[..s.iter().product()])).collect();
+            run(&PLAIN, &tensors).unwrap_err().to_string()
+        };
+        assert_eq!(fail(&[&[2, 3], &[4, 2]]), "A [2,3] has 3 inner elements, B [4,2] has 4");
+        assert!(fail(&[&[2, 3], &[3]]).contains("two matrices"));
+        assert!(fail(&[&[2, 3], &[3, 2], &[3]]).contains("broadcasts to [2,2]"));
+        assert!(fail(&[&[1, 3], &[3, 1], &[2, 1]]).contains("broadcasts to [1,1]"));
+        assert!(fail(&[&[1, 3]]).contains("missing"));
+        let ints = Tensor::new([1, 1], &[1i64]).unwrap();
+        let error = PLAIN.reference(&[Some(&ints), Some(&ints)]).unwrap_err();
+        assert!(matches!(error, OpError::Unsupported(_)));
+    }
+}

@@ -1,6 +1,22 @@
-//! ONNX operator MaxPool.
+//! Maximum over windows: ONNX `MaxPool`, opsets 1 to 22, without the output `Indices`.
+//!
+//! ```text
+//! dst[n, c, o..] = max over k.. of src[n, c, o * stride + k * dilation - pad_begin ..]
+//! ```
+//!
+//! over the positions inside `src`; where there are none, the lowest value of the type (`-inf`, 0). NaN wins. Input 0
+//! (`X`): `[N, C, spatial..]`, f32 or u8, at least one spatial axis; the output has its type and `[N, C, windows..]`.
+//! Errors: lists that do not fit the spatial axes, a window larger than the padded input.
 
-use crate::window::AutoPad;
+use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::expr::{Expr, Scalar};
+use crate::op::known_args;
+use crate::tensor::{Element, filled};
+use crate::window::{
+    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,
+    resolve_pool, taps,
+};
+use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 
 /// ONNX operator MaxPool.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,4 +37,141 @@ pub struct MaxPool {
 
 crate::attributes!(MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode });
 
-crate::def::unfinished!(MaxPool);
+impl MaxPool {
+    fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<WindowAxis>), OpError> {
+        let src = args.typed(0, "X", &[DType::F32, DType::U8])?;
+        let window = resolve_pool(
+            src.shape,
+            WindowAttrs {
+                kernel: &self.kernel,
+                strides: &self.strides,
+                dilations: &self.dilations,
+                pads: &self.pads,
+                auto_pad: self.auto_pad,
+                rounding: if self.ceil_mode { Rounding::Ceil } else { Rounding::Floor },
+            },
+        )?;
+        Ok((TensorType::new(src.dtype, pooled(src.shape, &window)), window))
+    }
+}
+
+impl Operator for MaxPool {
+    fn name(&self) -> &'static str {
+        "MaxPool"
+    }
+
+    fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
+        Ok(vec![self.problem(args)?.0])
+    }
+
+    fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
+        let (dst, window) = self.problem(args)?;
+        let lowest = Scalar::lowest(dst.dtype);
+        if dst.shape.numel() == 0 {
+            return Ok(Compute::filled(dst, lowest));
+        }
+        let mut c = Compute::new();
+        let src = c.input(0, &args.required(0, "X")?);
+        let padded = pad_stage(&mut c, src, &window, lowest)?;
+        let rank = dst.shape.rank();
+        let mut index = vec![Expr::var(0), Expr::var(1)];
+        for (i, w) in window.iter().enumerate() {
+            index.push(w.position(Expr::var(2 + i), Expr::var(rank + i)));
+        }
+        let reduce = Reduce {
+            extents: window.iter().map(|w| w.kernel).collect(),
+            combine: ReduceFn::Max,
+            init: Expr::Const(lowest),
+            finish: Expr::Acc,
+        };
+        let out = c.reduce("max", dst, reduce, Expr::load(padded, index));
+        c.output(out);
+        Ok(c)
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        let args = known_args(inputs);
+        let (dst, window) = self.problem(Args(&args))?;
+        if dst.shape.numel() == 0 {
+            return Ok(vec![Tensor::from_bytes(dst, Vec::new())?]);
+        }
+        let src = Args(&args).known(0, "X")?;
+        Ok(vec![match dst.dtype {
+            DType::U8 => maxima(src, &dst, &window, 0u8, |_| false)?,
+            _ => maxima(src, &dst, &window, f32::NEG_INFINITY, f32::is_nan)?,
+        }])
+    }
+}
+
+fn maxima<T: Element + PartialOrd>(
+    src: &Tensor,
+    dst: &TensorType,
+    window: &[WindowAxis],
+    lowest: T,
+    is_nan: fn(T) -> bool,
+) -> Result<Tensor, OpError> {
+    let src_elements: Vec<T> = src.to_vec()?;
+    let plane = input_extents(window).numel();
+    let windows = output_extents(window);
+    let mut elements = filled(&dst.shape, lowest)?;
+    for (o, at) in windows.indices().enumerate() {
+        let taps = taps(window, &at);
+        for (p, best) in elements.iter_mut().skip(o).step_by(windows.numel()).enumerate() {
+            for t in &taps {
+                let v = src_elements[p * plane + t.input];
+                if v > *best || is_nan(v) {
+                    *best = v;
+                }
+            }
+        }
+    }
+    Tensor::new(dst.shape.clone(), &elements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(kernel: &[usize]) -> MaxPool {
+        MaxPool {
+            kernel: kernel.to_vec(),
+            strides: vec![],
+            dilations: vec![],
+            pads: vec![],
+            auto_pad: AutoPad::NotSet,
+            ceil_mode: false,
+        }
+    }
+
+    fn run<T: Element>(op: &MaxPool, src: &[T]) -> Vec<T> {
+        let src = Tensor::new([1, 1, src.len()], src).unwrap();
+        op.reference(&[Some(&src)]).unwrap()[0].to_vec().unwrap()
+    }
+
+    #[test]
+    fn hand_computed() {
+        let src = [3.0f32, 1.0, 2.0, -4.0, -5.0];
+        assert_eq!(run(&pool(&[2]), &src), [3.0, 2.0, 2.0, -4.0]);
+        let strided = MaxPool { strides: vec![2], ..pool(&[2]) };
+        assert_eq!(run(&strided, &src), [3.0, 2.0]);
+        assert_eq!(run(&MaxPool { ceil_mode: true, ..strided.clone() }, &src), [3.0, 2.0, -5.0]);
+        assert_eq!(run(&MaxPool { dilations: vec![3], ..pool(&[2]) }, &src), [3.0, 1.0]);
+        let same = MaxPool { auto_pad: AutoPad::SameUpper, strides: vec![3], ..pool(&[3]) };
+        assert_eq!(run(&same, &src), [3.0, -4.0]);
+        assert_eq!(run(&MaxPool { pads: vec![1, 1], ..pool(&[3]) }, &[7u8, 0, 9]), [7, 9, 9]);
+        assert_eq!(run(&MaxPool { pads: vec![1, 0], ..pool(&[1]) }, &[-1.0f32]), [f32::NEG_INFINITY, -1.0]);
+        assert!(run(&pool(&[2]), &[f32::NAN, 1.0]).iter().all(|v| v.is_nan()));
+    }
+
+    #[test]
+    fn errors_say_expected_and_found() {
+        let fail = |op: &MaxPool, t: Tensor| op.reference(&[Some(&t)]).unwrap_err().to_string();
+        let t = |shape: &[usize]| Tensor::new(shape.to_vec(), &vec![0.0f32; shape.iter().product()]).unwrap();
+        assert!(fail(&pool(&[2]), t(&[1, 2])).contains("spatial"));
+        assert!(fail(&pool(&[2, 2]), t(&[1, 2, 3])).contains("2 axes"));
+        assert!(fail(&pool(&[4]), t(&[1, 2, 3])).contains("does not fit"));
+        assert!(fail(&pool(&[1]), Tensor::new([1, 1, 1], &[1i64]).unwrap()).contains("f32 or u8"));
+        let huge = MaxPool { pads: vec![1 << 40, 1 << 40], strides: vec![1 << 39], ..pool(&[1 << 40]) };
+        assert_eq!(huge.reference(&[Some(&t(&[1, 1, 3]))]).unwrap()[0].shape().dims(), [1, 1, 3]);
+    }
+}

@@ -1,4 +1,20 @@
-//! ONNX operator Softmax.
+//! Softmax and its logarithm: ONNX `Softmax` and `LogSoftmax`, opsets 1 to 13.
+//!
+//! ```text
+//! max[i..] = max over r.. of src[i.., r..]        sum[i..] = sum over r.. of exp(src[i.., r..] - max[i..])
+//! dst[i.., r..] = exp(src[i.., r..] - max[i..]) / sum[i..]                                  Softmax
+//! dst[i.., r..] = src[i.., r..] - max[i..] - log(sum[i..])                               LogSoftmax
+//! ```
+//!
+//! `r` is the axis (opset 13 on), or the axis and all after it (before). Input 0 (`input`): f32, any shape; the output
+//! has its type. Errors: an axis out of range.
+
+use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::expr::{Expr, Scalar, UnaryFn};
+use crate::invalid;
+use crate::op::known_args;
+use crate::tensor::filled;
+use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// Variants of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,4 +40,128 @@ pub struct Softmax {
 
 crate::attributes!(Softmax { axis, span, log });
 
-crate::def::unfinished!(Softmax);
+impl Softmax {
+    /// The type, and the axes that sum to one: `first .. end`.
+    fn problem(&self, args: Args<'_>) -> Result<(TensorType, usize, usize), OpError> {
+        let ty = args.typed(0, "input", &[DType::F32])?.ty();
+        let rank = ty.shape.rank();
+        let axis = if self.axis < 0 { self.axis.saturating_add_unsigned(rank as u64) } else { self.axis };
+        match (usize::try_from(axis), self.span) {
+            (Ok(a), SoftmaxSpan::Axis) if a < rank => Ok((ty, a, a + 1)),
+            // Flattening to a matrix may leave nothing for the second extent.
+            (Ok(a), SoftmaxSpan::Trailing) if a <= rank => Ok((ty, a, rank)),
+            _ => invalid!("axis {} is out of range for an input {ty}", self.axis),
+        }
+    }
+}
+
+impl Operator for Softmax {
+    fn name(&self) -> &'static str {
+        if self.log { "LogSoftmax" } else { "Softmax" }
+    }
+
+    fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
+        Ok(vec![self.problem(args)?.0])
+    }
+
+    fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
+        let (ty, first, end) = self.problem(args)?;
+        if ty.shape.numel() == 0 {
+            return Ok(Compute::filled(ty, Scalar::F32(0.0)));
+        }
+        let mut c = Compute::new();
+        let src = c.input(0, &args.required(0, "input")?);
+        let rank = ty.shape.rank();
+        let kept: Vec<usize> = (0..rank).filter(|i| !(first..end).contains(i)).collect();
+        let rows = TensorType::new(DType::F32, kept.iter().map(|&i| ty.shape[i]).collect::<Vec<_>>());
+        // The element of a row: kept axes are the variables L0 .., the row's the ones after them.
+        let index: Vec<Expr> = (0..rank)
+            .map(|i| match i {
+                i if i < first => Expr::var(i),
+                i if i < end => Expr::var(kept.len() + i - first),
+                i => Expr::var(i - (end - first)),
+            })
+            .collect();
+        let load = Expr::load(src, index);
+        let reduce = |combine, init| Reduce {
+            extents: ty.shape[first..end].to_vec(),
+            combine,
+            init: Expr::f32(init),
+            finish: Expr::Acc,
+        };
+        let max = c.reduce("max", rows.clone(), reduce(ReduceFn::Max, f32::NEG_INFINITY), load.clone());
+        let row: Vec<Expr> = (0..kept.len()).map(Expr::var).collect();
+        let exp = Expr::unary(UnaryFn::Exp, load - Expr::load(max, row));
+        let sum = c.reduce("sum", rows, reduce(ReduceFn::Sum, 0.0), exp);
+        let row: Vec<Expr> = kept.iter().map(|&i| Expr::var(i)).collect();
+        let element = Expr::load(src, (0..rank).map(Expr::var).collect::<Vec<_>>());
+        let shifted = element - Expr::load(max, row.clone());
+        let sum = Expr::load(sum, row);
+        let out = if self.log {
+            c.map("log_softmax", ty, shifted - Expr::unary(UnaryFn::Log, sum))
+        } else {
+            c.map("softmax", ty, Expr::unary(UnaryFn::Exp, shifted) / sum)
+        };
+        c.output(out);
+        Ok(c)
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        let args = known_args(inputs);
+        let (ty, first, end) = self.problem(Args(&args))?;
+        if ty.shape.numel() == 0 {
+            return Ok(vec![Tensor::from_bytes(ty, Vec::new())?]);
+        }
+        let src: Vec<f32> = Args(&args).known(0, "input")?.to_vec()?;
+        let mut dst = filled(&ty.shape, 0.0f32)?;
+        let [outer, row, inner] =
+            [&ty.shape[..first], &ty.shape[first..end], &ty.shape[end..]].map(|d| Shape::new(d).numel());
+        for (o, i) in (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))) {
+            let at = |r: usize| (o * row + r) * inner + i;
+            let value = |r: usize| f64::from(src[at(r)]);
+            let max = (0..row).map(value).fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = (0..row).map(|r| (value(r) - max).exp()).sum();
+            for r in 0..row {
+                let shifted = value(r) - max;
+                dst[at(r)] = if self.log { shifted - sum.ln() } else { shifted.exp() / sum } as f32;
+            }
+        }
+        Ok(vec![Tensor::new(ty.shape, &dst)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(op: Softmax, shape: &[usize], src: &[f32]) -> Result<Vec<f32>, OpError> {
+        op.reference(&[Some(&Tensor::new(shape.to_vec(), src)?)])?[0].to_vec()
+    }
+
+    #[test]
+    fn hand_computed() {
+        let axis = |axis, span| Softmax { axis, span, log: false };
+        let ln3 = 3.0f32.ln();
+        let src = [0.0, ln3, 1e4, 1e4 + ln3];
+        let close = |found: Vec<f32>, expected: [f32; 4]| {
+            assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-3), "{found:?}");
+        };
+        close(run(axis(-1, SoftmaxSpan::Axis), &[2, 2], &src).unwrap(), [0.25, 0.75, 0.25, 0.75]);
+        close(run(axis(0, SoftmaxSpan::Axis), &[2, 2], &src).unwrap(), [0.0, 0.0, 1.0, 1.0]);
+        close(run(axis(0, SoftmaxSpan::Trailing), &[2, 2], &src).unwrap(), [0.0, 0.0, 0.25, 0.75]);
+        let log = Softmax { axis: 1, span: SoftmaxSpan::Axis, log: true };
+        let quarter = 0.25f32.ln();
+        let y = run(log, &[2, 2], &src).unwrap();
+        close(y, [quarter, quarter + ln3, quarter, quarter + ln3]);
+    }
+
+    #[test]
+    fn errors_say_expected_and_found() {
+        for (axis, span) in [(2, SoftmaxSpan::Axis), (-3, SoftmaxSpan::Axis), (3, SoftmaxSpan::Trailing)] {
+            let error = run(Softmax { axis, span, log: false }, &[1, 1], &[0.0]).unwrap_err();
+            assert_eq!(error.message(), format!("axis {axis} is out of range for an input f32[1,1]"));
+        }
+        let lowest = Softmax { axis: i64::MIN, span: SoftmaxSpan::Axis, log: false };
+        assert!(run(lowest, &[1], &[0.0]).is_err());
+    }
+}

@@ -116,7 +116,11 @@ pub fn remove_constant_nodes(g: &mut Graph) {
     g.nodes = kept;
 }
 
-fn check_inputs(graph: &Graph, types: &[TensorType]) -> Result<(), GraphError> {
+/// Checks the types of a run's inputs against the graph's declarations.
+///
+/// # Errors
+/// [`GraphError`] naming the input that does not fit.
+pub(crate) fn check_inputs(graph: &Graph, types: &[TensorType]) -> Result<(), GraphError> {
     if types.len() != graph.inputs.len() {
         let message = format!("expected {} inputs, found {}", graph.inputs.len(), types.len());
         return Err(GraphError::new(&graph.name, "", OpError::Invalid(message)));

@@ -1,0 +1,270 @@
+//! ONNX bytes to a graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use octrt_ops::{Dim, Graph, ValueId};
+use prost::bytes::Bytes;
+
+use crate::elem::ElemType;
+use crate::error::{Fault, OnnxError, Unsupported};
+use crate::external::{ExternalData, NoExternalData};
+use crate::inline::{self, SourceNode};
+use crate::model::{self, DeclaredType, Opsets};
+use crate::node::{NodeReader, Scope, Sources};
+use crate::order;
+use crate::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
+use crate::support::{self, MAX_OPSET};
+use crate::tensor;
+
+/// A model as a graph, and what the graph does not say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// The network; its weights share the bytes of the model where their type allows it.
+    pub graph: Graph,
+    /// The inputs as the model declares them, in the order of `graph.inputs`.
+    pub inputs: Vec<Port>,
+    /// The outputs as the model declares them, in the order of `graph.outputs`.
+    pub outputs: Vec<Port>,
+    /// The model's own notes (`metadata_props`).
+    pub metadata: BTreeMap<String, String>,
+    /// Version of the standard operators.
+    pub opset: i64,
+    /// Version of the file format.
+    pub ir_version: i64,
+    /// The program that wrote the model and its version; empty when it does not say.
+    pub producer: String,
+    /// What is unusual but was read: one sentence each, naming the place.
+    pub warnings: Vec<String>,
+}
+
+/// An input or output of a model at its border.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// Element type that callers give or get; the graph computes in [`ElemType::dtype`]. None for an output whose type
+    /// the model does not declare.
+    pub elem: Option<ElemType>,
+    /// Declared extents; none for an output whose shape the model does not declare.
+    pub dims: Option<Vec<Dim>>,
+}
+
+/// Reads a model of opset 7 or later. `external` gives the weights that are not in `model`.
+///
+/// Constants and initializers become constants of the graph, also those that older models list as inputs; unused ones
+/// are left out. f16, bf16 and f64 become f32 everywhere, without rounding to the smaller type in between. Functions of
+/// the model are inlined; nodes are sorted if they are not. Nothing is evaluated and no shape is inferred.
+///
+/// # Errors
+/// [`OnnxError`]; where the model uses several things that are not supported, all of them.
+pub fn import(model: Bytes, external: &dyn ExternalData) -> Result<Imported, OnnxError> {
+    let model = model::decode(model)?;
+    let (mut imported, scope) = read(&model, external)?;
+    if let Some(error) = scope.error {
+        return Err(error);
+    }
+    if !scope.unsupported.is_empty() {
+        return Err(OnnxError::Unsupported(scope.unsupported));
+    }
+    imported.graph = scope.graph;
+    imported.warnings = scope.warnings;
+    Ok(imported)
+}
+
+/// Everything in `model` that [`import`] does not support, without reading external data; empty when it supports all.
+///
+/// # Errors
+/// [`OnnxError`] when so much is wrong with the model that its nodes cannot be told.
+pub fn unsupported(model: Bytes) -> Result<Vec<Unsupported>, OnnxError> {
+    let found =
+        model::decode(model).and_then(|m| read(&m, &NoExternalData).map(|(_, scope)| scope.unsupported));
+    match found {
+        Err(OnnxError::Unsupported(items)) => Ok(items),
+        other => other,
+    }
+}
+
+/// Everything but the graph and the warnings, which are in the scope, as are errors of single parts.
+fn read(model: &ModelProto, external: &dyn ExternalData) -> Result<(Imported, Scope), OnnxError> {
+    let opsets = Opsets::new(&model.opset_import).map_err(|e| e.at("model"))?;
+    let empty = GraphProto::default();
+    let graph = model.graph.as_ref().unwrap_or(&empty);
+    let nodes = inline::flatten(model, &opsets)?;
+    let order = order::topological(&nodes, &given(graph)?)?;
+
+    let mut scope = Scope { graph: Graph::new(&graph.name), ..Scope::default() };
+    let names = nodes.iter().flat_map(|n| n.proto.input.iter()).chain(graph.output.iter().map(|o| &o.name));
+    scope.used = names.cloned().collect();
+    note_header(model, &opsets, &mut scope);
+    if !order.is_sorted() {
+        scope.warnings.push("the nodes were not in topological order; they have been sorted".into());
+    }
+    let inputs = read_inputs(graph, &mut scope);
+    read_initializers(graph, external, &mut scope);
+    let external = Sources(external);
+    for &i in &order {
+        read_node(&nodes[i], &external, &mut scope);
+    }
+    let outputs = read_outputs(graph, &mut scope)?;
+    let entries = model.metadata_props.iter().map(|e| (e.key.clone(), e.value.clone()));
+    let imported = Imported {
+        graph: Graph::default(),
+        inputs,
+        outputs,
+        metadata: entries.collect(),
+        opset: opsets.version(""),
+        ir_version: model.ir_version,
+        producer: format!("{} {}", model.producer_name, model.producer_version).trim().into(),
+        warnings: Vec::new(),
+    };
+    Ok((imported, scope))
+}
+
+/// Names of inputs and initializers, which nodes must not define again.
+fn given(graph: &GraphProto) -> Result<BTreeSet<&str>, OnnxError> {
+    let mut inputs = BTreeSet::new();
+    let mut initializers = BTreeSet::new();
+    for input in &graph.input {
+        if !inputs.insert(input.name.as_str()) {
+            return Err(Fault::Invalid("it is declared twice".into()).at(input_place(input)));
+        }
+    }
+    for tensor in &graph.initializer {
+        if !initializers.insert(tensor.name.as_str()) {
+            return Err(Fault::Invalid("it is defined twice".into()).at(initializer_place(tensor)));
+        }
+    }
+    let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref()).map(|v| v.name.as_str());
+    Ok(inputs.into_iter().chain(initializers).chain(sparse).collect())
+}
+
+fn input_place(input: &ValueInfoProto) -> String {
+    format!("input '{}'", input.name)
+}
+
+fn initializer_place(tensor: &TensorProto) -> String {
+    format!("initializer '{}'", tensor.name)
+}
+
+fn note_header(model: &ModelProto, opsets: &Opsets, scope: &mut Scope) {
+    let opset = opsets.version("");
+    if opset == 0 && scope.used.iter().any(|name| !name.is_empty()) {
+        let fault = Fault::Corrupt("it does not declare an opset of the standard operators".into());
+        scope.report(fault, "model".into());
+    }
+    if opset > MAX_OPSET {
+        scope.warnings.push(format!(
+            "opset {opset} is newer than {MAX_OPSET}, the last one known; operators are read as of opset {MAX_OPSET}"
+        ));
+    }
+    let graph = model.graph.as_ref();
+    for sparse in graph.into_iter().flat_map(|g| &g.sparse_initializer) {
+        let name = sparse.values.as_ref().map_or("", |v| v.name.as_str());
+        scope.report(Fault::Unsupported("it is sparse".into()), format!("initializer '{name}'"));
+        scope.define_placeholder(name);
+    }
+}
+
+fn read_inputs(graph: &GraphProto, scope: &mut Scope) -> Vec<Port> {
+    let constants: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let mut ports = Vec::new();
+    for input in graph.input.iter().filter(|i| !constants.contains(i.name.as_str())) {
+        match read_input(input, scope) {
+            Ok((port, value)) => {
+                scope.names.insert(port.name.clone(), value);
+                ports.push(port);
+            }
+            Err(fault) => {
+                scope.report(fault, input_place(input));
+                scope.define_placeholder(&input.name);
+            }
+        }
+    }
+    ports
+}
+
+fn read_input(input: &ValueInfoProto, scope: &mut Scope) -> Result<(Port, ValueId), Fault> {
+    let mut remarks = Vec::new();
+    let declared = model::tensor_type(input.r#type.as_ref(), &mut remarks)?;
+    let Some(elem) = declared.elem else { return Err(Fault::Invalid("it has no element type".into())) };
+    let Some(dtype) = elem.dtype() else {
+        return Err(Fault::Unsupported(format!("its elements are {elem}")));
+    };
+    let Some(dims) = declared.dims else {
+        return Err(Fault::Unsupported("the number of its dimensions is not declared".into()));
+    };
+    let place = input_place(input);
+    scope.warnings.extend(remarks.iter().map(|r| format!("{place}: {r}")));
+    let value = scope.graph.add_input(&input.name, dtype, dims.clone());
+    Ok((Port { name: input.name.clone(), elem: Some(elem), dims: Some(dims) }, value))
+}
+
+fn read_initializers(graph: &GraphProto, external: &dyn ExternalData, scope: &mut Scope) {
+    for proto in graph.initializer.iter().filter(|t| !t.name.is_empty()) {
+        if !scope.used.contains(&proto.name) {
+            continue;
+        }
+        match tensor::load(proto, external) {
+            Ok(loaded) => {
+                let place = initializer_place(proto);
+                scope.warnings.extend(loaded.remarks.iter().map(|r| format!("{place}: {r}")));
+                let value = scope.graph.add_const(&proto.name, loaded.tensor);
+                scope.names.insert(proto.name.clone(), value);
+            }
+            Err(fault) => {
+                scope.report(fault, initializer_place(proto));
+                scope.define_placeholder(&proto.name);
+            }
+        }
+    }
+}
+
+fn read_node(node: &SourceNode<'_>, external: &Sources<'_>, scope: &mut Scope) {
+    let is_used = |name: &String| scope.used.contains(name);
+    if node.proto.op_type == "Constant" && !node.proto.output.iter().any(is_used) {
+        return;
+    }
+    let result = support::reader(node.domain(), &node.proto.op_type, node.opset).and_then(|reader| {
+        let mut n = NodeReader::new(scope, node, external);
+        reader(&mut n)?;
+        Ok(n.attrs.unknown().map(String::from).collect::<Vec<_>>())
+    });
+    match result {
+        Ok(unknown) => {
+            let place = node.place();
+            let warnings = unknown.iter().map(|a| format!("{place}: attribute '{a}' is not known; ignored"));
+            scope.warnings.extend(warnings);
+        }
+        Err(fault) => {
+            scope.report_node(fault, node);
+            for name in node.proto.output.iter().filter(|name| !name.is_empty()) {
+                scope.define_placeholder(name);
+            }
+        }
+    }
+}
+
+fn read_outputs(graph: &GraphProto, scope: &mut Scope) -> Result<Vec<Port>, OnnxError> {
+    let mut ports: Vec<Port> = Vec::new();
+    for output in &graph.output {
+        let place = || format!("output '{}'", output.name);
+        let invalid = |message: &str| Err(Fault::Invalid(message.into()).at(place()));
+        let Some(&value) = scope.names.get(&output.name) else {
+            return invalid("it is not defined by any node, input or initializer");
+        };
+        if ports.iter().any(|p| p.name == output.name) {
+            return invalid("it is declared twice");
+        }
+        scope.graph.add_output(&output.name, value);
+        let declared = model::tensor_type(output.r#type.as_ref(), &mut Vec::new()).unwrap_or_else(|fault| {
+            scope.report(fault, place());
+            DeclaredType::default()
+        });
+        let port = Port { name: output.name.clone(), elem: declared.elem, dims: declared.dims };
+        if let Some(elem) = port.elem.filter(|e| e.dtype().is_none()) {
+            scope.report(Fault::Unsupported(format!("its elements are {elem}")), place());
+        }
+        ports.push(port);
+    }
+    Ok(ports)
+}

@@ -1,0 +1,248 @@
+//! `TensorProto` to [`Tensor`]: every encoding of the format, converted to an element type of the graph.
+
+use std::sync::Arc;
+
+use half::{bf16, f16};
+use octrt_ops::tensor::SharedBytes;
+use octrt_ops::{DType, OpError, Shape, Tensor, TensorType};
+
+use crate::elem::ElemType;
+use crate::error::{Fault, corrupt, unsupported};
+use crate::external::{ExternalData, validate_location};
+use crate::proto::TensorProto;
+use crate::proto::tensor_proto::DataLocation;
+
+/// A tensor of the model.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The elements; f16, bf16 and f64 have become f32.
+    pub(crate) tensor: Tensor,
+    /// What a user should know of the elements: `2 of 64 elements are NaN`.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// The tensor in `proto`. Elements that the graph can hold as they are stay where they are (in the model's bytes or in
+/// what `external` returns); others are converted. Sizes are checked before anything is allocated.
+///
+/// # Errors
+/// [`Fault::Corrupt`] when dimensions, encoding and number of elements contradict each other, [`Fault::Unsupported`] for
+/// other element types and for segments, [`Fault::ExternalData`], [`Fault::TooLarge`].
+pub(crate) fn load(proto: &TensorProto, external: &dyn ExternalData) -> Result<Loaded, Fault> {
+    if proto.segment.is_some() {
+        return unsupported!("the tensor is stored in segments");
+    }
+    let elem = ElemType::from_onnx(proto.data_type);
+    let (Some(dtype), Some(size)) = (elem.dtype(), elem.size()) else {
+        return unsupported!("its elements are {elem}");
+    };
+    let shape = shape(proto, dtype)?;
+    // `shape` has checked that the count times the size of the graph's type fits; a double is twice as large.
+    let bytes = shape.numel().checked_mul(size).ok_or_else(|| too_large(elem, &shape))?;
+    let mut remarks = Vec::new();
+    let tensor = if proto.data_location == DataLocation::External as i32 {
+        let data = read_external(proto, bytes, external)?;
+        from_bytes(elem, shape, data, &mut remarks)
+    } else if !proto.raw_data.is_empty() {
+        only_field(proto, "raw_data")?;
+        from_bytes(elem, shape, sized(Arc::new(proto.raw_data.clone()), bytes, "raw_data")?, &mut remarks)
+    } else {
+        from_typed(elem, shape, proto, &mut remarks)
+    }?;
+    remark_not_finite(&tensor, &mut remarks);
+    Ok(Loaded { tensor, remarks })
+}
+
+fn too_large(elem: ElemType, shape: &Shape) -> Fault {
+    Fault::TooLarge(format!("{elem}{shape} is beyond the address space"))
+}
+
+fn shape(proto: &TensorProto, dtype: DType) -> Result<Shape, Fault> {
+    let shape = Shape::from_i64(&proto.dims).map_err(|e| Fault::Corrupt(e.message().into()))?;
+    shape.checked_bytes(dtype).map_err(|e| Fault::TooLarge(e.message().into()))?;
+    Ok(shape)
+}
+
+/// `data`, which must have `expected` bytes.
+fn sized(data: SharedBytes, expected: usize, field: &str) -> Result<SharedBytes, Fault> {
+    match (*data).as_ref().len() {
+        found if found == expected => Ok(data),
+        found => corrupt!("{field} should have {expected} bytes by the dimensions, it has {found}"),
+    }
+}
+
+/// Checks that no field but `expected` holds elements.
+fn only_field(proto: &TensorProto, expected: &str) -> Result<(), Fault> {
+    let fields = [
+        ("raw_data", proto.raw_data.len()),
+        ("float_data", proto.float_data.len()),
+        ("int32_data", proto.int32_data.len()),
+        ("int64_data", proto.int64_data.len()),
+        ("double_data", proto.double_data.len()),
+        ("uint64_data", proto.uint64_data.len()),
+        ("string_data", proto.string_data.len()),
+    ];
+    match fields.iter().find(|(name, len)| *name != expected && *len > 0) {
+        Some((name, _)) => corrupt!("elements are in {name}; expected in {expected}"),
+        None => Ok(()),
+    }
+}
+
+fn read_external(
+    proto: &TensorProto,
+    bytes: usize,
+    external: &dyn ExternalData,
+) -> Result<SharedBytes, Fault> {
+    let entry = |key: &str| proto.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
+    let Some(location) = entry("location") else { return corrupt!("external data without a location") };
+    let fault = |message: String| Fault::ExternalData { location: location.into(), message };
+    let number = |key: &str| match entry(key) {
+        None => Ok(None),
+        Some(text) => text
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| Fault::Corrupt(format!("external data: {key} '{text}' is not a size"))),
+    };
+    let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
+    if let Some(found) = length.filter(|l| *l != bytes as u64) {
+        return corrupt!("external data should have {bytes} bytes by the dimensions, its length is {found}");
+    }
+    let path = validate_location(location).map_err(fault)?;
+    if bytes == 0 {
+        return Ok(Arc::new(Vec::new()));
+    }
+    let data = external.read(&path, offset, bytes as u64).map_err(fault)?;
+    match (*data).as_ref().len() {
+        found if found == bytes => Ok(data),
+        found => Err(fault(format!("{bytes} bytes were expected, {found} were read"))),
+    }
+}
+
+fn op_error(e: OpError) -> Fault {
+    match e {
+        OpError::TooLarge(m) => Fault::TooLarge(m),
+        other => Fault::Corrupt(other.message().into()),
+    }
+}
+
+/// A tensor from the little-endian bytes of its elements, of which there are as many as the shape needs.
+fn from_bytes(
+    elem: ElemType,
+    shape: Shape,
+    data: SharedBytes,
+    remarks: &mut Vec<String>,
+) -> Result<Tensor, Fault> {
+    let bytes = (*data).as_ref();
+    match elem {
+        ElemType::F16 => {
+            from_floats(shape, bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()))
+        }
+        ElemType::BF16 => {
+            from_floats(shape, bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()))
+        }
+        ElemType::F64 => {
+            let doubles = bytes.chunks_exact(8).map(|b| {
+                let mut le = [0; 8];
+                le.copy_from_slice(b);
+                f64::from_le_bytes(le)
+            });
+            remark_overflow(doubles.clone(), remarks);
+            from_floats(shape, doubles.map(|v| v as f32))
+        }
+        ElemType::Bool if bytes.iter().any(|b| *b > 1) => {
+            let bools: Vec<bool> = bytes.iter().map(|b| *b != 0).collect();
+            Tensor::new(shape, &bools).map_err(op_error)
+        }
+        other => {
+            let dtype =
+                other.dtype().ok_or_else(|| Fault::Unsupported(format!("its elements are {other}")))?;
+            Tensor::from_shared(TensorType { dtype, shape }, data, 0).map_err(op_error)
+        }
+    }
+}
+
+/// A tensor from the field that holds elements of its type one by one.
+fn from_typed(
+    elem: ElemType,
+    shape: Shape,
+    proto: &TensorProto,
+    remarks: &mut Vec<String>,
+) -> Result<Tensor, Fault> {
+    let field = match elem {
+        ElemType::F32 => "float_data",
+        ElemType::F64 => "double_data",
+        ElemType::I64 => "int64_data",
+        _ => "int32_data",
+    };
+    only_field(proto, field)?;
+    let found = match elem {
+        ElemType::F32 => proto.float_data.len(),
+        ElemType::F64 => proto.double_data.len(),
+        ElemType::I64 => proto.int64_data.len(),
+        _ => proto.int32_data.len(),
+    };
+    if found != shape.numel() {
+        let expected = shape.numel();
+        return corrupt!("{field} should have {expected} elements by the dimensions, it has {found}");
+    }
+    let ints = &proto.int32_data;
+    match elem {
+        ElemType::F32 => Tensor::new(shape, &proto.float_data).map_err(op_error),
+        ElemType::I64 => Tensor::new(shape, &proto.int64_data).map_err(op_error),
+        ElemType::I32 => Tensor::new(shape, ints).map_err(op_error),
+        ElemType::F64 => {
+            remark_overflow(proto.double_data.iter().copied(), remarks);
+            from_floats(shape, proto.double_data.iter().map(|v| *v as f32))
+        }
+        ElemType::F16 => {
+            from_floats(shape, narrow::<u16>(ints)?.into_iter().map(|b| f16::from_bits(b).to_f32()))
+        }
+        ElemType::BF16 => {
+            from_floats(shape, narrow::<u16>(ints)?.into_iter().map(|b| bf16::from_bits(b).to_f32()))
+        }
+        ElemType::U8 => Tensor::new(shape, &narrow::<u8>(ints)?).map_err(op_error),
+        ElemType::Bool => {
+            let bools: Vec<bool> = ints.iter().map(|v| *v != 0).collect();
+            Tensor::new(shape, &bools).map_err(op_error)
+        }
+        ElemType::Other(_) => unsupported!("its elements are {elem}"),
+    }
+}
+
+/// The elements of int32_data as the smaller type that they stand for.
+fn narrow<T: TryFrom<i32>>(ints: &[i32]) -> Result<Vec<T>, Fault> {
+    let one = |v: &i32| {
+        T::try_from(*v).map_err(|_| Fault::Corrupt(format!("{v} in int32_data is out of the type's range")))
+    };
+    ints.iter().map(one).collect()
+}
+
+fn from_floats(shape: Shape, elements: impl Iterator<Item = f32>) -> Result<Tensor, Fault> {
+    let mut bytes = Vec::with_capacity(shape.numel().saturating_mul(4));
+    elements.for_each(|v| bytes.extend_from_slice(&v.to_le_bytes()));
+    Tensor::from_bytes(TensorType { dtype: DType::F32, shape }, bytes).map_err(op_error)
+}
+
+fn remark_overflow(doubles: impl Iterator<Item = f64>, remarks: &mut Vec<String>) {
+    let overflows = doubles.filter(|v| v.is_finite() && (*v as f32).is_infinite()).count();
+    if overflows > 0 {
+        remarks.push(format!("{overflows} elements are beyond f32 and have become infinite"));
+    }
+}
+
+fn remark_not_finite(tensor: &Tensor, remarks: &mut Vec<String>) {
+    const EXPONENT: u32 = 0x7f80_0000;
+    const MANTISSA: u32 = 0x007f_ffff;
+    if tensor.dtype() != DType::F32 {
+        return;
+    }
+    let bits = tensor.bytes().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let (mut nans, mut infinities) = (0usize, 0usize);
+    for b in bits.filter(|b| b & EXPONENT == EXPONENT) {
+        *(if b & MANTISSA == 0 { &mut infinities } else { &mut nans }) += 1;
+    }
+    for (count, what) in [(nans, "NaN"), (infinities, "infinite")] {
+        if count > 0 {
+            remarks.push(format!("{count} of {} elements are {what}", tensor.numel()));
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! Definitions against references: windowed operators, normalisation, products, reductions, resampling.
+
+mod common;
+
+use common::{Random, check};
+use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::batch_normalization::BatchNormalization;
+use octrt_ops::def::conv::Conv;
+use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::gemm::Gemm;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::matmul::MatMul;
+use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::reduce::{Reduce, ReduceKind};
+use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Tensor};
+
+const PADDINGS: [AutoPad; 4] = [AutoPad::NotSet, AutoPad::SameUpper, AutoPad::SameLower, AutoPad::Valid];
+
+#[test]
+fn conv() {
+    let mut random = Random(1);
+    // Channels of the input and the output, groups.
+    for (ic, oc, group) in [(3, 2, 1), (4, 6, 2), (4, 4, 4), (2, 4, 2), (1, 3, 1)] {
+        // Spatial extents, kernel, strides, dilations, pads.
+        type Case<'a> = (&'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize]);
+        let cases: [Case<'_>; 6] = [
+            (&[7], &[3], &[2], &[1], &[1, 0]),
+            (&[5, 4], &[3, 2], &[], &[], &[]),
+            (&[6, 5], &[3, 3], &[2, 1], &[1, 2], &[1, 2, 0, 3]),
+            (&[4, 4], &[1, 1], &[2, 2], &[], &[]),
+            (&[3, 4, 3], &[2, 2, 3], &[1, 2, 1], &[2, 1, 1], &[1, 0, 1, 1, 1, 1]),
+            (&[0, 3], &[1, 2], &[], &[], &[1, 1, 1, 1]),
+        ];
+        for (i, (spatial, kernel, strides, dilations, pads)) in cases.into_iter().enumerate() {
+            for auto_pad in PADDINGS {
+                if spatial.contains(&0) && auto_pad == AutoPad::Valid {
+                    continue;
+                }
+                let src = random.f32s([&[2, ic], spatial].concat());
+                let wei = random.f32s([&[oc, ic / group], kernel].concat());
+                let bias = random.f32s([oc]);
+                let op = Conv {
+                    kernel: if i % 2 == 0 { kernel.to_vec() } else { vec![] },
+                    strides: strides.to_vec(),
+                    dilations: dilations.to_vec(),
+                    pads: pads.to_vec(),
+                    auto_pad,
+                    group,
+                };
+                let bias = (random.below(2) == 0).then_some(&bias);
+                check(op, &[Some(&src), Some(&wei), bias]);
+            }
+        }
+    }
+}
+
+#[test]
+fn conv_of_nothing() {
+    let mut random = Random(2);
+    let op = |pads: &[usize]| Conv {
+        kernel: vec![],
+        strides: vec![],
+        dilations: vec![],
+        pads: pads.to_vec(),
+        auto_pad: AutoPad::NotSet,
+        group: 1,
+    };
+    for (src, wei) in [([0, 2, 3], [2, 2, 1]), ([1, 0, 3], [2, 0, 1]), ([1, 2, 3], [0, 2, 1])] {
+        let (src, bias, wei) = (random.f32s(src), random.f32s([wei[0]]), random.f32s(wei));
+        check(op(&[]), &[Some(&src), Some(&wei), Some(&bias)]);
+        check(op(&[1, 1]), &[Some(&src), Some(&wei)]);
+    }
+}
+
+#[test]
+fn pools() {
+    let mut random = Random(3);
+    // Spatial extents, kernel, strides, dilations, pads.
+    type Case<'a> = (&'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize]);
+    let cases: [Case<'_>; 9] = [
+        (&[7], &[3], &[2], &[1], &[1, 0]),
+        (&[5], &[2], &[1], &[6], &[1, 1]),
+        (&[4], &[1], &[3], &[], &[2, 3]),
+        (&[5, 6], &[2, 3], &[], &[], &[]),
+        (&[5, 6], &[2, 3], &[2, 3], &[], &[1, 1, 0, 2]),
+        (&[6, 6], &[3, 3], &[2, 2], &[], &[1, 1, 1, 1]),
+        (&[6, 7], &[3, 2], &[2, 2], &[2, 3], &[1, 1, 1, 1]),
+        (&[3, 4, 5], &[2, 2, 2], &[2, 2, 2], &[], &[0, 1, 0, 1, 0, 0]),
+        (&[0, 4], &[1, 2], &[], &[], &[1, 1, 1, 1]),
+    ];
+    for (spatial, kernel, strides, dilations, pads) in cases {
+        for (auto_pad, ceil_mode) in PADDINGS.into_iter().flat_map(|p| [(p, false), (p, true)]) {
+            let fits = spatial
+                .iter()
+                .zip(kernel)
+                .enumerate()
+                .all(|(i, (&s, &k))| s > (k - 1) * dilations.get(i).unwrap_or(&1));
+            if auto_pad == AutoPad::Valid && !fits {
+                continue;
+            }
+            let (kernel, strides) = (kernel.to_vec(), strides.to_vec());
+            let (dilations, pads) = (dilations.to_vec(), pads.to_vec());
+            let max = MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode };
+            for dtype in [DType::F32, DType::U8] {
+                check(max.clone(), &[Some(&random.tensor(dtype, [&[2, 3], spatial].concat()))]);
+            }
+            for count_include_pad in [false, true] {
+                let MaxPool { kernel, strides, dilations, pads, .. } = max.clone();
+                let average =
+                    AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad };
+                check(average, &[Some(&random.f32s([&[2, 3], spatial].concat()))]);
+            }
+        }
+    }
+}
+
+#[test]
+fn global_pools() {
+    let mut random = Random(4);
+    for shape in [&[2, 3, 5][..], &[1, 2, 3, 4], &[2, 1, 2, 3, 2], &[1, 2, 0, 3], &[0, 2, 3], &[1, 0, 3, 2]] {
+        for &kind in GlobalPoolKind::ALL {
+            check(GlobalPool { kind }, &[Some(&random.f32s(shape.to_vec()))]);
+        }
+    }
+}
+
+#[test]
+fn batch_normalization() {
+    let mut random = Random(5);
+    for shape in [&[4][..], &[2, 3], &[2, 3, 4], &[1, 2, 3, 2], &[2, 0, 3], &[2, 3, 0]] {
+        let channels = if shape.len() == 1 { 1 } else { shape[1] };
+        let src = random.f32s(shape.to_vec());
+        let [scale, shift, mean] = [(); 3].map(|()| random.f32s([channels]));
+        let var: Vec<f32> = (0..channels).map(|c| 0.5 + c as f32).collect();
+        let var = Tensor::new([channels], &var).unwrap();
+        let inputs = [&src, &scale, &shift, &mean, &var].map(Some);
+        check(BatchNormalization { epsilon: 1e-5 }, &inputs);
+    }
+}
+
+#[test]
+fn gemm() {
+    let mut random = Random(6);
+    for (m, n, k) in [(3, 4, 5), (1, 4, 7), (4, 1, 2), (1, 1, 1), (2, 3, 0), (0, 3, 2), (2, 0, 2)] {
+        for (trans_a, trans_b) in [(false, false), (true, false), (false, true), (true, true)] {
+            let a = random.f32s(if trans_a { [k, m] } else { [m, k] });
+            let b = random.f32s(if trans_b { [n, k] } else { [k, n] });
+            for (alpha, beta) in [(1.0, 1.0), (0.5, 2.0), (-1.0, 0.0)] {
+                let op = Gemm { alpha, beta, trans_a, trans_b };
+                check(op.clone(), &[Some(&a), Some(&b)]);
+                for bias in [&[][..], &[n], &[m, n], &[m, 1], &[1, n], &[1, 1]] {
+                    check(op.clone(), &[Some(&a), Some(&b), Some(&random.f32s(bias.to_vec()))]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn matmul() {
+    let mut random = Random(7);
+    let cases: [(&[usize], &[usize]); 12] = [
+        (&[2, 3], &[3, 4]),
+        (&[3], &[3]),
+        (&[3], &[3, 2]),
+        (&[2, 3], &[3]),
+        (&[2, 2, 3], &[3]),
+        (&[3], &[2, 3, 2]),
+        (&[2, 1, 2, 3], &[3, 3, 2]),
+        (&[2, 3], &[2, 2, 3, 1]),
+        (&[1, 2, 3], &[4, 3, 2]),
+        (&[2, 0], &[0, 3]),
+        (&[0, 2], &[2, 3]),
+        (&[0, 2, 2], &[1, 2, 2]),
+    ];
+    for (a, b) in cases {
+        for dtype in [DType::F32, DType::I64, DType::I32] {
+            let (a, b) = (random.tensor(dtype, a.to_vec()), random.tensor(dtype, b.to_vec()));
+            check(MatMul {}, &[Some(&a), Some(&b)]);
+        }
+    }
+}
+
+#[test]
+fn softmax() {
+    let mut random = Random(8);
+    for shape in [&[][..], &[4], &[2, 3], &[2, 3, 4], &[2, 1, 3, 2], &[2, 0, 3]] {
+        let rank = shape.len() as i64;
+        for span in [SoftmaxSpan::Axis, SoftmaxSpan::Trailing] {
+            let end = if span == SoftmaxSpan::Axis { rank } else { rank + 1 };
+            for (axis, log) in (-rank..end).flat_map(|a| [(a, false), (a, true)]) {
+                check(Softmax { axis, span, log }, &[Some(&random.f32s(shape.to_vec()))]);
+            }
+        }
+    }
+}
+
+#[test]
+fn reduce() {
+    let mut random = Random(9);
+    let axes: [&[i64]; 7] = [&[], &[0], &[-1], &[1], &[0, 2], &[2, 0, 1], &[-2]];
+    for shape in [&[2, 3, 4][..], &[1, 1, 5], &[2, 0, 3], &[0, 2, 2], &[]] {
+        for axes in axes {
+            if shape.is_empty() && !axes.is_empty() {
+                continue;
+            }
+            let axes = Tensor::new([axes.len()], axes).unwrap();
+            for (&kind, dtype) in ReduceKind::ALL.iter().flat_map(|k| DType::ALL.map(|d| (k, d))) {
+                let sum = matches!(kind, ReduceKind::Sum | ReduceKind::Mean);
+                if sum && matches!(dtype, DType::U8 | DType::Bool) {
+                    continue;
+                }
+                let src = random.tensor(dtype, shape.to_vec());
+                for (keep_dims, noop_with_empty_axes) in [(true, true), (true, false), (false, false)] {
+                    let op = Reduce { kind, keep_dims, noop_with_empty_axes };
+                    check(op.clone(), &[Some(&src), Some(&axes)]);
+                    check(op, &[Some(&src)]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn conv_transpose() {
+    let mut random = Random(10);
+    // Input channels, output channels of one group, groups.
+    for (ic, group_oc, group) in [(3, 2, 1), (4, 3, 2), (3, 1, 3), (2, 2, 2)] {
+        // Spatial extents, kernel, strides, dilations, pads, output padding, output shape.
+        type Case<'a> =
+            (&'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize]);
+        let cases: [Case<'_>; 9] = [
+            (&[4], &[3], &[2], &[1], &[1, 0], &[1], &[]),
+            (&[3], &[2], &[3], &[], &[], &[], &[]),
+            (&[4], &[1], &[1], &[], &[], &[], &[]),
+            (&[3, 4], &[3, 2], &[], &[], &[], &[], &[]),
+            (&[3, 2], &[2, 3], &[2, 1], &[1, 2], &[1, 2, 0, 1], &[], &[]),
+            (&[2, 3], &[3, 3], &[2, 3], &[], &[1, 1, 1, 1], &[1, 0], &[]),
+            (&[2, 3], &[3, 3], &[2, 2], &[2, 1], &[], &[0, 1], &[5, 6]),
+            (&[2, 2], &[1, 2], &[1, 2], &[], &[], &[], &[4, 5]),
+            (&[2, 1, 2], &[2, 2, 1], &[2, 1, 1], &[1, 2, 1], &[0, 1, 0, 1, 0, 0], &[], &[]),
+        ];
+        for (spatial, kernel, strides, dilations, pads, output_padding, output_shape) in cases {
+            for auto_pad in PADDINGS {
+                let src = random.f32s([&[2, ic], spatial].concat());
+                let wei = random.f32s([&[ic, group_oc], kernel].concat());
+                let bias = random.f32s([group_oc * group]);
+                let op = ConvTranspose {
+                    kernel: vec![],
+                    strides: strides.to_vec(),
+                    dilations: dilations.to_vec(),
+                    pads: pads.to_vec(),
+                    auto_pad,
+                    group,
+                    output_padding: output_padding.to_vec(),
+                    output_shape: output_shape.to_vec(),
+                };
+                let bias = (random.below(2) == 0).then_some(&bias);
+                check(op, &[Some(&src), Some(&wei), bias]);
+            }
+        }
+    }
+}
+
+const RESIZE: Resize = Resize {
+    mode: ResizeMode::Nearest,
+    coordinates: CoordinateTransform::HalfPixel,
+    nearest_mode: NearestMode::RoundPreferFloor,
+    cubic_coeff_a: -0.75,
+    exclude_outside: false,
+    extrapolation_value: 3.0,
+    antialias: false,
+    aspect: AspectPolicy::Stretch,
+    axes: Vec::new(),
+};
+
+/// Resizes an input of this type and shape by factors and to sizes.
+fn check_resize(random: &mut Random, op: &Resize, dtype: DType, shape: &[usize]) {
+    let src = random.tensor(dtype, shape.to_vec());
+    let roi: Vec<f32> = match op.axes.len() {
+        0 => [vec![0.0; shape.len() - 2], vec![0.25, -0.5], vec![1.0; shape.len() - 2], vec![0.75, 1.25]]
+            .concat(),
+        n => [vec![-0.25; n], vec![1.0; n]].concat(),
+    };
+    let roi = Tensor::new([roi.len()], &roi).unwrap();
+    for (h, w) in [(2.0, 3.0), (0.6, 1.7), (1.0, 0.3), (1.0, 1.0)] {
+        let scales = match op.axes.len() {
+            0 => [vec![1.0; shape.len() - 2], vec![h, w]].concat(),
+            n => [h, w][..n].to_vec(),
+        };
+        let scales = Tensor::new([scales.len()], &scales).unwrap();
+        check(op.clone(), &[Some(&src), Some(&roi), Some(&scales)]);
+    }
+    for (h, w) in [(7, 5), (1, 2), (3, 9), (0, 4)] {
+        let sizes = match op.axes.len() {
+            0 => [shape[..shape.len() - 2].iter().map(|&d| d as i64).collect(), vec![h, w]].concat(),
+            n => [h, w][..n].to_vec(),
+        };
+        if !shape.contains(&0) {
+            let sizes = Tensor::new([sizes.len()], &sizes).unwrap();
+            check(op.clone(), &[Some(&src), Some(&roi), None, Some(&sizes)]);
+        }
+    }
+}
+
+#[test]
+fn resize_nearest() {
+    let mut random = Random(11);
+    for &coordinates in CoordinateTransform::ALL {
+        for &nearest_mode in NearestMode::ALL {
+            let op = Resize { coordinates, nearest_mode, ..RESIZE };
+            check_resize(&mut random, &op, DType::F32, &[1, 2, 4, 5]);
+            check_resize(&mut random, &op, DType::I64, &[3, 4]);
+        }
+        for axes in [&[2, 1][..], &[-1]] {
+            let op = Resize { coordinates, axes: axes.to_vec(), ..RESIZE };
+            check_resize(&mut random, &op, DType::Bool, &[2, 4, 3]);
+        }
+        let op = Resize { coordinates, ..RESIZE };
+        check_resize(&mut random, &op, DType::U8, &[2, 0, 3, 4]);
+    }
+}
+
+#[test]
+fn resize_weighted() {
+    let mut random = Random(12);
+    let modes = [ResizeMode::Linear, ResizeMode::Cubic];
+    for (&coordinates, mode) in CoordinateTransform::ALL.iter().flat_map(|c| modes.map(|m| (c, m))) {
+        let flags = [false, true].map(|a| [(a, false), (a, true)]);
+        for (antialias, exclude_outside) in flags.into_iter().flatten() {
+            let op = Resize { mode, coordinates, antialias, exclude_outside, cubic_coeff_a: -0.5, ..RESIZE };
+            check_resize(&mut random, &op, DType::F32, &[1, 2, 4, 5]);
+            let op = Resize { axes: vec![-1, 0], ..op };
+            check_resize(&mut random, &op, DType::F32, &[5, 2, 6]);
+        }
+    }
+}
+
+#[test]
+fn resize_weighted_integers() {
+    let mut random = Random(13);
+    for dtype in [DType::U8, DType::I32, DType::I64] {
+        for mode in [ResizeMode::Linear, ResizeMode::Cubic] {
+            let op = Resize { mode, coordinates: CoordinateTransform::TfCropAndResize, ..RESIZE };
+            check_resize(&mut random, &op, dtype, &[1, 4, 5]);
+        }
+    }
+}
+
+#[test]
+fn resize_keeps_the_aspect() {
+    let mut random = Random(14);
+    for aspect in [AspectPolicy::NotLarger, AspectPolicy::NotSmaller] {
+        for (axes, mode) in [(vec![1, 2], ResizeMode::Nearest), (vec![-1, -2], ResizeMode::Cubic)] {
+            let op = Resize { aspect, axes, mode, ..RESIZE };
+            check_resize(&mut random, &op, DType::F32, &[2, 4, 3]);
+        }
+    }
+}
