@@ -46,8 +46,7 @@ impl Code {
         for f in all() {
             if f.bytes.is_empty() || !f.alignment.is_power_of_two() || f.alignment > MAX_ALIGN {
                 let (bytes, align) = (f.bytes.len(), f.alignment);
-                let message =
-                    format!("function '{}' has {bytes} bytes and the alignment {align}", f.symbol);
+                let message = format!("function '{}' has {bytes} bytes and the alignment {align}", f.symbol);
                 return Err(Error::Artifact(message));
             }
             // Cranelift may raise the alignment to that of its own functions, which is at most 64.
@@ -56,11 +55,10 @@ impl Code {
         let mut module = jit_module(total)?;
         let mut ids = Vec::with_capacity(functions.len() + 1);
         for f in all() {
-            ids.push(define(&mut module, f).map_err(|e| Error::Artifact(format!("{}: {e}", f.symbol)))?);
+            ids.push(define(&mut module, f)?);
         }
         module.finalize_definitions().map_err(refused)?;
-        let mut addresses: Vec<*const u8> =
-            ids.iter().map(|&id| module.get_finalized_function(id)).collect();
+        let mut addresses: Vec<*const u8> = ids.iter().map(|&id| module.get_finalized_function(id)).collect();
         let last = addresses.pop().ok_or_else(|| Error::Internal("no trampoline".to_string()))?;
         // SAFETY: the last function is the trampoline, whose code has exactly this signature and calling convention;
         // its memory is executable now and lives as long as `module`, which is stored beside the pointer.
@@ -103,10 +101,11 @@ fn jit_module(code_bytes: usize) -> Result<JITModule, Error> {
     Ok(JITModule::new(builder))
 }
 
-fn define(module: &mut JITModule, f: &Function) -> ModuleResult<FuncId> {
+fn define(module: &mut JITModule, f: &Function) -> Result<FuncId, Error> {
+    let refuse = |e: ModuleError| Error::Artifact(format!("{}: {e}", f.symbol));
     let signature = cranelift_codegen::ir::Signature::new(CallConv::SystemV);
-    let id = module.declare_function(&f.symbol, Linkage::Local, &signature)?;
-    module.define_function_bytes(id, u64::from(f.alignment), &f.bytes, &[])?;
+    let id = module.declare_function(&f.symbol, Linkage::Local, &signature).map_err(refuse)?;
+    module.define_function_bytes(id, u64::from(f.alignment), &f.bytes, &[]).map_err(refuse)?;
     Ok(id)
 }
 
@@ -127,7 +126,9 @@ struct CodeMemory {
 enum Mapping {
     Writable(MmapMut),
     /// Held for its drop, which unmaps it.
-    Executable { _map: Mmap },
+    Executable {
+        _map: Mmap,
+    },
     Freed,
 }
 
@@ -164,9 +165,9 @@ impl JITMemoryProvider for CodeMemory {
 
     fn finalize(&mut self, _protection: BranchProtection) -> ModuleResult<()> {
         self.map = match std::mem::replace(&mut self.map, Mapping::Freed) {
-            Mapping::Writable(map) => Mapping::Executable {
-                _map: map.make_exec().map_err(|err| ModuleError::Allocation { err })?,
-            },
+            Mapping::Writable(map) => {
+                Mapping::Executable { _map: map.make_exec().map_err(|err| ModuleError::Allocation { err })? }
+            }
             other => other,
         };
         Ok(())

@@ -85,6 +85,14 @@ pub enum InputError {
         /// The type of the tensor given.
         found: String,
     },
+    /// The model does not work for the shapes given.
+    #[error("the inputs {given} do not fit the model: {message}")]
+    Shapes {
+        /// The inputs.
+        given: String,
+        /// What is wrong, and at which node.
+        message: String,
+    },
     /// A slice does not have as many elements as its shape, or is a `bool` other than 0 and 1.
     #[error("{0}")]
     Elements(String),
@@ -116,6 +124,14 @@ pub enum Error {
         /// File or name of the model.
         model: String,
         /// What is not implemented.
+        message: String,
+    },
+    /// The model is larger than allowed.
+    #[error("{model}: {message}")]
+    TooLarge {
+        /// File or name of the model.
+        model: String,
+        /// The size and the limit.
         message: String,
     },
     /// The model does not compile for the shapes of the inputs.
@@ -184,7 +200,7 @@ impl Error {
             Error::Input(_) => ErrorKind::Input,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Unsupported { .. } => ErrorKind::Unsupported,
-            Error::Memory { .. } => ErrorKind::Limit,
+            Error::Memory { .. } | Error::TooLarge { .. } => ErrorKind::Limit,
             Error::Compile { source: CompileError::Graph(e), .. } => match e.source {
                 OpError::Invalid(_) => ErrorKind::Corrupt,
                 OpError::Unsupported(_) | OpError::DataDependent(_) => ErrorKind::Unsupported,

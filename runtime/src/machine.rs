@@ -57,12 +57,7 @@ fn memory(read: &dyn Fn(&Path) -> Option<String>) -> Option<usize> {
 }
 
 /// The tightest limit of the group `path` and of those around it. A container may see its own group as the root.
-fn group_limit(
-    read: &dyn Fn(&Path) -> Option<String>,
-    root: &Path,
-    path: &str,
-    file: &str,
-) -> Option<usize> {
+fn group_limit(read: &dyn Fn(&Path) -> Option<String>, root: &Path, path: &str, file: &str) -> Option<usize> {
     let normal = Path::new(path).components().filter(|c| matches!(c, Component::Normal(_)));
     let group: PathBuf = normal.collect();
     let limit = |g: &Path| read(&root.join(g).join(file))?.trim().parse::<usize>().ok();

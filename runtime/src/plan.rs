@@ -1,5 +1,6 @@
 //! An artifact, checked once and loaded: everything that `unsafe` code relies on later is established here.
 
+use std::fmt;
 use std::ops::Range;
 
 use octrt_compiler::artifact::{Artifact, BufferRef, Copy, FunctionId, Place, Port, Step};
@@ -50,17 +51,19 @@ impl PlanStep {
     }
 }
 
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("inputs", &self.inputs).finish_non_exhaustive()
+    }
+}
+
 impl Plan {
     /// Checks `artifact` and loads its code and constants, which together with the arena may take `max_bytes`.
     ///
     /// # Errors
     /// [`Error::Artifact`] when the artifact breaks a rule, [`Error::Memory`] above the limit, and those of
     /// [`Code::load`].
-    pub(crate) fn load(
-        artifact: Artifact,
-        store: &mut WeightStore,
-        max_bytes: usize,
-    ) -> Result<Self, Error> {
+    pub(crate) fn load(artifact: Artifact, store: &mut WeightStore, max_bytes: usize) -> Result<Self, Error> {
         check(&artifact)?;
         let rest = max_bytes.checked_sub(artifact.arena_bytes).ok_or_else(|| Error::Memory {
             what: "the arena".to_string(),

@@ -210,11 +210,7 @@ impl<'a> TensorMut<'a> {
     ///
     /// # Errors
     /// [`InputError::Elements`] when the size is wrong.
-    pub fn from_bytes(
-        dtype: DataType,
-        shape: &'a [usize],
-        bytes: &'a mut [u8],
-    ) -> Result<Self, InputError> {
+    pub fn from_bytes(dtype: DataType, shape: &'a [usize], bytes: &'a mut [u8]) -> Result<Self, InputError> {
         check_len(dtype, shape, bytes.len())?;
         Ok(TensorMut { dtype, shape, bytes })
     }

@@ -35,11 +35,6 @@ impl Weights {
         let c = &self.constants[i];
         &c.block.memory.bytes()[c.range.clone()]
     }
-
-    /// Number of constants.
-    pub(crate) fn len(&self) -> usize {
-        self.constants.len()
-    }
 }
 
 /// The allocations that live graphs of one model use.
@@ -122,7 +117,7 @@ mod tests {
     fn constants_are_copied_and_aligned() {
         let tensors = [tensor(&[1.0, 2.0]), tensor(&[]), tensor(&[3.0; 17])];
         let w = WeightStore::default().load(&tensors, usize::MAX).unwrap();
-        assert_eq!(w.len(), 3);
+        assert_eq!(w.constants.len(), 3);
         for (i, t) in tensors.iter().enumerate() {
             assert_eq!(w.bytes(i), t.bytes());
             assert_eq!(w.bytes(i).as_ptr() as usize % ALIGN, 0);
