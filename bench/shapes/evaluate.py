@@ -22,10 +22,6 @@ PER_CLASS = 500
 EXAMPLES, EXAMPLE_SIZE, EXAMPLE_QUALITY = 12, 160, 88
 
 
-def write_json(path, value):
-    path.write_text(json.dumps(value, indent=2) + "\n")
-
-
 def logits(session, batch):
     return session.run(None, {"input": normalise(batch)})[0]
 
@@ -69,7 +65,11 @@ def expected(session, folder):
         share = np.exp(row - row.max())
         share /= share.sum()
         best = int(share.argmax())
-        found[path.name] = {"label": LABELS[best], "probability": round(float(share[best]), 6)}
+        found[path.name] = {
+            "label": LABELS[best],
+            "probability": round(float(share[best]), 6),
+            "logits": [round(float(v), 4) for v in row],
+        }
     return found
 
 
@@ -79,10 +79,11 @@ def main():
     model = str(HERE / "oct_resnet_shapes.onnx")
     session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
     report = test_accuracy(session)
-    write_json(HERE / "test_accuracy.json", report)
+    (HERE / "test_accuracy.json").write_text(json.dumps(report, indent=2) + "\n")
     write_examples(HERE / "pictures")
     labelled = expected(session, HERE / "pictures")
-    write_json(HERE / "expected.json", labelled)
+    lines = [f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in labelled.items()]
+    (HERE / "expected.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     right = sum(name.startswith(one["label"] + "_") for name, one in labelled.items())
     print(json.dumps(report, indent=2))
     print(f"examples: {right} of {len(labelled)} labelled correctly")

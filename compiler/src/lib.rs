@@ -11,6 +11,7 @@ pub mod loop_ir;
 
 pub mod lower;
 pub mod memory_plan;
+pub mod passes;
 pub mod pipeline;
 pub mod schedule;
 pub mod strategy;

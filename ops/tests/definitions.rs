@@ -1,8 +1,7 @@
-//! Definitions against references: windowed operators, normalisation, products, reductions, resampling.
+//! Definitions against references: convolutions, pools, normalisation, products, reductions.
 
-mod common;
+mod support;
 
-use common::{Random, check};
 use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::batch_normalization::BatchNormalization;
 use octrt_ops::def::conv::Conv;
@@ -15,12 +14,13 @@ use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::window::AutoPad;
 use octrt_ops::{DType, Tensor};
+use support::{Numbers, check_rounded as check};
 
 const PADDINGS: [AutoPad; 4] = [AutoPad::NotSet, AutoPad::SameUpper, AutoPad::SameLower, AutoPad::Valid];
 
 #[test]
 fn conv() {
-    let mut random = Random(1);
+    let mut random = Numbers(1);
     // Channels of the input and the output, groups.
     for (ic, oc, group) in [(3, 2, 1), (4, 6, 2), (4, 4, 4), (2, 4, 2), (1, 3, 1)] {
         // Spatial extents, kernel, strides, dilations, pads.
@@ -58,7 +58,7 @@ fn conv() {
 
 #[test]
 fn conv_of_nothing() {
-    let mut random = Random(2);
+    let mut random = Numbers(2);
     let op = |pads: &[usize]| Conv {
         kernel: vec![],
         strides: vec![],
@@ -76,7 +76,7 @@ fn conv_of_nothing() {
 
 #[test]
 fn pools() {
-    let mut random = Random(3);
+    let mut random = Numbers(3);
     // Spatial extents, kernel, strides, dilations, pads.
     type Case<'a> = (&'a [usize], &'a [usize], &'a [usize], &'a [usize], &'a [usize]);
     let cases: [Case<'_>; 9] = [
@@ -118,7 +118,7 @@ fn pools() {
 
 #[test]
 fn global_pools() {
-    let mut random = Random(4);
+    let mut random = Numbers(4);
     for shape in [&[2, 3, 5][..], &[1, 2, 3, 4], &[2, 1, 2, 3, 2], &[1, 2, 0, 3], &[0, 2, 3], &[1, 0, 3, 2]] {
         for &kind in GlobalPoolKind::ALL {
             check(GlobalPool { kind }, &[Some(&random.f32s(shape.to_vec()))]);
@@ -128,7 +128,7 @@ fn global_pools() {
 
 #[test]
 fn batch_normalization() {
-    let mut random = Random(5);
+    let mut random = Numbers(5);
     for shape in [&[4][..], &[2, 3], &[2, 3, 4], &[1, 2, 3, 2], &[2, 0, 3], &[2, 3, 0]] {
         let channels = if shape.len() == 1 { 1 } else { shape[1] };
         let src = random.f32s(shape.to_vec());
@@ -142,7 +142,7 @@ fn batch_normalization() {
 
 #[test]
 fn gemm() {
-    let mut random = Random(6);
+    let mut random = Numbers(6);
     for (m, n, k) in [(3, 4, 5), (1, 4, 7), (4, 1, 2), (1, 1, 1), (2, 3, 0), (0, 3, 2), (2, 0, 2)] {
         for (trans_a, trans_b) in [(false, false), (true, false), (false, true), (true, true)] {
             let a = random.f32s(if trans_a { [k, m] } else { [m, k] });
@@ -160,7 +160,7 @@ fn gemm() {
 
 #[test]
 fn matmul() {
-    let mut random = Random(7);
+    let mut random = Numbers(7);
     let cases: [(&[usize], &[usize]); 12] = [
         (&[2, 3], &[3, 4]),
         (&[3], &[3]),
@@ -185,7 +185,7 @@ fn matmul() {
 
 #[test]
 fn softmax() {
-    let mut random = Random(8);
+    let mut random = Numbers(8);
     for shape in [&[][..], &[4], &[2, 3], &[2, 3, 4], &[2, 1, 3, 2], &[2, 0, 3]] {
         let rank = shape.len() as i64;
         for span in [SoftmaxSpan::Axis, SoftmaxSpan::Trailing] {
@@ -199,7 +199,7 @@ fn softmax() {
 
 #[test]
 fn reduce() {
-    let mut random = Random(9);
+    let mut random = Numbers(9);
     let axes: [&[i64]; 7] = [&[], &[0], &[-1], &[1], &[0, 2], &[2, 0, 1], &[-2]];
     for shape in [&[2, 3, 4][..], &[1, 1, 5], &[2, 0, 3], &[0, 2, 2], &[]] {
         for axes in axes {
@@ -225,7 +225,7 @@ fn reduce() {
 
 #[test]
 fn conv_transpose() {
-    let mut random = Random(10);
+    let mut random = Numbers(10);
     // Input channels, output channels of one group, groups.
     for (ic, group_oc, group) in [(3, 2, 1), (4, 3, 2), (3, 1, 3), (2, 2, 2)] {
         // Spatial extents, kernel, strides, dilations, pads, output padding, output shape.

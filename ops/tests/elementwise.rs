@@ -6,8 +6,14 @@ use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::cast::Cast;
 use octrt_ops::def::cast_like::CastLike;
 use octrt_ops::def::clip::Clip;
+use octrt_ops::def::compare::{Compare, CompareKind};
+use octrt_ops::def::elu::Elu;
+use octrt_ops::def::hard_sigmoid::HardSigmoid;
+use octrt_ops::def::leaky_relu::LeakyRelu;
+use octrt_ops::def::prelu::PRelu;
 use octrt_ops::def::unary::{Unary, UnaryKind};
-use octrt_ops::{DType, Tensor};
+use octrt_ops::def::where_::Where;
+use octrt_ops::{DType, Operator, Tensor};
 use support::{check, check1, filled};
 
 /// Functions that the definition evaluates in f32 with a few roundings, the reference in f64 with one: each of at
@@ -49,7 +55,7 @@ fn unary_of_every_type_it_takes() {
         for dtype in DType::ALL {
             for (i, shape) in SHAPES.iter().enumerate() {
                 let x = filled(dtype, shape, i as u64);
-                if octrt_ops::Operator::reference(&op, &[Some(&x)]).is_ok() {
+                if op.reference(&[Some(&x)]).is_ok() {
                     taken += 1;
                     check1(&op, &[&x], ROUNDED);
                 }
@@ -86,7 +92,7 @@ fn binary_of_every_type_it_takes() {
         for (da, db) in DType::ALL.iter().flat_map(|a| DType::ALL.iter().map(move |b| (*a, *b))) {
             for (i, (a, b)) in PAIRS.iter().enumerate() {
                 let (a, b) = (filled(da, a, i as u64), filled(db, b, 100 + i as u64));
-                if octrt_ops::Operator::reference(&op, &[Some(&a), Some(&b)]).is_ok() {
+                if op.reference(&[Some(&a), Some(&b)]).is_ok() {
                     taken += 1;
                     // The power in f32 may be off by some ulps.
                     check1(&op, &[&a, &b], if kind == BinaryKind::Pow { ROUNDED } else { 0.0 });
@@ -151,5 +157,58 @@ fn casts_between_all_types() {
     for to in DType::ALL {
         check1(&Cast { to }, &[&special()], 0.0);
         check1(&Cast { to }, &[&Tensor::new([3], &[i64::MIN, i64::MAX, 300]).unwrap()], 0.0);
+    }
+}
+
+#[test]
+fn activations_with_parameters() {
+    for (i, shape) in SHAPES.iter().enumerate() {
+        let x = filled(DType::F32, shape, i as u64);
+        for x in [&x, &special()] {
+            for alpha in [0.0, 0.01, 1.0, -0.5] {
+                check1(&LeakyRelu { alpha }, &[x], 0.0);
+                check1(&Elu { alpha }, &[x], ROUNDED);
+                check1(&HardSigmoid { alpha, beta: 0.5 }, &[x], 0.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn prelu_with_slopes_that_broadcast() {
+    for dtype in [DType::F32, DType::I64, DType::I32] {
+        for (i, slope) in [&[][..], &[1], &[4], &[3, 1], &[2, 3, 4], &[1, 1, 1]].into_iter().enumerate() {
+            check1(&PRelu {}, &[&filled(dtype, &[2, 3, 4], 5), &filled(dtype, slope, i as u64)], 0.0);
+        }
+        check1(&PRelu {}, &[&filled(dtype, &[0, 3], 5), &filled(dtype, &[3], 6)], 0.0);
+    }
+}
+
+#[test]
+fn comparisons_of_every_type_they_take() {
+    for &kind in CompareKind::ALL {
+        let op = Compare { kind };
+        for dtype in DType::ALL {
+            for (i, (a, b)) in PAIRS.iter().enumerate() {
+                let (a, b) = (filled(dtype, a, i as u64), filled(dtype, b, i as u64 + 1));
+                if dtype != DType::Bool || kind == CompareKind::Equal {
+                    check1(&op, &[&a, &b], 0.0);
+                }
+            }
+        }
+        let x = special();
+        check1(&op, &[&x, &x.reshaped([x.numel(), 1]).unwrap()], 0.0);
+    }
+}
+
+#[test]
+fn choices_of_every_type() {
+    for dtype in DType::ALL {
+        for (i, (a, b)) in PAIRS.iter().enumerate() {
+            let (x, y) = (filled(dtype, a, i as u64), filled(dtype, b, i as u64 + 1));
+            for condition in [a, b, &&[][..]] {
+                check1(&Where {}, &[&filled(DType::Bool, condition, 3), &x, &y], 0.0);
+            }
+        }
     }
 }

@@ -5,16 +5,23 @@ mod support;
 use octrt_ops::compute::Compute;
 use octrt_ops::def::concat::Concat;
 use octrt_ops::def::constant_of_shape::ConstantOfShape;
+use octrt_ops::def::depth_to_space::{DepthOrder, DepthToSpace};
+use octrt_ops::def::expand::Expand;
 use octrt_ops::def::flatten::Flatten;
 use octrt_ops::def::gather::Gather;
 use octrt_ops::def::identity::Identity;
+use octrt_ops::def::pad::{Pad, PadMode};
+use octrt_ops::def::range::Range;
 use octrt_ops::def::reshape::Reshape;
 use octrt_ops::def::shape::ShapeOf;
 use octrt_ops::def::slice::Slice;
+use octrt_ops::def::space_to_depth::SpaceToDepth;
+use octrt_ops::def::split::Split;
 use octrt_ops::def::squeeze::Squeeze;
+use octrt_ops::def::tile::Tile;
 use octrt_ops::def::transpose::Transpose;
 use octrt_ops::def::unsqueeze::Unsqueeze;
-use octrt_ops::{DType, Tensor};
+use octrt_ops::{DType, Operator, Tensor};
 use support::{Numbers, check, check1, filled, ints};
 
 /// A tensor of each element type in turn.
@@ -133,6 +140,100 @@ fn constants() {
         check1(&ConstantOfShape {}, &[&ints(dims)], 0.0);
         check1(&ConstantOfShape {}, &[&ints(dims), &any(&[1], i)], 0.0);
         check1(&ConstantOfShape {}, &[&ints(dims), &any(&[], i)], 0.0);
+    }
+}
+
+#[test]
+fn pads_in_every_mode() {
+    let mut numbers = Numbers(3);
+    let amounts = [0, 0, 1, 2, 5, 9, -1, -2];
+    let mut accepted = 0;
+    for seed in 0..800 {
+        let op = Pad { mode: PadMode::ALL[seed % 4] };
+        let rank = 1 + numbers.below(3);
+        let shape: Vec<usize> = (0..rank).map(|_| numbers.below(5)).collect();
+        let n = 1 + numbers.below(rank);
+        let pads = ints(&(0..2 * n).map(|_| *numbers.pick(&amounts)).collect::<Vec<_>>());
+        let axes = ints(&(0..n as i64).map(|k| -1 - k).collect::<Vec<_>>());
+        let x = any(&shape, seed / 4);
+        let value = filled(x.dtype(), &[], seed as u64);
+        let axes = (seed % 3 > 0 || n < rank).then_some(&axes);
+        let inputs = [Some(&x), Some(&pads), (seed % 2 > 0).then_some(&value), axes];
+        if op.reference(&inputs).is_ok() {
+            accepted += 1;
+            check(&op, &inputs, 0.0);
+        }
+    }
+    assert!(accepted > 400, "{accepted}");
+}
+
+#[test]
+fn splits() {
+    for d in 0..7 {
+        for num_outputs in 1..5 {
+            for (axis, shape) in [(0, [d, 2]), (-1, [2, d])] {
+                let x = any(&shape, d + num_outputs);
+                let op = Split { axis, num_outputs };
+                if op.reference(&[Some(&x)]).is_ok() {
+                    check(&op, &[Some(&x)], 0.0);
+                }
+            }
+        }
+    }
+    for sizes in [&[1, 0, 5][..], &[6], &[0, 0, 6], &[2, 3, 1]] {
+        let op = Split { axis: 1, num_outputs: sizes.len() };
+        check(&op, &[Some(&any(&[2, 6, 3], sizes.len())), Some(&ints(sizes))], 0.0);
+    }
+}
+
+#[test]
+fn expands_and_tiles() {
+    let cases: &[(&[usize], &[i64])] = &[
+        (&[3, 1], &[3, 4]),
+        (&[3, 1], &[2, 1, 4]),
+        (&[], &[2, 2]),
+        (&[2, 3], &[]),
+        (&[2, 3], &[1]),
+        (&[1], &[0]),
+        (&[0, 1], &[0, 3]),
+    ];
+    for (i, (from, to)) in cases.iter().enumerate() {
+        check1(&Expand {}, &[&any(from, i), &ints(to)], 0.0);
+    }
+    let cases: &[(&[usize], &[i64])] =
+        &[(&[2, 3], &[2, 1]), (&[2, 3], &[1, 3]), (&[1, 3], &[4, 2]), (&[], &[]), (&[2], &[0]), (&[0], &[5])];
+    for (i, (from, repeats)) in cases.iter().enumerate() {
+        check1(&Tile {}, &[&any(from, i), &ints(repeats)], 0.0);
+    }
+}
+
+#[test]
+fn ranges() {
+    for (start, limit, delta) in [(0i64, 7, 2), (5, -5, -3), (3, 3, 1), (-4, 1_000, 77)] {
+        let wide = [start, limit, delta].map(Tensor::scalar);
+        check1(&Range {}, &wide.each_ref(), 0.0);
+        let narrow = [start, limit, delta].map(|v| Tensor::scalar(v as i32));
+        check1(&Range {}, &narrow.each_ref(), 0.0);
+        let float = [start, limit, delta].map(|v| Tensor::scalar(v as f32 * 0.3));
+        check1(&Range {}, &float.each_ref(), 0.0);
+    }
+}
+
+#[test]
+fn blocks_of_pixels() {
+    for blocksize in 1..4 {
+        for (i, [n, c, h, w]) in
+            [[2, 1, 1, 3], [1, 2, 2, 1], [1, 0, 2, 2], [0, 1, 1, 1]].into_iter().enumerate()
+        {
+            let deep = any(&[n, c * blocksize * blocksize, h, w], i);
+            let wide = any(&[n, c, h * blocksize, w * blocksize], i);
+            for mode in [DepthOrder::Dcr, DepthOrder::Crd] {
+                check1(&DepthToSpace { blocksize, mode }, &[&deep], 0.0);
+            }
+            check1(&SpaceToDepth { blocksize }, &[&wide], 0.0);
+            let back = check1(&DepthToSpace { blocksize, mode: DepthOrder::Dcr }, &[&deep], 0.0);
+            assert_eq!(check1(&SpaceToDepth { blocksize }, &[&back], 0.0), deep);
+        }
     }
 }
 

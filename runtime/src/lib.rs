@@ -1,1 +1,64 @@
-//! octrt: CPU inference runtime for convolutional networks.
+//! octrt: CPU inference runtime for convolutional networks, made for Octave Convolution.
+//!
+//! A [`Model`] is loaded from an ONNX file and compiled to machine code for the shapes of its inputs. A [`Session`] is
+//! the memory in which it runs: one session for each thread that calls, all sessions of a model share code and weights.
+//!
+//! ```no_run
+//! use octrt::{LoadOptions, Model, TensorRef};
+//!
+//! # fn main() -> Result<(), octrt::Error> {
+//! let model = Model::load("resnet50.onnx", &LoadOptions::default())?;
+//! for input in model.inputs() {
+//!     println!("{}: {input}", input.name); // data: f32[1,3,224,224]
+//! }
+//! let pixels = vec![0.0f32; 3 * 224 * 224];
+//! let mut session = model.session()?;
+//! let outputs = session.run(&[("data", TensorRef::new(&[1, 3, 224, 224], &pixels)?)])?;
+//! let scores: &[f32] = outputs[0].1.elements()?;
+//! # let _ = scores;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * Dimensions may be dynamic: run with other shapes, and the model is compiled for them. It keeps the code for the last
+//!   four.
+//! * Results are the same bit by bit for any number of [`Threads`] and from run to run. The default is one thread, the
+//!   caller's.
+//! * Compiled code flushes denormals to zero. The floating point mode of the caller is not changed.
+//! * [`Error::kind`] says whose fault an error is.
+//! * Pictures become inputs in [`image`]; the graph and its interpreter are in [`ops`], the compiler's stages in
+//!   [`compiler`] and by [`Model::stages`].
+//!
+//! Linux on x86-64 from x86-64-v2 on. The only `unsafe` code of octrt is in this crate: calls of compiled code, mapped
+//! files and views of elements as bytes, in `code`, `execute`, `source` and `tensor`.
+
+mod arena;
+mod code;
+mod error;
+mod execute;
+pub mod image;
+mod load;
+mod machine;
+mod model;
+mod options;
+mod plan;
+mod ports;
+mod session;
+mod source;
+mod tensor;
+mod threads;
+mod trampoline;
+mod weights;
+
+pub use error::{Error, ErrorKind, InputError};
+pub use execute::{Observer, StepEvent};
+pub use machine::{default_memory_limit, detect_target};
+pub use model::{About, Model, Stages};
+pub use octrt_compiler as compiler;
+pub use octrt_onnx as onnx;
+pub use octrt_ops as ops;
+pub use options::LoadOptions;
+pub use ports::PortInfo;
+pub use session::Session;
+pub use tensor::{DataType, Element, Tensor, TensorMut, TensorRef};
+pub use threads::Threads;

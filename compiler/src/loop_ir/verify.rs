@@ -1,7 +1,326 @@
-//! Verifier.
-use super::Kernel;
-/// Stub.
-#[allow(missing_docs, clippy::missing_errors_doc)]
-pub fn verify(_: &Kernel) -> Result<(), String> {
+//! The rules of the loop IR.
+//!
+//! Loops
+//! * ids are unique, extents are 1 or more;
+//! * at most one loop is `vector`: the innermost, a data loop, of extent [`Target::LANES`];
+//! * only the outermost loop may be `parallel`: a data loop whose iterations write different elements;
+//! * data loops inside the first reduce loop are `unrolled` or `vector`, and hold at most [`MAX_ACCUMULATORS`] values;
+//! * reduce loops are serial or `unrolled`; there are reduce loops exactly where there is a reduction.
+//!
+//! Buffers
+//! * `dst` is one of the buffers and is not read; every buffer can be addressed;
+//! * a declared range is of an integer type, not empty, and for `dst` contains what is stored.
+//!
+//! Expressions
+//! * are well typed; `init` has the type of `body`, the stored value has the type of `dst`;
+//! * name only loops and buffers of the kernel; `index`, `init` and `finish` name no reduce loop; `acc` occurs only in
+//!   `finish`;
+//! * every index of every load and of the store has one expression per dimension and is proven in bounds by
+//!   [`interval`](super::interval) analysis: this makes machine code safe;
+//!
+//! Definition
+//! * every element of `dst` is proven to be defined, and iterations that define the same element to define it alike:
+//!   see [`coverage`].
+
+use octrt_ops::expr::{BufId, Expr, VarId};
+use octrt_ops::{DType, OpError};
+
+use super::interval::{Interval, range};
+use super::{Form, Kernel, Role};
+use crate::target::Target;
+
+pub mod coverage;
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+
+/// Most accumulators that a kernel may hold: the product of the extents of the data loops inside the first reduce loop.
+pub const MAX_ACCUMULATORS: usize = 64;
+
+/// A rule of the loop IR that a kernel breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("kernel '{kernel}': {violation}")]
+pub struct VerifyError {
+    /// Name of the kernel.
+    pub kernel: String,
+    /// The rule and where it is broken.
+    pub violation: Violation,
+}
+
+/// What is wrong with a kernel.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A loop breaks a rule of loops.
+    #[error("loop {id}: expected {expected}, found {found}")]
+    Loop {
+        /// The loop.
+        id: VarId,
+        /// What the rule asks for.
+        expected: String,
+        /// What there is.
+        found: String,
+    },
+    /// Reduce loops without a reduction, or the other way round.
+    #[error("expected a reduction exactly where there are reduce loops, found {0}")]
+    Reduction(&'static str),
+    /// A buffer breaks a rule of buffers.
+    #[error("buffer {buf}: expected {expected}, found {found}")]
+    Buffer {
+        /// The buffer.
+        buf: BufId,
+        /// What the rule asks for.
+        expected: &'static str,
+        /// What there is.
+        found: String,
+    },
+    /// An expression is ill-typed or names what it must not.
+    #[error("{place}: expected {expected}, found {found}")]
+    Expr {
+        /// `index 2`, `body`, `init` or `finish`.
+        place: String,
+        /// What the rule asks for.
+        expected: String,
+        /// What there is.
+        found: String,
+    },
+    /// An index is not proven to be in bounds.
+    #[error("{place}: index `{index}` of {buf} in dimension {dim} lies in {found}, the extent is {extent}")]
+    Bounds {
+        /// Where the load or store is, as in [`Violation::Expr`].
+        place: String,
+        /// The buffer that is read or written.
+        buf: BufId,
+        /// The dimension.
+        dim: usize,
+        /// The index expression.
+        index: String,
+        /// Its interval as `lo..=hi`; `unknown` where there is none.
+        found: String,
+        /// The extent of the dimension.
+        extent: usize,
+    },
+    /// Not every element of `dst` is proven to be defined.
+    #[error("not every element of {dst} is proven to be defined: {reason}")]
+    Coverage {
+        /// The buffer that is written.
+        dst: BufId,
+        /// The step at which the proof fails.
+        reason: String,
+    },
+    /// A loop whose iterations may write the same element makes it differ, or writes it from several threads.
+    #[error("loop {id}: its iterations may write the same elements, but {conflict}")]
+    Overlap {
+        /// The loop.
+        id: VarId,
+        /// Why they must not.
+        conflict: String,
+    },
+}
+
+/// Checks every rule in the header of this file.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn verify(kernel: &Kernel) -> Result<(), VerifyError> {
+    check(kernel).map_err(|violation| VerifyError { kernel: kernel.name.clone(), violation })
+}
+
+fn check(k: &Kernel) -> Result<(), Violation> {
+    check_loops(k)?;
+    check_vector_and_parallel(k)?;
+    check_accumulators(k)?;
+    check_buffers(k)?;
+    check_names(k)?;
+    check_types(k)?;
+    check_bounds(k)?;
+    check_dst_range(k)?;
+    coverage::prove(k)
+}
+
+fn loop_rule(id: VarId, expected: impl Into<String>, found: impl Into<String>) -> Result<(), Violation> {
+    Err(Violation::Loop { id, expected: expected.into(), found: found.into() })
+}
+
+fn check_loops(k: &Kernel) -> Result<(), Violation> {
+    for (i, l) in k.loops.iter().enumerate() {
+        if k.loops[..i].iter().any(|other| other.id == l.id) {
+            return loop_rule(l.id, "an id of its own", "an outer loop with the same id");
+        }
+        if l.extent == 0 || i64::try_from(l.extent).is_err() {
+            return loop_rule(l.id, "an extent of 1 or more", l.extent.to_string());
+        }
+        if l.role == Role::Reduce && !matches!(l.form, Form::Serial | Form::Unrolled) {
+            return loop_rule(l.id, "a serial or unrolled loop, as it reduces", l.form.to_string());
+        }
+    }
+    match (&k.reduce, k.first_reduce() < k.loops.len()) {
+        (Some(_), false) => Err(Violation::Reduction("a reduction and no reduce loop")),
+        (None, true) => Err(Violation::Reduction("a reduce loop and no reduction")),
+        _ => Ok(()),
+    }
+}
+
+fn check_vector_and_parallel(k: &Kernel) -> Result<(), Violation> {
+    for (i, l) in k.loops.iter().enumerate() {
+        if l.form == Form::Vector && i + 1 != k.loops.len() {
+            return loop_rule(l.id, "a vector loop to be the innermost", format!("loop {i} from outside"));
+        }
+        if l.form == Form::Vector && l.extent != Target::LANES {
+            let expected = format!("a vector loop to have extent {}", Target::LANES);
+            return loop_rule(l.id, expected, l.extent.to_string());
+        }
+        if l.form == Form::Parallel && i != 0 {
+            return loop_rule(l.id, "a parallel loop to be the outermost", format!("loop {i} from outside"));
+        }
+    }
     Ok(())
+}
+
+fn check_accumulators(k: &Kernel) -> Result<(), Violation> {
+    let mut held = 1usize;
+    for l in k.loops[k.first_reduce()..].iter().filter(|l| l.role == Role::Data) {
+        if !matches!(l.form, Form::Unrolled | Form::Vector) {
+            let expected = "an unrolled or vector loop, as it is inside a reduce loop";
+            return loop_rule(l.id, expected, l.form.to_string());
+        }
+        held = held.saturating_mul(l.extent);
+        if held > MAX_ACCUMULATORS {
+            let expected = format!("{MAX_ACCUMULATORS} accumulators or fewer inside the reduce loops");
+            return loop_rule(l.id, expected, held.to_string());
+        }
+    }
+    Ok(())
+}
+
+fn check_buffers(k: &Kernel) -> Result<(), Violation> {
+    let rule = |buf, expected, found| Err(Violation::Buffer { buf, expected, found });
+    if k.dst.0 as usize >= k.buffers.len() {
+        return rule(k.dst, "the written buffer to be declared", format!("{} buffers", k.buffers.len()));
+    }
+    for (i, b) in k.buffers.iter().enumerate() {
+        let id = BufId(i as u32);
+        if let Err(e) = b.ty.shape.checked_bytes(b.ty.dtype) {
+            return rule(id, "a buffer that can be addressed", e.to_string());
+        }
+        let Some((lo, hi)) = b.range else { continue };
+        let all = match b.ty.dtype {
+            DType::I64 => i64::MIN..=i64::MAX,
+            DType::I32 => i32::MIN.into()..=i32::MAX.into(),
+            DType::U8 => 0..=u8::MAX.into(),
+            other => return rule(id, "a range only on integers", format!("a range on {other}")),
+        };
+        if lo > hi || !all.contains(&lo) || !all.contains(&hi) {
+            return rule(id, "a range of numbers of its type", format!("{lo}..{hi}"));
+        }
+    }
+    Ok(())
+}
+
+/// Every expression of the kernel with its place.
+fn places(k: &Kernel) -> impl Iterator<Item = (String, &Expr)> {
+    let index = k.index.iter().enumerate().map(|(i, e)| (format!("index {i}"), e));
+    let reduction = k.reduce.iter().flat_map(|r| [("init".into(), &r.init), ("finish".into(), &r.finish)]);
+    index.chain([("body".into(), &k.body)]).chain(reduction)
+}
+
+fn check_names(k: &Kernel) -> Result<(), Violation> {
+    for (place, e) in places(k) {
+        let mut broken = None;
+        let reduced = place == "body";
+        e.visit(&mut |e| {
+            let found = match e {
+                Expr::Var(v) => match k.loops.iter().find(|l| l.id == *v) {
+                    None => ("a loop of the kernel", v.to_string()),
+                    Some(l) if l.role == Role::Reduce && !reduced => ("no reduce loop", v.to_string()),
+                    Some(_) => return,
+                },
+                Expr::Load(b, _) if b.0 as usize >= k.buffers.len() => {
+                    ("a buffer of the kernel", b.to_string())
+                }
+                Expr::Load(b, _) if *b == k.dst => ("only loads from buffers that are read", b.to_string()),
+                Expr::Acc if place != "finish" => ("`acc` only in `finish`", "it".into()),
+                _ => return,
+            };
+            broken.get_or_insert(found);
+        });
+        if let Some((expected, found)) = broken {
+            return Err(Violation::Expr { place, expected: expected.into(), found });
+        }
+    }
+    Ok(())
+}
+
+fn check_types(k: &Kernel) -> Result<(), Violation> {
+    let buffer = |b: BufId| k.buffers.get(b.0 as usize).map(|b| b.ty.dtype);
+    let typed = |place: &str, e: &Expr, acc, expected: DType| {
+        let wrong = |found: String| {
+            Err(Violation::Expr { place: place.into(), expected: expected.to_string(), found })
+        };
+        match e.dtype(&buffer, acc) {
+            Ok(d) if d == expected => Ok(()),
+            Ok(d) => wrong(d.to_string()),
+            Err(e) => wrong(e.to_string()),
+        }
+    };
+    for (i, e) in k.index.iter().enumerate() {
+        typed(&format!("index {i}"), e, None, DType::I64)?;
+    }
+    let dst = k.dst_ty().dtype;
+    let Some(r) = &k.reduce else { return typed("body", &k.body, None, dst) };
+    let ill_typed = |e: OpError| Violation::Expr {
+        place: "body".into(),
+        expected: "a typed value".into(),
+        found: e.to_string(),
+    };
+    let reduced = k.body.dtype(&buffer, None).map_err(ill_typed)?;
+    Expr::binary(r.combine.binary(), Expr::Acc, Expr::Acc)
+        .dtype(&buffer, Some(reduced))
+        .map_err(ill_typed)?;
+    typed("init", &r.init, None, reduced)?;
+    typed("finish", &r.finish, Some(reduced), dst)
+}
+
+fn check_bounds(k: &Kernel) -> Result<(), Violation> {
+    check_index(k, "store", k.dst, &k.index)?;
+    for (place, e) in places(k) {
+        let mut result = Ok(());
+        e.visit(&mut |e| {
+            if let (Expr::Load(b, index), Ok(())) = (e, &result) {
+                result = check_index(k, &place, *b, index);
+            }
+        });
+        result?;
+    }
+    Ok(())
+}
+
+fn check_index(k: &Kernel, place: &str, buf: BufId, index: &[Expr]) -> Result<(), Violation> {
+    let shape = &k.buffers[buf.0 as usize].ty.shape;
+    if index.len() != shape.rank() {
+        let expected = format!("an index of {buf} with {} dimensions", shape.rank());
+        return Err(Violation::Expr { place: place.into(), expected, found: index.len().to_string() });
+    }
+    for (dim, (e, &extent)) in index.iter().zip(shape.iter()).enumerate() {
+        let found = range(e, k);
+        if !found.is_some_and(|i| i.indexes(extent)) {
+            let found = found.map_or("unknown".into(), |Interval { lo, hi }| format!("{lo}..={hi}"));
+            let index = e.to_string();
+            return Err(Violation::Bounds { place: place.into(), buf, dim, index, found, extent });
+        }
+    }
+    Ok(())
+}
+
+fn check_dst_range(k: &Kernel) -> Result<(), Violation> {
+    let Some((lo, hi)) = k.buffers[k.dst.0 as usize].range else { return Ok(()) };
+    let stored = k.reduce.as_ref().map_or(&k.body, |r| &r.finish);
+    match range(stored, k) {
+        Some(i) if lo <= i.lo && i.hi <= hi => Ok(()),
+        found => Err(Violation::Buffer {
+            buf: k.dst,
+            expected: "stored values proven to be in its range",
+            found: found.map_or("unknown".into(), |i| format!("{}..{}", i.lo, i.hi)),
+        }),
+    }
 }

@@ -36,11 +36,16 @@ struct Arguments<'a> {
     ty: TensorType,
 }
 
+fn expected(axis: usize, n: usize) -> String {
+    format!("indices: expected -{n} to {} for the extent {n} of axis {axis}", n.saturating_sub(1))
+}
+
+/// The indices into axis `axis` of extent `n`, counted from its beginning.
 fn from_the_beginning(indices: &Tensor, axis: usize, n: usize) -> Result<Vec<i64>, OpError> {
     let extent = i64::try_from(n).unwrap_or(i64::MAX);
     let resolve = |i: i64| match if i < 0 { i + extent } else { i } {
         at if (0..extent).contains(&at) => Ok(at),
-        _ => invalid!("indices: expected -{n} to {n} - 1 for the extent {n} of axis {axis}, found {i}"),
+        _ => invalid!("{}, found {i}", expected(axis, n)),
     };
     indices.to_i64s()?.into_iter().map(resolve).collect()
 }
@@ -70,7 +75,12 @@ impl Gather {
 /// A check that every element of `b` lies in `-n..n`.
 fn check_range(c: &mut Compute, b: BufId, shape: &Shape, axis: usize, n: usize) -> Check {
     let i = Expr::load(b, vars(shape.rank())).cast(DType::I64);
-    let inside = (i + Expr::int(n)).within(n.saturating_mul(2));
+    let extent = i64::try_from(n).unwrap_or(i64::MAX);
+    let inside = Expr::compare(CompareFn::Ge, i.clone(), Expr::int(-extent)).and(Expr::compare(
+        CompareFn::Lt,
+        i,
+        Expr::int(extent),
+    ));
     let reduce = Reduce {
         extents: shape.dims().to_vec(),
         combine: ReduceFn::Min,
@@ -79,12 +89,7 @@ fn check_range(c: &mut Compute, b: BufId, shape: &Shape, axis: usize, n: usize) 
     };
     let ty = TensorType::new(DType::Bool, Shape::scalar());
     let ok = c.reduce("in range", ty, reduce, inside.select(Expr::int(1), Expr::int(0)));
-    Check {
-        ok,
-        message: format!(
-            "indices: expected -{n} to {n} - 1 for the extent {n} of axis {axis}, found another"
-        ),
-    }
+    Check { ok, message: format!("{}, found another", expected(axis, n)) }
 }
 
 impl Operator for Gather {
@@ -173,10 +178,7 @@ mod tests {
         assert_eq!(at_run_time(&x, &t([2], &[-3i64, 2])), Ok(t([2], &[7i64, 9])));
         for bad in [3, -4, i64::MAX, i64::MIN] {
             let e = at_run_time(&x, &t([2], &[0i64, bad])).unwrap_err();
-            assert_eq!(
-                e.message(),
-                "indices: expected -3 to 3 - 1 for the extent 3 of axis 0, found another"
-            );
+            assert_eq!(e.message(), "indices: expected -3 to 2 for the extent 3 of axis 0, found another");
         }
         assert!(at_run_time(&t::<i64>([3, 0], &[]), &t([1], &[5i32])).is_err());
     }
@@ -185,9 +187,9 @@ mod tests {
     fn errors() {
         let x = t([3], &[7i64, 8, 9]);
         let gather = Gather { axis: 0 };
-        let expected = "indices: expected -3 to 3 - 1 for the extent 3 of axis 0, found";
-        assert_eq!(error(&gather, &[&x, &t([1], &[3i64])]), format!("{expected} 3"));
-        assert_eq!(error(&gather, &[&x, &t([1], &[-4i32])]), format!("{expected} -4"));
+        let range = "indices: expected -3 to 2 for the extent 3 of axis 0, found";
+        assert_eq!(error(&gather, &[&x, &t([1], &[3i64])]), format!("{range} 3"));
+        assert_eq!(error(&gather, &[&x, &t([1], &[-4i32])]), format!("{range} -4"));
         assert!(error(&gather, &[&x, &t([1], &[0.0f32])]).contains("expected i64 or i32"));
         assert!(error(&gather, &[&t::<u8>([0], &[]), &t([1], &[0i64])]).contains("has no elements"));
         assert!(error(&gather, &[&t([], &[1u8]), &t([1], &[0i64])]).contains("found 0"));

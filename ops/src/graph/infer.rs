@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::compute::BufferKind;
 use crate::error::{GraphError, OpError};
 use crate::graph::{Graph, Node, ValueDef};
 use crate::op::{Arg, Args};
@@ -58,9 +59,8 @@ pub fn specialize(graph: &Graph, inputs: &[TensorType], limits: Limits) -> Resul
             g.values[v.index()].ty = Some(ty.clone());
         }
         if types.iter().all(|t| t.shape.numel() <= SHAPE_ELEMENTS)
-            && let Some(inputs) = constant_inputs(&g, node)
+            && let Some(results) = known_results(&g, node, &types).map_err(fail)?
         {
-            let results = node.op.as_operator().reference(&inputs).map_err(fail)?;
             for (&v, t) in node.outputs.iter().zip(results) {
                 g.values[v.index()].def = ValueDef::Const(t);
             }
@@ -68,6 +68,24 @@ pub fn specialize(graph: &Graph, inputs: &[TensorType], limits: Limits) -> Resul
     }
     remove_constant_nodes(&mut g);
     Ok(g)
+}
+
+/// The outputs of a node whose inputs are constants, or of one that makes a list from the types of its inputs alone,
+/// as Shape does: whose definition reads none of them.
+fn known_results(g: &Graph, node: &Node, types: &[TensorType]) -> Result<Option<Vec<Tensor>>, OpError> {
+    let op = node.op.as_operator();
+    if let Some(inputs) = constant_inputs(g, node) {
+        return op.reference(&inputs).map(Some);
+    }
+    if types.iter().any(|t| t.shape.rank() > 1) {
+        return Ok(None);
+    }
+    match with_args(g, node, |args| op.compute(args))? {
+        Ok(c) if !c.buffers.iter().any(|b| matches!(b.kind, BufferKind::Input(_))) => {
+            c.evaluate(&[]).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Calls `f` with the arguments of `node`.
@@ -153,3 +171,6 @@ pub(crate) fn check_inputs(graph: &Graph, types: &[TensorType]) -> Result<(), Gr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

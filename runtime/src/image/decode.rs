@@ -69,7 +69,9 @@ pub fn decode_file(path: &Path, options: &DecodeOptions) -> Result<Picture, Imag
 /// The pixels are those of Pillow's `Image.open(p).convert('RGB')`: grey is replicated, palettes are looked up,
 /// alpha is dropped without compositing, ICC profiles are ignored, of an animation the first frame is taken.
 /// PNGs with 16 bits per channel keep the high byte; Pillow does so for colour, but clips 16-bit grey at 255.
-/// JPEG and lossy WebP levels depend on the decoder's IDCT and upsampling: expect differences of a few levels.
+/// JPEG levels depend on a decoder's IDCT and chroma upsampling: expect differences of a few levels from Pillow,
+/// more at colour edges of pictures whose chroma is sampled vertically only. BMPs of 16 bits per pixel can differ
+/// by one level.
 ///
 /// A picture must be complete. Damage within a complete JPEG's compressed data is decoded as far as it goes.
 ///
@@ -80,8 +82,8 @@ pub fn decode_bytes(name: &str, bytes: &[u8], options: &DecodeOptions) -> Result
     let limits = options.limits;
     check_limit(name, LimitKind::FileBytes, bytes.len() as u64, limits.file_bytes)?;
     let format = recognise(name, bytes)?;
-    if let Some([height, width]) = declared_size(format, bytes) {
-        check_limit(name, LimitKind::Pixels, height.saturating_mul(width), limits.pixels)?;
+    if let Some(size) = declared_size(format, bytes) {
+        check_size(name, format, size, limits)?;
     }
     check_complete(format, bytes).map_err(|reason| corrupt(name, format, reason))?;
 
@@ -92,10 +94,7 @@ pub fn decode_bytes(name: &str, bytes: &[u8], options: &DecodeOptions) -> Result
     reader.limits(decoder_limits);
     let mut decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
-    check_limit(name, LimitKind::Pixels, u64::from(width) * u64::from(height), limits.pixels)?;
-    if width == 0 || height == 0 {
-        return Err(corrupt(name, format, format!("the header declares {width}x{height} pixels")));
-    }
+    check_size(name, format, [height.into(), width.into()], limits)?;
     let turn = match options.orientation {
         Orientation::Apply => exif_orientation(&mut decoder).map_err(failed)?,
         Orientation::Ignore => image::metadata::Orientation::NoTransforms,
@@ -117,6 +116,23 @@ fn check_limit(name: &str, kind: LimitKind, found: u64, allowed: u64) -> Result<
         return Err(ImageError::LimitExceeded { name: name.to_owned(), kind, found, allowed });
     }
     Ok(())
+}
+
+/// Checks `[height, width]` in pixels as a header declares them.
+fn check_size(
+    name: &str,
+    format: ImageFormat,
+    [height, width]: [u64; 2],
+    limits: Limits,
+) -> Result<(), ImageError> {
+    if height == 0 || width == 0 {
+        return Err(corrupt(
+            name,
+            format,
+            format!("the header declares {width}x{height} pixels (width x height)"),
+        ));
+    }
+    check_limit(name, LimitKind::Pixels, height.saturating_mul(width), limits.pixels)
 }
 
 /// The format by content.
@@ -157,7 +173,9 @@ fn corrupt(name: &str, format: ImageFormat, reason: String) -> ImageError {
 /// The decoder's error as one of ours.
 fn decoder_error(name: &str, format: ImageFormat, limits: Limits, error: image::ImageError) -> ImageError {
     match error {
-        image::ImageError::Unsupported(error) => unsupported(name, error.to_string()),
+        image::ImageError::Unsupported(error) => {
+            unsupported(name, format!("one with an unusual feature: {error}"))
+        }
         image::ImageError::Limits(_) => {
             ImageError::DecoderMemory { name: name.to_owned(), allowed: limits.decoder_bytes() }
         }

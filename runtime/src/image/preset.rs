@@ -17,6 +17,7 @@ pub enum Preset {
     /// Caffe models without a mean: whole picture to the input's size, bilinear, planes B, G, R of 0 to 255.
     CaffeBgr,
     /// The official OctConv networks: short side 256 bicubic, centre crop 224, RGB, `(x - [124, 117, 104]) * 0.0167`.
+    /// The factor is held as `std` = 1 / 0.0167: values are within two units in the last place of the product.
     Octconv,
     /// No resize and no crop, RGB planes of 0 to 255; the picture must have the size of the input.
     None,

@@ -216,3 +216,42 @@ fn blend<'a>(rows: Span, row_len: usize, taps: Option<&Taps>, row: impl Fn(usize
     }
     dst
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vertical_pass_comes_first_when_the_height_shrinks_by_more_than_twice_as_much() {
+        for (src, dst, first) in [
+            ([10, 10], [6, 8], false),
+            ([10, 10], [5, 8], true),
+            ([5, 7], [4, 70], true),
+            ([5, 7], [5, 70], false),
+            ([5, 7], [9, 2], false),
+        ] {
+            assert_eq!(vertical_first(src, dst), first, "{src:?} to {dst:?}");
+        }
+    }
+
+    #[test]
+    fn taps_of_a_crop_are_those_of_the_whole() {
+        let whole = Taps::new(Filter::Bicubic, 50, 20, Span { start: 0, len: 20 });
+        let part = Taps::new(Filter::Bicubic, 50, 20, Span { start: 7, len: 4 });
+        let expected: Vec<_> = whole.iter().skip(7).take(4).collect();
+        assert_eq!(part.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn weights_sum_to_one_within_their_rounding() {
+        for &filter in Filter::all() {
+            for (src, dst) in [(7, 3), (3, 7), (1, 9), (1000, 1)] {
+                let taps = Taps::new(filter, src, dst, Span { start: 0, len: dst });
+                for (window, weights) in taps.iter() {
+                    let error = weights.iter().sum::<i32>() - (1 << PRECISION_BITS);
+                    assert!(error.unsigned_abs() as usize <= window.len, "{filter} {src} to {dst}: {error}");
+                }
+            }
+        }
+    }
+}

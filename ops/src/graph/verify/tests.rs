@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::graph::arbitrary;
 use crate::graph::{Input, Value, text};
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
@@ -111,4 +114,46 @@ fn constants_and_inputs_have_their_types() {
         }),
         "'g': the type f32[3] of input 'x' is not the declared one"
     );
+}
+
+#[test]
+fn known_types_are_those_that_operators_infer() {
+    let text = r#"graph "g" {
+        input %0 "x": f32[2,1]
+        input %1 "y": f32[3]
+        %2: f32[2,3] = "sum" Binary { kind = add } (%0, %1)
+        output "z" = %2
+    }"#;
+    let check = |text: &str| verify(&text::parse(text, &[]).unwrap()).map_err(|e| e.to_string());
+    assert_eq!(check(text), Ok(()));
+    assert_eq!(check(&text.replace("%2: f32[2,3]", "%2")), Ok(()));
+    let message = check(&text.replace("f32[2,3]", "f32[3,2]")).unwrap_err();
+    assert_eq!(message, "node 'sum' (Add): the type of output 0 is f32[3,2], the operator gives f32[2,3]");
+    let message = check(&text.replace("\"y\": f32[3]", "\"y\": i64[3]")).unwrap_err();
+    assert!(message.starts_with("node 'sum' (Add): "), "{message}");
+    let message = check(&text.replace("%2: f32[2,3] =", "%2: f32[2,3], %3 =")).unwrap_err();
+    assert_eq!(message, "node 'sum' (Add): 2 outputs are used, the operator has 1");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any graph, with one id replaced by any other.
+    #[test]
+    fn no_graph_makes_the_verifier_panic(
+        mut graph in arbitrary::graph(),
+        place in any::<prop::sample::Index>(),
+        id in prop_oneof![0u32..12, any::<u32>()],
+    ) {
+        let _ = verify(&graph);
+        let nodes = graph.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut().flatten().chain(&mut n.outputs));
+        let ends = graph.outputs.iter_mut().map(|o| &mut o.value);
+        let mut ids: Vec<&mut ValueId> =
+            nodes.chain(ends).chain(graph.inputs.iter_mut().map(|i| &mut i.value)).collect();
+        let count = ids.len();
+        if count > 0 {
+            *ids[place.index(count)] = ValueId(id);
+        }
+        let _ = verify(&graph);
+    }
 }

@@ -1,0 +1,183 @@
+//! The driver: applies what the rules propose until none proposes anything.
+
+use octrt_ops::graph::rewrite::{apply_owned, compact};
+use octrt_ops::graph::verify;
+use octrt_ops::{Graph, GraphError, NodeId, OpError};
+
+use super::{Pass, Skip};
+
+/// A node to which a rule could not be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// Name of the node.
+    pub node: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// What one pass did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassReport {
+    /// Name of the pass.
+    pub name: &'static str,
+    /// Number of patches applied.
+    pub applied: usize,
+    /// Nodes of the final graph that the pass would have changed but for a reason.
+    pub blocked: Vec<Blocked>,
+}
+
+/// How the passes came to their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// No pass has anything left to do.
+    Fixpoint,
+    /// So many patches were applied that rules must be undoing each other's work. The graph is valid.
+    Bound,
+}
+
+/// What the passes did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// One entry for each pass, in order.
+    pub passes: Vec<PassReport>,
+    /// Number of nodes that were dead in the graph given.
+    pub dead: usize,
+    /// How it ended.
+    pub end: End,
+}
+
+/// As [`super::optimize`], with these passes only.
+///
+/// # Errors
+/// As [`super::optimize`].
+pub fn run(graph: &Graph, passes: &[Pass]) -> Result<(Graph, Report), GraphError> {
+    verify::verify(graph)?;
+    let compacted = compact(graph.clone());
+    let dead = compacted.nodes.iter().filter(|n| n.is_none()).count();
+    let mut state = State { graph: compacted.graph, budget: 64 + 16 * graph.nodes.len() };
+    let report = |pass: &Pass| PassReport { name: pass.name, applied: 0, blocked: Vec::new() };
+    let mut reports: Vec<PassReport> = passes.iter().map(report).collect();
+    loop {
+        let before = state.budget;
+        for (pass, report) in passes.iter().zip(&mut reports) {
+            state = sweep(state, pass, report)?;
+        }
+        if state.budget == before || state.budget == 0 {
+            let end = if state.budget == before { End::Fixpoint } else { End::Bound };
+            return Ok((state.graph, Report { passes: reports, dead, end }));
+        }
+    }
+}
+
+struct State {
+    graph: Graph,
+    /// Number of patches that may still be applied.
+    budget: usize,
+}
+
+/// Offers every node to the rule once; where a patch is applied, goes on behind the nodes seen.
+fn sweep(mut state: State, pass: &Pass, report: &mut PassReport) -> Result<State, GraphError> {
+    report.blocked.clear();
+    let mut next = 0;
+    while next < state.graph.nodes.len() && state.budget > 0 {
+        let id = NodeId(next as u32);
+        match (pass.rule)(&state.graph, id) {
+            Err(Skip::NoMatch) => next += 1,
+            Err(Skip::Blocked(reason)) => {
+                report.blocked.push(Blocked { node: state.graph.node(id).name.clone(), reason });
+                next += 1;
+            }
+            Ok(patch) => {
+                let compacted = compact(apply_owned(state.graph, patch)?);
+                next = compacted.nodes[..next].iter().flatten().count();
+                state = State { graph: compacted.graph, budget: state.budget - 1 };
+                report.applied += 1;
+                verify_after(pass, &state.graph)?;
+            }
+        }
+    }
+    Ok(state)
+}
+
+/// In debug builds, checks what the pass left behind.
+fn verify_after(pass: &Pass, graph: &Graph) -> Result<(), GraphError> {
+    if !cfg!(debug_assertions) {
+        return Ok(());
+    }
+    verify::verify(graph).map_err(|e| {
+        let message = format!("after pass {}: {}", pass.name, e.source.message());
+        GraphError::new(e.node, e.op, OpError::Invalid(message))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use octrt_ops::graph::rewrite::Patch;
+    use octrt_ops::graph::text;
+
+    use super::*;
+
+    /// Clips of an unknown type: no operator is asked anything.
+    fn chain(length: usize) -> Graph {
+        let mut lines = vec!["graph \"g\" { input %0: f32[N]".to_string()];
+        lines.extend((1..=length).map(|i| format!("%{i} = \"clip{i}\" Clip (%{})", i - 1)));
+        lines.push(format!("output \"y\" = %{length} }}"));
+        text::parse(&lines.join("\n"), &[]).unwrap()
+    }
+
+    /// `Clip(Clip(x)) -> Clip(x)`, but the second node of the chain is blocked from seeing the first.
+    fn halve(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+        let node = graph.node(id);
+        let inner =
+            node.inputs[0].and_then(|v| crate::passes::query::producer(graph, v)).ok_or(Skip::NoMatch)?;
+        if graph.node(inner).name == "clip1" {
+            return Err(Skip::Blocked("the first clip stays".into()));
+        }
+        let mut patch = Patch::new(graph);
+        let new = patch.add_node(&node.name, node.op.clone(), graph.node(inner).inputs.clone(), &["new"]);
+        patch.replace(node.outputs[0], new[0]);
+        Ok(patch)
+    }
+
+    fn replace_by_itself(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+        let node = graph.node(id);
+        let mut patch = Patch::new(graph);
+        let new = patch.add_node("again", node.op.clone(), node.inputs.clone(), &["new"]);
+        patch.replace(node.outputs[0], new[0]);
+        Ok(patch)
+    }
+
+    #[test]
+    fn rules_run_until_nothing_is_left() {
+        let (graph, report) = run(&chain(6), &[Pass { name: "halve", rule: halve }]).unwrap();
+        let names: Vec<&str> = graph.nodes.iter().map(|n| n.name.as_str()).collect();
+        assert_eq!(names, ["clip1", "clip6"]);
+        assert_eq!(report.end, End::Fixpoint);
+        assert_eq!(report.passes[0].applied, 4);
+        let blocked = Blocked { node: "clip6".into(), reason: "the first clip stays".into() };
+        assert_eq!(report.passes[0].blocked, [blocked]);
+    }
+
+    #[test]
+    fn endless_rules_are_stopped() {
+        let (graph, report) = run(&chain(2), &[Pass { name: "endless", rule: replace_by_itself }]).unwrap();
+        assert_eq!(report.end, End::Bound);
+        assert_eq!(graph.nodes.len(), 2);
+        verify::verify(&graph).unwrap();
+    }
+
+    #[test]
+    fn dead_nodes_are_dropped_and_counted() {
+        let mut graph = chain(3);
+        graph.outputs[0].value = graph.nodes[0].outputs[0];
+        let (graph, report) = run(&graph, &[]).unwrap();
+        assert_eq!((graph.nodes.len(), report.dead), (1, 2));
+    }
+
+    #[test]
+    fn broken_graphs_are_refused() {
+        let mut graph = chain(1);
+        graph.outputs.clear();
+        assert_eq!(run(&graph, &[]).unwrap_err().to_string(), "'g': the graph has no outputs");
+    }
+}

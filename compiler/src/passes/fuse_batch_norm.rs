@@ -1,0 +1,156 @@
+//! Pass `fuse_batch_norm`.
+
+use octrt_ops::def::batch_normalization::BatchNormalization;
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::resize::{Resize, ResizeMode};
+use octrt_ops::graph::rewrite::Patch;
+use octrt_ops::{DType, Element, Graph, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
+
+use super::Skip;
+use super::query::{constant_input, input, producer, uses};
+
+/// `BatchNormalization(Conv(x, w, b), scale, shift, mean, var) -> Conv(x, w * s, (b - mean) * s + shift)` with
+/// `s = scale / sqrt(var + epsilon)` per output channel; ConvTranspose and Gemm (whose C becomes a bias per column)
+/// likewise.
+///
+/// Requires: the convolution has no other user; weight, bias and statistics are constants. New weights are computed
+/// in f64 and rounded once. The node keeps the convolution's name, its output that of the normalisation.
+///
+/// Blocked when: the result of the convolution has other users or is an output; something is not a constant; the
+/// new weights are not finite; the C of a Gemm is not a bias per column; or the normalisation follows an Add or a
+/// nearest Resize, through which it is not folded.
+pub fn fuse_batch_norm(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+    let norm = graph.node(id);
+    let Op::BatchNormalization(op) = &norm.op else { return Err(Skip::NoMatch) };
+    let x = input(norm, 0).ok_or(Skip::NoMatch)?;
+    let conv = graph.node(producer(graph, x).ok_or(Skip::NoMatch)?);
+    let tag = conv.op.tag();
+    match &conv.op {
+        Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm(_) => {}
+        Op::Binary(Binary { kind: BinaryKind::Add }) => {
+            return blocked(format!("it follows Add '{}', through which it is not folded", conv.name));
+        }
+        Op::Resize(Resize { mode: ResizeMode::Nearest, .. }) => {
+            return blocked(format!("it follows Resize '{}', through which it is not folded", conv.name));
+        }
+        _ => return Err(Skip::NoMatch),
+    }
+    match uses(graph, x) {
+        (1, 0) => {}
+        (_, 0) => return blocked(format!("the result of {tag} '{}' has other users", conv.name)),
+        _ => return blocked(format!("the result of {tag} '{}' is an output", conv.name)),
+    }
+    let affine = Affine::of(graph, norm, op)?;
+    let weight = f32_constant(graph, conv, 1, "the weight")?;
+    let new_weight = scaled(weight, conv, &affine.scale)?;
+    let new_bias = affine.bias(graph, conv)?;
+
+    let mut patch = Patch::new(graph);
+    let named = |v: ValueId| Some(graph.value(v).name.as_str()).filter(|name| !name.is_empty());
+    let name = |v: Option<ValueId>| v.and_then(named).unwrap_or(&conv.name);
+    let w = patch.add_const(format!("{}*{}", name(input(conv, 1)), norm.name), new_weight);
+    let b = patch.add_const(format!("{}*{}", name(input(conv, 2)), norm.name), new_bias);
+    let mut new_op = conv.op.clone();
+    if let Op::Gemm(gemm) = &mut new_op {
+        gemm.beta = 1.0;
+    }
+    let result = norm.outputs[0];
+    let inputs = vec![input(conv, 0), Some(w), Some(b)];
+    let new = patch.add_node(&conv.name, new_op, inputs, &[&graph.value(result).name]);
+    patch.replace(result, new[0]);
+    Ok(patch)
+}
+
+fn blocked<T>(reason: impl Into<String>) -> Result<T, Skip> {
+    Err(Skip::Blocked(reason.into()))
+}
+
+/// The elements of an input that must be a constant of f32.
+fn f32_constant<'a>(graph: &'a Graph, node: &Node, i: usize, what: &str) -> Result<&'a Tensor, Skip> {
+    constant_input(graph, node, i).filter(|t| t.dtype() == DType::F32).ok_or_else(|| {
+        Skip::Blocked(format!("{what} of {} '{}' is not a constant of f32", node.op.tag(), node.name))
+    })
+}
+
+/// A normalisation as `x * scale + shift` per channel.
+struct Affine {
+    scale: Vec<f64>,
+    shift: Vec<f64>,
+}
+
+impl Affine {
+    fn of(graph: &Graph, norm: &Node, op: &BatchNormalization) -> Result<Self, Skip> {
+        let read = |i, what| f32_constant(graph, norm, i, what).map(Tensor::to_f64s);
+        let (gamma, beta) = (read(1, "the scale")?, read(2, "the bias")?);
+        let (mean, var) = (read(3, "the mean")?, read(4, "the variance")?);
+        let epsilon = f64::from(op.epsilon);
+        let scale: Vec<f64> = gamma.iter().zip(&var).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
+        let shift = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+        Ok(Affine { scale, shift })
+    }
+
+    /// The normalised bias of a convolution, one element per channel.
+    fn bias(&self, graph: &Graph, conv: &Node) -> Result<Tensor, Skip> {
+        let channels = self.scale.len();
+        let factor = if let Op::Gemm(gemm) = &conv.op { f64::from(gemm.beta) } else { 1.0 };
+        let old = match input(conv, 2) {
+            Some(_) if factor != 0.0 => {
+                let bias = f32_constant(graph, conv, 2, "the bias")?;
+                let per_channel =
+                    bias.numel() == 1 || bias.numel() == channels && bias.shape().last() == Some(&channels);
+                if !per_channel {
+                    return blocked(format!(
+                        "the bias {} of '{}' is not one per channel",
+                        bias.ty(),
+                        conv.name
+                    ));
+                }
+                bias.to_f64s()
+            }
+            _ => vec![0.0],
+        };
+        let old = old.iter().cycle().map(|b| b * factor);
+        let new = old.zip(&self.scale).zip(&self.shift).map(|((b, s), shift)| (b * s + shift) as f32);
+        finite(Shape::new([channels]), new.flat_map(f32::to_le_bytes).collect())
+    }
+}
+
+/// The weight with every element scaled by the factor of its output channel.
+fn scaled(weight: &Tensor, conv: &Node, scale: &[f64]) -> Result<Tensor, Skip> {
+    let channels = scale.len();
+    let first = weight.shape().first().copied().unwrap_or(0);
+    // One factor for each run of as many elements as there are elements for a factor.
+    let factors = match &conv.op {
+        Op::Conv(_) => scale.to_vec(),
+        Op::Gemm(op) if op.trans_b => scale.to_vec(),
+        Op::Gemm(_) => scale.repeat(first),
+        Op::ConvTranspose(op) if op.group > 0 && channels > 0 => {
+            let group_outputs = (channels / op.group).max(1);
+            let groups = scale.chunks(group_outputs);
+            groups.flat_map(|of_group| of_group.repeat(first / op.group)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let run = weight.numel().checked_div(factors.len()).unwrap_or(0);
+    if run * factors.len() != weight.numel() || run == 0 {
+        let message = format!("the weight {} of '{}' is not of {channels} channels", weight.ty(), conv.name);
+        return blocked(message);
+    }
+    let mut bytes = weight.bytes().to_vec();
+    for (run, factor) in bytes.chunks_exact_mut(4 * run).zip(factors) {
+        for element in run.chunks_exact_mut(4) {
+            let scaled = (f64::from(f32::read(element)) * factor) as f32;
+            element.copy_from_slice(&scaled.to_le_bytes());
+        }
+    }
+    finite(weight.shape().clone(), bytes)
+}
+
+/// The tensor of these bytes of f32, all of which must be finite.
+fn finite(shape: Shape, bytes: Vec<u8>) -> Result<Tensor, Skip> {
+    if bytes.chunks_exact(4).any(|b| !f32::read(b).is_finite()) {
+        return blocked("the folded weights are not finite");
+    }
+    Tensor::from_bytes(TensorType { dtype: DType::F32, shape }, bytes)
+        .map_err(|e| Skip::Blocked(e.to_string()))
+}

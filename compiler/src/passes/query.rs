@@ -1,0 +1,42 @@
+//! Questions that rules ask about a graph.
+
+use octrt_ops::graph::ValueDef;
+use octrt_ops::{DType, Element, Graph, Node, NodeId, Tensor, ValueId};
+
+/// Input `i` of the node, if given.
+pub fn input(node: &Node, i: usize) -> Option<ValueId> {
+    node.inputs.get(i).copied().flatten()
+}
+
+/// The tensor of input `i`, if given and a constant.
+pub fn constant_input<'a>(graph: &'a Graph, node: &Node, i: usize) -> Option<&'a Tensor> {
+    graph.constant(input(node, i)?)
+}
+
+/// The node that defines the value.
+pub fn producer(graph: &Graph, value: ValueId) -> Option<NodeId> {
+    match graph.value(value).def {
+        ValueDef::Node(n, _) => Some(n),
+        _ => None,
+    }
+}
+
+/// Number of uses by nodes, and by outputs of the graph.
+pub fn uses(graph: &Graph, value: ValueId) -> (usize, usize) {
+    let by_nodes = graph.nodes.iter().flat_map(|n| &n.inputs).filter(|v| **v == Some(value)).count();
+    (by_nodes, graph.outputs.iter().filter(|o| o.value == value).count())
+}
+
+/// Whether every element is the number `v` (`-0.0` is 0; NaN is no number).
+pub fn is_filled_with(tensor: &Tensor, v: i8) -> bool {
+    fn all<T: Element>(tensor: &Tensor, v: T) -> bool {
+        tensor.bytes().chunks_exact(T::DTYPE.size()).all(|b| T::read(b) == v)
+    }
+    match tensor.dtype() {
+        DType::F32 => all(tensor, f32::from(v)),
+        DType::I64 => all(tensor, i64::from(v)),
+        DType::I32 => all(tensor, i32::from(v)),
+        DType::U8 => u8::try_from(v).is_ok_and(|v| all(tensor, v)),
+        DType::Bool => false,
+    }
+}

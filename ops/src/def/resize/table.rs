@@ -1,0 +1,103 @@
+//! Tables for the definition: which elements of the input an output index takes, and with which weights.
+
+use super::axis::Axis;
+use super::{NearestMode, Resize, ResizeMode};
+use crate::compute::TABLE_ELEMENTS;
+use crate::{OpError, Shape, Tensor};
+
+/// Elements and weights for every output index of an axis.
+pub(super) struct Taps {
+    /// Number of elements for each output index.
+    pub(super) count: usize,
+    /// `[output, count]`: elements of the input, in bounds.
+    pub(super) index: Tensor,
+    /// `[output, count]`: their weights.
+    pub(super) weight: Tensor,
+}
+
+impl Resize {
+    /// `[output]`: the element that each output index takes in mode `Nearest`.
+    pub(super) fn nearest_table(&self, a: &Axis) -> Result<Tensor, OpError> {
+        fits(a, 1)?;
+        let elements: Vec<i64> = (0..a.output)
+            .map(|o| {
+                let (left, ratio) = split(a.position(o).0);
+                let right = match self.nearest_mode {
+                    _ if ratio == 1.0 => true,
+                    NearestMode::RoundPreferFloor => ratio > 0.5,
+                    NearestMode::RoundPreferCeil => ratio >= 0.5,
+                    NearestMode::Floor => false,
+                    NearestMode::Ceil => true,
+                };
+                (left + i64::from(right)).clamp(0, a.input as i64 - 1)
+            })
+            .collect();
+        Tensor::new([a.output], &elements)
+    }
+
+    /// `[output]`: whether each position lies in the input; none when all do.
+    pub(super) fn inside_table(&self, a: &Axis) -> Result<Option<Tensor>, OpError> {
+        fits(a, 1)?;
+        let inside: Vec<bool> = (0..a.output).map(|o| !a.position(o).1).collect();
+        if inside.iter().all(|&i| i) {
+            return Ok(None);
+        }
+        Tensor::new([a.output], &inside).map(Some)
+    }
+
+    /// Elements and weights in the modes `Linear` and `Cubic`.
+    pub(super) fn taps(&self, a: &Axis) -> Result<Taps, OpError> {
+        let shrink = if self.antialias { a.scale.value().min(1.0) } else { 1.0 };
+        let support = if self.mode == ResizeMode::Cubic { 2.0 } else { 1.0 };
+        let first = (-support / shrink).floor() as i64 + 1;
+        let count = first.checked_mul(-2).and_then(|n| usize::try_from(n.checked_add(2)?).ok());
+        let count = count.unwrap_or(usize::MAX);
+        fits(a, count)?;
+        let mut index = Vec::with_capacity(a.output * count);
+        let mut weights = Vec::with_capacity(a.output * count);
+        for o in 0..a.output {
+            let (left, ratio) = split(a.position(o).0);
+            let offsets = first..first + count as i64;
+            let mut row: Vec<f64> =
+                offsets.clone().map(|i| self.weight((i as f64 - ratio) * shrink)).collect();
+            if self.exclude_outside {
+                for (w, i) in row.iter_mut().zip(offsets.clone()) {
+                    *w = if (0..a.input as i64).contains(&(left + i)) { *w } else { 0.0 };
+                }
+            }
+            let sum: f64 = row.iter().sum();
+            let scale = if sum == 0.0 { 1.0 } else { 1.0 / sum };
+            index.extend(offsets.map(|i| (left + i).clamp(0, a.input as i64 - 1)));
+            weights.extend(row.iter().map(|w| (w * scale) as f32));
+        }
+        let shape = Shape::from([a.output, count]);
+        Ok(Taps { count, index: Tensor::new(shape.clone(), &index)?, weight: Tensor::new(shape, &weights)? })
+    }
+
+    /// Weight of an element at distance `x`.
+    fn weight(&self, x: f64) -> f64 {
+        let (x, a) = (x.abs(), f64::from(self.cubic_coeff_a));
+        match self.mode {
+            ResizeMode::Cubic if x <= 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
+            ResizeMode::Cubic if x < 2.0 => ((x - 5.0) * x + 8.0) * x * a - 4.0 * a,
+            ResizeMode::Cubic => 0.0,
+            _ => (1.0 - x).max(0.0),
+        }
+    }
+}
+
+/// A position as the element to its left and the distance from it, over 0 and up to 1.
+fn split(x: f64) -> (i64, f64) {
+    let left = x.ceil() - 1.0;
+    (left as i64, x - left)
+}
+
+fn fits(a: &Axis, count: usize) -> Result<(), OpError> {
+    if a.output.saturating_mul(count) <= TABLE_ELEMENTS {
+        return Ok(());
+    }
+    Err(OpError::TooLarge(format!(
+        "resizing axis {} from {} to {} takes {count} elements for each",
+        a.axis, a.input, a.output
+    )))
+}

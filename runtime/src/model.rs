@@ -1,0 +1,296 @@
+//! A model: its graph, and the code compiled from it so far.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use octrt_compiler::artifact::{Artifact, Port};
+use octrt_compiler::passes::{self, Report};
+use octrt_compiler::target::Target;
+use octrt_compiler::{CompileError, Options};
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::graph::verify;
+use octrt_ops::{Graph, GraphError, OpError, TensorType};
+
+use crate::error::{Error, InputError};
+use crate::machine;
+use crate::options::LoadOptions;
+use crate::plan::Plan;
+use crate::ports::{self, Declared, PortInfo, Ports};
+use crate::session::Session;
+use crate::source::MappedFile;
+use crate::threads::Threads;
+use crate::weights::WeightStore;
+
+/// For how many sets of input shapes a model keeps its code when no session uses it.
+const KEPT_PLANS: usize = 4;
+
+/// What a model's file says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The model's own notes (`metadata_props` in ONNX).
+    pub metadata: BTreeMap<String, String>,
+    /// Version of the ONNX operators; none for a model that does not come from ONNX.
+    pub opset: Option<i64>,
+    /// The program that wrote the model; empty when it does not say.
+    pub producer: String,
+    /// What is unusual but was read: one sentence each, naming the place.
+    pub warnings: Vec<String>,
+}
+
+/// What the stages of compilation made of a model for one set of input shapes.
+#[derive(Clone, Debug)]
+pub struct Stages {
+    /// The graph with all types known and shape subgraphs folded.
+    pub specialized: Graph,
+    /// The graph after all passes.
+    pub optimized: Graph,
+    /// What the passes did, and what kept them from doing more.
+    pub report: Report,
+    /// The compiled graph.
+    pub artifact: Artifact,
+}
+
+/// A model, ready to be compiled for the shapes of its inputs. Clones are the same model; it may be used from several
+/// threads. Its code and weights are shared by all its sessions and freed with the last of them.
+#[derive(Clone, Debug)]
+pub struct Model(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    source: Source,
+    inputs: Vec<PortInfo>,
+    outputs: Vec<PortInfo>,
+    about: About,
+    /// Files that the graph's constants lie in.
+    files: Vec<Arc<MappedFile>>,
+    options: LoadOptions,
+    cache: Mutex<Cache>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What plans are made from.
+enum Source {
+    Graph(Graph),
+    Artifacts(Vec<Artifact>),
+}
+
+/// Plans by the types of the inputs, the one used last at the end.
+#[derive(Default)]
+struct Cache {
+    plans: Vec<(Vec<TensorType>, Arc<Plan>)>,
+    weights: WeightStore,
+}
+
+impl Model {
+    /// A model from a graph. Callers hand in and get back the element types of the graph.
+    ///
+    /// # Errors
+    /// [`Error::Compile`] when the graph breaks a rule of [`octrt_ops::graph::verify`], or all dimensions are fixed and
+    /// an operator refuses its arguments.
+    pub fn from_graph(graph: Graph, options: &LoadOptions) -> Result<Self, Error> {
+        let name = if graph.name.is_empty() { "graph".to_string() } else { graph.name.clone() };
+        Model::build(name, graph, Ports::default(), About::default(), Vec::new(), options)
+    }
+
+    /// A model from a graph, its constants in `files`, and what its file declares of its inputs and outputs.
+    pub(crate) fn build(
+        name: String,
+        graph: Graph,
+        declared: Ports<Vec<Declared>>,
+        about: About,
+        files: Vec<Arc<MappedFile>>,
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
+        verify::verify(&graph).map_err(|e| Error::graph(&name, e))?;
+        let limits = Limits { max_bytes: options.max_memory };
+        let inputs = ports::inputs_of(&graph, &declared.inputs);
+        let outputs = ports::outputs_of(&name, &graph, &inputs, &declared.outputs, limits)?;
+        let ports = Ports { inputs, outputs };
+        Ok(Model::new(name, Source::Graph(graph), ports, about, files, options))
+    }
+
+    /// A model from graphs compiled before, each for other shapes of the same inputs; at least one.
+    ///
+    /// # Safety
+    /// The functions of the artifacts keep the contract of [`octrt_compiler::artifact`].
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] when there is none, or their inputs and outputs differ in more than extents. What else they
+    /// say is checked when a session first uses them.
+    pub unsafe fn from_artifacts(artifacts: Vec<Artifact>, options: &LoadOptions) -> Result<Self, Error> {
+        let ports = Ports {
+            inputs: ports::merge(&artifacts, |a| &a.inputs)?,
+            outputs: ports::merge(&artifacts, |a| &a.outputs)?,
+        };
+        let (name, source) = ("artifact".to_string(), Source::Artifacts(artifacts));
+        Ok(Model::new(name, source, ports, About::default(), Vec::new(), options))
+    }
+
+    fn new(
+        name: String,
+        source: Source,
+        ports: Ports<Vec<PortInfo>>,
+        about: About,
+        files: Vec<Arc<MappedFile>>,
+        options: &LoadOptions,
+    ) -> Self {
+        let (Ports { inputs, outputs }, options) = (ports, options.clone());
+        let cache = Mutex::default();
+        Model(Arc::new(Inner { name, source, inputs, outputs, about, files, options, cache }))
+    }
+
+    /// The file, or the name of the graph.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The inputs in the model's order.
+    pub fn inputs(&self) -> &[PortInfo] {
+        &self.0.inputs
+    }
+
+    /// The outputs in the model's order.
+    pub fn outputs(&self) -> &[PortInfo] {
+        &self.0.outputs
+    }
+
+    /// The graph as imported, dimensions may be dynamic; none for a model made from artifacts.
+    pub fn graph(&self) -> Option<&Graph> {
+        match &self.0.source {
+            Source::Graph(g) => Some(g),
+            Source::Artifacts(_) => None,
+        }
+    }
+
+    /// What the model's file says about itself.
+    pub fn about(&self) -> &About {
+        &self.0.about
+    }
+
+    /// The model's own notes (`metadata_props` in ONNX).
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.0.about.metadata
+    }
+
+    /// What is unusual in the model's file but was read: one sentence each, naming the place.
+    pub fn warnings(&self) -> &[String] {
+        &self.0.about.warnings
+    }
+
+    /// The threads of new sessions.
+    pub fn threads(&self) -> &Threads {
+        &self.0.options.threads
+    }
+
+    /// A session on this model: see [`Session::new`].
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn session(&self) -> Result<Session, Error> {
+        Session::new(self)
+    }
+
+    /// The types of the inputs inside the graph, when all dimensions are fixed.
+    pub fn fixed_input_types(&self) -> Option<Vec<TensorType>> {
+        ports::fixed_types(&self.0.inputs)
+    }
+
+    /// Compiles for inputs of these types (element types inside the graph), and shows every stage. Nothing is cached.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the types do not fit the model, [`Error::Compile`] and [`Error::Memory`] as a run; also
+    /// [`Error::Artifact`] for a model made from artifacts, which has no graph.
+    pub fn stages(&self, inputs: &[TensorType]) -> Result<Stages, Error> {
+        let model = &*self.0;
+        let graph = self.graph().ok_or_else(|| {
+            Error::Artifact("a model made from compiled graphs has no stages to show".to_string())
+        })?;
+        let limits = Limits { max_bytes: model.options.max_memory };
+        let fail = |e| self.compile_error(inputs, e);
+        let specialized = specialize(graph, inputs, limits).map_err(|e| fail(e.into()))?;
+        let (optimized, report) = passes::optimize(&specialized).map_err(|e| fail(e.into()))?;
+        let options = Options { target: self.target()? };
+        let artifact = octrt_compiler::compile(&optimized, options).map_err(fail)?;
+        Ok(Stages { specialized, optimized, report, artifact })
+    }
+
+    /// An operator that refuses its arguments is the caller's fault when the caller chose the shapes.
+    fn compile_error(&self, inputs: &[TensorType], error: CompileError) -> Error {
+        match error {
+            CompileError::Graph(GraphError { source: OpError::Invalid(_), .. })
+                if self.fixed_input_types().is_none() =>
+            {
+                let given: Vec<String> =
+                    self.inputs().iter().zip(inputs).map(|(p, t)| format!("'{}': {t}", p.name)).collect();
+                Error::Input(InputError::Shapes { given: given.join(", "), message: error.to_string() })
+            }
+            source => Error::Compile { model: self.0.name.clone(), source },
+        }
+    }
+
+    fn target(&self) -> Result<Target, Error> {
+        self.0.options.target.map_or_else(machine::detect_target, Ok)
+    }
+
+    /// The loaded code for inputs of these types, compiled now if it is not kept. Sessions that ask at the same time
+    /// wait for each other, so that nothing is compiled twice.
+    pub(crate) fn plan(&self, inputs: &[TensorType]) -> Result<Arc<Plan>, Error> {
+        let mut cache = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = cache.plans.iter().position(|(types, _)| types == inputs);
+        let entry = match cached {
+            Some(i) => cache.plans.remove(i),
+            None => {
+                let artifact = self.artifact(inputs)?;
+                let plan = Plan::load(artifact, &mut cache.weights, self.0.options.max_memory)?;
+                // The constants have been copied; until the next compilation nobody reads the files.
+                self.0.files.iter().for_each(|f| f.release());
+                (inputs.to_vec(), Arc::new(plan))
+            }
+        };
+        let plan = entry.1.clone();
+        cache.plans.push(entry);
+        if cache.plans.len() > KEPT_PLANS {
+            cache.plans.remove(0);
+        }
+        Ok(plan)
+    }
+
+    /// The artifact for inputs of these types, for a target that this machine runs.
+    fn artifact(&self, inputs: &[TensorType]) -> Result<Artifact, Error> {
+        let fits = |a: &&Artifact| a.inputs.iter().map(|p| &p.ty).eq(inputs);
+        let artifact = match &self.0.source {
+            Source::Graph(_) => self.stages(inputs)?.artifact,
+            Source::Artifacts(all) => all.iter().find(fits).cloned().ok_or_else(|| {
+                let found: Vec<String> = inputs.iter().map(ToString::to_string).collect();
+                let message = "nothing was compiled for them".to_string();
+                InputError::Shapes { given: found.join(", "), message }
+            })?,
+        };
+        let same = |ports: &[Port], infos: &[PortInfo]| {
+            ports.iter().map(|p| (&p.name, p.ty.dtype)).eq(infos.iter().map(|i| (&i.name, i.dtype.inside())))
+        };
+        if !fits(&&artifact) || !same(&artifact.inputs, self.inputs()) {
+            return Err(Error::Internal("the compiled graph has other inputs".to_string()));
+        }
+        if !same(&artifact.outputs, self.outputs()) {
+            let list = |l: Vec<String>| l.join(", ");
+            let found = list(artifact.outputs.iter().map(|p| format!("'{}': {}", p.name, p.ty)).collect());
+            let said = list(self.outputs().iter().map(|p| format!("'{}': {p}", p.name)).collect());
+            let message = format!("the outputs are declared as {said}, but the model computes {found}");
+            return Err(Error::Corrupt { model: self.0.name.clone(), message });
+        }
+        let host = machine::detect_target()?;
+        if artifact.target.isa > host.isa {
+            let message =
+                format!("code for {} does not run on this machine, which is {host}", artifact.target);
+            return Err(Error::Target(message));
+        }
+        Ok(artifact)
+    }
+}

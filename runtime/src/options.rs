@@ -1,0 +1,25 @@
+//! What a caller may choose when a model is loaded.
+
+use octrt_compiler::target::Target;
+
+use crate::machine;
+use crate::threads::Threads;
+
+/// What a caller may choose when a model is loaded.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The machine to compile for; none stands for the one that the program runs on. Code for a newer one can be
+    /// compiled, but not run.
+    pub target: Option<Target>,
+    /// Bytes that the tensors of one run may take, and that weights, arena, inputs and outputs of a session may take.
+    /// The default is half of the memory that this process may use.
+    pub max_memory: usize,
+    /// The threads of the model's sessions. The default is the calling thread.
+    pub threads: Threads,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions { target: None, max_memory: machine::default_memory_limit(), threads: Threads::one() }
+    }
+}

@@ -1,0 +1,201 @@
+//! An artifact, checked once and loaded: everything that `unsafe` code relies on later is established here.
+
+use std::fmt;
+use std::ops::Range;
+
+use octrt_compiler::artifact::{Artifact, BufferRef, Copy, FunctionId, Place, Port, Step};
+use octrt_ops::DType;
+
+use crate::arena::ALIGN;
+use crate::code::Code;
+use crate::error::Error;
+use crate::weights::{WeightStore, Weights};
+
+/// Below this many bytes in all buffers of a step, waking other threads costs more than they save.
+const PARALLEL_BYTES: usize = 32 << 10;
+
+/// A loaded artifact. For every step and copy:
+///
+/// * function, inputs, outputs and constants named exist, the latter with the element type and size of their buffer;
+/// * buffers in the arena lie inside it, at multiples of 64 bytes;
+/// * the written buffer is an output or in the arena, and overlaps no other buffer of the step;
+/// * the extent is at least 1, and a checked buffer is one `bool`.
+pub(crate) struct Plan {
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) outputs: Vec<Port>,
+    pub(crate) steps: Vec<PlanStep>,
+    pub(crate) copies: Vec<Copy>,
+    pub(crate) arena_bytes: usize,
+    pub(crate) weights: Weights,
+    pub(crate) code: Code,
+}
+
+/// A checked [`Step`].
+pub(crate) struct PlanStep {
+    pub(crate) function: FunctionId,
+    pub(crate) buffers: Vec<BufferRef>,
+    pub(crate) dst: usize,
+    pub(crate) extent: usize,
+    /// Whether several threads are worth their start.
+    pub(crate) parallel: bool,
+    pub(crate) node: String,
+    pub(crate) op: &'static str,
+    pub(crate) stage: &'static str,
+    pub(crate) check: Option<String>,
+}
+
+impl PlanStep {
+    /// The buffer that the step writes.
+    pub(crate) fn dst(&self) -> &BufferRef {
+        &self.buffers[self.dst]
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("inputs", &self.inputs).finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    /// Checks `artifact` and loads its code and constants, which together with the arena may take `max_bytes`.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] when the artifact breaks a rule, [`Error::Memory`] above the limit, and those of
+    /// [`Code::load`].
+    pub(crate) fn load(artifact: Artifact, store: &mut WeightStore, max_bytes: usize) -> Result<Self, Error> {
+        check(&artifact)?;
+        let rest = max_bytes.checked_sub(artifact.arena_bytes).ok_or_else(|| Error::Memory {
+            what: "the arena".to_string(),
+            bytes: artifact.arena_bytes,
+            why: format!("the limit is {max_bytes}"),
+        })?;
+        let code = Code::load(&artifact.functions, artifact.target)?;
+        let weights = store.load(&artifact.constants, rest)?;
+        Ok(Plan {
+            inputs: artifact.inputs,
+            outputs: artifact.outputs,
+            steps: artifact.steps.into_iter().map(plan_step).collect(),
+            copies: artifact.copies,
+            arena_bytes: artifact.arena_bytes,
+            weights,
+            code,
+        })
+    }
+}
+
+fn plan_step(step: Step) -> PlanStep {
+    let bytes: usize = step.buffers.iter().fold(0, |a, b| b.ty.bytes().saturating_add(a));
+    PlanStep {
+        parallel: step.extent > 1 && bytes >= PARALLEL_BYTES,
+        function: step.function,
+        buffers: step.buffers,
+        dst: step.dst,
+        extent: step.extent,
+        node: step.node,
+        op: step.op,
+        stage: step.stage,
+        check: step.check,
+    }
+}
+
+/// Checks all rules of [`Plan`].
+fn check(a: &Artifact) -> Result<(), Error> {
+    let refuse = |what: String, why: String| Err(Error::Artifact(format!("{what}: {why}")));
+    for p in a.inputs.iter().chain(&a.outputs) {
+        if let Err(e) = p.ty.shape.checked_bytes(p.ty.dtype) {
+            return refuse(format!("'{}'", p.name), e.to_string());
+        }
+    }
+    if a.arena_bytes > isize::MAX as usize {
+        return refuse("arena".to_string(), format!("{} bytes", a.arena_bytes));
+    }
+    for (i, step) in a.steps.iter().enumerate() {
+        if let Err(why) = check_step(a, step) {
+            return refuse(format!("step {i} of node '{}' ({})", step.node, step.stage), why);
+        }
+    }
+    for copy in &a.copies {
+        if let Err(why) = check_copy(a, copy) {
+            return refuse(format!("copy {:?} to output {}", copy.from, copy.output), why);
+        }
+    }
+    for (i, port) in a.outputs.iter().enumerate() {
+        let written = a.steps.iter().any(|s| s.buffers[s.dst].place == Place::Output(i));
+        let copied = a.copies.iter().any(|c| c.output == i);
+        if !written && !copied && port.ty.bytes() > 0 {
+            return refuse(format!("output '{}'", port.name), "nothing computes it".to_string());
+        }
+    }
+    Ok(())
+}
+
+fn check_step(a: &Artifact, step: &Step) -> Result<(), String> {
+    if step.function.0 as usize >= a.functions.len() {
+        return Err(format!("no function f{}", step.function.0));
+    }
+    if step.extent == 0 || step.extent > isize::MAX as usize {
+        return Err(format!("extent {}", step.extent));
+    }
+    for (i, b) in step.buffers.iter().enumerate() {
+        check_buffer(a, b).map_err(|e| format!("buffer {i}: {e}"))?;
+    }
+    let dst = step.buffers.get(step.dst).ok_or_else(|| format!("no buffer {}", step.dst))?;
+    if matches!(dst.place, Place::Input(_) | Place::Const(_)) {
+        return Err(format!("writes {:?}", dst.place));
+    }
+    for (i, b) in step.buffers.iter().enumerate() {
+        if i != step.dst && overlap(dst, b) {
+            return Err(format!("writes buffer {} while reading buffer {i} there", step.dst));
+        }
+    }
+    if step.check.is_some() && (dst.ty.dtype != DType::Bool || dst.ty.shape.numel() != 1) {
+        return Err(format!("checks {}, which is not one bool", dst.ty));
+    }
+    Ok(())
+}
+
+/// Whether the buffer's place exists and holds a tensor of its element type and size. The shapes may differ: a view
+/// of a tensor has its bytes.
+fn check_buffer(a: &Artifact, b: &BufferRef) -> Result<(), String> {
+    let bytes = b.ty.shape.checked_bytes(b.ty.dtype).map_err(|e| e.to_string())?;
+    let held = match b.place {
+        Place::Arena(offset) => {
+            return if offset % ALIGN != 0 {
+                Err(format!("arena offset {offset} is no multiple of {ALIGN}"))
+            } else if offset.checked_add(bytes).is_none_or(|end| end > a.arena_bytes) {
+                Err(format!("{bytes} bytes at offset {offset} of an arena of {}", a.arena_bytes))
+            } else {
+                Ok(())
+            };
+        }
+        Place::Input(i) => a.inputs.get(i).map(|p| &p.ty),
+        Place::Output(i) => a.outputs.get(i).map(|p| &p.ty),
+        Place::Const(i) => a.constants.get(i).map(|t| t.ty()),
+    };
+    let held = held.ok_or_else(|| format!("no {:?}", b.place))?;
+    if held.dtype != b.ty.dtype || held.bytes() != bytes {
+        return Err(format!("{} in {:?}, which holds {held}", b.ty, b.place));
+    }
+    Ok(())
+}
+
+fn check_copy(a: &Artifact, copy: &Copy) -> Result<(), String> {
+    let port = a.outputs.get(copy.output).ok_or("no such output")?;
+    if copy.from == Place::Output(copy.output) {
+        return Err("copies an output to itself".to_string());
+    }
+    check_buffer(a, &BufferRef { place: copy.from, ty: port.ty.clone() })
+}
+
+/// Whether two checked buffers share bytes.
+fn overlap(a: &BufferRef, b: &BufferRef) -> bool {
+    match (a.place, b.place) {
+        (Place::Arena(x), Place::Arena(y)) => {
+            let range = |at: usize, b: &BufferRef| -> Range<usize> { at..at + b.ty.bytes() };
+            let (x, y) = (range(x, a), range(y, b));
+            x.start < y.end && y.start < x.end && !x.is_empty() && !y.is_empty()
+        }
+        (x, y) => x == y,
+    }
+}

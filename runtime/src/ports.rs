@@ -1,0 +1,166 @@
+//! Inputs and outputs of a model, as callers see them.
+
+use std::fmt;
+
+use octrt_compiler::artifact::{Artifact, Port};
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::{Dim, Graph, TensorType};
+
+use crate::error::Error;
+use crate::tensor::DataType;
+
+/// Extents tried for dynamic dimensions when nothing but a graph with fixed ones tells the element type of an output.
+const TRIAL_EXTENTS: [usize; 4] = [1, 2, 32, 224];
+
+/// An input or output of a model, as callers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortInfo {
+    /// Its name.
+    pub name: String,
+    /// Element type of the tensors handed in or got back.
+    pub dtype: DataType,
+    /// Extents, outermost first; dynamic ones are fixed by each run. None for outputs of which the model says nothing.
+    pub dims: Option<Vec<Dim>>,
+}
+
+impl fmt::Display for PortInfo {
+    /// `f32[batch,3,224,224]`, without the name; `f32[...]` where the extents are not known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.dims {
+            None => write!(f, "{}[...]", self.dtype),
+            Some(dims) => {
+                let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
+                write!(f, "{}[{}]", self.dtype, dims.join(","))
+            }
+        }
+    }
+}
+
+/// What a model's file says of an input or output.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Declared {
+    pub(crate) dtype: Option<DataType>,
+    pub(crate) dims: Option<Vec<Dim>>,
+}
+
+/// Something for the inputs and something for the outputs of a model, in the model's order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ports<T> {
+    pub(crate) inputs: T,
+    pub(crate) outputs: T,
+}
+
+/// The types inside the graph, when all dimensions are fixed.
+pub(crate) fn fixed_types(inputs: &[PortInfo]) -> Option<Vec<TensorType>> {
+    types(inputs, None)
+}
+
+/// The types inside the graph; dynamic dimensions have the extent `dynamic`.
+fn types(inputs: &[PortInfo], dynamic: Option<usize>) -> Option<Vec<TensorType>> {
+    let extent = |d: &Dim| match d {
+        Dim::Fixed(d) => Some(*d),
+        Dim::Dynamic(_) => dynamic,
+    };
+    inputs
+        .iter()
+        .map(|p| {
+            let dims: Option<Vec<usize>> = p.dims.as_ref()?.iter().map(extent).collect();
+            Some(TensorType::new(p.dtype.inside(), dims?))
+        })
+        .collect()
+}
+
+/// The inputs of a graph, in the element types declared for callers; both are in the same order.
+pub(crate) fn inputs_of(graph: &Graph, declared: &[Declared]) -> Vec<PortInfo> {
+    let port = |(i, input): (usize, &octrt_ops::graph::Input)| {
+        let dtype = declared.get(i).and_then(|d| d.dtype).filter(|d| d.inside() == input.dtype);
+        PortInfo {
+            name: graph.value(input.value).name.clone(),
+            dtype: dtype.unwrap_or(input.dtype.into()),
+            dims: Some(input.dims.clone()),
+        }
+    };
+    graph.inputs.iter().enumerate().map(port).collect()
+}
+
+/// The outputs of a graph. Where all inputs are fixed, their extents are those that the operators infer.
+///
+/// # Errors
+/// [`Error::Compile`] when an operator refuses its arguments, [`Error::Corrupt`] when an element type is declared that
+/// is not the graph's, [`Error::Unsupported`] when none is declared and none can be found.
+pub(crate) fn outputs_of(
+    model: &str,
+    graph: &Graph,
+    inputs: &[PortInfo],
+    declared: &[Declared],
+    limits: Limits,
+) -> Result<Vec<PortInfo>, Error> {
+    let known = match fixed_types(inputs) {
+        Some(types) => Some(specialize(graph, &types, limits).map_err(|e| Error::graph(model, e))?),
+        None => None,
+    };
+    // Element types are the same for all extents, so any graph with fixed ones tells them.
+    let is_undeclared = |i: usize| declared.get(i).is_none_or(|d| d.dtype.is_none());
+    let trial = match &known {
+        None if (0..graph.outputs.len()).any(is_undeclared) => {
+            TRIAL_EXTENTS.iter().find_map(|&d| specialize(graph, &types(inputs, Some(d))?, limits).ok())
+        }
+        _ => None,
+    };
+    let mut ports = Vec::with_capacity(graph.outputs.len());
+    for (i, output) in graph.outputs.iter().enumerate() {
+        let in_graph = |g: &Option<Graph>| g.as_ref()?.value(output.value).ty.clone();
+        let ty = in_graph(&known);
+        let inside = ty.clone().or_else(|| in_graph(&trial)).map(|t| t.dtype);
+        let said = declared.get(i).cloned().unwrap_or_default();
+        let (model, name) = (model.to_string(), output.name.clone());
+        let dtype = match (said.dtype, inside) {
+            (Some(d), Some(inside)) if d.inside() != inside => {
+                let message = format!("output '{name}' is declared as {d}, but the model computes {inside}");
+                return Err(Error::Corrupt { model, message });
+            }
+            (Some(d), _) => d,
+            (None, Some(inside)) => inside.into(),
+            (None, None) => {
+                let message = format!("output '{name}': its element type is not declared");
+                return Err(Error::Unsupported { model, message });
+            }
+        };
+        let dims = ty.map(|t| t.shape.iter().map(|&d| Dim::Fixed(d)).collect());
+        ports.push(PortInfo { name, dtype, dims: dims.or(said.dims) });
+    }
+    Ok(ports)
+}
+
+/// The ports of all artifacts as one: extents that differ are dynamic.
+///
+/// # Errors
+/// [`Error::Artifact`] when there is no artifact, or they differ in more than extents.
+pub(crate) fn merge(artifacts: &[Artifact], ports: fn(&Artifact) -> &[Port]) -> Result<Vec<PortInfo>, Error> {
+    let [first, rest @ ..] = artifacts else {
+        return Err(Error::Artifact("a model needs at least one compiled graph".to_string()));
+    };
+    let port = |p: &Port| PortInfo {
+        name: p.name.clone(),
+        dtype: p.ty.dtype.into(),
+        dims: Some(p.ty.shape.iter().map(|&d| Dim::Fixed(d)).collect()),
+    };
+    let mut merged: Vec<PortInfo> = ports(first).iter().map(port).collect();
+    for artifact in rest {
+        let others: Vec<PortInfo> = ports(artifact).iter().map(port).collect();
+        let rank = |p: &PortInfo| p.dims.as_ref().map(Vec::len);
+        let same =
+            |(a, b): (&PortInfo, &PortInfo)| a.name == b.name && a.dtype == b.dtype && rank(a) == rank(b);
+        if others.len() != merged.len() || !merged.iter().zip(&others).all(same) {
+            return Err(Error::Artifact("compiled graphs differ in more than extents".to_string()));
+        }
+        for (port, other) in merged.iter_mut().zip(others) {
+            for (dim, other) in port.dims.iter_mut().flatten().zip(other.dims.into_iter().flatten()) {
+                if *dim != other {
+                    *dim = Dim::Dynamic(String::new());
+                }
+            }
+        }
+    }
+    Ok(merged)
+}

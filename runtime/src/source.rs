@@ -1,0 +1,160 @@
+//! Files of a model, mapped into memory.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use memmap2::{Mmap, UncheckedAdvice};
+use octrt_onnx::{ExternalData, check_range, validate_location};
+use octrt_ops::tensor::SharedBytes;
+
+/// A file mapped for reading. Its pages are read when they are first used, and may be given back in between.
+#[derive(Debug)]
+pub(crate) struct MappedFile(Mmap);
+
+impl MappedFile {
+    /// Maps the regular file at `path`. Whoever changes the file while it is mapped changes the bytes seen here, and
+    /// whoever shortens it makes reading them a bus error; [`crate::Model::load`] hands that rule on.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        // Opening a pipe would wait for its writer, so look before.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        let file = File::open(path)?;
+        // SAFETY: the mapping is read-only and its bytes are used as bytes only; that nobody changes the file is the
+        // rule told in the documentation of everything that maps files.
+        unsafe { Mmap::map(&file) }.map(MappedFile)
+    }
+
+    /// Gives the memory of pages read so far back to the system; they are read again when used.
+    pub(crate) fn release(&self) {
+        // SAFETY: the mapping is of a file and read-only, so that pages read again have the same bytes.
+        // A refusal leaves the pages where they are, which is as correct.
+        let _ = unsafe { self.0.unchecked_advise(UncheckedAdvice::DontNeed) };
+    }
+}
+
+impl AsRef<[u8]> for MappedFile {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A part of a mapped file.
+struct Part {
+    file: Arc<MappedFile>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.file.0[self.range.clone()]
+    }
+}
+
+/// The same mapping as bytes that own it.
+pub(crate) struct Shared(pub(crate) Arc<MappedFile>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+/// The files beside a model, each mapped once.
+#[derive(Debug)]
+pub(crate) struct ExternalFiles {
+    folder: PathBuf,
+    files: Mutex<BTreeMap<String, Arc<MappedFile>>>,
+}
+
+impl ExternalFiles {
+    /// The files in the folder of the model at `model`, and in folders inside it.
+    pub(crate) fn beside(model: &Path) -> Self {
+        let folder = model.parent().unwrap_or(Path::new("")).to_path_buf();
+        ExternalFiles { folder, files: Mutex::default() }
+    }
+
+    /// The files mapped so far.
+    pub(crate) fn into_files(self) -> Vec<Arc<MappedFile>> {
+        let files = self.files.into_inner().unwrap_or_else(PoisonError::into_inner);
+        files.into_values().collect()
+    }
+
+    /// The file at `location`, to which no part of the way is a symbolic link.
+    fn open(&self, location: &str) -> Result<MappedFile, String> {
+        let mut path = self.folder.clone();
+        for part in location.split('/') {
+            path.push(part);
+            let metadata = fs::symlink_metadata(&path).map_err(|e| format!("'{part}': {e}"))?;
+            if metadata.is_symlink() {
+                return Err(format!("'{part}' is a symbolic link, which is not followed"));
+            }
+        }
+        MappedFile::open(&path).map_err(|e| e.to_string())
+    }
+}
+
+impl ExternalData for ExternalFiles {
+    fn read(&self, location: &str, offset: u64, length: u64) -> Result<SharedBytes, String> {
+        let location = validate_location(location)?;
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match files.get(&location) {
+            Some(file) => file.clone(),
+            None => {
+                let file = Arc::new(self.open(&location)?);
+                files.insert(location, file.clone());
+                file
+            }
+        };
+        let range = check_range(file.0.len() as u64, offset, length)?;
+        Ok(Arc::new(Part { file, range }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_beside_the_model_are_read_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir_all(at("m/sub")).unwrap();
+        fs::write(at("m/w.bin"), b"0123456789").unwrap();
+        fs::write(at("m/sub/v.bin"), b"abc").unwrap();
+        fs::write(at("secret"), b"secret").unwrap();
+        std::os::unix::fs::symlink(at("secret"), at("m/link")).unwrap();
+        std::os::unix::fs::symlink(dir.path(), at("m/up")).unwrap();
+        let files = ExternalFiles::beside(&at("m/model.onnx"));
+        let read = |location: &str, offset, length| {
+            files.read(location, offset, length).map(|b| (*b).as_ref().to_vec())
+        };
+        assert_eq!(read("w.bin", 2, 3).unwrap(), b"234");
+        assert_eq!(read("./w.bin", 9, 1).unwrap(), b"9");
+        assert_eq!(read("sub/v.bin", 0, 3).unwrap(), b"abc");
+        assert!(read("w.bin", 8, 3).unwrap_err().contains("10 bytes"));
+        assert!(read("w.bin", u64::MAX, 1).is_err());
+        assert!(read("link", 0, 1).unwrap_err().contains("symbolic link"));
+        assert!(read("up/secret", 0, 1).unwrap_err().contains("symbolic link"));
+        assert!(read("../secret", 0, 1).unwrap_err().contains(".."));
+        assert!(read("sub", 0, 1).unwrap_err().contains("not a regular file"));
+        assert!(read("none", 0, 1).is_err());
+        let mapped = files.into_files();
+        assert_eq!(mapped.len(), 2);
+        mapped.iter().for_each(|f| f.release());
+    }
+
+    #[test]
+    fn released_pages_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, vec![7u8; 100_000]).unwrap();
+        let file = MappedFile::open(&path).unwrap();
+        file.release();
+        assert!(file.as_ref().iter().all(|&b| b == 7));
+    }
+}

@@ -1,0 +1,421 @@
+//! Tensors at the border: what callers hand in and get back. Dense, row-major, in the byte order of x86-64.
+
+use std::fmt;
+
+use half::{bf16, f16};
+use octrt_ops::DType;
+
+use crate::error::{Error, InputError};
+
+/// Element type of a model's input or output. The model computes `f16`, `bf16` and `f64` in `f32`; they are converted at
+/// the border, each value to the nearest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DataType {
+    /// IEEE 754 binary32.
+    F32,
+    /// IEEE 754 binary16.
+    F16,
+    /// The upper half of an IEEE 754 binary32.
+    BF16,
+    /// IEEE 754 binary64.
+    F64,
+    /// 64-bit two's complement.
+    I64,
+    /// 32-bit two's complement.
+    I32,
+    /// 8-bit unsigned.
+    U8,
+    /// One byte, 0 or 1.
+    Bool,
+}
+
+impl DataType {
+    /// Size of one element in bytes.
+    pub fn size(self) -> usize {
+        match self {
+            DataType::F64 => 8,
+            DataType::F16 | DataType::BF16 => 2,
+            other => other.inside().size(),
+        }
+    }
+
+    /// The name used in every text form: `f32 f16 bf16 f64 i64 i32 u8 bool`.
+    pub fn name(self) -> &'static str {
+        match self {
+            DataType::F64 => "f64",
+            DataType::F16 => "f16",
+            DataType::BF16 => "bf16",
+            other => other.inside().name(),
+        }
+    }
+
+    /// The type that the model computes in.
+    pub fn inside(self) -> DType {
+        match self {
+            DataType::F32 | DataType::F16 | DataType::BF16 | DataType::F64 => DType::F32,
+            DataType::I64 => DType::I64,
+            DataType::I32 => DType::I32,
+            DataType::U8 => DType::U8,
+            DataType::Bool => DType::Bool,
+        }
+    }
+
+    /// Whether the caller's bytes are what the model reads.
+    pub(crate) fn is_read_in_place(self) -> bool {
+        !matches!(self, DataType::F16 | DataType::BF16 | DataType::F64)
+    }
+
+    /// Whether the model may write into the caller's bytes. `bool`s are computed elsewhere and copied, so that the
+    /// caller's are 0 or 1 at all times, also when a run fails halfway.
+    pub(crate) fn is_written_in_place(self) -> bool {
+        self.is_read_in_place() && self != DataType::Bool
+    }
+}
+
+impl From<DType> for DataType {
+    fn from(d: DType) -> Self {
+        match d {
+            DType::F32 => DataType::F32,
+            DType::I64 => DataType::I64,
+            DType::I32 => DataType::I32,
+            DType::U8 => DataType::U8,
+            DType::Bool => DataType::Bool,
+        }
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+mod sealed {
+    /// Types whose memory is `DATA_TYPE.size()` initialised bytes, with an alignment of at most 8, and any bytes of
+    /// which are valid, save for `bool`, which must be 0 or 1.
+    pub trait Plain: Copy + 'static {}
+}
+
+/// A Rust type that is the element of a tensor: `f32`, [`f16`], [`bf16`], `f64`, `i64`, `i32`, `u8`, `bool`.
+pub trait Element: sealed::Plain {
+    /// The element type.
+    const DATA_TYPE: DataType;
+}
+
+macro_rules! element {
+    ($($t:ty = $d:ident),*) => { $(
+        impl sealed::Plain for $t {}
+        impl Element for $t {
+            const DATA_TYPE: DataType = DataType::$d;
+        }
+    )* };
+}
+element!(f32 = F32, f16 = F16, bf16 = BF16, f64 = F64, i64 = I64, i32 = I32, u8 = U8, bool = Bool);
+
+/// `f32[1,3,224,224]`.
+pub(crate) fn describe(dtype: DataType, shape: &[usize]) -> String {
+    format!("{dtype}{}", octrt_ops::Shape::new(shape))
+}
+
+fn check_len(dtype: DataType, shape: &[usize], bytes: usize) -> Result<(), InputError> {
+    let need = if shape.contains(&0) {
+        Some(0)
+    } else {
+        shape.iter().try_fold(dtype.size(), |a, &d| a.checked_mul(d))
+    };
+    if need == Some(bytes) {
+        return Ok(());
+    }
+    let (ty, elements) = (describe(dtype, shape), bytes / dtype.size());
+    Err(InputError::Elements(format!("{elements} elements ({bytes} bytes) given for a tensor {ty}")))
+}
+
+fn as_bytes<T: Element>(elements: &[T]) -> &[u8] {
+    // SAFETY: `Plain` types are `size_of::<T>()` initialised bytes each, without padding; `u8` has no alignment.
+    unsafe { std::slice::from_raw_parts(elements.as_ptr().cast(), std::mem::size_of_val(elements)) }
+}
+
+/// A tensor whose elements the caller keeps, to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct TensorRef<'a> {
+    dtype: DataType,
+    shape: &'a [usize],
+    bytes: &'a [u8],
+}
+
+impl<'a> TensorRef<'a> {
+    /// `elements` in row-major order under `shape`.
+    ///
+    /// # Errors
+    /// [`InputError::Elements`] when their number is not that of the shape.
+    pub fn new<T: Element>(shape: &'a [usize], elements: &'a [T]) -> Result<Self, InputError> {
+        let bytes = as_bytes(elements);
+        check_len(T::DATA_TYPE, shape, bytes.len())?;
+        Ok(TensorRef { dtype: T::DATA_TYPE, shape, bytes })
+    }
+
+    /// A tensor from its bytes, which need no alignment.
+    ///
+    /// # Errors
+    /// [`InputError::Elements`] when the size is wrong, or a `bool` is neither 0 nor 1.
+    pub fn from_bytes(dtype: DataType, shape: &'a [usize], bytes: &'a [u8]) -> Result<Self, InputError> {
+        check_len(dtype, shape, bytes.len())?;
+        if dtype == DataType::Bool
+            && let Some(b) = bytes.iter().find(|&&b| b > 1)
+        {
+            return Err(InputError::Elements(format!("the byte {b} is no bool: expected 0 or 1")));
+        }
+        Ok(TensorRef { dtype, shape, bytes })
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DataType {
+        self.dtype
+    }
+
+    /// Extents, outermost first.
+    pub fn shape(&self) -> &'a [usize] {
+        self.shape
+    }
+
+    /// The elements' bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+/// A tensor whose elements the caller keeps, to be written.
+#[derive(Debug)]
+pub struct TensorMut<'a> {
+    dtype: DataType,
+    shape: &'a [usize],
+    bytes: &'a mut [u8],
+}
+
+impl<'a> TensorMut<'a> {
+    /// Room for a tensor of `shape`.
+    ///
+    /// # Errors
+    /// [`InputError::Elements`] when the number of elements is not that of the shape.
+    pub fn new<T: Element>(shape: &'a [usize], elements: &'a mut [T]) -> Result<Self, InputError> {
+        let len = std::mem::size_of_val(elements);
+        check_len(T::DATA_TYPE, shape, len)?;
+        // SAFETY: `Plain` types are initialised bytes without padding. The bytes are written in this crate only, which
+        // keeps `bool`s 0 or 1: see `DataType::is_written_in_place`.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), len) };
+        Ok(TensorMut { dtype: T::DATA_TYPE, shape, bytes })
+    }
+
+    /// Room for a tensor of `shape` as bytes, which need no alignment.
+    ///
+    /// # Errors
+    /// [`InputError::Elements`] when the size is wrong.
+    pub fn from_bytes(dtype: DataType, shape: &'a [usize], bytes: &'a mut [u8]) -> Result<Self, InputError> {
+        check_len(dtype, shape, bytes.len())?;
+        Ok(TensorMut { dtype, shape, bytes })
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DataType {
+        self.dtype
+    }
+
+    /// Extents, outermost first.
+    pub fn shape(&self) -> &'a [usize] {
+        self.shape
+    }
+
+    /// The bytes; whoever writes them keeps the rule for `bool`.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes
+    }
+}
+
+/// A tensor that owns its elements.
+#[derive(Clone, PartialEq)]
+pub struct Tensor {
+    dtype: DataType,
+    shape: Vec<usize>,
+    /// The elements' bytes, then up to 7 zeros. Words, so that elements of any type are aligned.
+    words: Vec<u64>,
+}
+
+impl Tensor {
+    /// Zeros.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when the system has not enough.
+    pub fn zeros(dtype: DataType, shape: &[usize]) -> Result<Self, Error> {
+        let memory = |bytes, why: String| Error::Memory { what: describe(dtype, shape), bytes, why };
+        let numel = octrt_ops::Shape::new(shape).numel();
+        let bytes = numel
+            .checked_mul(dtype.size())
+            .ok_or_else(|| memory(usize::MAX, "it is larger than the address space".to_string()))?;
+        let mut words = Vec::new();
+        words.try_reserve_exact(bytes.div_ceil(8)).map_err(|e| memory(bytes, e.to_string()))?;
+        words.resize(bytes.div_ceil(8), 0);
+        Ok(Tensor { dtype, shape: shape.to_vec(), words })
+    }
+
+    /// A tensor with copies of `elements` in row-major order.
+    ///
+    /// # Errors
+    /// [`InputError::Elements`] when their number is not that of the shape, [`Error::Memory`] as [`Tensor::zeros`].
+    pub fn new<T: Element>(shape: &[usize], elements: &[T]) -> Result<Self, Error> {
+        TensorRef::new(shape, elements)?.to_owned()
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DataType {
+        self.dtype
+    }
+
+    /// Extents, outermost first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Number of elements.
+    pub fn numel(&self) -> usize {
+        if self.shape.contains(&0) { 0 } else { self.shape.iter().product() }
+    }
+
+    /// The elements' bytes, row-major.
+    pub fn bytes(&self) -> &[u8] {
+        let len = self.numel() * self.dtype.size();
+        // SAFETY: words are initialised bytes, and there are enough for all elements.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), len) }
+    }
+
+    /// The bytes; whoever writes them keeps the rule for `bool`.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        let len = self.numel() * self.dtype.size();
+        // SAFETY: as in `bytes`; any bytes make valid words.
+        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), len) }
+    }
+
+    /// The elements, row-major.
+    ///
+    /// # Errors
+    /// [`InputError::Elements`] when the element type is not `T`.
+    pub fn elements<T: Element>(&self) -> Result<&[T], InputError> {
+        if T::DATA_TYPE != self.dtype {
+            let found = describe(self.dtype, &self.shape);
+            return Err(InputError::Elements(format!("elements of {} asked of {found}", T::DATA_TYPE)));
+        }
+        // SAFETY: the bytes are elements of this type (`bool`s are kept 0 or 1), words are aligned for all of them.
+        Ok(unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.numel()) })
+    }
+
+    /// The tensor, borrowed.
+    pub fn view(&self) -> TensorRef<'_> {
+        TensorRef { dtype: self.dtype, shape: &self.shape, bytes: self.bytes() }
+    }
+}
+
+impl TensorRef<'_> {
+    /// A copy that owns its elements.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] as [`Tensor::zeros`].
+    pub fn to_owned(&self) -> Result<Tensor, Error> {
+        let mut t = Tensor::zeros(self.dtype, self.shape)?;
+        t.bytes_mut().copy_from_slice(self.bytes);
+        Ok(t)
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&describe(self.dtype, &self.shape))
+    }
+}
+
+/// Elements of `f16`, `bf16` or `f64`, as the model computes them: the nearest `f32`. `src` has room for as many as `dst`.
+pub(crate) fn to_inside(dtype: DataType, src: &[u8], dst: &mut [u8]) {
+    let out = dst.chunks_exact_mut(4);
+    match dtype {
+        DataType::F16 => {
+            for (o, b) in out.zip(src.chunks_exact(2)) {
+                o.copy_from_slice(&f16::from_le_bytes([b[0], b[1]]).to_f32().to_le_bytes());
+            }
+        }
+        DataType::BF16 => {
+            for (o, b) in out.zip(src.chunks_exact(2)) {
+                o.copy_from_slice(&bf16::from_le_bytes([b[0], b[1]]).to_f32().to_le_bytes());
+            }
+        }
+        DataType::F64 => {
+            for (o, b) in out.zip(src.as_chunks::<8>().0) {
+                o.copy_from_slice(&(f64::from_le_bytes(*b) as f32).to_le_bytes());
+            }
+        }
+        _ => dst.copy_from_slice(src),
+    }
+}
+
+/// The reverse of [`to_inside`]: `f32` results as the nearest `f16` or `bf16`, or as `f64`; any `bool` but 0 becomes 1.
+pub(crate) fn from_inside(dtype: DataType, src: &[u8], dst: &mut [u8]) {
+    let values = src.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
+    match dtype {
+        DataType::F16 => {
+            for (o, v) in dst.chunks_exact_mut(2).zip(values) {
+                o.copy_from_slice(&f16::from_f32(v).to_le_bytes());
+            }
+        }
+        DataType::BF16 => {
+            for (o, v) in dst.chunks_exact_mut(2).zip(values) {
+                o.copy_from_slice(&bf16::from_f32(v).to_le_bytes());
+            }
+        }
+        DataType::F64 => {
+            for (o, v) in dst.chunks_exact_mut(8).zip(values) {
+                o.copy_from_slice(&f64::from(v).to_le_bytes());
+            }
+        }
+        DataType::Bool => dst.iter_mut().zip(src).for_each(|(o, b)| *o = u8::from(*b != 0)),
+        _ => dst.copy_from_slice(src),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_checked() {
+        assert!(TensorRef::new(&[2, 2], &[1.0f32; 4]).is_ok());
+        assert!(TensorRef::new(&[2, 2], &[1.0f32; 3]).is_err());
+        assert!(TensorRef::new::<f32>(&[usize::MAX, 0], &[]).is_ok());
+        assert!(TensorRef::new(&[usize::MAX, 2], &[0u8; 2]).is_err());
+        assert!(TensorRef::from_bytes(DataType::Bool, &[2], &[1, 2]).is_err());
+        assert!(TensorMut::new(&[3], &mut [0i64; 2]).is_err());
+        assert!(matches!(Tensor::zeros(DataType::F64, &[usize::MAX]), Err(Error::Memory { .. })));
+    }
+
+    #[test]
+    fn elements_come_back() {
+        let t = Tensor::new(&[3], &[true, false, true]).unwrap();
+        assert_eq!(t.elements::<bool>().unwrap(), [true, false, true]);
+        assert!(t.elements::<u8>().is_err());
+        assert_eq!(t.view().to_owned().unwrap(), t);
+        let none = Tensor::new::<f64>(&[usize::MAX, 2, 0], &[]).unwrap();
+        assert_eq!(none.elements::<f64>().unwrap(), [0.0; 0]);
+    }
+
+    #[test]
+    fn conversions_round_to_nearest() {
+        let halves = [f16::from_f32(0.1), f16::INFINITY, f16::NEG_ZERO];
+        let mut f32s = [0; 12];
+        to_inside(DataType::F16, as_bytes(&halves), &mut f32s);
+        let mut back = [0; 6];
+        from_inside(DataType::F16, &f32s, &mut back);
+        assert_eq!(back, as_bytes(&halves));
+        let mut f32s = [0; 4];
+        to_inside(DataType::F64, &0.1f64.to_le_bytes(), &mut f32s);
+        assert_eq!(f32::from_le_bytes(f32s), 0.1f32);
+        let mut f64s = [0; 8];
+        from_inside(DataType::F64, &f32s, &mut f64s);
+        assert_eq!(f64::from_le_bytes(f64s), f64::from(0.1f32));
+    }
+}

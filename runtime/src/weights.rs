@@ -1,0 +1,145 @@
+//! Constants of compiled graphs, laid out for compiled code and shared by sessions.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+
+use octrt_ops::Tensor;
+
+use crate::arena::{ALIGN, Arena, align_up};
+use crate::error::Error;
+
+/// One allocation with a constant at every multiple of [`ALIGN`] that `ranges` names.
+#[derive(Debug)]
+struct Block {
+    memory: Arena,
+    ranges: Vec<Range<usize>>,
+}
+
+/// The constants of one compiled graph, in its order. Each is aligned to 64 bytes; they lie in one allocation, but for
+/// those that a graph compiled before for other shapes has too: these are used where they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Weights {
+    constants: Vec<Constant>,
+}
+
+#[derive(Clone, Debug)]
+struct Constant {
+    block: Arc<Block>,
+    range: Range<usize>,
+}
+
+impl Weights {
+    /// The bytes of constant `i`.
+    pub(crate) fn bytes(&self, i: usize) -> &[u8] {
+        let c = &self.constants[i];
+        &c.block.memory.bytes()[c.range.clone()]
+    }
+}
+
+/// The allocations that live graphs of one model use.
+#[derive(Debug, Default)]
+pub(crate) struct WeightStore {
+    blocks: Vec<Weak<Block>>,
+}
+
+impl WeightStore {
+    /// Copies `tensors` into one allocation, but shares those whose bytes a live graph has already. Equality is
+    /// decided by comparing bytes, so it also finds weights that the compiler made anew from the same model.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when they need more than `max_bytes`, or more than the system has.
+    pub(crate) fn load(&mut self, tensors: &[Tensor], max_bytes: usize) -> Result<Weights, Error> {
+        self.blocks.retain(|b| b.strong_count() > 0);
+        let live: Vec<Arc<Block>> = self.blocks.iter().filter_map(Weak::upgrade).collect();
+        let known = index(&live);
+        let found: Vec<Option<Constant>> = tensors.iter().map(|t| find(&known, t.bytes())).collect();
+
+        let mut ranges = Vec::new();
+        let mut total = 0usize;
+        let mut sum = 0usize;
+        for t in tensors.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(t, _)| t) {
+            let bytes = t.bytes().len();
+            sum = sum.saturating_add(bytes);
+            ranges.push(total..total.saturating_add(bytes));
+            total = align_up(total.saturating_add(bytes)).unwrap_or(usize::MAX);
+        }
+        if total > max_bytes.saturating_add(ALIGN * ranges.len()) {
+            let why = format!("the limit is {max_bytes}");
+            return Err(Error::Memory { what: "the weights".to_string(), bytes: sum, why });
+        }
+        let mut memory = Arena::new(total, "the weights")?;
+        let fresh = tensors.iter().zip(&found).filter(|(_, f)| f.is_none());
+        for ((t, _), range) in fresh.zip(&ranges) {
+            memory.bytes_mut()[range.clone()].copy_from_slice(t.bytes());
+        }
+        let block = Arc::new(Block { memory, ranges });
+        self.blocks.push(Arc::downgrade(&block));
+        let mut fresh = block.ranges.iter().map(|r| Constant { block: block.clone(), range: r.clone() });
+        let constants = found.into_iter().map(|f| f.or_else(|| fresh.next())).collect::<Option<Vec<_>>>();
+        let constants = constants.ok_or_else(|| Error::Internal("a weight has no place".to_string()))?;
+        Ok(Weights { constants })
+    }
+}
+
+/// Constants by size and first bytes: few candidates to compare in full.
+type Index = BTreeMap<(usize, Vec<u8>), Vec<Constant>>;
+
+fn key(bytes: &[u8]) -> (usize, Vec<u8>) {
+    (bytes.len(), bytes[..bytes.len().min(ALIGN)].to_vec())
+}
+
+fn index(blocks: &[Arc<Block>]) -> Index {
+    let mut index = Index::new();
+    for block in blocks {
+        for range in &block.ranges {
+            let constant = Constant { block: block.clone(), range: range.clone() };
+            index.entry(key(&block.memory.bytes()[range.clone()])).or_default().push(constant);
+        }
+    }
+    index
+}
+
+fn find(index: &Index, bytes: &[u8]) -> Option<Constant> {
+    let candidates = index.get(&key(bytes))?;
+    candidates.iter().find(|c| c.block.memory.bytes()[c.range.clone()] == *bytes).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(values: &[f32]) -> Tensor {
+        Tensor::new([values.len()], values).unwrap()
+    }
+
+    #[test]
+    fn constants_are_copied_and_aligned() {
+        let tensors = [tensor(&[1.0, 2.0]), tensor(&[]), tensor(&[3.0; 17])];
+        let w = WeightStore::default().load(&tensors, usize::MAX).unwrap();
+        assert_eq!(w.constants.len(), 3);
+        for (i, t) in tensors.iter().enumerate() {
+            assert_eq!(w.bytes(i), t.bytes());
+            assert_eq!(w.bytes(i).as_ptr() as usize % ALIGN, 0);
+        }
+    }
+
+    #[test]
+    fn equal_constants_of_live_graphs_are_shared() {
+        let mut store = WeightStore::default();
+        let (a, b) = (tensor(&[1.0; 100]), tensor(&[2.0; 100]));
+        let first = store.load(std::slice::from_ref(&a), usize::MAX).unwrap();
+        let second = store.load(&[b, a], usize::MAX).unwrap();
+        assert_eq!(second.bytes(1).as_ptr(), first.bytes(0).as_ptr());
+        assert_ne!(second.bytes(0).as_ptr(), first.bytes(0).as_ptr());
+        drop((first, second));
+        store.load(&[], usize::MAX).unwrap();
+        assert_eq!(store.blocks.len(), 1);
+    }
+
+    #[test]
+    fn the_limit_holds() {
+        let e = WeightStore::default().load(&[tensor(&[0.0; 1000])], 100).unwrap_err();
+        assert!(matches!(e, Error::Memory { bytes: 4000, .. }), "{e}");
+    }
+}

@@ -1,0 +1,189 @@
+//! Expected values, computed with Pillow 13.0.0 and torchvision 0.29.2. Pixels are hexadecimal RGB, row by row.
+
+use octrt::image::Filter;
+
+use crate::shared::Step;
+
+/// `small_picture()` (7 wide, 5 high) resized: filter, `[height, width]`, pixels.
+pub const RESIZED: &[(Filter, [usize; 2], &str)] = &[
+    (
+        Filter::Bilinear,
+        [9, 11],
+        "0000001374002ee800494600635d007eff00995d00b34600cee800e97400fc0000005500137c062ea20d496c1563741d7eaa\
+         2599742db36c35cea23de97c44fc554a00e30013880f2e2e2449ac39639a4d7e1c63999a78b3ac8cce2ea2e988b6fce3c500\
+         8e001381192e743a49865c63837e7e71a099837ab38672ce7495e981b6fc8ecf0000001374222ee851494680635daf7effde\
+         995d6ab3463ccee86be9749afc00bc008e0013812b2e74674986a46383ac7e718d998381b3866dce744fe9817efc8ea900e3\
+         001388342e2e7b49acb2639aa17e1c59999a91b3ac91ce2e4ae9886ffce396005500137c3d2ea284496c6e6374777eaa9799\
+         7481b36c81cea2a2e97c93fc55830000001374432ee88a494645635d5e7effbc995d77b34678cee8d7e974a9fc0078",
+    ),
+    (Filter::Bilinear, [2, 3], "247e207e8055d87e6f247e4e7e8087d87e86"),
+    (
+        Filter::Bilinear,
+        [3, 7],
+        "006d002a9210546d207e9230a86d3fd2924ffc6d5f0071002a8e4a5471947e8ea5a87161d28e72fc71bc006d002a9284546d\
+         767e928ca86d7ed29295fc6d87",
+    ),
+    (
+        Filter::Bilinear,
+        [5, 4],
+        "166d00577a00a57a00e66d0016921357854da58591e692cb166d27577a9aa57a6ae66d9516923a57859fa58580e6926c166d\
+         41577a67a57a8ce66da4",
+    ),
+    (
+        Filter::Bilinear,
+        [2, 12],
+        "007400107d0e288a23417f3959774d72845c8a845da37751bb7f5ad48a6aec7d7ffc748d007400107d2a288a6a417f7f5977\
+         8e7284918a848ba3777abb7f79d48a7dec7d8ffc749a",
+    ),
+    (
+        Filter::Bilinear,
+        [9, 2],
+        "427700ba7700427d14ba7d36428634ba869142804dba8095427763ba778342806cba807d428671ba867c427d63ba7d8b4277\
+         5bba7794",
+    ),
+    (
+        Filter::Bicubic,
+        [9, 11],
+        "0000000f76002eff004922006345007eff00994500b32200ceff00ed7600ff0000004f000f7c032eae0a49610f636c157eb0\
+         1b996c27b36130ceae35ed7c3bff4f3f00f6000f870b2e0e2349cb3863af4c7e096299af7eb3cb97ce0eabed87c3fff6d100\
+         95000f81132e6b3a498d5b6388887e6aae99887db38d70ce6ba5ed81ceff95e40000000f771b2ef951492f80634dba7effde\
+         994d62b32f2acef96aed77a1ff00c10095000f81212e6b69498dbd6388c17e6a8a998884b38d6ace6b39ed8177ff95b100f6\
+         000f872b2e0e7e49cbca63afaa7e094f99af9bb3cba1ce0e3bed8767fff69d004f000f7c3c2eae8e496167636c6f7eb09899\
+         6c7db3617fceaeaded7c97ff4f7d0000000f76452eff9549222e63454f7effc599456bb32269ceffeded76b3ff006c",
+    ),
+    (Filter::Bicubic, [2, 3], "1e7e1a7e8052de7e6d1e7e4d7e8090de7e89"),
+    (
+        Filter::Bicubic,
+        [3, 7],
+        "006a002a950d546a1a7e952fa86a3cd29551fc6a5e007e002a814a547e9e7e81a8a87e67d28172fc7ec6006a002a9587546a\
+         787e958da86a7ed29593fc6a84",
+    ),
+    (
+        Filter::Bicubic,
+        [5, 4],
+        "116b00577f00a57f00eb6b0011940f57804da58091eb94cf116b1e577fa4a57f69eb6b951194365780a6a5807eeb946b116b\
+         3e577f69a57f8eeb6ba6",
+    ),
+    (
+        Filter::Bicubic,
+        [2, 12],
+        "006f000c7c09288e1e417e3659724b72885d8a885ca3724bbb7e51d48e63f07c7eff6f8d006f000c7c24288e71417e895972\
+         9272889b8a8892a3727abb7e79d48e83f07c95ff6f9f",
+    ),
+    (
+        Filter::Bicubic,
+        [9, 2],
+        "3b7400c174003b7c0dc17c303b882ec1889e3b814bc181a73b7662c176863b816fc1817c3b8871c1887e3b7c5fc17c8f3b74\
+         55c17499",
+    ),
+];
+
+/// `small_picture()` through torchvision's `CenterCrop`: `[height, width]`, pixels.
+pub const CROPPED: &[([usize; 2], &str)] = &[
+    ([3, 4], "54ff4a7e006fa8ff94d200b95400947effdea80028d2ff7254ffde7e004da8ffbcd2002b"),
+    ([2, 6], "0000002aff4a5400947effdea80028d2ff7200ff002a006f54ffde7e004da8ffbcd2002b"),
+    (
+        [8, 9],
+        "0000000000000000000000000000000000000000000000000000000000000000002aff005400007eff00a80000d2ff00fc00\
+         0000000000000000ff002a002554ff4a7e006fa8ff94d200b9fcffde0000000000000000002aff4a5400947effdea80028d2\
+         ff72fc00bc00000000000000ff002a006f54ffde7e004da8ffbcd2002bfcff9a0000000000000000002aff945400287effbc\
+         a80050d2ffe4fc00780000000000000000000000000000000000000000000000000000000000000000000000000000000000\
+         00000000000000000000000000000000",
+    ),
+    (
+        [4, 10],
+        "0000000000002aff005400007eff00a80000d2ff00fc000000000000000000000000ff002a002554ff4a7e006fa8ff94d200\
+         b9fcffde0000000000000000000000002aff4a5400947effdea80028d2ff72fc00bc00000000000000000000ff002a006f54\
+         ffde7e004da8ffbcd2002bfcff9a000000000000",
+    ),
+    ([6, 2], "5400007eff0054ff4a7e006f5400947effde54ffde7e004d5400287effbc000000000000"),
+];
+
+/// `small_picture()` as lossy WebP.
+pub const LOSSY_WEBP: &str = "524946469e0000005745425056503820920000003002009d012a0700050000c01225b00274061001c9dda3ff094000fef5ff\
+     d8c91d587ffe5437e5023bfffdce446fc2c1aec51fd39fedb7b47ffcffffd9cfacfaefff667a3ff975bffd28d1c7ffb20fff\
+     dc442df7de4d7f5b25f95c5099914c6fd8ffb39248876755dffcd17ff9fd657e327fcffcb784428affff7f037ee1b16ffa37\
+     fffe2c3ff52adfd7ffa9bfff3c500000";
+
+/// What Pillow decodes from [`LOSSY_WEBP`].
+pub const LOSSY_WEBP_PIXELS: &str = "00240080c164162900d1bb7e602600ffbb98a72b1a63bd5f002a00b2c69249310effc9a7963821ffd4d400250083c58f2030\
+     2de2c7d465241cffc5c4b734575db77b00310eb8c8d73f2645ffc7d1871d31ffbbfc00200089cbb0102225dfc7db612539ff\
+     c8f3d51770";
+
+/// `small_picture()` as progressive JPEG.
+pub const PROGRESSIVE_JPEG: &str = "ffd8ffe000104a46494600010100000100010000ffdb0043000302020302020303030304030304050805050404050a070706\
+     080c0a0c0c0b0a0b0b0d0e12100d0e110e0b0b1016101113141515150c0f171816141812141514ffdb004301030404050405\
+     09050509140d0b0d141414141414141414141414141414141414141414141414141414141414141414141414141414141414\
+     1414141414141414ffc20011080005000703011100021101031101ffc40014000100000000000000000000000000000004ff\
+     c4001501010100000000000000000000000000000405ffda000c0301000210031000000120aaff00ffc40015100101000000\
+     00000000000000000000000305ffda00080101000105028e8673ff00ffc4001f110002010207000000000000000000000001\
+     0211034206212231335163ffda0008010301013f01c228ef54520d06489cfd7a20d8d74eadf90d5fffc4001d110002010403\
+     000000000000000000000001113102030412214181ffda0008010201013f01b58564eaa80c4b0dcfa3b82f92c9756dffc400\
+     1f1000020102070000000000000000000000010221031112133132414243ffda0008010100063f02ce34c320a41ca5966294\
+     48b7a2f1d34d983fffc400191001000203000000000000000000000000010011315191ffda0008010100013f2154f502515c\
+     9e6e8293ffda000c030100020003000000105fffc4001811010003010000000000000000000000000100114121ffda000801\
+     0301013f105fc80b1a445eaadc1ab583ffc4001811010101010100000000000000000000000111312100ffda000801020101\
+     3f1004a6d5d0d3a76a23a03fbfffc40017100003010000000000000000000000000001112100ffda0008010100013f104a34\
+     0c3e9080e9590187ffd9";
+
+/// What Pillow decodes from [`PROGRESSIVE_JPEG`].
+pub const PROGRESSIVE_JPEG_PIXELS: &str = "0007001ef9006b00157dff03a90000d0ff00ff000b0df91b1f0c2054ff45760068a0fd95cc07c6f7ffd50004002cfd594f03\
+     878afed7a80728d2ff61ff00b40bff0627006a50fdd2830061b0f5bcce0434fff7a20e00002dff96580e3379fcb89a044ed4\
+     ffddfb0373";
+
+/// Files of the shared data through torchvision: file, step, FNV-1a 64 of the RGB bytes, and the pixels at the
+/// top left, the centre and the bottom right.
+pub const SHARED: &[(&str, Step, u64, [u32; 3])] = &[
+    ("coral_cat.bmp", Step::ShortSideBilinear, 0x8b60a09083c0036f, [0xcf4332, 0xb3613a, 0xa83d3a]),
+    ("coral_cat.bmp", Step::ShortSideBicubic, 0xd4228dd082619a5e, [0xcf4332, 0xb3623a, 0xa73c3a]),
+    ("coral_cat.bmp", Step::Whole, 0xfa4ad4aa446b24b6, [0xd57349, 0xb4623b, 0x9a653f]),
+    ("coral_cat.bmp", Step::Flat, 0x2ec6819f64d4e50e, [0xeb8150, 0xb25e34, 0xa9704c]),
+    ("skimage_astronaut.png", Step::ShortSideBilinear, 0xf66b49c2877e4abe, [0x180a36, 0x15110a, 0x000000]),
+    ("skimage_astronaut.png", Step::ShortSideBicubic, 0xadda12eb1eefb795, [0x170a36, 0x141109, 0x000000]),
+    ("skimage_astronaut.png", Step::Whole, 0xbd6bcd4b71555a17, [0x918c94, 0x14110a, 0x000000]),
+    ("skimage_astronaut.png", Step::Flat, 0xf142bc77ffe5d35a, [0xe2dbd6, 0x504b4b, 0x373736]),
+    ("skimage_chelsea.png", Step::ShortSideBilinear, 0x4ef080039560ed28, [0xaa846d, 0xbe957a, 0xc1a894]),
+    ("skimage_chelsea.png", Step::ShortSideBicubic, 0x4adefaa61f382e1d, [0xaa846d, 0xbf967b, 0xc1a894]),
+    ("skimage_chelsea.png", Step::Whole, 0xa9e250b4dc9e9a4c, [0x907969, 0xbd9378, 0xa38b81]),
+    ("skimage_chelsea.png", Step::Flat, 0xcc9d29f33bc452fb, [0x9c867b, 0xbb906e, 0xb29b95]),
+    ("skimage_coffee.png", Step::ShortSideBilinear, 0xf891f839842c52f8, [0x9e3f18, 0xf8fafe, 0x98522b]),
+    ("skimage_coffee.png", Step::ShortSideBicubic, 0xef24b1547dd3613a, [0xa04119, 0xf8fbff, 0x964f29]),
+    ("skimage_coffee.png", Step::Whole, 0x70f1aac2c712f982, [0x150d09, 0xf9f9fd, 0x954421]),
+    ("skimage_coffee.png", Step::Flat, 0xcbc0598db128a259, [0x140c07, 0xb89185, 0x964621]),
+    ("winml_fish.png", Step::ShortSideBilinear, 0xf8adb0ae5d53add2, [0x597138, 0xdbdcc3, 0x2b5b18]),
+    ("winml_fish.png", Step::ShortSideBicubic, 0xbc7c8a3eaef2622b, [0x5a7239, 0xdedfc5, 0x295817]),
+    ("winml_fish.png", Step::Whole, 0x5576affc2a2a6c71, [0x3f523c, 0xdcdcc4, 0x1d3f0d]),
+    ("winml_fish.png", Step::Flat, 0x33f03537b8ff29df, [0x364d27, 0xbcc0aa, 0x2c4d1a]),
+    ("winml_kitten_224.png", Step::ShortSideBilinear, 0xf21a50075ba8725a, [0xffffff, 0xad927d, 0xebebee]),
+    ("winml_kitten_224.png", Step::ShortSideBicubic, 0x17480b3c432db236, [0xffffff, 0xad927c, 0xebebee]),
+    ("winml_kitten_224.png", Step::Whole, 0x95a782a2cef329e4, [0xffffff, 0xac917c, 0xffffff]),
+    ("winml_kitten_224.png", Step::Flat, 0x148c8da3ec17c56e, [0xffffff, 0xbea99a, 0xffffff]),
+];
+
+/// JPEGs of the shared data as 6x6 thumbnails, bilinear.
+pub const THUMBNAILS: &[(&str, &str)] = &[
+    (
+        "coral_hot_dog.jpg",
+        "000b0702150f12251e061610020d09000603020d072b342b7e70556959314a38171e170b29332b9684659875319b762d7a5b\
+         2845331824352a8374519c8963aa9a83464d3e0c140b011d1110322424493c9ea5a52e433a031308001009011a0e05241832\
+         47411122160c1205",
+    ),
+    (
+        "coral_parrot.jpg",
+        "a39a67b3a673a8a4797e7f6086756f75777cbaa379b4a985a69273c1675cc66b69937d779289697f8b688687648f63559470\
+         669a836eccbc9f9193895c717b6b7581b19a94c4aa91d5d2d28d868c6a718193807e94767282615a88858372696861585e74\
+         60618869627a615f",
+    ),
+    (
+        "grace_hopper.jpg",
+        "32315840374f675d626c7082496aa7466cb43b37593d2f3d8157469164525c698e567dbf2d243f76524cc07655c67c618488\
+         a76a8dc94227315e30278f5e499062544954705a72a23a2f2e201d214841454e4649261d281e1b292b1f1f211f231f1c2023\
+         1e2431212c1b131a",
+    ),
+    (
+        "skimage_rocket.jpg",
+        "19253e1d2c4a1e2d4b1a294615223b111a2a24314c29395b2938592533521d2b481620342f3e5d33466a38466433405b2534\
+         511c273c3c4d6a405378475571414d652c3955252e414e576a5762795b6375535867353d512b303e40404762585466595379\
+         65533e3b4229292f",
+    ),
+];
