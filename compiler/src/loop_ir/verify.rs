@@ -95,7 +95,7 @@ pub enum Violation {
         dim: usize,
         /// The index expression.
         index: String,
-        /// Its interval as `lo..=hi`; `unknown` where there is none.
+        /// Its interval as `lo..=hi`; `unknown bounds` where nothing is known.
         found: String,
         /// The extent of the dimension.
         extent: usize,
@@ -304,7 +304,10 @@ fn check_index(k: &Kernel, place: &str, buf: BufId, index: &[Expr]) -> Result<()
     for (dim, (e, &extent)) in index.iter().zip(shape.iter()).enumerate() {
         let found = range(e, k);
         if !found.is_some_and(|i| i.indexes(extent)) {
-            let found = found.map_or("unknown".into(), |Interval { lo, hi }| format!("{lo}..={hi}"));
+            let found = match found {
+                None | Some(Interval { lo: i64::MIN, hi: i64::MAX }) => "unknown bounds".into(),
+                Some(Interval { lo, hi }) => format!("{lo}..={hi}"),
+            };
             let index = e.to_string();
             return Err(Violation::Bounds { place: place.into(), buf, dim, index, found, extent });
         }
