@@ -92,7 +92,8 @@ fn read(model: &ModelProto, external: &dyn ExternalData) -> Result<(Imported, Sc
     let nodes = inline::flatten(model, &opsets)?;
     let order = order::topological(&nodes, &given(graph)?)?;
 
-    let mut scope = Scope { graph: Graph::new(&graph.name), ..Scope::default() };
+    let mut scope = Scope::default();
+    scope.graph.name.clone_from(&graph.name);
     let names = nodes.iter().flat_map(|n| n.proto.input.iter()).chain(graph.output.iter().map(|o| &o.name));
     scope.used = names.cloned().collect();
     note_header(model, &opsets, &mut scope);
@@ -226,13 +227,13 @@ fn read_node(node: &SourceNode<'_>, external: &Sources<'_>, scope: &mut Scope) {
     let result = support::reader(node.domain(), &node.proto.op_type, node.opset).and_then(|reader| {
         let mut n = NodeReader::new(scope, node, external);
         reader(&mut n)?;
-        Ok(n.attrs.unknown().map(String::from).collect::<Vec<_>>())
+        Ok(n.attrs.unknown())
     });
     match result {
+        Ok(unknown) if unknown.is_empty() => {}
         Ok(unknown) => {
             let place = node.place();
-            let warnings = unknown.iter().map(|a| format!("{place}: attribute '{a}' is not known; ignored"));
-            scope.warnings.extend(warnings);
+            scope.warnings.push(format!("{place}: attributes that are not known are ignored: {unknown}"));
         }
         Err(fault) => {
             scope.report_node(fault, node);
@@ -248,13 +249,14 @@ fn read_outputs(graph: &GraphProto, scope: &mut Scope) -> Result<Vec<Port>, Onnx
         return Err(Fault::Invalid("it has no outputs".into()).at("graph"));
     }
     let mut ports: Vec<Port> = Vec::new();
+    let mut names = BTreeSet::new();
     for output in &graph.output {
         let place = || format!("output '{}'", output.name);
         let invalid = |message: &str| Err(Fault::Invalid(message.into()).at(place()));
         let Some(&value) = scope.names.get(&output.name) else {
             return invalid("it is not defined by any node, input or initializer");
         };
-        if ports.iter().any(|p| p.name == output.name) {
+        if !names.insert(&output.name) {
             return invalid("it is declared twice");
         }
         scope.graph.add_output(&output.name, value);

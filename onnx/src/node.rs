@@ -24,6 +24,8 @@ pub(crate) struct Scope {
     pub(crate) warnings: Vec<String>,
     /// Everything that is not supported.
     pub(crate) unsupported: Vec<Unsupported>,
+    /// Positions in `unsupported` by operator, domain, opset and reason.
+    listed: BTreeMap<(String, String, i64, String), usize>,
     /// The first error of another kind.
     pub(crate) error: Option<OnnxError>,
 }
@@ -42,16 +44,16 @@ impl Scope {
     /// Takes note of a fault of a node; nodes of one operator with one reason are listed together.
     pub(crate) fn report_node(&mut self, fault: Fault, node: &SourceNode<'_>) {
         let Fault::Unsupported(reason) = fault else { return self.report(fault, node.place()) };
-        let same = |u: &&mut Unsupported| {
-            matches!(u, Unsupported::Op { op, domain, opset, reason: r, .. }
-                if *op == node.proto.op_type && domain == node.domain() && *opset == node.opset && *r == reason)
-        };
-        if let Some(Unsupported::Op { nodes, .. }) = self.unsupported.iter_mut().find(same) {
+        let (op, domain) = (node.proto.op_type.clone(), node.domain().to_string());
+        let key = (op.clone(), domain.clone(), node.opset, reason.clone());
+        let next = self.unsupported.len();
+        let position = *self.listed.entry(key).or_insert(next);
+        if let Some(Unsupported::Op { nodes, .. }) = self.unsupported.get_mut(position) {
             return nodes.push(node.name.clone());
         }
         self.unsupported.push(Unsupported::Op {
-            op: node.proto.op_type.clone(),
-            domain: node.domain().into(),
+            op,
+            domain,
             opset: node.opset,
             nodes: vec![node.name.clone()],
             reason,
