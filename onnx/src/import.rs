@@ -10,7 +10,7 @@ use crate::error::{Fault, OnnxError, Unsupported};
 use crate::external::{ExternalData, NoExternalData};
 use crate::inline::{self, SourceNode};
 use crate::model::{self, DeclaredType, Opsets};
-use crate::node::{NodeReader, Scope, Sources};
+use crate::node::{NodeReader, Scope};
 use crate::order;
 use crate::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 use crate::support::{self, MAX_OPSET};
@@ -102,9 +102,8 @@ fn read(model: &ModelProto, external: &dyn ExternalData) -> Result<(Imported, Sc
     }
     let inputs = read_inputs(graph, &mut scope);
     read_initializers(graph, external, &mut scope);
-    let external = Sources(external);
     for &i in &order {
-        read_node(&nodes[i], &external, &mut scope);
+        read_node(&nodes[i], external, &mut scope);
     }
     let outputs = read_outputs(graph, &mut scope)?;
     let entries = model.metadata_props.iter().map(|e| (e.key.clone(), e.value.clone()));
@@ -219,7 +218,7 @@ fn read_initializers(graph: &GraphProto, external: &dyn ExternalData, scope: &mu
     }
 }
 
-fn read_node(node: &SourceNode<'_>, external: &Sources<'_>, scope: &mut Scope) {
+fn read_node(node: &SourceNode<'_>, external: &dyn ExternalData, scope: &mut Scope) {
     let is_used = |name: &String| scope.used.contains(name);
     if node.proto.op_type == "Constant" && !node.proto.output.iter().any(is_used) {
         return;

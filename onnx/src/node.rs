@@ -70,27 +70,21 @@ impl Scope {
 }
 
 /// One node, as a reader sees it.
-#[derive(Debug)]
 pub(crate) struct NodeReader<'a> {
     scope: &'a mut Scope,
     source: &'a SourceNode<'a>,
-    external: &'a Sources<'a>,
+    external: &'a dyn ExternalData,
     /// Its attributes.
     pub(crate) attrs: Attrs<'a>,
 }
 
-/// Where tensors of attributes may have their bytes.
-pub(crate) struct Sources<'a>(pub(crate) &'a dyn ExternalData);
-
-impl std::fmt::Debug for Sources<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sources")
-    }
-}
-
 impl<'a> NodeReader<'a> {
     /// For `source`, whose inputs all have values in `scope`.
-    pub(crate) fn new(scope: &'a mut Scope, source: &'a SourceNode<'a>, external: &'a Sources<'a>) -> Self {
+    pub(crate) fn new(
+        scope: &'a mut Scope,
+        source: &'a SourceNode<'a>,
+        external: &'a dyn ExternalData,
+    ) -> Self {
         NodeReader { scope, source, external, attrs: Attrs::new(&source.proto.attribute) }
     }
 
@@ -157,7 +151,7 @@ impl<'a> NodeReader<'a> {
     /// # Errors
     /// As [`tensor::load`].
     pub(crate) fn load(&mut self, proto: &TensorProto) -> Result<Tensor, Fault> {
-        let loaded = tensor::load(proto, self.external.0)?;
+        let loaded = tensor::load(proto, self.external)?;
         let place = self.source.place();
         self.scope.warnings.extend(loaded.remarks.iter().map(|r| format!("{place}: {r}")));
         Ok(loaded.tensor)
