@@ -54,7 +54,7 @@ fn text(name: &str, value: &str) -> AttributeProto {
 }
 
 fn tensor_attribute(name: &str, value: TensorProto) -> AttributeProto {
-    AttributeProto { t: Some(value), ..attribute(name, AttributeType::Tensor) }
+    AttributeProto { t: Some(Box::new(value)), ..attribute(name, AttributeType::Tensor) }
 }
 
 fn tensor(name: &str, elem: DataType, dims: &[i64]) -> TensorProto {
