@@ -15,6 +15,7 @@ use crate::error::CompileError;
 use crate::loop_ir::Kernel;
 use crate::target::{Isa, Target};
 
+mod emitter;
 mod expr;
 mod math;
 mod nest;
@@ -91,7 +92,7 @@ impl Codegen {
         let mut function = ClifFunction::with_name_signature(UserFuncName::user(0, 0), signature);
         let mut context = FunctionBuilderContext::new();
         let mut builder = FunctionBuilder::new(&mut function, &mut context);
-        nest::Emitter::new(&mut builder, kernel, self.target)
+        emitter::Emitter::new(&mut builder, kernel, self.target)
             .function()
             .map_err(|e| CompileError::internal(STAGE, &kernel.name, e))?;
         builder.seal_all_blocks();
