@@ -72,5 +72,5 @@ fn check(kernel: &Kernel, stage: &'static str) -> Result<(), CompileError> {
 
 /// Symbol of the function of kernel `i`.
 pub fn symbol(i: usize, kernel: &Kernel) -> String {
-    format!("octrt_{i}_{}", kernel.name)
+    format!("octrt_{i}_{}", kernel.name.replace(' ', "_"))
 }

@@ -356,7 +356,8 @@ impl Expr {
             Expr::Acc => acc.ok_or_else(|| OpError::Invalid("`acc` outside a reduction".into())),
             Expr::Load(b, index) => {
                 for i in index {
-                    need(ty(i)? == DType::I64, ty(i)?)?;
+                    let d = ty(i)?;
+                    need(d == DType::I64, d)?;
                 }
                 buf(*b).ok_or_else(|| OpError::Invalid(format!("unknown buffer {b}")))
             }
@@ -373,7 +374,8 @@ impl Expr {
             },
             Expr::Compare(_, a, b) => same(a, b).map(|_| DType::Bool),
             Expr::Select(c, a, b) => {
-                need(ty(c)? == DType::Bool, ty(c)?)?;
+                let d = ty(c)?;
+                need(d == DType::Bool, d)?;
                 same(a, b)
             }
             Expr::Cast(d, a) => ty(a).map(|_| *d),

@@ -53,7 +53,7 @@ impl fmt::Display for Expr {
 impl fmt::Display for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // `{:?}` is the shortest text that reads back as the same float; NaN keeps only its sign.
+            // `{:?}` is the shortest text that reads back as the same float; of a NaN only that it is one.
             Scalar::F32(v) => write!(f, "{v:?}f32"),
             Scalar::I64(v) => write!(f, "{v}"),
             Scalar::I32(v) => write!(f, "{v}i32"),
