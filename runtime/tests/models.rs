@@ -121,7 +121,10 @@ fn squeezenet_takes_and_gives_f16() {
         let found = ranking(&outputs(&model, &[input])[0]);
         for (&(label, score), &(found_label, found_score)) in scores.iter().zip(&found) {
             assert_eq!(label, found_label, "{file}: {:?}", &found[..3]);
-            assert!((score - found_score).abs() < 0.01, "{file}: label {label}: {score}, found {found_score}");
+            assert!(
+                (score - found_score).abs() < 0.01,
+                "{file}: label {label}: {score}, found {found_score}"
+            );
         }
     }
 }
@@ -131,8 +134,7 @@ fn shapes_are_told_apart() {
     let folder = root().join("bench/shapes");
     let model = load(&folder.join("oct_resnet_shapes.onnx")).unwrap();
     let json = |text: &str| -> serde_json::Value { serde_json::from_str(text).unwrap() };
-    let overrides: PreprocessOverrides =
-        serde_json::from_str(&model.metadata()["octrt.preprocess"]).unwrap();
+    let overrides: PreprocessOverrides = serde_json::from_str(&model.metadata()["octrt.preprocess"]).unwrap();
     let settings = overrides.apply(Preset::None.settings());
     let labels: Vec<&str> = model.metadata()["octrt.labels"].lines().collect();
     let expected = json(&std::fs::read_to_string(folder.join("expected.json")).unwrap());
