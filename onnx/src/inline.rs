@@ -12,7 +12,7 @@ use crate::proto::{AttributeProto, FunctionProto, ModelProto, NodeProto};
 /// Calls within calls.
 const MAX_DEPTH: usize = 32;
 /// Bytes that expanded nodes may take in memory, roughly: calls can multiply exponentially.
-const MAX_EXPANSION: usize = 1 << 30;
+const MAX_EXPANSION: usize = 1 << 28;
 /// What a node takes besides its contents, roughly.
 const NODE_COST: usize = 256;
 

@@ -75,6 +75,16 @@ fn sessions_on_several_threads_share_a_model() {
 }
 
 #[test]
+fn models_are_shared_and_sessions_sent() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<octrt::Model>();
+    shared::<Threads>();
+    sent::<octrt::Session>();
+    sent::<Error>();
+}
+
+#[test]
 fn sessions_outlive_their_model() {
     let mut session = model(vec![scale_twice(3)], &options()).unwrap().session().unwrap();
     let y = session.run(&[("x", TensorRef::new(&[3], &[1.0f32; 3]).unwrap())]).unwrap();
