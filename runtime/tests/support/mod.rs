@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs)]
 
 pub mod npy;
+pub mod proto;
 
 use std::path::{Path, PathBuf};
 
@@ -85,12 +86,21 @@ pub fn run(session: &mut Session, inputs: &[Tensor]) -> Result<Vec<Tensor>, Erro
     Ok(session.run(&named)?.iter().map(|(_, t)| to_inside(t)).collect())
 }
 
+/// `t` as a caller gets it back: rounded to the element type that the model declares.
+fn rounded(t: &Tensor, dtype: DataType) -> Tensor {
+    if dtype.inside() != t.dtype() {
+        return t.clone();
+    }
+    to_inside(&TensorRef::from_bytes(dtype, t.shape(), &to_border(t, dtype)).unwrap().to_owned().unwrap())
+}
+
 /// Interpreted run of the imported graph, specialised but not optimised: what the model means.
 pub fn interpret(model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
     let types: Vec<TensorType> = inputs.iter().map(|t| t.ty().clone()).collect();
     let graph = model.graph().ok_or("no graph")?;
     let graph = specialize(graph, &types, Limits::default()).map_err(|e| format!("specialize: {e}"))?;
-    interp::run(&graph, inputs).map_err(|e| format!("interpreter: {e}"))
+    let results = interp::run(&graph, inputs).map_err(|e| format!("interpreter: {e}"))?;
+    Ok(results.iter().zip(model.outputs()).map(|(t, port)| rounded(t, port.dtype)).collect())
 }
 
 /// How far a result may be from what is expected: `absolute + relative * |expected|`. Integers and bools are equal.
