@@ -1,6 +1,6 @@
 //! From a scheduled kernel to machine code, through Cranelift.
 //!
-//! [`nest`] walks the loops, [`expr`] the expressions, [`math`] has the elementary functions. The function's signature
+//! `nest` walks the loops, `expr` the expressions, `math` has the elementary functions. The function's signature
 //! and what it may touch are said in [`crate::artifact`].
 
 use cranelift_codegen::Context;
