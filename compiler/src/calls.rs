@@ -13,7 +13,7 @@ use crate::error::CompileError;
 use crate::loop_ir::Kernel;
 use crate::lower::lower;
 use crate::memory_plan::{Lifetime, plan};
-use crate::pipeline::Program;
+use crate::program::Program;
 
 /// A buffer before it has a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! From a scheduled kernel to machine code, through Cranelift.
 //!
-//! [`nest`] walks the loops, [`expr`] the expressions, [`math`] has the elementary functions. The function's signature
+//! `nest` walks the loops, `expr` the expressions, `math` has the elementary functions. The function's signature
 //! and what it may touch are said in [`crate::artifact`].
 
 use cranelift_codegen::Context;
@@ -15,6 +15,7 @@ use crate::error::CompileError;
 use crate::loop_ir::Kernel;
 use crate::target::{Isa, Target};
 
+mod emitter;
 mod expr;
 mod math;
 mod nest;
@@ -91,7 +92,7 @@ impl Codegen {
         let mut function = ClifFunction::with_name_signature(UserFuncName::user(0, 0), signature);
         let mut context = FunctionBuilderContext::new();
         let mut builder = FunctionBuilder::new(&mut function, &mut context);
-        nest::Emitter::new(&mut builder, kernel, self.target)
+        emitter::Emitter::new(&mut builder, kernel, self.target)
             .function()
             .map_err(|e| CompileError::internal(STAGE, &kernel.name, e))?;
         builder.seal_all_blocks();

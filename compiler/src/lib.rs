@@ -13,6 +13,7 @@ pub mod lower;
 pub mod memory_plan;
 pub mod passes;
 pub mod pipeline;
+pub mod program;
 pub mod schedule;
 pub mod strategy;
 pub mod target;

@@ -128,7 +128,7 @@ impl Kernel {
 
     /// A variable that no loop uses.
     pub fn fresh(&self) -> VarId {
-        VarId(self.loops.iter().map(|l| l.id.0 + 1).max().unwrap_or(0))
+        VarId(self.loops.iter().map(|l| l.id.0.saturating_add(1)).max().unwrap_or(0))
     }
 
     /// Extent of the parallel loop; 1 when there is none.

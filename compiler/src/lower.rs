@@ -25,17 +25,17 @@ pub fn lower(compute: &Compute, stage: &Stage, name: &str) -> (Kernel, Vec<BufId
     let mut values = Vec::new();
     let roles = std::iter::repeat_n(Role::Data, dims.len()).chain(std::iter::repeat(Role::Reduce));
     for (&extent, role) in dims.iter().chain(reduced).zip(roles) {
-        // A reduction over axes of extent 1 alone keeps one loop, so that init and finish have their place.
-        let keep = role == Role::Reduce
-            && reduced.iter().all(|&e| e == 1)
-            && values.len() + 1 == dims.len() + reduced.len();
-        if extent == 1 && !keep {
+        if extent == 1 {
             values.push(Expr::int(0));
         } else {
             let id = VarId(loops.len() as u32);
             values.push(Expr::Var(id));
             loops.push(Loop { id, extent, role, form: Form::Serial });
         }
+    }
+    if stage.reduce.is_some() && loops.iter().all(|l| l.role == Role::Data) {
+        // A reduction of one element keeps a loop, so that its init and finish have their place.
+        loops.push(Loop { id: VarId(loops.len() as u32), extent: 1, role: Role::Reduce, form: Form::Serial });
     }
     let (renumbered, used) = number_buffers(compute, stage);
     let rebuild = |e: &Expr| {

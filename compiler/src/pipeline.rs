@@ -1,14 +1,14 @@
 //! The stages of compilation on one screen.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use octrt_ops::Graph;
 
-use crate::artifact::{Artifact, Copy, FunctionId, Port, Step};
+use crate::artifact::{Artifact, FunctionId};
 use crate::codegen::Codegen;
 use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
+use crate::program::Program;
 use crate::target::Target;
 use crate::{calls, strategy};
 
@@ -17,25 +17,6 @@ use crate::{calls, strategy};
 pub struct Options {
     /// The machine to compile for.
     pub target: Target,
-}
-
-/// A graph as scheduled loop nests: everything but machine code.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Program {
-    /// Inputs in the model's order.
-    pub inputs: Vec<Port>,
-    /// Outputs in the model's order.
-    pub outputs: Vec<Port>,
-    /// Distinct kernels; a [`FunctionId`] is a position here.
-    pub kernels: Vec<Kernel>,
-    /// Calls in order.
-    pub steps: Vec<Step>,
-    /// Outputs to copy after the last step.
-    pub copies: Vec<Copy>,
-    /// Tensors that steps read.
-    pub constants: Vec<octrt_ops::Tensor>,
-    /// Size of the arena in bytes.
-    pub arena_bytes: usize,
 }
 
 /// Compiles a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
@@ -91,40 +72,5 @@ fn check(kernel: &Kernel, stage: &'static str) -> Result<(), CompileError> {
 
 /// Symbol of the function of kernel `i`.
 pub fn symbol(i: usize, kernel: &Kernel) -> String {
-    format!("octrt_{i}_{}", kernel.name)
-}
-
-/// The plan as text: where everything lies, and the calls in order.
-impl fmt::Display for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "arena {} bytes, {} constants, {} functions",
-            self.arena_bytes,
-            self.constants.len(),
-            self.kernels.len()
-        )?;
-        for (i, step) in self.steps.iter().enumerate() {
-            let buffers: Vec<String> = step
-                .buffers
-                .iter()
-                .enumerate()
-                .map(|(k, b)| format!("{}{:?}: {}", if k == step.dst { "-> " } else { "" }, b.place, b.ty))
-                .collect();
-            let name = &self.kernels[step.function.0 as usize].name;
-            writeln!(
-                f,
-                "step {i} f{} {name} x{} '{}' ({}): {}",
-                step.function.0,
-                step.extent,
-                step.node,
-                step.op,
-                buffers.join(", ")
-            )?;
-        }
-        for copy in &self.copies {
-            writeln!(f, "copy {:?} -> Output({})", copy.from, copy.output)?;
-        }
-        Ok(())
-    }
+    format!("octrt_{i}_{}", kernel.name.replace(' ', "_"))
 }

@@ -1,50 +1,131 @@
-//! Schedule primitives (temporary forms).
-use crate::loop_ir::{Form, Kernel, Loop, Role};
+//! Schedule primitives: rewrites of a loop nest that keep what it computes, bit for bit.
+//!
+//! Each is a function from a kernel that [`verify`]s to one that verifies and defines the same elements with the same
+//! values: reductions combine in the order in which they did. What cannot be done is refused with a
+//! [`ScheduleError`]; a kernel that does not verify is refused by every primitive.
+
+use std::fmt::Write;
+
 use octrt_ops::expr::{Expr, VarId};
-/// Why a primitive refuses.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ScheduleError(String);
-/// Stub.
-pub mod split {
-    use super::*;
-    /// Stub.
-    #[allow(clippy::missing_errors_doc)]
-    pub fn split(k: &Kernel, l: VarId, f: usize) -> Result<(Kernel, VarId, VarId), ScheduleError> {
-        let p = k.position(l).ok_or(ScheduleError("loop".into()))?;
-        let old = k.loops[p].clone();
-        if old.extent <= f {
-            return Err(ScheduleError("factor".into()));
+
+use crate::loop_ir::verify::{Violation, verify};
+use crate::loop_ir::{Kernel, Role};
+
+pub mod fuse;
+pub mod parallel;
+pub mod reorder;
+pub mod split;
+#[cfg(test)]
+mod tests;
+pub mod unroll;
+pub mod vectorize;
+
+/// Why a primitive refuses, and the nest that it was asked to rewrite.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{primitive} of kernel '{kernel}': {rule}{nest}")]
+pub struct ScheduleError {
+    /// Name of the primitive.
+    pub primitive: &'static str,
+    /// Name of the kernel.
+    pub kernel: String,
+    /// The rule that is broken.
+    pub rule: Box<Rule>,
+    /// The kernel's loops, one per line; `>` marks the one at fault.
+    nest: String,
+}
+
+/// A rule of a primitive.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rule {
+    /// A loop of this name is needed.
+    #[error("there is no loop {0}")]
+    Unknown(VarId),
+    /// A loop is not what the primitive takes.
+    #[error("loop {id}: expected {expected}, found {found}")]
+    Loop {
+        /// The loop.
+        id: VarId,
+        /// What the primitive takes.
+        expected: String,
+        /// What there is.
+        found: String,
+    },
+    /// The new order is not one of the kernel's loops.
+    #[error("expected each loop of the kernel once, found {0} loops")]
+    Order(usize),
+    /// The ids of loops are used up.
+    #[error("there is no id left for a new loop")]
+    Ids,
+    /// The result would break a rule of the loop IR.
+    #[error("{0}")]
+    Broken(Violation),
+}
+
+impl Rule {
+    fn at(&self) -> Option<VarId> {
+        match self {
+            Rule::Loop { id, .. }
+            | Rule::Broken(Violation::Loop { id, .. } | Violation::Overlap { id, .. }) => Some(*id),
+            _ => None,
         }
-        let (o, i) = (k.fresh(), VarId(k.fresh().0 + 1));
-        let exact = old.extent % f == 0;
-        let base = Expr::Var(o) * Expr::int(f);
-        let base = if exact { base } else { base.min(Expr::int(old.extent - f)) };
-        let e = base + Expr::Var(i);
-        let mut n = k.map_expressions(|x| x.substitute(&|v| if v == l { e.clone() } else { Expr::Var(v) }));
-        n.loops[p] = Loop { id: o, extent: old.extent.div_ceil(f), ..old.clone() };
-        n.loops.insert(p + 1, Loop { id: i, extent: f, form: Form::Serial, ..old });
-        Ok((n, o, i))
     }
 }
-/// Stub.
-pub mod reorder {
-    use super::*;
-    /// Stub.
-    #[allow(clippy::missing_errors_doc)]
-    pub fn reorder(k: &Kernel, order: &[VarId]) -> Result<Kernel, ScheduleError> {
-        let mut n = k.clone();
-        n.loops = order.iter().map(|&v| k.loops[k.position(v).unwrap()].clone()).collect();
-        assert_eq!(n.loops.len(), k.loops.len());
-        Ok(n)
+
+/// A primitive at work on a kernel.
+#[derive(Clone, Copy)]
+struct Rewrite<'a> {
+    primitive: &'static str,
+    kernel: &'a Kernel,
+}
+
+impl Rewrite<'_> {
+    fn refuse(self, rule: Rule) -> ScheduleError {
+        let mut nest = String::new();
+        for l in &self.kernel.loops {
+            let mark = if rule.at() == Some(l.id) { '>' } else { ' ' };
+            // Writing into a string does not fail.
+            let _ = write!(nest, "\n{mark} {l}");
+        }
+        let Rewrite { primitive, kernel } = self;
+        ScheduleError { primitive, kernel: kernel.name.clone(), rule: Box::new(rule), nest }
+    }
+
+    fn refuse_loop(self, id: VarId, expected: impl ToString, found: impl ToString) -> ScheduleError {
+        self.refuse(Rule::Loop { id, expected: expected.to_string(), found: found.to_string() })
+    }
+
+    /// Position of a loop.
+    fn position(self, id: VarId) -> Result<usize, ScheduleError> {
+        self.kernel.position(id).ok_or_else(|| self.refuse(Rule::Unknown(id)))
+    }
+
+    /// Position of a data loop.
+    fn data_loop(self, id: VarId) -> Result<usize, ScheduleError> {
+        let at = self.position(id)?;
+        match self.kernel.loops[at].role {
+            Role::Data => Ok(at),
+            Role::Reduce => Err(self.refuse_loop(id, "a data loop", "a reduce loop")),
+        }
+    }
+
+    /// Two ids that no loop has.
+    fn fresh(self) -> Result<[VarId; 2], ScheduleError> {
+        let first = self.kernel.loops.iter().map(|l| l.id.0).max().map_or(Some(0), |id| id.checked_add(1));
+        let ids = first.and_then(|a| Some([VarId(a), VarId(a.checked_add(1)?)]));
+        ids.ok_or_else(|| self.refuse(Rule::Ids))
+    }
+
+    /// The kernel with these expressions in place of variables.
+    fn substitute(self, with: &[(VarId, Expr)]) -> Kernel {
+        let of = |v: VarId| with.iter().find(|(id, _)| *id == v).map_or(Expr::Var(v), |(_, e)| e.clone());
+        self.kernel.map_expressions(|e| e.substitute(&of))
+    }
+
+    /// The result, if it keeps the rules of the loop IR.
+    fn done(self, result: Kernel) -> Result<Kernel, ScheduleError> {
+        match verify(&result) {
+            Ok(()) => Ok(result),
+            Err(e) => Err(self.refuse(Rule::Broken(e.violation))),
+        }
     }
 }
-fn form(k: &Kernel, l: VarId, f: Form) -> Result<Kernel, ScheduleError> {
-    let mut n = k.clone();
-    let p = k.position(l).unwrap();
-    assert!(n.loops[p].role == Role::Data);
-    n.loops[p].form = f;
-    Ok(n)
-}
-macro_rules! form_ { ($($m:ident $f:ident),*) => { $(#[doc = "Stub."] pub mod $m { use super::*; #[doc = "Stub."] #[allow(clippy::missing_errors_doc)] pub fn $m(k: &Kernel, l: VarId) -> Result<Kernel, ScheduleError> { form(k, l, Form::$f) } })* } }
-form_! { unroll Unrolled, vectorize Vector, parallel Parallel }

@@ -20,9 +20,10 @@ impl<'a> Attrs<'a> {
         Attrs { all, asked: BTreeSet::new() }
     }
 
-    /// Names of the attributes that nobody has asked for.
-    pub(crate) fn unknown(&self) -> impl Iterator<Item = &'a str> {
-        self.all.iter().map(|a| a.name.as_str()).filter(|name| !self.asked.contains(name))
+    /// Names of the attributes that nobody has asked for, for a message; empty when there are none.
+    pub(crate) fn unknown(&self) -> String {
+        let names = self.all.iter().map(|a| a.name.as_str());
+        names.filter(|name| !self.asked.contains(name)).take(8).collect::<Vec<&str>>().join(", ")
     }
 
     /// Takes note of attributes that do not change the result.

@@ -25,9 +25,9 @@ const SAMPLE_EXTENT: usize = 64;
 /// The graph as an ONNX model with `metadata` as its notes. The opset is 17, or the first later one that has what the
 /// graph uses, at most 19. Constants become initializers; those that no node uses are left out.
 ///
-/// Importing the result gives an equal graph up to names and the order of values, with two exceptions: a softmax over
-/// trailing axes becomes `Flatten`, `Softmax`, `Reshape`, and an output that shows an input, a constant or another
-/// output's value gets an `Identity`.
+/// Importing the result gives an equal graph up to names and the order of values, except that a softmax over trailing
+/// axes becomes `Flatten`, `Softmax`, `Reshape`, that an output which shows an input, a constant or another output's
+/// value gets an `Identity`, and that the value of a `ConstantOfShape` is always given and of shape `[1]`.
 ///
 /// # Errors
 /// [`OnnxError::Invalid`] when the structure of the graph is broken or an output has the name of another input,
@@ -35,7 +35,7 @@ const SAMPLE_EXTENT: usize = 64;
 /// above 2 GiB, the limit of the format.
 pub fn export(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, OnnxError> {
     verify::structure(graph).map_err(|e| Fault::Invalid(e.to_string()).at("graph"))?;
-    let opset = graph.nodes.iter().map(nodes::first_opset).fold(nodes::OPSET, i64::max);
+    let opset = graph.nodes.iter().map(|n| nodes::first_opset(graph, n)).fold(nodes::OPSET, i64::max);
     let mut writer = Writer { graph, opset, names: value_names(graph)?, nodes: Vec::new() };
     for node in &graph.nodes {
         nodes::write(&mut writer, node).map_err(|f| f.at(format!("node '{}'", node.name)))?;

@@ -10,7 +10,7 @@ use crate::error::{Fault, OnnxError, Unsupported};
 use crate::external::{ExternalData, NoExternalData};
 use crate::inline::{self, SourceNode};
 use crate::model::{self, DeclaredType, Opsets};
-use crate::node::{NodeReader, Scope, Sources};
+use crate::node::{NodeReader, Scope};
 use crate::order;
 use crate::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 use crate::support::{self, MAX_OPSET};
@@ -92,7 +92,8 @@ fn read(model: &ModelProto, external: &dyn ExternalData) -> Result<(Imported, Sc
     let nodes = inline::flatten(model, &opsets)?;
     let order = order::topological(&nodes, &given(graph)?)?;
 
-    let mut scope = Scope { graph: Graph::new(&graph.name), ..Scope::default() };
+    let mut scope = Scope::default();
+    scope.graph.name.clone_from(&graph.name);
     let names = nodes.iter().flat_map(|n| n.proto.input.iter()).chain(graph.output.iter().map(|o| &o.name));
     scope.used = names.cloned().collect();
     note_header(model, &opsets, &mut scope);
@@ -101,9 +102,8 @@ fn read(model: &ModelProto, external: &dyn ExternalData) -> Result<(Imported, Sc
     }
     let inputs = read_inputs(graph, &mut scope);
     read_initializers(graph, external, &mut scope);
-    let external = Sources(external);
     for &i in &order {
-        read_node(&nodes[i], &external, &mut scope);
+        read_node(&nodes[i], external, &mut scope);
     }
     let outputs = read_outputs(graph, &mut scope)?;
     let entries = model.metadata_props.iter().map(|e| (e.key.clone(), e.value.clone()));
@@ -218,7 +218,7 @@ fn read_initializers(graph: &GraphProto, external: &dyn ExternalData, scope: &mu
     }
 }
 
-fn read_node(node: &SourceNode<'_>, external: &Sources<'_>, scope: &mut Scope) {
+fn read_node(node: &SourceNode<'_>, external: &dyn ExternalData, scope: &mut Scope) {
     let is_used = |name: &String| scope.used.contains(name);
     if node.proto.op_type == "Constant" && !node.proto.output.iter().any(is_used) {
         return;
@@ -226,13 +226,13 @@ fn read_node(node: &SourceNode<'_>, external: &Sources<'_>, scope: &mut Scope) {
     let result = support::reader(node.domain(), &node.proto.op_type, node.opset).and_then(|reader| {
         let mut n = NodeReader::new(scope, node, external);
         reader(&mut n)?;
-        Ok(n.attrs.unknown().map(String::from).collect::<Vec<_>>())
+        Ok(n.attrs.unknown())
     });
     match result {
+        Ok(unknown) if unknown.is_empty() => {}
         Ok(unknown) => {
             let place = node.place();
-            let warnings = unknown.iter().map(|a| format!("{place}: attribute '{a}' is not known; ignored"));
-            scope.warnings.extend(warnings);
+            scope.warnings.push(format!("{place}: attributes that are not known are ignored: {unknown}"));
         }
         Err(fault) => {
             scope.report_node(fault, node);
@@ -248,13 +248,14 @@ fn read_outputs(graph: &GraphProto, scope: &mut Scope) -> Result<Vec<Port>, Onnx
         return Err(Fault::Invalid("it has no outputs".into()).at("graph"));
     }
     let mut ports: Vec<Port> = Vec::new();
+    let mut names = BTreeSet::new();
     for output in &graph.output {
         let place = || format!("output '{}'", output.name);
         let invalid = |message: &str| Err(Fault::Invalid(message.into()).at(place()));
         let Some(&value) = scope.names.get(&output.name) else {
             return invalid("it is not defined by any node, input or initializer");
         };
-        if ports.iter().any(|p| p.name == output.name) {
+        if !names.insert(&output.name) {
             return invalid("it is declared twice");
         }
         scope.graph.add_output(&output.name, value);

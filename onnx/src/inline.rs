@@ -12,7 +12,9 @@ use crate::proto::{AttributeProto, FunctionProto, ModelProto, NodeProto};
 /// Calls within calls.
 const MAX_DEPTH: usize = 32;
 /// Bytes that expanded nodes may take in memory, roughly: calls can multiply exponentially.
-const MAX_EXPANSION: usize = 1 << 30;
+const MAX_EXPANSION: usize = 1 << 28;
+/// Bytes of a node's name that are kept.
+const MAX_NAME: usize = 1024;
 /// What a node takes besides its contents, roughly.
 const NODE_COST: usize = 256;
 
@@ -65,8 +67,15 @@ pub(crate) fn flatten<'a>(model: &'a ModelProto, opsets: &Opsets) -> Result<Vec<
     Ok(inliner.out)
 }
 
+/// The node's name, cut to [`MAX_NAME`] bytes, since names of steps and messages repeat it.
 fn node_name(node: &NodeProto, position: usize) -> String {
-    if node.name.is_empty() { format!("{}_{position}", node.op_type) } else { node.name.clone() }
+    let mut name =
+        if node.name.is_empty() { format!("{}_{position}", node.op_type) } else { node.name.clone() };
+    if name.len() > MAX_NAME {
+        name.truncate(name.floor_char_boundary(MAX_NAME));
+        name.push_str("...");
+    }
+    name
 }
 
 struct Function<'a> {

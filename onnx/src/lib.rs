@@ -25,6 +25,9 @@ mod readers;
 pub mod support;
 mod tensor;
 
+#[cfg(test)]
+mod tests;
+
 pub use elem::ElemType;
 pub use error::{OnnxError, Unsupported};
 pub use export::export;

@@ -114,12 +114,13 @@ pub(crate) fn tensor_type(ty: Option<&TypeProto>, remarks: &mut Vec<String>) -> 
 /// Exporters write an extent that is known only at run time as a name, as nothing, as -1 or as 0.
 fn dims(shape: &TensorShapeProto, remarks: &mut Vec<String>) -> Result<Vec<Dim>, Fault> {
     let mut dims = Vec::with_capacity(shape.dim.len());
+    let mut zeros = Vec::new();
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match &dim.value {
             None | Some(dimension::Value::DimValue(-1)) => Dim::Dynamic(String::new()),
             Some(dimension::Value::DimParam(name)) => Dim::Dynamic(name.clone()),
             Some(dimension::Value::DimValue(0)) => {
-                remarks.push(format!("extent 0 of axis {axis} is taken as unknown"));
+                zeros.push(axis);
                 Dim::Dynamic(String::new())
             }
             Some(dimension::Value::DimValue(v)) => match usize::try_from(*v) {
@@ -127,6 +128,9 @@ fn dims(shape: &TensorShapeProto, remarks: &mut Vec<String>) -> Result<Vec<Dim>,
                 Err(_) => return invalid!("extent {v} of axis {axis} is negative"),
             },
         });
+    }
+    if !zeros.is_empty() {
+        remarks.push(format!("extents that are 0 are taken as unknown: axes {zeros:?}"));
     }
     Ok(dims)
 }

@@ -24,6 +24,8 @@ pub(crate) struct Scope {
     pub(crate) warnings: Vec<String>,
     /// Everything that is not supported.
     pub(crate) unsupported: Vec<Unsupported>,
+    /// Positions in `unsupported` by operator, domain, opset and reason.
+    listed: BTreeMap<(String, String, i64, String), usize>,
     /// The first error of another kind.
     pub(crate) error: Option<OnnxError>,
 }
@@ -42,16 +44,16 @@ impl Scope {
     /// Takes note of a fault of a node; nodes of one operator with one reason are listed together.
     pub(crate) fn report_node(&mut self, fault: Fault, node: &SourceNode<'_>) {
         let Fault::Unsupported(reason) = fault else { return self.report(fault, node.place()) };
-        let same = |u: &&mut Unsupported| {
-            matches!(u, Unsupported::Op { op, domain, opset, reason: r, .. }
-                if *op == node.proto.op_type && domain == node.domain() && *opset == node.opset && *r == reason)
-        };
-        if let Some(Unsupported::Op { nodes, .. }) = self.unsupported.iter_mut().find(same) {
+        let (op, domain) = (node.proto.op_type.clone(), node.domain().to_string());
+        let key = (op.clone(), domain.clone(), node.opset, reason.clone());
+        let next = self.unsupported.len();
+        let position = *self.listed.entry(key).or_insert(next);
+        if let Some(Unsupported::Op { nodes, .. }) = self.unsupported.get_mut(position) {
             return nodes.push(node.name.clone());
         }
         self.unsupported.push(Unsupported::Op {
-            op: node.proto.op_type.clone(),
-            domain: node.domain().into(),
+            op,
+            domain,
             opset: node.opset,
             nodes: vec![node.name.clone()],
             reason,
@@ -68,27 +70,21 @@ impl Scope {
 }
 
 /// One node, as a reader sees it.
-#[derive(Debug)]
 pub(crate) struct NodeReader<'a> {
     scope: &'a mut Scope,
     source: &'a SourceNode<'a>,
-    external: &'a Sources<'a>,
+    external: &'a dyn ExternalData,
     /// Its attributes.
     pub(crate) attrs: Attrs<'a>,
 }
 
-/// Where tensors of attributes may have their bytes.
-pub(crate) struct Sources<'a>(pub(crate) &'a dyn ExternalData);
-
-impl std::fmt::Debug for Sources<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sources")
-    }
-}
-
 impl<'a> NodeReader<'a> {
     /// For `source`, whose inputs all have values in `scope`.
-    pub(crate) fn new(scope: &'a mut Scope, source: &'a SourceNode<'a>, external: &'a Sources<'a>) -> Self {
+    pub(crate) fn new(
+        scope: &'a mut Scope,
+        source: &'a SourceNode<'a>,
+        external: &'a dyn ExternalData,
+    ) -> Self {
         NodeReader { scope, source, external, attrs: Attrs::new(&source.proto.attribute) }
     }
 
@@ -155,7 +151,7 @@ impl<'a> NodeReader<'a> {
     /// # Errors
     /// As [`tensor::load`].
     pub(crate) fn load(&mut self, proto: &TensorProto) -> Result<Tensor, Fault> {
-        let loaded = tensor::load(proto, self.external.0)?;
+        let loaded = tensor::load(proto, self.external)?;
         let place = self.source.place();
         self.scope.warnings.extend(loaded.remarks.iter().map(|r| format!("{place}: {r}")));
         Ok(loaded.tensor)

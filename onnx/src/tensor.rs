@@ -51,7 +51,8 @@ pub(crate) fn load(proto: &TensorProto, external: &dyn ExternalData) -> Result<L
     };
     let shape = shape(proto, dtype)?;
     // `shape` has checked that the count times the size of the graph's type fits; a double is twice as large.
-    let bytes = shape.numel().checked_mul(size).ok_or_else(|| too_large(elem, &shape))?;
+    let bytes = shape.numel().checked_mul(size).filter(|b| isize::try_from(*b).is_ok());
+    let bytes = bytes.ok_or_else(|| too_large(elem, &shape))?;
     let mut remarks = Vec::new();
     let tensor = if proto.data_location == DataLocation::External as i32 {
         let data = read_external(proto, bytes, external)?;

@@ -1,53 +1,14 @@
-//! Imports every model of the shared data (`OCTRT_SHARED`, default `../shared` beside the workspace).
+//! Imports every model of the shared data.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use octrt_onnx::{Bytes, ExternalData, Imported, check_range, import, unsupported};
+use octrt_onnx::{Bytes, Imported, unsupported};
 use octrt_ops::def::resize::{CoordinateTransform, NearestMode};
-use octrt_ops::tensor::SharedBytes;
+use octrt_ops::graph::verify;
 use octrt_ops::{Dim, Op};
 
-struct Folder(PathBuf);
-
-impl ExternalData for Folder {
-    fn read(&self, location: &str, offset: u64, length: u64) -> Result<SharedBytes, String> {
-        let bytes = std::fs::read(self.0.join(location)).map_err(|e| e.to_string())?;
-        let range = check_range(bytes.len() as u64, offset, length)?;
-        Ok(Arc::new(bytes[range].to_vec()))
-    }
-}
-
-/// The folder `data` of the shared data; says so when it is absent.
-fn data() -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let data = std::env::var_os("OCTRT_SHARED").map_or(default, PathBuf::from).join("data");
-    if data.is_dir() {
-        return Some(data);
-    }
-    eprintln!("SKIPPED: no shared data at {}; set OCTRT_SHARED", data.display());
-    None
-}
-
-fn models(dir: &Path, found: &mut Vec<PathBuf>) {
-    let entries = std::fs::read_dir(dir).expect("a readable folder");
-    let mut paths: Vec<PathBuf> = entries.map(|e| e.expect("a readable entry").path()).collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            models(&path, found);
-        } else if path.extension().is_some_and(|e| e == "onnx") {
-            found.push(path);
-        }
-    }
-}
-
-fn load(path: &Path) -> Imported {
-    let bytes = Bytes::from(std::fs::read(path).expect("a readable model"));
-    let folder = Folder(path.parent().expect("a file in a folder").into());
-    import(bytes, &folder).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
+mod shared;
+use shared::{data, load, models};
 
 /// Numbers of nodes by name of the operator.
 fn counts(model: &Imported) -> BTreeMap<&str, usize> {
@@ -61,12 +22,12 @@ fn counts(model: &Imported) -> BTreeMap<&str, usize> {
 #[test]
 fn every_model_imports() {
     let Some(data) = data() else { return };
-    let mut paths = Vec::new();
-    models(&data, &mut paths);
+    let paths = models(&data);
     assert!(paths.len() >= 40, "{} models", paths.len());
     for path in &paths {
         let model = load(path);
         assert!(!model.graph.nodes.is_empty() && !model.outputs.is_empty(), "{}", path.display());
+        verify::structure(&model.graph).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert_eq!(model.warnings, Vec::<String>::new(), "{}", path.display());
         assert_eq!(model.inputs.len(), model.graph.inputs.len());
         let bytes = Bytes::from(std::fs::read(path).expect("a readable model"));
@@ -90,8 +51,7 @@ fn declared_counts(case: &str) -> BTreeMap<String, usize> {
 #[test]
 fn octconv_cases_have_the_nodes_they_declare() {
     let Some(data) = data() else { return };
-    let mut paths = Vec::new();
-    models(&data.join("octconv"), &mut paths);
+    let paths = models(&data.join("octconv"));
     assert_eq!(paths.len(), 39);
     for path in &paths {
         let case = std::fs::read_to_string(path.with_file_name("case.json")).expect("a case.json");

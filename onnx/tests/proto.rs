@@ -1,4 +1,5 @@
-//! `src/proto.rs` is what prost generates from `proto/onnx.proto`; `OCTRT_BLESS=1` rewrites it. No protoc is needed.
+//! `src/proto.rs` is what prost generates from `proto/onnx.proto`; `OCTRT_BLESS=1` rewrites it, no protoc is needed.
+//! Run it before the code that uses the types changes: the test links the library.
 
 use std::path::Path;
 
@@ -15,6 +16,9 @@ fn generate(root: &Path) -> String {
     let modules = Config::new()
         // Shared with the bytes of the model, so that weights are not copied.
         .bytes([".onnx.TensorProto.raw_data"])
+        // Most attributes are small numbers.
+        .boxed(".onnx.AttributeProto.t")
+        .boxed(".onnx.AttributeProto.g")
         .generate(requests)
         .expect("onnx.proto generates");
     modules.into_values().collect()

@@ -18,6 +18,9 @@ use crate::op::Arg;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::{Element, Tensor};
 
+/// Largest number of elements of a table that an operator computes for its definition.
+pub const TABLE_ELEMENTS: usize = 1 << 26;
+
 /// Where the contents of a buffer come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BufferKind {

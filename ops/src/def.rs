@@ -1,29 +1,5 @@
 //! The operators, one per file: contract, struct, inference, definition, reference, tests.
 
-/// Placeholder until an operator's file is written.
-macro_rules! unfinished {
-    ($t:ident) => {
-        impl $crate::Operator for $t {
-            fn name(&self) -> &'static str {
-                stringify!($t)
-            }
-            fn infer(&self, _: $crate::Args<'_>) -> Result<Vec<$crate::TensorType>, $crate::OpError> {
-                $crate::unsupported!("unfinished")
-            }
-            fn compute(&self, _: $crate::Args<'_>) -> Result<$crate::compute::Compute, $crate::OpError> {
-                $crate::unsupported!("unfinished")
-            }
-            fn reference(
-                &self,
-                _: &[Option<&$crate::Tensor>],
-            ) -> Result<Vec<$crate::Tensor>, $crate::OpError> {
-                $crate::unsupported!("unfinished")
-            }
-        }
-    };
-}
-pub(crate) use unfinished;
-
 pub mod average_pool;
 pub mod batch_normalization;
 pub mod binary;

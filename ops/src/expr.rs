@@ -10,6 +10,11 @@ use std::fmt;
 use crate::dtype::DType;
 use crate::error::OpError;
 
+mod eval;
+mod text;
+
+pub use eval::{Env, binary, erf, eval};
+
 /// A variable: an axis of a compute stage or a loop of a nest. Prints as `L3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VarId(pub u32);
@@ -351,7 +356,8 @@ impl Expr {
             Expr::Acc => acc.ok_or_else(|| OpError::Invalid("`acc` outside a reduction".into())),
             Expr::Load(b, index) => {
                 for i in index {
-                    need(ty(i)? == DType::I64, ty(i)?)?;
+                    let d = ty(i)?;
+                    need(d == DType::I64, d)?;
                 }
                 buf(*b).ok_or_else(|| OpError::Invalid(format!("unknown buffer {b}")))
             }
@@ -368,7 +374,8 @@ impl Expr {
             },
             Expr::Compare(_, a, b) => same(a, b).map(|_| DType::Bool),
             Expr::Select(c, a, b) => {
-                need(ty(c)? == DType::Bool, ty(c)?)?;
+                let d = ty(c)?;
+                need(d == DType::Bool, d)?;
                 same(a, b)
             }
             Expr::Cast(d, a) => ty(a).map(|_| *d),
@@ -391,234 +398,6 @@ operator!(Sub, sub, Sub);
 operator!(Mul, mul, Mul);
 operator!(Div, div, Div);
 operator!(Rem, rem, Rem);
-
-/// Names used in the text form, in the order of the variants.
-macro_rules! names {
-    ($t:ident { $($v:ident = $s:literal),* $(,)? }) => {
-        impl $t {
-            /// Every function of the kind.
-            pub const ALL: &'static [$t] = &[$($t::$v),*];
-            /// The name in the text form.
-            pub fn name(self) -> &'static str {
-                match self { $($t::$v => $s),* }
-            }
-        }
-    };
-}
-names!(UnaryFn {
-    Neg = "neg", Abs = "abs", Sqrt = "sqrt", Exp = "exp", Log = "log", Tanh = "tanh", Erf = "erf", Floor = "floor",
-    Ceil = "ceil", Round = "round", Not = "not",
-});
-names!(BinaryFn {
-    Add = "add", Sub = "sub", Mul = "mul", Div = "div", Rem = "rem", Min = "min", Max = "max", Pow = "pow",
-    And = "and", Or = "or", Xor = "xor",
-});
-names!(CompareFn { Eq = "eq", Ne = "ne", Lt = "lt", Le = "le", Gt = "gt", Ge = "ge" });
-
-/// Prints as `add(mul(L0, 2), b1[L2, L3])`; literals carry their type except i64: `1.5f32`, `3`, `3i32`, `1u8`, `true`.
-impl fmt::Display for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Expr::Const(s) => write!(f, "{s}"),
-            Expr::Var(v) => write!(f, "{v}"),
-            Expr::Acc => f.write_str("acc"),
-            Expr::Load(b, index) => {
-                write!(f, "{b}[")?;
-                for (i, e) in index.iter().enumerate() {
-                    write!(f, "{}{e}", if i > 0 { ", " } else { "" })?;
-                }
-                f.write_str("]")
-            }
-            Expr::Unary(u, a) => write!(f, "{}({a})", u.name()),
-            Expr::Binary(o, a, b) => write!(f, "{}({a}, {b})", o.name()),
-            Expr::Compare(o, a, b) => write!(f, "{}({a}, {b})", o.name()),
-            Expr::Select(c, a, b) => write!(f, "select({c}, {a}, {b})"),
-            Expr::Cast(d, a) => write!(f, "{d}({a})"),
-        }
-    }
-}
-
-impl fmt::Display for Scalar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            // `{:?}` is the shortest text that reads back as the same float; NaN keeps only its sign.
-            Scalar::F32(v) => write!(f, "{v:?}f32"),
-            Scalar::I64(v) => write!(f, "{v}"),
-            Scalar::I32(v) => write!(f, "{v}i32"),
-            Scalar::U8(v) => write!(f, "{v}u8"),
-            Scalar::Bool(v) => write!(f, "{v}"),
-        }
-    }
-}
-
-/// What an expression reads while it is evaluated.
-pub trait Env {
-    /// The value of a variable.
-    fn var(&self, v: VarId) -> i64;
-    /// One element of a buffer.
-    ///
-    /// # Errors
-    /// [`OpError::Invalid`] when an index is out of bounds.
-    fn load(&self, buf: BufId, index: &[i64]) -> Result<Scalar, OpError>;
-    /// The finished accumulator.
-    fn acc(&self) -> Option<Scalar> {
-        None
-    }
-}
-
-/// The value of an expression: the meaning that compiled code is tested against.
-///
-/// # Errors
-/// [`OpError::Invalid`] for an out-of-bounds load or operands whose types do not fit.
-pub fn eval(e: &Expr, env: &dyn Env) -> Result<Scalar, OpError> {
-    let ill_typed = || OpError::Invalid(format!("ill-typed expression `{e}`"));
-    match e {
-        Expr::Const(s) => Ok(*s),
-        Expr::Var(v) => Ok(Scalar::I64(env.var(*v))),
-        Expr::Acc => env.acc().ok_or_else(ill_typed),
-        Expr::Load(b, index) => {
-            let mut at = Vec::with_capacity(index.len());
-            for i in index {
-                match eval(i, env)? {
-                    Scalar::I64(v) => at.push(v),
-                    _ => return Err(ill_typed()),
-                }
-            }
-            env.load(*b, &at)
-        }
-        Expr::Unary(f, a) => unary(*f, eval(a, env)?).ok_or_else(ill_typed),
-        Expr::Binary(f, a, b) => binary(*f, eval(a, env)?, eval(b, env)?).ok_or_else(ill_typed),
-        Expr::Compare(f, a, b) => compare(*f, eval(a, env)?, eval(b, env)?).ok_or_else(ill_typed),
-        Expr::Select(c, a, b) => match (eval(c, env)?, eval(a, env)?, eval(b, env)?) {
-            (Scalar::Bool(c), a, b) => Ok(if c { a } else { b }),
-            _ => Err(ill_typed()),
-        },
-        Expr::Cast(d, a) => Ok(eval(a, env)?.cast(*d)),
-    }
-}
-
-fn unary(f: UnaryFn, a: Scalar) -> Option<Scalar> {
-    use Scalar::*;
-    Some(match (f, a) {
-        (UnaryFn::Not, Bool(v)) => Bool(!v),
-        (UnaryFn::Neg, I64(v)) => I64(v.wrapping_neg()),
-        (UnaryFn::Neg, I32(v)) => I32(v.wrapping_neg()),
-        (UnaryFn::Neg, U8(v)) => U8(v.wrapping_neg()),
-        (UnaryFn::Abs, I64(v)) => I64(v.wrapping_abs()),
-        (UnaryFn::Abs, I32(v)) => I32(v.wrapping_abs()),
-        (UnaryFn::Abs, U8(v)) => U8(v),
-        (_, F32(v)) => F32(match f {
-            UnaryFn::Neg => -v,
-            UnaryFn::Abs => v.abs(),
-            UnaryFn::Sqrt => v.sqrt(),
-            UnaryFn::Exp => v.exp(),
-            UnaryFn::Log => v.ln(),
-            UnaryFn::Tanh => v.tanh(),
-            UnaryFn::Erf => erf(v.into()) as f32,
-            UnaryFn::Floor => v.floor(),
-            UnaryFn::Ceil => v.ceil(),
-            UnaryFn::Round => v.round_ties_even(),
-            UnaryFn::Not => return None,
-        }),
-        _ => return None,
-    })
-}
-
-/// The result of [`BinaryFn`] `f`, or `None` when the types do not fit.
-pub fn binary(f: BinaryFn, a: Scalar, b: Scalar) -> Option<Scalar> {
-    use BinaryFn::*;
-    macro_rules! int {
-        ($v:ident, $a:expr, $b:expr) => {
-            Scalar::$v(match f {
-                Add => $a.wrapping_add($b),
-                Sub => $a.wrapping_sub($b),
-                Mul => $a.wrapping_mul($b),
-                Div => {
-                    if $b == 0 {
-                        0
-                    } else {
-                        $a.wrapping_div($b)
-                    }
-                }
-                Rem => {
-                    if $b == 0 {
-                        0
-                    } else {
-                        $a.wrapping_rem($b)
-                    }
-                }
-                Min => $a.min($b),
-                Max => $a.max($b),
-                _ => return None,
-            })
-        };
-    }
-    Some(match (a, b) {
-        (Scalar::F32(a), Scalar::F32(b)) => Scalar::F32(match f {
-            Add => a + b,
-            Sub => a - b,
-            Mul => a * b,
-            Div => a / b,
-            Pow => a.powf(b),
-            Min | Max if a.is_nan() || b.is_nan() => f32::NAN,
-            Min => a.min(b),
-            Max => a.max(b),
-            _ => return None,
-        }),
-        (Scalar::I64(a), Scalar::I64(b)) => int!(I64, a, b),
-        (Scalar::I32(a), Scalar::I32(b)) => int!(I32, a, b),
-        (Scalar::U8(a), Scalar::U8(b)) => int!(U8, a, b),
-        (Scalar::Bool(a), Scalar::Bool(b)) => Scalar::Bool(match f {
-            And => a & b,
-            Or => a | b,
-            Xor => a ^ b,
-            _ => return None,
-        }),
-        _ => return None,
-    })
-}
-
-fn compare(f: CompareFn, a: Scalar, b: Scalar) -> Option<Scalar> {
-    let order = match (a, b) {
-        (Scalar::F32(a), Scalar::F32(b)) => a.partial_cmp(&b),
-        (Scalar::I64(a), Scalar::I64(b)) => Some(a.cmp(&b)),
-        (Scalar::I32(a), Scalar::I32(b)) => Some(a.cmp(&b)),
-        (Scalar::U8(a), Scalar::U8(b)) => Some(a.cmp(&b)),
-        (Scalar::Bool(a), Scalar::Bool(b)) => Some(a.cmp(&b)),
-        _ => return None,
-    };
-    Some(Scalar::Bool(match (f, order) {
-        (CompareFn::Ne, None) => true,
-        (_, None) => false,
-        (CompareFn::Eq, Some(o)) => o.is_eq(),
-        (CompareFn::Ne, Some(o)) => o.is_ne(),
-        (CompareFn::Lt, Some(o)) => o.is_lt(),
-        (CompareFn::Le, Some(o)) => o.is_le(),
-        (CompareFn::Gt, Some(o)) => o.is_gt(),
-        (CompareFn::Ge, Some(o)) => o.is_ge(),
-    }))
-}
-
-/// The error function to about 1e-15: its Maclaurin series near zero, a continued fraction of erfc beyond.
-pub fn erf(x: f64) -> f64 {
-    let a = x.abs();
-    if a.is_nan() {
-        return x;
-    }
-    if a < 2.5 {
-        let (mut term, mut sum) = (a, a);
-        for n in 1..80u32 {
-            term *= -a * a / f64::from(n);
-            sum += term / f64::from(2 * n + 1);
-        }
-        return (sum * 2.0 / std::f64::consts::PI.sqrt()).copysign(x);
-    }
-    let mut fraction = a;
-    for n in (1..60u32).rev() {
-        fraction = a + f64::from(n) / 2.0 / fraction;
-    }
-    (1.0 - (-a * a).exp() / (fraction * std::f64::consts::PI.sqrt())).copysign(x)
-}
 
 #[cfg(test)]
 mod tests {

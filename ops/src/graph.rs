@@ -8,6 +8,8 @@ use crate::op::Op;
 use crate::shape::{Dim, TensorType};
 use crate::tensor::Tensor;
 
+#[cfg(test)]
+mod arbitrary;
 pub mod infer;
 pub mod interp;
 pub mod rewrite;

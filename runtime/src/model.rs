@@ -224,7 +224,7 @@ impl Model {
     fn compile_error(&self, inputs: &[TensorType], error: CompileError) -> Error {
         match error {
             CompileError::Graph(GraphError { source: OpError::Invalid(_), .. })
-                if self.fixed_input_types().is_none() =>
+                if self.fixed_input_types().as_deref() != Some(inputs) =>
             {
                 let given: Vec<String> =
                     self.inputs().iter().zip(inputs).map(|(p, t)| format!("'{}': {t}", p.name)).collect();

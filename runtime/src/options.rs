@@ -11,8 +11,8 @@ pub struct LoadOptions {
     /// The machine to compile for; none stands for the one that the program runs on. Code for a newer one can be
     /// compiled, but not run.
     pub target: Option<Target>,
-    /// Bytes that the tensors of one run may take, and that weights, arena, inputs and outputs of a session may take.
-    /// The default is half of the memory that this process may use.
+    /// Bytes that a model's file may have, that all tensors of one run may have together, and that the weights and the
+    /// arena of a session may take. The default is half of the memory that this process may use.
     pub max_memory: usize,
     /// The threads of the model's sessions. The default is the calling thread.
     pub threads: Threads,

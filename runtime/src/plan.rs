@@ -19,7 +19,8 @@ const PARALLEL_BYTES: usize = 32 << 10;
 /// * function, inputs, outputs and constants named exist, the latter with the element type and size of their buffer;
 /// * buffers in the arena lie inside it, at multiples of 64 bytes;
 /// * the written buffer is an output or in the arena, and overlaps no other buffer of the step;
-/// * the extent is at least 1, and a checked buffer is one `bool`.
+/// * the extent is at least 1, and a checked buffer is one `bool`;
+/// * constants of `bool` are 0 or 1.
 pub(crate) struct Plan {
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
@@ -105,6 +106,11 @@ fn check(a: &Artifact) -> Result<(), Error> {
     for p in a.inputs.iter().chain(&a.outputs) {
         if let Err(e) = p.ty.shape.checked_bytes(p.ty.dtype) {
             return refuse(format!("'{}'", p.name), e.to_string());
+        }
+    }
+    for (i, t) in a.constants.iter().enumerate() {
+        if t.dtype() == DType::Bool && t.bytes().iter().any(|&b| b > 1) {
+            return refuse(format!("constant {i}"), "a bool is neither 0 nor 1".to_string());
         }
     }
     if a.arena_bytes > isize::MAX as usize {

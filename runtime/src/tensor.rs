@@ -96,7 +96,7 @@ mod sealed {
     pub trait Plain: Copy + 'static {}
 }
 
-/// A Rust type that is the element of a tensor: `f32`, [`f16`], [`bf16`], `f64`, `i64`, `i32`, `u8`, `bool`.
+/// A Rust type that is the element of a tensor: `f32`, [`f16`](struct@f16), [`bf16`], `f64`, `i64`, `i32`, `u8`, `bool`.
 pub trait Element: sealed::Plain {
     /// The element type.
     const DATA_TYPE: DataType;

@@ -53,6 +53,10 @@ impl Threads {
     /// Calls `run` where [`Threads::for_parts`] is cheap: here, or inside the pool when its turn has come.
     pub(crate) fn enter<R: Send>(&self, run: impl FnOnce() -> R + Send) -> R {
         let Some(pool) = &self.0 else { return run() };
+        if pool.workers.current_thread_index().is_some() {
+            // An observer starts a run inside a run, which has the turn.
+            return run();
+        }
         let _turn = pool.queue.wait();
         if rayon::current_thread_index().is_none() {
             return pool.workers.install(run);
@@ -175,6 +179,12 @@ mod tests {
         };
         foreign.scope(|s| (0..50).for_each(|_| s.spawn(|_| run())));
         std::thread::scope(|s| (0..4).for_each(|_| drop(s.spawn(run))));
+    }
+
+    #[test]
+    fn a_run_inside_a_run_does_not_wait_for_it() {
+        let threads = Threads::new(2).unwrap();
+        assert_eq!(threads.enter(|| threads.enter(|| 1)), 1);
     }
 
     #[test]

@@ -75,6 +75,16 @@ fn sessions_on_several_threads_share_a_model() {
 }
 
 #[test]
+fn models_are_shared_and_sessions_sent() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<octrt::Model>();
+    shared::<Threads>();
+    sent::<octrt::Session>();
+    sent::<Error>();
+}
+
+#[test]
 fn sessions_outlive_their_model() {
     let mut session = model(vec![scale_twice(3)], &options()).unwrap().session().unwrap();
     let y = session.run(&[("x", TensorRef::new(&[3], &[1.0f32; 3]).unwrap())]).unwrap();
@@ -263,6 +273,10 @@ fn lying_artifacts_are_refused() {
         ("which holds i32[16]", |a| a.outputs[0].ty = TensorType::new(DType::I32, [16])),
         ("which holds f32[2]", |a| a.constants[1] = Tensor::new([2], &[0.0f32; 2]).unwrap()),
         ("is not one bool", |a| a.steps[0].check = Some(String::new())),
+        ("a bool is neither 0 nor 1", |a| {
+            let ty = TensorType::new(DType::Bool, [1]);
+            a.constants.push(Tensor::from_bytes(ty, vec![2]).unwrap());
+        }),
         ("nothing computes it", |a| a.outputs.push(port("z", DType::F32, &[1]))),
         ("no such output", |a| a.copies.push(Copy { from: Place::Input(0), output: 1 })),
         ("to itself", |a| a.copies.push(Copy { from: Place::Output(0), output: 0 })),

@@ -63,6 +63,20 @@ fn dropped_models_leave_no_memory_behind() {
 }
 
 #[test]
+fn code_for_shapes_of_long_ago_is_freed() {
+    in_child("code_for_shapes_of_long_ago_is_freed", || {
+        let model = model((1..=200).map(scale_twice).collect(), &LoadOptions::default()).unwrap();
+        let mut session = model.session().unwrap();
+        let mut run = |n: usize| {
+            session.run(&[("x", TensorRef::new(&[n], &vec![1.0f32; n]).unwrap())]).unwrap();
+            mapped().1
+        };
+        let kept = run(1).max((2..10).map(&mut run).max().unwrap());
+        assert_eq!((10..=200).map(run).max(), Some(kept));
+    });
+}
+
+#[test]
 fn refused_executable_memory_is_an_error() {
     in_child("refused_executable_memory_is_an_error", || {
         const PR_SET_MDWE: libc::c_int = 65;

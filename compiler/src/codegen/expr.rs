@@ -6,34 +6,10 @@ use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value};
 use octrt_ops::DType;
 use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, VarId};
 
+use super::emitter::{Binding, Emit, Emitter, Operand};
 use super::math::Math;
-use super::nest::{Binding, Emit, Emitter};
 use crate::loop_ir::affine::{Affine, uses};
 use crate::target::Target;
-
-/// The value of an expression.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Operand {
-    /// The same for all lanes.
-    Scalar(Value, DType),
-    /// One f32 per lane.
-    Vector(Value),
-}
-
-impl Operand {
-    pub(super) fn value(&self) -> Value {
-        match self {
-            Operand::Scalar(v, _) | Operand::Vector(v) => *v,
-        }
-    }
-
-    pub(super) fn dtype(&self) -> DType {
-        match self {
-            Operand::Scalar(_, d) => *d,
-            Operand::Vector(_) => DType::F32,
-        }
-    }
-}
 
 fn clif_type(dtype: DType) -> Type {
     match dtype {

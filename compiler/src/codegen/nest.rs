@@ -1,49 +1,15 @@
 //! Loops, accumulators and stores.
 
-use std::collections::BTreeMap;
-
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value};
-use cranelift_frontend::FunctionBuilder;
 use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BinaryFn, Expr, VarId};
 
-use super::expr::Operand;
-use crate::loop_ir::{Form, Kernel, Loop, Role};
-use crate::target::Target;
+use super::emitter::{Binding, Emit, Emitter, Operand};
+use crate::loop_ir::{Form, Loop, Role};
 
-/// What a loop variable stands for at a point of the code.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Binding {
-    /// A run-time i64.
-    Counter(Value),
-    /// One iteration of an unrolled loop, or one lane.
-    Constant(i64),
-    /// All lanes of the vector at once.
-    Lanes,
-}
-
-/// Emits the body of one function.
-pub(super) struct Emitter<'a, 'b> {
-    pub(super) b: &'a mut FunctionBuilder<'b>,
-    pub(super) kernel: &'a Kernel,
-    pub(super) target: Target,
-    /// Base address of each buffer.
-    pub(super) bases: Vec<Value>,
-    pub(super) bindings: BTreeMap<VarId, Binding>,
-    /// The finished accumulator, while a `finish` expression is emitted.
-    pub(super) acc: Option<Operand>,
-    range: Option<(Value, Value)>,
-}
-
-pub(super) type Emit<T> = Result<T, String>;
-
-impl<'a, 'b> Emitter<'a, 'b> {
-    pub(super) fn new(b: &'a mut FunctionBuilder<'b>, kernel: &'a Kernel, target: Target) -> Self {
-        Emitter { b, kernel, target, bases: Vec::new(), bindings: BTreeMap::new(), acc: None, range: None }
-    }
-
+impl Emitter<'_, '_> {
     /// Emits the whole function.
     pub(super) fn function(&mut self) -> Emit<()> {
         let entry = self.b.create_block();

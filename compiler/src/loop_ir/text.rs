@@ -1,7 +1,35 @@
-//! Text.
-use super::Kernel;
-impl std::fmt::Display for Kernel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
+//! The text form of kernels, as in the header of [`loop_ir`](super): printing is `Display`.
+//!
+//! ```text
+//! kernel     = `kernel` string `{` buffer* loop* store `}`
+//! buffer     = (`in` | `out`) bN `:` dtype `[` extents `]` (`range` lo `..` hi)?      bN in order; one is `out`
+//! loop       = (`for` | `reduce`) LN `in` extent (`parallel` | `unrolled` | `vector`)?
+//! store      = element `=` expr
+//!            | element `init` expr (`sum` | `max` | `min`) expr `finish` expr
+//! element    = bN `[` expr, ... `]`
+//! ```
+//!
+//! Expressions are written as [`Expr`](octrt_ops::expr::Expr) prints; a NaN keeps only that it is one. Spaces and
+//! line ends separate words and mean nothing else; `;` starts a comment that ends with the line.
+
+mod lex;
+mod parse;
+mod print;
+#[cfg(test)]
+mod tests;
+
+pub use parse::{parse, parse_expr};
+
+/// Where a text is not a kernel.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: expected {expected}, found {found}")]
+pub struct ParseError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What could stand here.
+    pub expected: String,
+    /// What stands here.
+    pub found: String,
 }

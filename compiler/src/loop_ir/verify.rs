@@ -95,7 +95,7 @@ pub enum Violation {
         dim: usize,
         /// The index expression.
         index: String,
-        /// Its interval as `lo..=hi`; `unknown` where there is none.
+        /// Its interval as `lo..=hi`; `unknown bounds` where nothing is known.
         found: String,
         /// The extent of the dimension.
         extent: usize,
@@ -151,7 +151,7 @@ fn check_loops(k: &Kernel) -> Result<(), Violation> {
             return loop_rule(l.id, "an extent of 1 or more", l.extent.to_string());
         }
         if l.role == Role::Reduce && !matches!(l.form, Form::Serial | Form::Unrolled) {
-            return loop_rule(l.id, "a serial or unrolled loop, as it reduces", name(l.form));
+            return loop_rule(l.id, "a serial or unrolled loop, as it reduces", l.form.to_string());
         }
     }
     match (&k.reduce, k.first_reduce() < k.loops.len()) {
@@ -182,7 +182,7 @@ fn check_accumulators(k: &Kernel) -> Result<(), Violation> {
     for l in k.loops[k.first_reduce()..].iter().filter(|l| l.role == Role::Data) {
         if !matches!(l.form, Form::Unrolled | Form::Vector) {
             let expected = "an unrolled or vector loop, as it is inside a reduce loop";
-            return loop_rule(l.id, expected, name(l.form));
+            return loop_rule(l.id, expected, l.form.to_string());
         }
         held = held.saturating_mul(l.extent);
         if held > MAX_ACCUMULATORS {
@@ -191,16 +191,6 @@ fn check_accumulators(k: &Kernel) -> Result<(), Violation> {
         }
     }
     Ok(())
-}
-
-/// The name of a form in messages and in the text form.
-pub(crate) fn name(form: Form) -> &'static str {
-    match form {
-        Form::Serial => "serial",
-        Form::Parallel => "parallel",
-        Form::Unrolled => "unrolled",
-        Form::Vector => "vector",
-    }
 }
 
 fn check_buffers(k: &Kernel) -> Result<(), Violation> {
@@ -314,7 +304,10 @@ fn check_index(k: &Kernel, place: &str, buf: BufId, index: &[Expr]) -> Result<()
     for (dim, (e, &extent)) in index.iter().zip(shape.iter()).enumerate() {
         let found = range(e, k);
         if !found.is_some_and(|i| i.indexes(extent)) {
-            let found = found.map_or("unknown".into(), |Interval { lo, hi }| format!("{lo}..={hi}"));
+            let found = match found {
+                None | Some(Interval { lo: i64::MIN, hi: i64::MAX }) => "unknown bounds".into(),
+                Some(Interval { lo, hi }) => format!("{lo}..={hi}"),
+            };
             let index = e.to_string();
             return Err(Violation::Bounds { place: place.into(), buf, dim, index, found, extent });
         }

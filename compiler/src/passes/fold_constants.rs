@@ -15,7 +15,7 @@ const MAX_MACS: u64 = 1 << 28;
 /// `f(constants) -> constant`, for every operator: sliced, scaled and reshaped weights, computed shapes.
 ///
 /// Requires: all inputs given are constants.
-/// Blocked when: the results are larger than [`MAX_BYTES`], the work is more than [`MAX_MACS`], or the operator
+/// Blocked when: the results are larger than `MAX_BYTES`, the work is more than `MAX_MACS`, or the operator
 /// refuses its arguments.
 pub fn fold_constants(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
     let node = graph.node(id);
@@ -37,4 +37,42 @@ pub fn fold_constants(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
         patch.replace(v, constant);
     }
     Ok(patch)
+}
+
+#[cfg(test)]
+mod tests {
+    use octrt_ops::graph::text;
+
+    use super::*;
+
+    fn reason(lines: &str) -> Skip {
+        let text = format!("graph \"g\" {{\n{lines}\noutput \"y\" = %2 }}");
+        fold_constants(&text::parse(&text, &[]).unwrap(), NodeId(0)).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_too_large_or_refused_stays() {
+        let large = "const %0: f32[] = [1]
+            const %1: i64[1] = [99999999]
+            %2: f32[99999999] = Expand (%0, %1)";
+        let message = "the result has 399999996 bytes, the limit is 268435456";
+        assert_eq!(reason(large), Skip::Blocked(message.into()));
+        let slow = "const %0: f32[1024,512] = fill(1)
+            const %1: f32[512,1024] = fill(1)
+            %2: f32[1024,1024] = MatMul (%0, %1)";
+        let message = "it takes 536870912 multiply-accumulates, the limit is 268435456";
+        assert_eq!(reason(slow), Skip::Blocked(message.into()));
+        let refused = "const %0: f32[1] = [1]
+            const %1: i64[1] = [7]
+            %2: f32[1] = Gather { axis = 0 } (%0, %1)";
+        assert!(matches!(reason(refused), Skip::Blocked(_)));
+    }
+
+    #[test]
+    fn nodes_with_an_input_that_varies_are_left_alone() {
+        let lines = "input %0: f32[1]
+            const %1: f32[1] = [1]
+            %2: f32[1] = Binary { kind = add } (%0, %1)";
+        assert_eq!(reason(lines), Skip::NoMatch);
+    }
 }

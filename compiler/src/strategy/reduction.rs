@@ -86,9 +86,8 @@ fn vector_axis<'a>(k: &Kernel, axes: &'a [Axis]) -> Option<&'a Axis> {
     let good = |a: &&Axis| {
         let side_by_side = a.loads.iter().filter(|s| matches!(s, Some(0 | 1))).count();
         // One strided operand is gathered; it pays when another axis uses the vector again.
-        let reused = || {
-            chain_axis(axes, Some(a)).is_some_and(|c| c.loads.iter().any(|s| *s == Some(0)) && c.extent >= 4)
-        };
+        let reused =
+            || chain_axis(axes, Some(a)).is_some_and(|c| c.loads.contains(&Some(0)) && c.extent >= 4);
         a.extent >= Target::LANES
             && a.dst == Some(1)
             && (side_by_side == a.loads.len()

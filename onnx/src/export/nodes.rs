@@ -9,7 +9,7 @@ use octrt_ops::def::pad::PadMode;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, Resize};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
-use octrt_ops::{Node, Op, Operator, Tensor, ValueId};
+use octrt_ops::{Graph, Node, Op, Operator, Tensor, ValueId};
 
 use super::{Writer, tensor};
 use crate::elem::ElemType;
@@ -25,15 +25,18 @@ use crate::proto::{AttributeProto, NodeProto};
 pub(super) const OPSET: i64 = 17;
 
 /// The first opset, not before [`OPSET`], that can express the node.
-pub(super) fn first_opset(node: &Node) -> i64 {
-    let given = |i: usize| node.inputs.get(i).is_some_and(Option::is_some);
+pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
+    let input = |i: usize| node.inputs.get(i).copied().flatten();
+    let is_computed = |i: usize| input(i).is_some_and(|v| graph.constant(v).is_none());
     match &node.op {
         Op::AveragePool(op) if !op.dilations.is_empty() => 19,
         Op::Pad(op) if op.mode == PadMode::Wrap => 19,
-        Op::Pad(_) if given(3) => 18,
+        Op::Pad(_) if input(3).is_some() => 18,
         Op::Resize(op) if op.coordinates == CoordinateTransform::HalfPixelSymmetric => 19,
         Op::Resize(op) if op.antialias || !op.axes.is_empty() || op.aspect != AspectPolicy::Stretch => 18,
-        Op::Reduce(op) if op.kind != ReduceKind::Sum && op.noop_with_empty_axes => 18,
+        Op::Reduce(op) if op.kind != ReduceKind::Sum && (op.noop_with_empty_axes || is_computed(1)) => 18,
+        // Before opset 18 a split into unequal parts cannot be written without sizes.
+        Op::Split(_) if input(1).is_none() => 18,
         _ => OPSET,
     }
 }
@@ -51,7 +54,7 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
     }
     let (op_type, mut attributes) = form(&node.op);
     let has_sizes = node.inputs.get(1).is_some_and(Option::is_some);
-    if matches!(node.op, Op::Split(_)) && !has_sizes && w.opset >= 18 {
+    if matches!(node.op, Op::Split(_)) && !has_sizes {
         attributes.push(int("num_outputs", node.outputs.len() as i64));
     }
     push(w, node, op_type, attributes, &node.inputs);
@@ -181,7 +184,7 @@ fn write_constant_of_shape(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault>
     let value = constant_input(w, node, 1)?.map(|t| AttributeProto {
         name: "value".into(),
         r#type: AttributeType::Tensor as i32,
-        t: Some(tensor("value", t)),
+        t: Some(Box::new(tensor("value", t))),
         ..AttributeProto::default()
     });
     let inputs = node.inputs.get(..1).unwrap_or_default();

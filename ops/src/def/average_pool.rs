@@ -11,7 +11,7 @@
 //! Input 0 (`X`): `[N, C, spatial..]`, f32, at least one spatial axis; output `[N, C, windows..]`, f32. Errors: lists
 //! that do not fit the spatial axes, a window larger than the padded input.
 
-use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::compute::{Compute, Reduce, ReduceFn, TABLE_ELEMENTS};
 use crate::expr::{Expr, Scalar};
 use crate::op::known_args;
 use crate::tensor::filled;
@@ -24,7 +24,7 @@ use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 /// ONNX operator AveragePool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AveragePool {
-    /// Extents of the window; for convolutions empty: those of the weight.
+    /// Extents of the window.
     pub kernel: Vec<usize>,
     /// Steps between windows, one per spatial axis; empty: all 1.
     pub strides: Vec<usize>,
@@ -65,6 +65,9 @@ impl AveragePool {
         let mut constant = 1.0f32;
         let mut varying: Option<Expr> = None;
         for (i, w) in window.iter().enumerate() {
+            if w.output > TABLE_ELEMENTS {
+                return Err(OpError::TooLarge(format!("spatial axis {i} has {} windows", w.output)));
+            }
             let extent = Shape::from([w.output]);
             let mut counts = filled(&extent, 0.0f32)?;
             for (o, count) in counts.iter_mut().enumerate() {

@@ -9,6 +9,7 @@
 
 use crate::compute::Compute;
 use crate::expr::{Expr, Scalar, UnaryFn};
+use crate::index::vars;
 use crate::invalid;
 use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
@@ -74,9 +75,8 @@ impl Operator for BatchNormalization {
         let factor = c.map("factor", per_channel.clone(), at(0) / deviation);
         let shift = at(1) - at(2) * Expr::load(factor, [Expr::var(0)]);
         let shift = c.map("shift", per_channel, shift);
-        let index: Vec<Expr> = (0..ty.shape.rank()).map(Expr::var).collect();
         let channel = if ty.shape.rank() == 1 { Expr::int(0) } else { Expr::var(1) };
-        let scaled = Expr::load(src, index) * Expr::load(factor, [channel.clone()]);
+        let scaled = Expr::load(src, vars(ty.shape.rank())) * Expr::load(factor, [channel.clone()]);
         let out = c.map("normalize", ty, scaled + Expr::load(shift, [channel]));
         c.output(out);
         Ok(c)

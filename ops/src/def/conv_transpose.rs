@@ -30,7 +30,7 @@ use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 /// ONNX operator ConvTranspose.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvTranspose {
-    /// Extents of the window; for convolutions empty: those of the weight.
+    /// Extents of the window; empty: those of the weight.
     pub kernel: Vec<usize>,
     /// Steps between windows, one per spatial axis; empty: all 1.
     pub strides: Vec<usize>,

@@ -10,6 +10,7 @@
 
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{BufId, Expr, Scalar};
+use crate::index::broadcast_index;
 use crate::op::known_args;
 use crate::tensor::filled;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
@@ -100,11 +101,7 @@ impl Operator for Gemm {
             None => None,
             Some(shape) => {
                 let buf = c.input(2, &args.required(2, "C")?);
-                let first = 2 - shape.rank();
-                let index: Vec<Expr> = (shape.iter().enumerate())
-                    .map(|(i, &d)| if d == 1 { Expr::int(0) } else { Expr::var(first + i) })
-                    .collect();
-                Some(scaled(Expr::load(buf, index), self.beta))
+                Some(scaled(Expr::load(buf, broadcast_index(shape, 2)), self.beta))
             }
         };
         let out = if p.k == 0 {

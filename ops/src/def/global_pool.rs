@@ -17,15 +17,15 @@ use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 /// The functions of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GlobalPoolKind {
-    /// ONNX `Average`.
+    /// ONNX `GlobalAveragePool`.
     Average,
-    /// ONNX `Max`.
+    /// ONNX `GlobalMaxPool`.
     Max,
 }
 
 crate::attr_enum!(GlobalPoolKind { Average = "average", Max = "max" });
 
-/// ONNX operator GlobalPool.
+/// ONNX operators GlobalAveragePool and GlobalMaxPool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GlobalPool {
     /// What is taken over all positions.

@@ -10,6 +10,7 @@
 
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{Expr, Scalar};
+use crate::index::broadcast_index;
 use crate::invalid;
 use crate::op::known_args;
 use crate::tensor::filled;
@@ -66,14 +67,6 @@ impl MatMul {
     }
 }
 
-/// Index of the leading axes of an operand in the variables of the output's.
-fn batch_index(operand: &Shape, batch: &Shape) -> Vec<Expr> {
-    let first = batch.rank() - operand.rank();
-    (operand.iter().enumerate())
-        .map(|(i, &d)| if d == 1 { Expr::int(0) } else { Expr::var(first + i) })
-        .collect()
-}
-
 impl Operator for MatMul {
     fn name(&self) -> &'static str {
         "MatMul"
@@ -97,10 +90,10 @@ impl Operator for MatMul {
         let row = batch.rank();
         let column = row + usize::from(p.m.is_some());
         let k = Expr::var(dst.shape.rank());
-        let mut a_index = batch_index(batch_a, batch);
+        let mut a_index = broadcast_index(batch_a, row);
         a_index.extend(p.m.map(|_| Expr::var(row)));
         a_index.push(k.clone());
-        let mut b_index = batch_index(batch_b, batch);
+        let mut b_index = broadcast_index(batch_b, row);
         b_index.push(k);
         b_index.extend(p.n.map(|_| Expr::var(column)));
         let reduce =

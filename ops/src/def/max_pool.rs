@@ -21,7 +21,7 @@ use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 /// ONNX operator MaxPool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaxPool {
-    /// Extents of the window; for convolutions empty: those of the weight.
+    /// Extents of the window.
     pub kernel: Vec<usize>,
     /// Steps between windows, one per spatial axis; empty: all 1.
     pub strides: Vec<usize>,

@@ -10,9 +10,9 @@
 //! integer means truncate; NaN wins a maximum or minimum. Nothing sums to 0, its mean is NaN (integers: 0), its
 //! maximum and minimum are the lowest and highest value of the type. Errors: an axis out of range or given twice.
 
+use crate::axes::{optional_ints, resolve_axes};
 use crate::compute::{self, Compute, ReduceFn};
 use crate::expr::{Expr, Scalar};
-use crate::invalid;
 use crate::op::known_args;
 use crate::tensor::filled;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
@@ -20,19 +20,19 @@ use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 /// The functions of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReduceKind {
-    /// ONNX `Mean`.
+    /// ONNX `ReduceMean`.
     Mean,
-    /// ONNX `Sum`.
+    /// ONNX `ReduceSum`.
     Sum,
-    /// ONNX `Max`.
+    /// ONNX `ReduceMax`.
     Max,
-    /// ONNX `Min`.
+    /// ONNX `ReduceMin`.
     Min,
 }
 
 crate::attr_enum!(ReduceKind { Mean = "mean", Sum = "sum", Max = "max", Min = "min" });
 
-/// ONNX operator Reduce.
+/// ONNX operators ReduceMean, ReduceSum, ReduceMax and ReduceMin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reduce {
     /// The reduction.
@@ -55,18 +55,13 @@ impl Reduce {
             ReduceKind::Max | ReduceKind::Min => args.required(0, "data")?,
         };
         let rank = src.shape.rank();
-        let axes = args.known_ints(1, "axes")?.unwrap_or_default();
+        let axes = optional_ints(args, 1, "axes")?.unwrap_or_default();
         if axes.is_empty() {
             return Ok(vec![!self.noop_with_empty_axes; rank]);
         }
         let mut reduced = vec![false; rank];
-        for axis in axes {
-            let from_start = if axis < 0 { axis.saturating_add_unsigned(rank as u64) } else { axis };
-            match usize::try_from(from_start).ok().and_then(|a| reduced.get_mut(a)) {
-                None => return invalid!("axis {axis} is out of range for data {}", src.ty()),
-                Some(true) => return invalid!("axis {axis} is given twice"),
-                Some(r) => *r = true,
-            }
+        for axis in resolve_axes(&axes, rank)? {
+            reduced[axis] = true;
         }
         Ok(reduced)
     }
@@ -292,9 +287,9 @@ mod tests {
     fn errors_say_expected_and_found() {
         let fail =
             |axes: &[i64]| run(&reduce(ReduceKind::Max), &[1, 1], &[0u8], axes).unwrap_err().to_string();
-        assert_eq!(fail(&[2]), "axis 2 is out of range for data u8[1,1]");
-        assert_eq!(fail(&[-3]), "axis -3 is out of range for data u8[1,1]");
-        assert_eq!(fail(&[1, -1]), "axis -1 is given twice");
+        assert!(fail(&[2]).contains("the 2 axes (negative ones count from the end), found 2"));
+        assert!(fail(&[-3]).contains("found -3"));
+        assert!(fail(&[1, -1]).contains("1 twice"));
         assert!(run(&reduce(ReduceKind::Sum), &[1], &[true], &[]).is_err());
         let shape = Shape::from([1]);
         let arg = |dtype| Some(crate::Arg { dtype, shape: &shape, value: None });

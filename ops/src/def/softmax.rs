@@ -9,9 +9,10 @@
 //! `r` is the axis (opset 13 on), or the axis and all after it (before). Input 0 (`input`): f32, any shape; the output
 //! has its type. Errors: an axis out of range.
 
+use crate::axes::resolve_axis;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{Expr, Scalar, UnaryFn};
-use crate::invalid;
+use crate::index::vars;
 use crate::op::known_args;
 use crate::tensor::filled;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
@@ -27,7 +28,7 @@ pub enum SoftmaxSpan {
 
 crate::attr_enum!(SoftmaxSpan { Axis = "axis", Trailing = "trailing" });
 
-/// ONNX operator Softmax.
+/// ONNX operators Softmax and LogSoftmax.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Softmax {
     /// The axis; negative counts from the end.
@@ -45,12 +46,11 @@ impl Softmax {
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, usize, usize), OpError> {
         let ty = args.typed(0, "input", &[DType::F32])?.ty();
         let rank = ty.shape.rank();
-        let axis = if self.axis < 0 { self.axis.saturating_add_unsigned(rank as u64) } else { self.axis };
-        match (usize::try_from(axis), self.span) {
-            (Ok(a), SoftmaxSpan::Axis) if a < rank => Ok((ty, a, a + 1)),
+        match self.span {
+            SoftmaxSpan::Axis => resolve_axis(self.axis, rank).map(|a| (ty, a, a + 1)),
             // Flattening to a matrix may leave nothing for the second extent.
-            (Ok(a), SoftmaxSpan::Trailing) if a <= rank => Ok((ty, a, rank)),
-            _ => invalid!("axis {} is out of range for an input {ty}", self.axis),
+            SoftmaxSpan::Trailing if usize::try_from(self.axis) == Ok(rank) => Ok((ty, rank, rank)),
+            SoftmaxSpan::Trailing => resolve_axis(self.axis, rank).map(|a| (ty, a, rank)),
         }
     }
 }
@@ -90,11 +90,10 @@ impl Operator for Softmax {
             finish: Expr::Acc,
         };
         let max = c.reduce("max", rows.clone(), reduce(ReduceFn::Max, f32::NEG_INFINITY), load.clone());
-        let row: Vec<Expr> = (0..kept.len()).map(Expr::var).collect();
-        let exp = Expr::unary(UnaryFn::Exp, load - Expr::load(max, row));
+        let exp = Expr::unary(UnaryFn::Exp, load - Expr::load(max, vars(kept.len())));
         let sum = c.reduce("sum", rows, reduce(ReduceFn::Sum, 0.0), exp);
         let row: Vec<Expr> = kept.iter().map(|&i| Expr::var(i)).collect();
-        let element = Expr::load(src, (0..rank).map(Expr::var).collect::<Vec<_>>());
+        let element = Expr::load(src, vars(rank));
         let shifted = element - Expr::load(max, row.clone());
         let sum = Expr::load(sum, row);
         let out = if self.log {
@@ -159,7 +158,11 @@ mod tests {
     fn errors_say_expected_and_found() {
         for (axis, span) in [(2, SoftmaxSpan::Axis), (-3, SoftmaxSpan::Axis), (3, SoftmaxSpan::Trailing)] {
             let error = run(Softmax { axis, span, log: false }, &[1, 1], &[0.0]).unwrap_err();
-            assert_eq!(error.message(), format!("axis {axis} is out of range for an input f32[1,1]"));
+            assert!(
+                error
+                    .message()
+                    .contains(&format!("the 2 axes (negative ones count from the end), found {axis}"))
+            );
         }
         let lowest = Softmax { axis: i64::MIN, span: SoftmaxSpan::Axis, log: false };
         assert!(run(lowest, &[1], &[0.0]).is_err());

@@ -6,7 +6,7 @@ pub mod intervals;
 
 use octrt_ops::compute::{Compute, Stage};
 use octrt_ops::op::{Arg, Args, Operator, known_args};
-use octrt_ops::{DType, OpError, Tensor, TensorType};
+use octrt_ops::{DType, Op, OpError, Shape, Tensor, TensorType};
 
 /// A small deterministic source of numbers.
 pub struct Numbers(pub u64);
@@ -21,6 +21,18 @@ impl Numbers {
     /// One of these.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
+    }
+}
+
+impl Numbers {
+    /// [`filled`], different every time.
+    pub fn tensor(&mut self, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+        filled(dtype, &shape.into(), self.below(1 << 30) as u64)
+    }
+
+    /// [`Numbers::tensor`] of f32: multiples of 1/4, of which short sums of products are exact.
+    pub fn f32s(&mut self, shape: impl Into<Shape>) -> Tensor {
+        self.tensor(DType::F32, shape)
     }
 }
 
@@ -85,6 +97,24 @@ pub fn check(op: &dyn Operator, inputs: &[Option<&Tensor>], relative: f64) -> Ve
         }
     }
     want
+}
+
+/// [`check`] up to the rounding of a sum with as many terms as one element of the result has, each of the size of the
+/// largest number in sight.
+pub fn check_rounded(op: impl Into<Op>, inputs: &[Option<&Tensor>]) -> Vec<Tensor> {
+    let op = op.into();
+    let operator = op.as_operator();
+    let want = operator.reference(inputs).unwrap_or_else(|e| panic!("{op:?} on {inputs:?}: {e}"));
+    let terms = operator.compute(Args(&known_args(inputs))).map_or(0, |c| {
+        let terms = |s: &Stage| s.reduce.as_ref().map_or(1, |r| r.extents.iter().product::<usize>() + 2);
+        c.stages.iter().map(terms).sum::<usize>()
+    });
+    let largest = (inputs.iter().flatten().copied().chain(&want))
+        .filter(|t| t.dtype() == DType::F32)
+        .flat_map(Tensor::to_f64s)
+        .filter(|v| v.is_finite())
+        .fold(1.0, |a: f64, v| a.max(v.abs()));
+    check(operator, inputs, f64::from(f32::EPSILON) * (terms + 4) as f64 * largest)
 }
 
 /// [`check`] of an operator with one output and no omitted inputs.

@@ -63,6 +63,8 @@ fn stages_show_what_was_made() {
     assert_eq!(stages.optimized.nodes.len(), 1);
     assert_eq!(stages.artifact.steps.len(), 1);
     assert!(!stages.report.passes.is_empty());
+    let e = model.stages(&[TensorType::new(DType::I64, [3])]).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Input, "{e}");
 }
 
 #[test]

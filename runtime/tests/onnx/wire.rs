@@ -56,17 +56,21 @@ fn initializer(weight: &Weight) -> Vec<u8> {
     bytes(5, [head, data].concat())
 }
 
-/// `y = op(x, w)`, `w` three floats, `x` and `y` declared with element type `elem`. The weights are
-/// floats in any case: the importer computes all floating point types alike.
+/// `y = op(x, w)`, `w` three floats, `x` and `y` declared with element type `elem`.
 pub fn model(op: &str, elem: u64, dim: &str, weight: &Weight) -> Vec<u8> {
+    model_of(op, [elem, elem], dim, weight)
+}
+
+/// As [`model`], with the element types of `x` and `y`.
+pub fn model_of(op: &str, elems: [u64; 2], dim: &str, weight: &Weight) -> Vec<u8> {
     let node =
         [bytes(1, "x"), bytes(1, "w"), bytes(2, "y"), bytes(3, op.to_lowercase()), bytes(4, op)].concat();
     let graph = [
         bytes(1, node),
         bytes(2, "test"),
         initializer(weight),
-        value(11, "x", elem, dim),
-        value(12, "y", elem, dim),
+        value(11, "x", elems[0], dim),
+        value(12, "y", elems[1], dim),
     ]
     .concat();
     let opset = [bytes(1, ""), number(2, 13)].concat();

@@ -2,6 +2,7 @@
 //! and the position in the input of an output index.
 
 use super::{AspectPolicy, CoordinateTransform, Resize};
+use crate::axes::{optional_ints, resolve_axes};
 use crate::window::LIMIT;
 use crate::{Args, DType, OpError, Shape, invalid};
 
@@ -94,7 +95,10 @@ impl Resize {
     /// The output's shape, and the axes that differ from the input's.
     pub(super) fn resampled(&self, args: Args<'_>) -> Result<(Shape, Vec<Axis>), OpError> {
         let src = args.required(0, "X")?.shape;
-        let axes = self.chosen_axes(src.rank())?;
+        let axes = match &self.axes[..] {
+            [] => (0..src.rank()).collect(),
+            axes => resolve_axes(axes, src.rank())?,
+        };
         let roi = self.roi(args, axes.len())?;
         let given = |i: usize| args.optional(i).is_some_and(|a| a.shape.numel() > 0);
         let resized = match (given(2), given(3)) {
@@ -123,23 +127,6 @@ impl Resize {
         Ok((Shape::new(dims), changed))
     }
 
-    /// The axes that the inputs speak of.
-    fn chosen_axes(&self, rank: usize) -> Result<Vec<usize>, OpError> {
-        if self.axes.is_empty() {
-            return Ok((0..rank).collect());
-        }
-        let mut axes = Vec::new();
-        for &axis in &self.axes {
-            let from_start = if axis < 0 { axis.saturating_add_unsigned(rank as u64) } else { axis };
-            match usize::try_from(from_start) {
-                Ok(a) if a < rank && !axes.contains(&a) => axes.push(a),
-                Ok(a) if a < rank => return invalid!("axis {axis} is given twice"),
-                _ => return invalid!("axis {axis} is out of range for an input of rank {rank}"),
-            }
-        }
-        Ok(axes)
-    }
-
     fn roi(&self, args: Args<'_>, n: usize) -> Result<Vec<(f64, f64)>, OpError> {
         if self.coordinates != CoordinateTransform::TfCropAndResize {
             return Ok(vec![(0.0, 1.0); n]);
@@ -154,7 +141,7 @@ impl Resize {
 
     /// Output extents and scales of `axes` from the input `sizes`.
     fn ratios(&self, args: Args<'_>, src: &Shape, axes: &[usize]) -> Result<Vec<(usize, Scale)>, OpError> {
-        let sizes = Shape::from_i64(&args.known_ints(3, "sizes")?.unwrap_or_default())?;
+        let sizes = Shape::from_i64(&optional_ints(args, 3, "sizes")?.unwrap_or_default())?;
         if sizes.rank() != axes.len() {
             return invalid!("input 3 (sizes): expected {} extents, found {sizes}", axes.len());
         }

@@ -2,10 +2,8 @@
 
 use super::axis::Axis;
 use super::{NearestMode, Resize, ResizeMode};
+use crate::compute::TABLE_ELEMENTS;
 use crate::{OpError, Shape, Tensor};
-
-/// Largest number of elements in one table.
-const TABLE_ELEMENTS: usize = 1 << 26;
 
 /// Elements and weights for every output index of an axis.
 pub(super) struct Taps {

@@ -1,5 +1,8 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::def::clip::Clip;
+use crate::graph::arbitrary;
 use crate::graph::{text, verify};
 
 /// Two chains, so that there is an order to keep. Types are not known, so operators are not asked.
@@ -142,4 +145,29 @@ fn compact_says_where_things_went() {
     verify::verify(&graph).unwrap();
     let again = compact(graph.clone());
     assert_eq!(again.graph, graph);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Replacing any value by any other gives a sound graph with the same outputs, or is refused.
+    #[test]
+    fn patches_keep_graphs_sound(graph in arbitrary::graph(), old in any::<prop::sample::Index>(), new in any::<prop::sample::Index>()) {
+        let mut graph = graph;
+        for (i, output) in graph.outputs.iter_mut().enumerate() {
+            output.name = format!("output {i}");
+        }
+        prop_assume!(verify::structure(&graph).is_ok());
+        let pick = |i: prop::sample::Index| ValueId(i.index(graph.values.len()) as u32);
+        let mut patch = Patch::new(&graph);
+        patch.replace(pick(old), pick(new));
+        if let Ok(after) = apply(&graph, &patch) {
+            prop_assert_eq!(verify::structure(&after), Ok(()));
+            let compacted = compact(after).graph;
+            prop_assert_eq!(verify::structure(&compacted), Ok(()));
+            prop_assert_eq!(compact(compacted.clone()).graph, compacted.clone());
+            let names = |g: &Graph| g.outputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>();
+            prop_assert_eq!(names(&graph), names(&compacted));
+        }
+    }
 }

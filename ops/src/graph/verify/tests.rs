@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::graph::arbitrary;
 use crate::graph::{Input, Value, text};
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
@@ -130,4 +133,27 @@ fn known_types_are_those_that_operators_infer() {
     assert!(message.starts_with("node 'sum' (Add): "), "{message}");
     let message = check(&text.replace("%2: f32[2,3] =", "%2: f32[2,3], %3 =")).unwrap_err();
     assert_eq!(message, "node 'sum' (Add): 2 outputs are used, the operator has 1");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any graph, with one id replaced by any other.
+    #[test]
+    fn no_graph_makes_the_verifier_panic(
+        mut graph in arbitrary::graph(),
+        place in any::<prop::sample::Index>(),
+        id in prop_oneof![0u32..12, any::<u32>()],
+    ) {
+        let _ = verify(&graph);
+        let nodes = graph.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut().flatten().chain(&mut n.outputs));
+        let ends = graph.outputs.iter_mut().map(|o| &mut o.value);
+        let mut ids: Vec<&mut ValueId> =
+            nodes.chain(ends).chain(graph.inputs.iter_mut().map(|i| &mut i.value)).collect();
+        let count = ids.len();
+        if count > 0 {
+            *ids[place.index(count)] = ValueId(id);
+        }
+        let _ = verify(&graph);
+    }
 }

@@ -1,0 +1,68 @@
+//! What is known at a point of the code that is being emitted.
+
+use std::collections::BTreeMap;
+
+use cranelift_codegen::ir::Value;
+use cranelift_frontend::FunctionBuilder;
+use octrt_ops::DType;
+use octrt_ops::expr::VarId;
+
+use crate::loop_ir::Kernel;
+use crate::target::Target;
+
+/// The value of an expression.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Operand {
+    /// The same for all lanes.
+    Scalar(Value, DType),
+    /// One f32 per lane.
+    Vector(Value),
+}
+
+impl Operand {
+    pub(super) fn value(&self) -> Value {
+        match self {
+            Operand::Scalar(v, _) | Operand::Vector(v) => *v,
+        }
+    }
+
+    pub(super) fn dtype(&self) -> DType {
+        match self {
+            Operand::Scalar(_, d) => *d,
+            Operand::Vector(_) => DType::F32,
+        }
+    }
+}
+
+/// What a loop variable stands for at a point of the code.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Binding {
+    /// A run-time i64.
+    Counter(Value),
+    /// One iteration of an unrolled loop, or one lane.
+    Constant(i64),
+    /// All lanes of the vector at once.
+    Lanes,
+}
+
+/// Emits the body of one function.
+pub(super) struct Emitter<'a, 'b> {
+    pub(super) b: &'a mut FunctionBuilder<'b>,
+    pub(super) kernel: &'a Kernel,
+    pub(super) target: Target,
+    /// Base address of each buffer.
+    pub(super) bases: Vec<Value>,
+    pub(super) bindings: BTreeMap<VarId, Binding>,
+    /// The finished accumulator, while a `finish` expression is emitted.
+    pub(super) acc: Option<Operand>,
+    /// Part of the parallel loop that a call computes.
+    pub(super) range: Option<(Value, Value)>,
+}
+
+pub(super) type Emit<T> = Result<T, String>;
+
+impl<'a, 'b> Emitter<'a, 'b> {
+    pub(super) fn new(b: &'a mut FunctionBuilder<'b>, kernel: &'a Kernel, target: Target) -> Self {
+        Emitter { b, kernel, target, bases: Vec::new(), bindings: BTreeMap::new(), acc: None, range: None }
+    }
+}

@@ -1,0 +1,111 @@
+//! Lowering, scheduling and code generation on the files of `filetests/lower` and `filetests/codegen`.
+//!
+//! The input is a graph. `; test lower` prints its naive kernels, `; test schedule` the scheduled ones, `; test plan`
+//! the calls and where their buffers lie, `; test clif` and `; test asm` what becomes of each kernel. `target=x86-64-v2`
+//! chooses the target, x86-64-v3 unless said. Beside the text, every test runs the kernels through the loop IR's
+//! interpreter, naive and scheduled, and compares with the graph's interpreter.
+
+mod filetest;
+
+use filetest::Case;
+use octrt_compiler::artifact::{BufferRef, Place};
+use octrt_compiler::codegen::Codegen;
+use octrt_compiler::loop_ir::{Kernel, interp, verify};
+use octrt_compiler::pipeline::Options;
+use octrt_compiler::program::Program;
+use octrt_compiler::{Target, calls, pipeline};
+use octrt_ops::graph::infer::{self, Limits};
+use octrt_ops::graph::text;
+use octrt_ops::{Graph, Tensor};
+
+#[test]
+fn lower() {
+    filetest::run_folder("filetests/lower", &test);
+}
+
+#[test]
+fn codegen() {
+    filetest::run_folder("filetests/codegen", &test);
+}
+
+fn test(case: &Case) -> Result<String, String> {
+    let graph = specialized(&case.input)?;
+    let target: Target = case.option("target").unwrap_or("x86-64-v3").parse()?;
+    let naive: Vec<Kernel> =
+        calls::lower_graph(&graph).map_err(|e| e.to_string())?.calls.into_iter().map(|c| c.kernel).collect();
+    let program = pipeline::program(&graph, Options { target }).map_err(|e| e.to_string())?;
+    for kernel in naive.iter().chain(&program.kernels) {
+        verify::verify(kernel).map_err(|e| format!("{e}\n{kernel}"))?;
+    }
+    same_results(&graph, &program);
+    let codegen = Codegen::new(target).map_err(|e| e.to_string())?;
+    let each = |kernels: &[Kernel], print: &dyn Fn(&Kernel) -> Result<String, String>| {
+        kernels.iter().map(print).collect::<Result<Vec<_>, _>>().map(|v| v.join("\n"))
+    };
+    let wanted = case.directive("test").and_then(|d| d.words.first()).map(String::as_str);
+    match wanted {
+        Some("lower") => each(&naive, &|k| Ok(k.to_string())),
+        Some("schedule") => each(&program.kernels, &|k| Ok(k.to_string())),
+        Some("plan") => Ok(program.to_string()),
+        Some("clif") => each(&program.kernels, &|k| codegen.clif(k).map_err(|e| e.to_string())),
+        Some("asm") => each(&program.kernels, &|k| codegen.assembly(k).map_err(|e| e.to_string())),
+        other => Err(format!("there is no test {other:?}")),
+    }
+}
+
+fn specialized(input: &str) -> Result<Graph, String> {
+    let graph = text::parse(input, &[]).map_err(|e| e.to_string())?;
+    let types = graph.inputs.iter().map(|i| i.declared_type()).collect::<Option<Vec<_>>>();
+    infer::specialize(&graph, &types.ok_or("the inputs must have fixed dimensions")?, Limits::default())
+        .map_err(|e| e.to_string())
+}
+
+/// Runs the scheduled kernels through the loop IR's interpreter and compares with the graph's interpreter.
+fn same_results(graph: &Graph, program: &Program) {
+    let inputs: Vec<Tensor> = program
+        .inputs
+        .iter()
+        .enumerate()
+        .map(|(i, port)| text::random(&port.ty.shape, i as u64).expect("inputs are small"))
+        .collect();
+    let expected = octrt_ops::graph::interp::run(graph, &inputs).expect("the graph runs");
+    let mut arena = vec![0u8; program.arena_bytes];
+    let mut outputs: Vec<Vec<u8>> = program.outputs.iter().map(|o| vec![0; o.ty.bytes()]).collect();
+    let read = |b: &BufferRef, arena: &[u8], outputs: &[Vec<u8>]| -> Tensor {
+        let bytes = match b.place {
+            Place::Input(i) => inputs[i].bytes().to_vec(),
+            Place::Output(i) => outputs[i].clone(),
+            Place::Const(i) => program.constants[i].bytes().to_vec(),
+            Place::Arena(at) => arena[at..at + b.ty.bytes()].to_vec(),
+        };
+        Tensor::from_bytes(b.ty.clone(), bytes).expect("sizes agree")
+    };
+    for step in &program.steps {
+        let buffers: Vec<Option<Tensor>> = step
+            .buffers
+            .iter()
+            .enumerate()
+            .map(|(i, b)| (i != step.dst).then(|| read(b, &arena, &outputs)))
+            .collect();
+        let buffers: Vec<Option<&Tensor>> = buffers.iter().map(Option::as_ref).collect();
+        let kernel = &program.kernels[step.function.0 as usize];
+        let result = interp::run(kernel, &buffers).expect("the kernel runs");
+        match step.buffers[step.dst].place {
+            Place::Arena(at) => arena[at..at + result.bytes().len()].copy_from_slice(result.bytes()),
+            Place::Output(i) => outputs[i] = result.bytes().to_vec(),
+            place => panic!("a step writes {place:?}"),
+        }
+    }
+    for copy in &program.copies {
+        let from = BufferRef { place: copy.from, ty: program.outputs[copy.output].ty.clone() };
+        outputs[copy.output] = read(&from, &arena, &outputs).bytes().to_vec();
+    }
+    for (port, (bytes, expected)) in program.outputs.iter().zip(outputs.into_iter().zip(&expected)) {
+        let got = Tensor::from_bytes(port.ty.clone(), bytes).expect("sizes agree").to_f64s();
+        let expected = expected.to_f64s();
+        let largest = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        for (g, e) in got.iter().zip(&expected) {
+            assert!((g - e).abs() <= 1e-5 * largest.max(1e-3), "{}: {g} instead of {e}", port.name);
+        }
+    }
+}

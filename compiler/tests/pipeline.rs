@@ -1,0 +1,53 @@
+//! Properties of the whole pipeline.
+
+use octrt_compiler::pipeline::Options;
+use octrt_compiler::{Isa, Target, compile};
+use octrt_ops::Graph;
+use octrt_ops::graph::infer::{self, Limits};
+use octrt_ops::graph::text;
+
+const TWO_EQUAL_CONVS: &str = r#"graph "two" {
+  input %0 "x": f32[1,8,10,10]
+  const %1 "w1": f32[8,8,3,3] = random(1)
+  const %2 "w2": f32[8,8,3,3] = random(2)
+  %3 "a" = n0 "conv1" Conv { kernel = [], strides = [], dilations = [], pads = [1, 1, 1, 1], auto_pad = notset, group = 1 } (%0, %1)
+  %4 "b" = n1 "relu" Unary { kind = relu } (%3)
+  %5 "c" = n2 "conv2" Conv { kernel = [], strides = [], dilations = [], pads = [1, 1, 1, 1], auto_pad = notset, group = 1 } (%4, %2)
+  output "y" = %5
+}
+"#;
+
+fn graph() -> Graph {
+    let graph = text::parse(TWO_EQUAL_CONVS, &[]).expect("the text is a graph");
+    let types: Vec<_> = graph.inputs.iter().filter_map(|i| i.declared_type()).collect();
+    infer::specialize(&graph, &types, Limits::default()).expect("types fit")
+}
+
+#[test]
+fn compilation_is_a_pure_function() {
+    for isa in [Isa::V2, Isa::V3, Isa::V4] {
+        let options = Options { target: Target::new(isa) };
+        let first = compile(&graph(), options).expect("compiles");
+        assert_eq!(first, compile(&graph(), options).expect("compiles"));
+        assert!(!first.functions.is_empty());
+    }
+}
+
+#[test]
+fn equal_problems_share_one_function() {
+    let artifact = compile(&graph(), Options { target: Target::new(Isa::V3) }).expect("compiles");
+    // Each convolution is a step that pads and one that convolves.
+    assert_eq!(artifact.steps.len(), 5);
+    assert_eq!(artifact.functions.len(), 3);
+    assert_eq!(artifact.steps[0].function, artifact.steps[3].function);
+    assert_eq!(artifact.steps[1].function, artifact.steps[4].function);
+}
+
+#[test]
+fn dead_buffers_give_their_bytes_back() {
+    let artifact = compile(&graph(), Options { target: Target::new(Isa::V3) }).expect("compiles");
+    let padded = 8 * 12 * 12 * 4;
+    let plain = 8 * 10 * 10 * 4;
+    assert!(artifact.arena_bytes < 2 * padded + 2 * plain, "{}", artifact.arena_bytes);
+    assert!(artifact.arena_bytes >= padded + plain, "{}", artifact.arena_bytes);
+}

@@ -1,0 +1,325 @@
+//! Export and import are inverse to each other.
+
+use std::collections::BTreeMap;
+
+use octrt_onnx::{Bytes, ElemType, Imported, NoExternalData, OnnxError, export, import};
+use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::batch_normalization::BatchNormalization;
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::cast::Cast;
+use octrt_ops::def::cast_like::CastLike;
+use octrt_ops::def::clip::Clip;
+use octrt_ops::def::compare::{Compare, CompareKind};
+use octrt_ops::def::concat::Concat;
+use octrt_ops::def::constant_of_shape::ConstantOfShape;
+use octrt_ops::def::conv::Conv;
+use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::depth_to_space::{DepthOrder, DepthToSpace};
+use octrt_ops::def::elu::Elu;
+use octrt_ops::def::expand::Expand;
+use octrt_ops::def::flatten::Flatten;
+use octrt_ops::def::gather::Gather;
+use octrt_ops::def::gemm::Gemm;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::hard_sigmoid::HardSigmoid;
+use octrt_ops::def::identity::Identity;
+use octrt_ops::def::leaky_relu::LeakyRelu;
+use octrt_ops::def::matmul::MatMul;
+use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::pad::{Pad, PadMode};
+use octrt_ops::def::prelu::PRelu;
+use octrt_ops::def::range::Range;
+use octrt_ops::def::reduce::{Reduce, ReduceKind};
+use octrt_ops::def::reshape::Reshape;
+use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::shape::ShapeOf;
+use octrt_ops::def::slice::Slice;
+use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
+use octrt_ops::def::space_to_depth::SpaceToDepth;
+use octrt_ops::def::split::Split;
+use octrt_ops::def::squeeze::Squeeze;
+use octrt_ops::def::tile::Tile;
+use octrt_ops::def::transpose::Transpose;
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::def::unsqueeze::Unsqueeze;
+use octrt_ops::def::where_::Where;
+use octrt_ops::graph::ValueDef;
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Dim, Graph, NodeId, Op, Tensor, ValueId};
+
+mod shared;
+
+/// A value without its name.
+#[derive(Debug, PartialEq)]
+enum Source {
+    Input(usize),
+    Const(Tensor),
+    Node(NodeId, usize),
+}
+
+fn source(g: &Graph, v: ValueId) -> Source {
+    match &g.value(v).def {
+        ValueDef::Input(i) => Source::Input(*i),
+        ValueDef::Const(t) => Source::Const(t.clone()),
+        ValueDef::Node(n, i) => Source::Node(*n, *i),
+    }
+}
+
+/// Everything of a graph but the names of values and nodes and the order of constants.
+#[derive(Debug, PartialEq)]
+struct Essence {
+    nodes: Vec<(Op, Vec<Option<Source>>, usize)>,
+    inputs: Vec<(DType, Vec<Dim>)>,
+    outputs: Vec<(String, Source)>,
+}
+
+fn essence(g: &Graph) -> Essence {
+    let node = |n: &octrt_ops::Node| {
+        (n.op.clone(), n.inputs.iter().map(|v| v.map(|v| source(g, v))).collect(), n.outputs.len())
+    };
+    Essence {
+        nodes: g.nodes.iter().map(node).collect(),
+        inputs: g.inputs.iter().map(|i| (i.dtype, i.dims.clone())).collect(),
+        outputs: g.outputs.iter().map(|o| (o.name.clone(), source(g, o.value))).collect(),
+    }
+}
+
+fn there_and_back(g: &Graph) -> Imported {
+    let bytes = export(g, &BTreeMap::new()).expect("an export");
+    import(Bytes::from(bytes), &NoExternalData).expect("an import")
+}
+
+/// A graph of the one node `op` with as many inputs as the string has letters: `x` the input, `f` a float, `i` integers,
+/// `b` bools, `_` omitted.
+fn single(op: impl Into<Op>, inputs: &str, outputs: usize) -> Graph {
+    let mut g = Graph::new("g");
+    let x =
+        g.add_input("x", DType::F32, vec![Dim::Dynamic("N".into()), Dim::Fixed(4), Dim::Dynamic("".into())]);
+    let inputs: Vec<Option<ValueId>> = inputs
+        .chars()
+        .map(|c| match c {
+            'x' => Some(x),
+            'f' => Some(g.add_const("", Tensor::scalar(0.5f32))),
+            'i' => Some(g.add_const("i", Tensor::new([1], &[2i64]).expect("a tensor"))),
+            'b' => Some(g.add_const("b", Tensor::scalar(true))),
+            _ => None,
+        })
+        .collect();
+    let names = ["y", "z", "x"];
+    for (v, name) in g.add_node("n", op, inputs, &names[..outputs]).into_iter().zip(["y", "z", "u"]) {
+        g.add_output(name, v);
+    }
+    g
+}
+
+fn resize() -> Resize {
+    Resize {
+        mode: ResizeMode::Linear,
+        coordinates: CoordinateTransform::HalfPixel,
+        nearest_mode: NearestMode::Ceil,
+        cubic_coeff_a: -0.5,
+        exclude_outside: true,
+        extrapolation_value: 2.0,
+        antialias: false,
+        aspect: AspectPolicy::Stretch,
+        axes: vec![],
+    }
+}
+
+fn average_pool(dilations: Vec<usize>) -> AveragePool {
+    AveragePool {
+        kernel: vec![2, 2],
+        strides: vec![],
+        dilations,
+        pads: vec![0, 0, 1, 1],
+        auto_pad: AutoPad::NotSet,
+        ceil_mode: true,
+        count_include_pad: true,
+    }
+}
+
+/// A graph for every operator, with attributes other than the defaults.
+fn windows() -> Vec<Graph> {
+    let list = || vec![2, 1];
+    let conv = Conv {
+        kernel: vec![],
+        strides: list(),
+        dilations: list(),
+        pads: vec![],
+        auto_pad: AutoPad::SameLower,
+        group: 3,
+    };
+    let transposed = ConvTranspose {
+        kernel: list(),
+        strides: list(),
+        dilations: list(),
+        pads: vec![0, 0, 1, 1],
+        auto_pad: AutoPad::NotSet,
+        group: 2,
+        output_padding: list(),
+        output_shape: list(),
+    };
+    let max_pool = MaxPool {
+        kernel: list(),
+        strides: list(),
+        dilations: list(),
+        pads: vec![],
+        auto_pad: AutoPad::Valid,
+        ceil_mode: true,
+    };
+    vec![
+        single(conv.clone(), "xff", 1),
+        single(conv, "xf", 1),
+        single(transposed, "xf", 1),
+        single(max_pool, "x", 1),
+        single(average_pool(vec![]), "x", 1),
+        single(average_pool(list()), "x", 1),
+        single(GlobalPool { kind: GlobalPoolKind::Max }, "x", 1),
+        single(resize(), "x_f", 1),
+        single(resize(), "x__i", 1),
+        single(Resize { coordinates: CoordinateTransform::TfCropAndResize, ..resize() }, "xff", 1),
+        single(Resize { coordinates: CoordinateTransform::HalfPixelSymmetric, ..resize() }, "x__i", 1),
+        single(
+            Resize { antialias: true, aspect: AspectPolicy::NotSmaller, axes: vec![-1], ..resize() },
+            "x__i",
+            1,
+        ),
+    ]
+}
+
+fn elementwise() -> Vec<Graph> {
+    let mut graphs: Vec<Graph> = Vec::new();
+    graphs.extend(UnaryKind::ALL.iter().map(|kind| single(Unary { kind: *kind }, "x", 1)));
+    graphs.extend(BinaryKind::ALL.iter().map(|kind| single(Binary { kind: *kind }, "xf", 1)));
+    graphs.extend(CompareKind::ALL.iter().map(|kind| single(Compare { kind: *kind }, "xf", 1)));
+    graphs.extend(DType::ALL.iter().map(|to| single(Cast { to: *to }, "x", 1)));
+    graphs.extend([
+        single(BatchNormalization { epsilon: 1e-4 }, "xffff", 1),
+        single(CastLike {}, "xi", 1),
+        single(Clip {}, "x_f", 1),
+        single(Clip {}, "xf", 1),
+        single(Elu { alpha: 0.5 }, "x", 1),
+        single(HardSigmoid { alpha: 0.5, beta: 0.25 }, "x", 1),
+        single(LeakyRelu { alpha: 0.5 }, "x", 1),
+        single(PRelu {}, "xf", 1),
+        single(Where {}, "bxf", 1),
+        single(MatMul {}, "xf", 1),
+        single(Gemm { alpha: 2.0, beta: 0.0, trans_a: true, trans_b: false }, "xf", 1),
+        single(Softmax { axis: 1, span: SoftmaxSpan::Axis, log: true }, "x", 1),
+    ]);
+    graphs
+}
+
+fn shapes() -> Vec<Graph> {
+    let mut graphs = vec![
+        single(Concat { axis: -1 }, "xfx", 1),
+        single(ConstantOfShape {}, "xi", 1),
+        single(DepthToSpace { blocksize: 2, mode: DepthOrder::Crd }, "x", 1),
+        single(Expand {}, "xi", 1),
+        single(Flatten { axis: 0 }, "x", 1),
+        single(Gather { axis: -1 }, "xi", 1),
+        single(Identity {}, "x", 1),
+        single(Pad { mode: PadMode::Reflect }, "xi", 1),
+        single(Pad { mode: PadMode::Constant }, "xif", 1),
+        single(Pad { mode: PadMode::Edge }, "xi_i", 1),
+        single(Pad { mode: PadMode::Wrap }, "xi", 1),
+        single(Range {}, "iii", 1),
+        single(Reshape { allow_zero: true }, "xi", 1),
+        single(ShapeOf { start: 1, end: None }, "x", 1),
+        single(ShapeOf { start: 0, end: Some(-1) }, "x", 1),
+        single(Slice {}, "xii_i", 1),
+        single(SpaceToDepth { blocksize: 2 }, "x", 1),
+        single(Split { axis: 1, num_outputs: 2 }, "x", 2),
+        single(Split { axis: 1, num_outputs: 2 }, "xi", 2),
+        single(Squeeze {}, "x", 1),
+        single(Squeeze {}, "xi", 1),
+        single(Tile {}, "xi", 1),
+        single(Transpose { perm: vec![] }, "x", 1),
+        single(Transpose { perm: vec![0, 2, 1] }, "x", 1),
+        single(Unsqueeze {}, "xi", 1),
+    ];
+    for &kind in ReduceKind::ALL {
+        for (inputs, noop_with_empty_axes) in [("x", false), ("xi", false), ("xi", true)] {
+            graphs.push(single(Reduce { kind, keep_dims: false, noop_with_empty_axes }, inputs, 1));
+        }
+    }
+    graphs
+}
+
+#[test]
+fn every_operator_survives() {
+    let graphs: Vec<Graph> = windows().into_iter().chain(elementwise()).chain(shapes()).collect();
+    for g in &graphs {
+        let back = there_and_back(g);
+        assert_eq!(essence(&back.graph), essence(g));
+        assert_eq!(back.warnings, Vec::<String>::new());
+    }
+    let covered: std::collections::BTreeSet<&str> = graphs.iter().map(|g| g.nodes[0].op.tag()).collect();
+    assert_eq!(covered.len(), Op::TAGS.len(), "{covered:?}");
+}
+
+#[test]
+fn a_softmax_over_trailing_axes_is_spelled_out() {
+    let back = there_and_back(&single(Softmax { axis: 1, span: SoftmaxSpan::Trailing, log: false }, "x", 1));
+    let tags: Vec<&str> = back.graph.nodes.iter().map(|n| n.op.tag()).collect();
+    assert_eq!(tags, ["Flatten", "Softmax", "Shape", "Reshape"]);
+}
+
+#[test]
+fn the_oldest_opset_that_suffices_is_used() {
+    let opset = |g: &Graph| there_and_back(g).opset;
+    assert_eq!(opset(&single(Identity {}, "x", 1)), 17);
+    assert_eq!(opset(&single(Pad { mode: PadMode::Edge }, "xi_i", 1)), 18);
+    assert_eq!(opset(&single(Pad { mode: PadMode::Wrap }, "xi", 1)), 19);
+}
+
+#[test]
+fn names_are_made_different() {
+    let mut g = Graph::new("");
+    let x = g.add_input("x", DType::F32, vec![Dim::Fixed(2)]);
+    let nameless = g.add_input("", DType::F32, vec![Dim::Fixed(2)]);
+    let same = g.add_const("x", Tensor::scalar(1f32));
+    let add = Op::from(Binary { kind: BinaryKind::Add });
+    let a = g.add_node("", add.clone(), vec![Some(x), Some(same)], &["x"])[0];
+    let b = g.add_node("", add, vec![Some(a), Some(nameless)], &["y"])[0];
+    for (name, value) in [("y", a), ("v", b), ("again", b), ("one", same), ("x", x)] {
+        g.add_output(name, value);
+    }
+    let back = there_and_back(&g);
+    let outputs: Vec<&str> = back.graph.outputs.iter().map(|o| o.name.as_str()).collect();
+    assert_eq!(outputs, ["y", "v", "again", "one", "x"]);
+    assert_eq!(back.graph.nodes.len(), 4);
+    assert_eq!(back.inputs[0].name, "x");
+
+    g.outputs[0].name = "x".into();
+    g.outputs.truncate(1);
+    assert!(matches!(export(&g, &BTreeMap::new()), Err(OnnxError::Invalid { .. })));
+}
+
+#[test]
+fn the_header_says_what_is_known() {
+    let g = single(Cast { to: DType::I64 }, "x", 1);
+    let notes = BTreeMap::from([("task".to_string(), "test".to_string())]);
+    let bytes = export(&g, &notes).expect("an export");
+    let back = import(Bytes::from(bytes), &NoExternalData).expect("an import");
+    assert_eq!(back.ir_version, 8);
+    assert_eq!(back.metadata, notes);
+    assert!(back.producer.starts_with("octrt "));
+    assert_eq!(back.outputs[0].elem, Some(ElemType::I64));
+}
+
+#[test]
+fn models_survive() {
+    let Some(data) = shared::data() else { return };
+    for path in shared::models(&data) {
+        let model = shared::load(&path).graph;
+        let back = there_and_back(&model).graph;
+        let is_spelled_out =
+            |n: &octrt_ops::Node| matches!(&n.op, Op::Softmax(s) if s.span == SoftmaxSpan::Trailing);
+        if model.nodes.iter().any(is_spelled_out) {
+            assert_eq!(back.nodes.len(), model.nodes.len() + 3, "{}", path.display());
+        } else {
+            assert!(essence(&back) == essence(&model), "{}", path.display());
+        }
+    }
+}
