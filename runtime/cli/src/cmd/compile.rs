@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use octrt::compiler::codegen::Codegen;
-use octrt::compiler::pipeline::{self, Program};
+use octrt::compiler::pipeline;
+use octrt::compiler::program::Program;
 use octrt::compiler::{CompileError, Options, Target, passes};
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::text;
