@@ -11,7 +11,7 @@ use crate::sizes::{ByteCount, DimArg, Factor, Size, Triple};
 
 /// Runs convolutional networks (ONNX) on the CPU: picture in, label out.
 #[derive(Debug, Parser)]
-#[command(name = "octrt", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "octrt", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -110,9 +110,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "X", default_value_t = 1e-3, requires = "expect")]
     pub rtol: f64,
     #[command(flatten)]
-    pub machine: MachineArgs,
-    #[command(flatten)]
     pub format: FormatArgs,
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 /// `octrt preprocess`
@@ -123,11 +123,11 @@ pub struct PreprocessArgs {
     /// Take size and preprocessing from this model
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    #[command(flatten)]
-    pub image: ImageArgs,
     /// Where to save the input: an .npy file, f32 [1,3,H,W]
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    #[command(flatten)]
+    pub image: ImageArgs,
     #[command(flatten)]
     pub format: FormatArgs,
 }
@@ -153,28 +153,28 @@ pub struct EvalArgs {
     pub model: PathBuf,
     /// A folder, or a tar file, that has a folder of pictures for each class, named by its label
     pub pictures: PathBuf,
-    #[command(flatten)]
-    pub image: ImageArgs,
-    #[command(flatten)]
-    pub labels: LabelArgs,
     /// Pictures per run; needs a model whose batch is dynamic
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
     pub batch: usize,
     /// Use only N of the pictures, evenly spread over the list sorted by path
     #[arg(long, value_name = "N", value_parser = positive)]
     pub limit: Option<usize>,
-    /// Save the best class of every picture as CSV: path,index,label,probability
-    #[arg(long, value_name = "FILE")]
-    pub predictions: Option<PathBuf>,
     /// Leave out pictures that cannot be read, and count them; otherwise the first one is an error
     #[arg(long, action = ArgAction::SetTrue)]
     pub skip_unreadable: bool,
     #[command(flatten)]
     pub dims: DimArgs,
     #[command(flatten)]
-    pub machine: MachineArgs,
+    pub image: ImageArgs,
+    #[command(flatten)]
+    pub labels: LabelArgs,
+    /// Save the best class of every picture as CSV: path,index,label,probability
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
     #[command(flatten)]
     pub format: FormatArgs,
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 /// A stage of compilation whose value can be printed.
@@ -218,8 +218,6 @@ pub struct CompareArgs {
     pub model: PathBuf,
     #[command(flatten)]
     pub inputs: InputArgs,
-    #[command(flatten)]
-    pub image: ImageArgs,
     /// Largest absolute difference allowed, added to that of --rtol
     #[arg(long, value_name = "X", default_value_t = 1e-5)]
     pub atol: f64,
@@ -227,9 +225,11 @@ pub struct CompareArgs {
     #[arg(long, value_name = "X", default_value_t = 1e-4)]
     pub rtol: f64,
     #[command(flatten)]
-    pub machine: MachineArgs,
+    pub image: ImageArgs,
     #[command(flatten)]
     pub format: FormatArgs,
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 /// `octrt list-ops`
@@ -249,6 +249,7 @@ pub struct CompletionsArgs {
 
 /// How the result is printed.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
 pub struct FormatArgs {
     /// How the result is printed on stdout
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -288,7 +289,7 @@ pub struct ImageArgs {
     /// What is cut out of the middle: none, to-input, N or HEIGHTxWIDTH
     #[arg(long, value_name = "SIZE", value_parser = crate::preprocessing::parse_crop)]
     pub crop: Option<octrt::image::Crop>,
-    /// The kernel of the resize, as Pillow has it: nearest, bilinear, bicubic, ...
+    /// The kernel of the resize, as Pillow has it: bilinear, bicubic
     #[arg(long, value_name = "NAME")]
     pub filter: Option<Filter>,
     /// The order of the planes: rgb, bgr
@@ -325,6 +326,7 @@ pub enum Exif {
 
 /// The names of the classes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
 pub struct LabelArgs {
     /// The names of the classes, one a line [default: `labels` of MODEL.json, then the model's metadata octrt.labels]
     #[arg(long, value_name = "FILE")]

@@ -170,10 +170,16 @@ fn check(
     expected: Vec<Option<Given>>,
     tolerance: Tolerance,
 ) -> Result<Option<Vec<ExpectReport>>, Failure> {
+    if expected.iter().all(Option::is_none) {
+        return Ok(None);
+    }
     let mut reports = Vec::new();
     for ((name, found), given) in outputs.iter().zip(expected) {
         let tensor = match given {
-            None => continue,
+            None => {
+                output::note(&format!("output '{name}' is not checked"));
+                continue;
+            }
             Some(Given::Tensor(tensor)) => tensor,
             Some(Given::Random | Given::Picture(_)) => {
                 let message = format!("--expect: output '{name}': expected a file .npy, .npz or .pb");
@@ -191,7 +197,7 @@ fn check(
         let difference = difference::compare(&expected, &found, tolerance, Scale::Element);
         reports.push(ExpectReport { output: name.clone(), difference });
     }
-    Ok((!reports.is_empty()).then_some(reports))
+    Ok(Some(reports))
 }
 
 fn verdict(expect: &[ExpectReport]) -> anyhow::Result<()> {
