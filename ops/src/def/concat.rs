@@ -54,6 +54,20 @@ impl Concat {
     }
 }
 
+/// The piece into which the position along `axis` falls. Pieces are in order, each with its end. The tree is balanced:
+/// a chain of choices would be as deep as there are operands.
+fn choose(axis: usize, pieces: &[(usize, Expr)]) -> Option<Expr> {
+    match pieces {
+        [] => None,
+        [(_, piece)] => Some(piece.clone()),
+        _ => {
+            let (before, after) = pieces.split_at(pieces.len() / 2);
+            let is_before = Expr::compare(CompareFn::Lt, Expr::var(axis), Expr::int(before.last()?.0));
+            Some(is_before.select(choose(axis, before)?, choose(axis, after)?))
+        }
+    }
+}
+
 impl Operator for Concat {
     fn name(&self) -> &'static str {
         "Concat"
@@ -66,12 +80,11 @@ impl Operator for Concat {
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let (all, axis, ty) = self.arguments(args)?;
         let mut c = Compute::new();
-        let mut end = ty.shape[axis];
-        let mut body: Option<Expr> = None;
-        // From the last operand to the first: each is chosen before its end, what follows it otherwise.
-        for (i, x) in all.iter().enumerate().rev().filter(|(_, x)| x.shape.numel() > 0) {
+        let mut begin = 0;
+        let mut pieces = Vec::with_capacity(all.len());
+        for (i, x) in all.iter().enumerate().filter(|(_, x)| x.shape.numel() > 0) {
             let n = x.shape[axis];
-            let begin = end - n;
+            let end = begin + n;
             let mut index = vars(ty.shape.rank());
             if begin > 0 {
                 index[axis] = (index[axis].clone() - Expr::int(begin)).max(Expr::int(0));
@@ -80,15 +93,10 @@ impl Operator for Concat {
                 index[axis] = index[axis].clone().min(Expr::int(n - 1));
             }
             let b = c.input(i, x);
-            let here = Expr::load(b, index);
-            body = Some(match body {
-                None => here,
-                Some(rest) => {
-                    Expr::compare(CompareFn::Lt, Expr::var(axis), Expr::int(end)).select(here, rest)
-                }
-            });
-            end = begin;
+            pieces.push((end, Expr::load(b, index)));
+            begin = end;
         }
+        let body = choose(axis, &pieces);
         let out = c.map("concat", ty.clone(), body.unwrap_or(Expr::Const(Scalar::zero(ty.dtype))));
         c.output(out);
         Ok(c)
