@@ -1,0 +1,8 @@
+//! Whatever is given as a model or as its input: a typed error that says where and what, or a result. Never a panic.
+#![allow(missing_docs)]
+
+mod build;
+mod damage;
+mod size;
+#[path = "../support/mod.rs"]
+mod support;
