@@ -52,12 +52,14 @@ impl Parts {
     }
 
     pub fn model(&self) -> Bytes {
-        let graph: Vec<u8> = [(1, &self.nodes), (5, &self.initializers), (11, &self.inputs), (12, &self.outputs)]
-            .into_iter()
-            .flat_map(|(field, messages)| messages.iter().flat_map(move |m| bytes(field, m)))
-            .chain(bytes(2, "bad"))
-            .collect();
-        let opset = |&(domain, version): &(&str, u64)| bytes(8, [bytes(1, domain), number(2, version)].concat());
+        let graph: Vec<u8> =
+            [(1, &self.nodes), (5, &self.initializers), (11, &self.inputs), (12, &self.outputs)]
+                .into_iter()
+                .flat_map(|(field, messages)| messages.iter().flat_map(move |m| bytes(field, m)))
+                .chain(bytes(2, "bad"))
+                .collect();
+        let opset =
+            |&(domain, version): &(&str, u64)| bytes(8, [bytes(1, domain), number(2, version)].concat());
         let opsets: Vec<u8> = self.opsets.iter().flat_map(opset).collect();
         let functions: Vec<u8> = self.functions.iter().flat_map(|f| bytes(25, f)).collect();
         [number(1, 8), bytes(7, graph), opsets, functions].concat().into()
@@ -73,7 +75,13 @@ pub fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[Vec<u8>])
     named_node(&op.to_lowercase(), op, inputs, outputs, attributes)
 }
 
-pub fn named_node(name: &str, op: &str, inputs: &[&str], outputs: &[&str], attributes: &[Vec<u8>]) -> Vec<u8> {
+pub fn named_node(
+    name: &str,
+    op: &str,
+    inputs: &[&str],
+    outputs: &[&str],
+    attributes: &[Vec<u8>],
+) -> Vec<u8> {
     let attributes: Vec<u8> = attributes.iter().flat_map(|a| bytes(5, a)).collect();
     [strings(1, inputs), strings(2, outputs), bytes(3, name), bytes(4, op), attributes].concat()
 }

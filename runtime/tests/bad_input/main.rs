@@ -3,6 +3,8 @@
 
 mod build;
 mod damage;
+mod models;
 mod size;
 #[path = "../support/mod.rs"]
 mod support;
+mod values;

@@ -69,9 +69,7 @@ fn elements(ty: &TensorType) -> Tensor {
             Tensor::new(ty.shape.clone(), &v)
         }
         DType::I64 => Tensor::new(ty.shape.clone(), &(0..n).map(number).collect::<Vec<_>>()),
-        DType::I32 => {
-            Tensor::new(ty.shape.clone(), &(0..n).map(|i| number(i) as i32).collect::<Vec<_>>())
-        }
+        DType::I32 => Tensor::new(ty.shape.clone(), &(0..n).map(|i| number(i) as i32).collect::<Vec<_>>()),
         DType::U8 => Tensor::new(ty.shape.clone(), &(0..n).map(|i| (i * 37) as u8).collect::<Vec<_>>()),
         DType::Bool => Tensor::new(ty.shape.clone(), &(0..n).map(|i| i % 3 == 0).collect::<Vec<_>>()),
     }
