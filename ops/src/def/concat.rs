@@ -10,7 +10,7 @@ use crate::axes::{extent, resolve_axis};
 use crate::compute::Compute;
 use crate::elements::{input, room};
 use crate::error::OpError;
-use crate::expr::{CompareFn, Expr, Scalar};
+use crate::expr::{BufId, CompareFn, Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
 use crate::op::{Arg, Args, Operator, known_args};
@@ -54,8 +54,39 @@ impl Concat {
     }
 }
 
-/// The piece into which the position along `axis` falls. Pieces are in order, each with its end. The tree is balanced:
-/// a chain of choices would be as deep as there are operands.
+/// More pieces than these are joined in several stages: every element costs as many loads as its stage has pieces.
+const FAN_IN: usize = 32;
+
+/// Something to join, with its extent along the axis.
+struct Piece {
+    buffer: BufId,
+    extent: usize,
+}
+
+/// A stage that joins `pieces` along `axis`. The result has the other extents of `ty`.
+fn join(c: &mut Compute, name: &'static str, ty: &TensorType, axis: usize, pieces: &[Piece]) -> Piece {
+    let total: usize = pieces.iter().map(|p| p.extent).sum();
+    let mut begin = 0;
+    let mut ends = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let end = begin + piece.extent;
+        let mut index = vars(ty.shape.rank());
+        if begin > 0 {
+            index[axis] = (index[axis].clone() - Expr::int(begin)).max(Expr::int(0));
+        }
+        if end < total {
+            index[axis] = index[axis].clone().min(Expr::int(piece.extent - 1));
+        }
+        ends.push((end, Expr::load(piece.buffer, index)));
+        begin = end;
+    }
+    let mut shape = ty.shape.to_vec();
+    shape[axis] = total;
+    let body = choose(axis, &ends).unwrap_or(Expr::Const(Scalar::zero(ty.dtype)));
+    Piece { buffer: c.map(name, TensorType::new(ty.dtype, shape), body), extent: total }
+}
+
+/// The piece into which the position along `axis` falls. Pieces are in order, each with its end.
 fn choose(axis: usize, pieces: &[(usize, Expr)]) -> Option<Expr> {
     match pieces {
         [] => None,
@@ -79,25 +110,18 @@ impl Operator for Concat {
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let (all, axis, ty) = self.arguments(args)?;
-        let mut c = Compute::new();
-        let mut begin = 0;
-        let mut pieces = Vec::with_capacity(all.len());
-        for (i, x) in all.iter().enumerate().filter(|(_, x)| x.shape.numel() > 0) {
-            let n = x.shape[axis];
-            let end = begin + n;
-            let mut index = vars(ty.shape.rank());
-            if begin > 0 {
-                index[axis] = (index[axis].clone() - Expr::int(begin)).max(Expr::int(0));
-            }
-            if end < ty.shape[axis] {
-                index[axis] = index[axis].clone().min(Expr::int(n - 1));
-            }
-            let b = c.input(i, x);
-            pieces.push((end, Expr::load(b, index)));
-            begin = end;
+        if ty.shape.numel() == 0 {
+            let zero = Scalar::zero(ty.dtype);
+            return Ok(Compute::filled(ty, zero));
         }
-        let body = choose(axis, &pieces);
-        let out = c.map("concat", ty.clone(), body.unwrap_or(Expr::Const(Scalar::zero(ty.dtype))));
+        let mut c = Compute::new();
+        let operands = all.iter().enumerate().filter(|(_, x)| x.shape.numel() > 0);
+        let mut pieces: Vec<Piece> =
+            operands.map(|(i, x)| Piece { buffer: c.input(i, x), extent: x.shape[axis] }).collect();
+        while pieces.len() > FAN_IN {
+            pieces = pieces.chunks(FAN_IN).map(|some| join(&mut c, "part", &ty, axis, some)).collect();
+        }
+        let out = join(&mut c, "concat", &ty, axis, &pieces).buffer;
         c.output(out);
         Ok(c)
     }
@@ -134,6 +158,18 @@ mod tests {
         assert_eq!(run(&Concat { axis: -2 }, &[&b, &b]), Ok(t([4, 2], &[3i64, 4, 5, 6, 3, 4, 5, 6])));
         assert_eq!(run(&Concat { axis: 0 }, &[&a]), Ok(a.clone()));
         assert_eq!(run(&Concat { axis: 1 }, &[&a, &b, &a]), Ok(t([2, 4], &[1i64, 3, 4, 1, 2, 5, 6, 2])));
+    }
+
+    #[test]
+    fn many_operands_are_joined_in_stages() {
+        let parts: Vec<Tensor> =
+            (0..1100).map(|i| t([2, 1 + i % 2], &vec![i as i64; 2 + 2 * (i % 2)])).collect();
+        let inputs: Vec<&Tensor> = parts.iter().collect();
+        let joined = run(&Concat { axis: 1 }, &inputs).unwrap();
+        assert_eq!(joined.shape().dims(), [2, 1650]);
+        let args = known_args(&inputs.iter().copied().map(Some).collect::<Vec<_>>());
+        let stages = Concat { axis: 1 }.compute(Args(&args)).unwrap().stages;
+        assert_eq!(stages.len(), 35 + 2 + 1);
     }
 
     #[test]

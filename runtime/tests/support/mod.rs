@@ -1,6 +1,7 @@
 //! What the tests of whole models share: where the data is, compiled runs, interpreted runs, comparison.
 #![allow(dead_code, missing_docs)]
 
+pub mod hostile;
 pub mod npy;
 pub mod proto;
 

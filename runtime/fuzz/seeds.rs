@@ -1,0 +1,41 @@
+//! Writes the corpora that fuzzing starts from: `cargo run --example seeds` in this folder makes `corpus/<target>/`,
+//! and `corpus/operators.dict`.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+use octrt::onnx::export;
+use octrt::ops::graph::text::parse;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let corpus = here.join("corpus");
+    for target in ["load", "graph_text", "picture"] {
+        fs::create_dir_all(corpus.join(target))?;
+    }
+    for entry in fs::read_dir(here.join("seeds"))? {
+        let path = entry?.path();
+        let name = path.file_stem().ok_or("a seed without a name")?.to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path)?;
+        let graph = parse(&text, &[]).map_err(|e| format!("{}: {e}", path.display()))?;
+        fs::write(corpus.join("graph_text").join(&name), &text)?;
+        fs::write(corpus.join("load").join(&name), export(&graph, &BTreeMap::new())?)?;
+    }
+    let names = octrt::onnx::support::operators().iter().map(|o| format!("\"{}\"\n", o.op));
+    fs::write(corpus.join("operators.dict"), names.collect::<String>())?;
+    let picture = RgbImage::from_fn(7, 5, |x, y| image::Rgb([(x * 42) as u8, (y * 63) as u8, (x ^ y) as u8]));
+    let picture = DynamicImage::ImageRgb8(picture);
+    for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP] {
+        for (kind, picture) in [("rgb", picture.clone()), ("grey", picture.to_luma8().into())] {
+            let mut file = Cursor::new(Vec::new());
+            picture.write_to(&mut file, format)?;
+            let name = format!("{kind}.{}", format.extensions_str()[0]);
+            fs::write(corpus.join("picture").join(name), file.into_inner())?;
+        }
+    }
+    Ok(())
+}
