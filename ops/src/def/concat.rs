@@ -54,6 +54,26 @@ impl Concat {
     }
 }
 
+/// The part whose end is the first behind the position along `axis`. A tree: as deep as the logarithm of the number of
+/// parts, so that no number of inputs exhausts the stack of what walks expressions.
+fn choose(axis: usize, mut parts: Vec<(usize, Expr)>) -> Option<Expr> {
+    while parts.len() > 1 {
+        let mut halved = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut pairs = parts.into_iter();
+        while let Some((end, here)) = pairs.next() {
+            halved.push(match pairs.next() {
+                None => (end, here),
+                Some((last, next)) => {
+                    let before = Expr::compare(CompareFn::Lt, Expr::var(axis), Expr::int(end));
+                    (last, before.select(here, next))
+                }
+            });
+        }
+        parts = halved;
+    }
+    parts.pop().map(|(_, body)| body)
+}
+
 impl Operator for Concat {
     fn name(&self) -> &'static str {
         "Concat"
@@ -66,29 +86,20 @@ impl Operator for Concat {
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let (all, axis, ty) = self.arguments(args)?;
         let mut c = Compute::new();
-        let mut end = ty.shape[axis];
-        let mut body: Option<Expr> = None;
-        // From the last operand to the first: each is chosen before its end, what follows it otherwise.
-        for (i, x) in all.iter().enumerate().rev().filter(|(_, x)| x.shape.numel() > 0) {
-            let n = x.shape[axis];
-            let begin = end - n;
+        let (mut parts, mut begin) = (Vec::new(), 0);
+        for (i, x) in all.iter().enumerate().filter(|(_, x)| x.shape.numel() > 0) {
+            let end = begin + x.shape[axis];
             let mut index = vars(ty.shape.rank());
             if begin > 0 {
                 index[axis] = (index[axis].clone() - Expr::int(begin)).max(Expr::int(0));
             }
             if end < ty.shape[axis] {
-                index[axis] = index[axis].clone().min(Expr::int(n - 1));
+                index[axis] = index[axis].clone().min(Expr::int(end - begin - 1));
             }
-            let b = c.input(i, x);
-            let here = Expr::load(b, index);
-            body = Some(match body {
-                None => here,
-                Some(rest) => {
-                    Expr::compare(CompareFn::Lt, Expr::var(axis), Expr::int(end)).select(here, rest)
-                }
-            });
-            end = begin;
+            parts.push((end, Expr::load(c.input(i, x), index)));
+            begin = end;
         }
+        let body = choose(axis, parts);
         let out = c.map("concat", ty.clone(), body.unwrap_or(Expr::Const(Scalar::zero(ty.dtype))));
         c.output(out);
         Ok(c)
@@ -137,6 +148,20 @@ mod tests {
         assert_eq!(run(&Concat { axis: 0 }, &[&none, &none]), Ok(none.clone()));
         let flat = t::<bool>([2, 0], &[]);
         assert_eq!(run(&Concat { axis: 0 }, &[&flat, &flat]), Ok(t::<bool>([4, 0], &[])));
+    }
+
+    #[test]
+    fn many_inputs_need_no_deep_stack() {
+        let parts: Vec<Tensor> = (0..5000).map(|i| t([1], &[i])).collect();
+        let run = move || {
+            let inputs: Vec<_> = parts.iter().map(Some).collect();
+            let c = Concat { axis: 0 }.compute(Args(&known_args(&inputs))).unwrap();
+            let mut loads = 0;
+            c.stages[0].body.visit(&mut |e| loads += usize::from(matches!(e, Expr::Load(..))));
+            loads
+        };
+        let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(run).unwrap();
+        assert_eq!(thread.join().unwrap(), 5000);
     }
 
     #[test]
