@@ -17,7 +17,8 @@ use crate::loop_ir::{Form, Kernel, KernelBuffer, Loop, Reduction, Role};
 /// for L0 in 32  for L1 in 32  for L2 in 32  reduce L3 in 16  reduce L4 in 3  reduce L5 in 3  b2[0, L0, L1, L2] ...
 /// ```
 ///
-/// Axes of extent 1 have no loop: their variable is 0. Buffers are numbered as they occur, the written one last.
+/// Axes of extent 1 have no loop: their variable is 0. A reduction of one value keeps one reduce loop. Buffers are
+/// numbered as they occur, the written one last.
 pub fn lower(compute: &Compute, stage: &Stage, name: &str) -> (Kernel, Vec<BufId>) {
     let dims = compute.ty(stage.dst).shape.dims();
     let reduced = stage.reduce.as_ref().map_or(&[][..], |r| &r.extents);
@@ -25,17 +26,18 @@ pub fn lower(compute: &Compute, stage: &Stage, name: &str) -> (Kernel, Vec<BufId
     let mut values = Vec::new();
     let roles = std::iter::repeat_n(Role::Data, dims.len()).chain(std::iter::repeat(Role::Reduce));
     for (&extent, role) in dims.iter().chain(reduced).zip(roles) {
-        // A reduction over axes of extent 1 alone keeps one loop, so that init and finish have their place.
-        let keep = role == Role::Reduce
-            && reduced.iter().all(|&e| e == 1)
-            && values.len() + 1 == dims.len() + reduced.len();
-        if extent == 1 && !keep {
+        if extent == 1 {
             values.push(Expr::int(0));
         } else {
             let id = VarId(loops.len() as u32);
             values.push(Expr::Var(id));
             loops.push(Loop { id, extent, role, form: Form::Serial });
         }
+    }
+    if stage.reduce.is_some() && reduced.iter().all(|&e| e == 1) {
+        // A reduction of one value keeps one loop, so that init and finish have their place.
+        let id = VarId(loops.len() as u32);
+        loops.push(Loop { id, extent: 1, role: Role::Reduce, form: Form::Serial });
     }
     let (renumbered, used) = number_buffers(compute, stage);
     let rebuild = |e: &Expr| {
