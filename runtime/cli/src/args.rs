@@ -123,7 +123,7 @@ pub struct PreprocessArgs {
     /// Take size and preprocessing from this model
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Where to save the input: an .npy file, f32 [1,3,H,W]
+    /// Where to save the input: an .npy file of floats, NCHW
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     #[command(flatten)]

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -29,7 +30,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Writes a result to stdout as indented JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
@@ -75,7 +76,7 @@ pub fn write_file(
         Ok(found) if found.is_file() => fs::canonicalize(path).map_err(fail())?,
         Ok(_) => {
             let mut file = OpenOptions::new().write(true).open(path).map_err(fail())?;
-            write(&mut file)?;
+            write(&mut file).with_context(|| path.display().to_string())?;
             return Ok(file.flush().map_err(fail())?);
         }
         Err(_) => path.to_path_buf(),
@@ -88,7 +89,7 @@ pub fn write_file(
         .tempfile_in(folder)
         .map_err(fail())?;
     let mut buffered = io::BufWriter::new(file);
-    write(&mut buffered)?;
+    write(&mut buffered).with_context(|| path.display().to_string())?;
     let file = buffered.into_inner().map_err(|e| fail()(e.into_error()))?;
     file.persist(&target).map_err(|e| fail()(e.error))?;
     Ok(())
