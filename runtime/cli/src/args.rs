@@ -123,7 +123,7 @@ pub struct PreprocessArgs {
     /// Take size and preprocessing from this model
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Where to save the input: an .npy file, f32 [1,3,H,W]
+    /// Where to save the input: an .npy file of floats, NCHW
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     #[command(flatten)]
@@ -338,7 +338,7 @@ pub struct LabelArgs {
 #[command(next_help_heading = "Machine")]
 pub struct MachineArgs {
     /// Threads that share the work of a run; 0 for as many as there are
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = thread_count)]
     pub threads: usize,
     #[command(flatten)]
     pub compiler: CompilerArgs,
@@ -354,6 +354,14 @@ pub struct CompilerArgs {
     /// Bytes that tensors and weights may take, as 500M or 2GiB [default: half of the memory]
     #[arg(long, value_name = "BYTES")]
     pub max_memory: Option<ByteCount>,
+}
+
+/// More threads than any machine has would take long to start.
+const MAX_THREADS: usize = 1024;
+
+fn thread_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|&n| n <= MAX_THREADS);
+    count.ok_or_else(|| format!("'{text}': expected a number from 0 to {MAX_THREADS}"))
 }
 
 fn positive(text: &str) -> Result<usize, String> {

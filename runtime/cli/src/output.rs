@@ -1,10 +1,11 @@
 //! Where results go: stdout, and files that appear whole or not at all.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -29,7 +30,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Writes a result to stdout as indented JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
@@ -62,7 +63,7 @@ pub enum Style {
 }
 
 /// Creates the file at `path` with what `write` writes: beside it under another name, then renamed, so that the file is
-/// complete or does not change.
+/// complete or does not change. A link is followed; what is no regular file, such as a device, is written to as it is.
 ///
 /// # Errors
 /// [`Failure::File`], and those of `write`.
@@ -70,8 +71,17 @@ pub fn write_file(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let fail = || Failure::file(path.display());
+    let target = match fs::metadata(path) {
+        Ok(found) if found.is_file() => fs::canonicalize(path).map_err(fail())?,
+        Ok(_) => {
+            let mut file = OpenOptions::new().write(true).open(path).map_err(fail())?;
+            write(&mut file).with_context(|| path.display().to_string())?;
+            return Ok(file.flush().map_err(fail())?);
+        }
+        Err(_) => path.to_path_buf(),
+    };
+    let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The process's umask takes from these permissions what it takes from those of any new file.
     let file = tempfile::Builder::new()
         .prefix(".octrt-")
@@ -79,9 +89,9 @@ pub fn write_file(
         .tempfile_in(folder)
         .map_err(fail())?;
     let mut buffered = io::BufWriter::new(file);
-    write(&mut buffered)?;
+    write(&mut buffered).with_context(|| path.display().to_string())?;
     let file = buffered.into_inner().map_err(|e| fail()(e.into_error()))?;
-    file.persist(path).map_err(|e| fail()(e.error))?;
+    file.persist(&target).map_err(|e| fail()(e.error))?;
     Ok(())
 }
 
@@ -111,5 +121,23 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert!(write_file(&dir.path().join("none/f"), |_| Ok(())).is_err());
+        assert!(write_file(dir.path(), |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn links_and_what_is_no_file_stay_what_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join("f"), dir.path().join("link"));
+        fs::write(&path, b"one").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        write_file(&link, |w| Ok(w.write_all(b"two")?)).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        // A socket stands for a device: it cannot be opened, and must not be replaced.
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(write_file(&socket, |w| Ok(w.write_all(b"x")?)).is_err());
+        assert!(!fs::metadata(&socket).unwrap().is_file());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
     }
 }

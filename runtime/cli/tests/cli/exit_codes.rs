@@ -24,6 +24,7 @@ fn usage_is_2() {
         octrt(args).assert_fails(2, "For more information, try '--help'");
     }
     octrt(&["run", SHAPES, "random", "--log", "a=b=c"]).assert_fails(2, "log filter 'a=b=c'");
+    octrt(&["run", SHAPES, "random", "--threads", "999999"]).assert_fails(2, "from 0 to 1024");
     octrt(&["run", SHAPES, "random", "--target", "arm64"]).assert_fails(2, "unknown target 'arm64'");
 }
 
