@@ -1,0 +1,7 @@
+//! Operators as machine code against their references: every kind of attribute, every target that this machine runs.
+#![allow(missing_docs)]
+
+mod check;
+mod conv;
+#[path = "../support/mod.rs"]
+mod support;
