@@ -20,6 +20,9 @@ struct Pool {
 }
 
 impl Threads {
+    /// The most threads that [`Threads::new`] starts.
+    pub const MAX: usize = 1024;
+
     /// The calling thread alone.
     pub fn one() -> Self {
         Threads(None)
@@ -28,7 +31,7 @@ impl Threads {
     /// `count` threads; 1 is [`Threads::one`], 0 stands for as many as the process may use at the same time.
     ///
     /// # Errors
-    /// [`Error::Threads`] when the system does not start them.
+    /// [`Error::Threads`] when there are more than [`Threads::MAX`] or the system does not start them.
     pub fn new(count: usize) -> Result<Self, Error> {
         let count = match count {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -36,6 +39,12 @@ impl Threads {
         };
         if count == 1 {
             return Ok(Threads(None));
+        }
+        if count > Self::MAX {
+            return Err(Error::Threads {
+                threads: count,
+                message: format!("at most {} are possible", Self::MAX),
+            });
         }
         let workers = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
@@ -163,6 +172,11 @@ mod tests {
                 assert!(hits.iter().all(|h| h.load(Ordering::Relaxed) == 1));
             }
         }
+    }
+
+    #[test]
+    fn more_threads_than_any_machine_has_are_refused() {
+        assert!(matches!(Threads::new(Threads::MAX + 1), Err(Error::Threads { threads: 1025, .. })));
     }
 
     #[test]

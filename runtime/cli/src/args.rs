@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use octrt::Threads;
 use octrt::compiler::Target;
 use octrt::image::{ChannelOrder, Filter, Preset};
 
@@ -356,12 +357,9 @@ pub struct CompilerArgs {
     pub max_memory: Option<ByteCount>,
 }
 
-/// More threads than any machine has would take long to start.
-const MAX_THREADS: usize = 1024;
-
 fn thread_count(text: &str) -> Result<usize, String> {
-    let count = text.parse().ok().filter(|&n| n <= MAX_THREADS);
-    count.ok_or_else(|| format!("'{text}': expected a number from 0 to {MAX_THREADS}"))
+    let count = text.parse().ok().filter(|&n| n <= Threads::MAX);
+    count.ok_or_else(|| format!("'{text}': expected a number from 0 to {}", Threads::MAX))
 }
 
 fn positive(text: &str) -> Result<usize, String> {
