@@ -1,6 +1,6 @@
 //! From a scheduled kernel to machine code, through Cranelift.
 //!
-//! [`nest`] walks the loops, [`expr`] the expressions, [`math`] has the elementary functions. The function's signature
+//! `nest` walks the loops, `expr` the expressions, `math` has the elementary functions. The function's signature
 //! and what it may touch are said in [`crate::artifact`].
 
 use cranelift_codegen::Context;
@@ -39,7 +39,9 @@ impl Codegen {
         for (name, value) in [
             ("opt_level", "speed"),
             ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
-            ("enable_probestack", "false"),
+            // A frame larger than a page must not step over the guard page of the caller's stack.
+            ("enable_probestack", "true"),
+            ("probestack_strategy", "inline"),
             ("unwind_info", "false"),
         ] {
             flags.set(name, value).map_err(|e| fail(&e))?;

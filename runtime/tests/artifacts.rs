@@ -4,6 +4,8 @@
 mod common;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{buffer, copy_byte, function, mode, model, port, scale_twice, step};
 use octrt::compiler::artifact::{Artifact, Copy, FunctionId, Place};
@@ -193,6 +195,25 @@ fn bools_are_zero_or_one_whatever_code_writes() {
     let out = TensorMut::new(&[1], &mut y).unwrap();
     session.run_into(&[("x", TensorRef::new(&[1], &[77u8]).unwrap())], &mut [("y", out)]).unwrap();
     assert_eq!(u8::from(y[0]), 1);
+}
+
+/// A byte that is 1 until it has been looked at a few times, as one of a file that somebody changes.
+struct Restless(AtomicUsize);
+
+impl AsRef<[u8]> for Restless {
+    fn as_ref(&self) -> &[u8] {
+        if self.0.fetch_add(1, Ordering::Relaxed) < 2 { &[1] } else { &[2] }
+    }
+}
+
+#[test]
+fn bools_that_change_while_they_are_loaded_are_refused() {
+    let ty = TensorType::new(DType::Bool, [1]);
+    let bytes = Arc::new(Restless(AtomicUsize::new(0)));
+    let mut a = scale_twice(3);
+    a.constants.push(Tensor::from_shared(ty, bytes, 0).unwrap());
+    let e = model(vec![a], &options()).unwrap().session().unwrap_err();
+    assert!(matches!(&e, Error::Artifact(m) if m.contains("a bool is neither 0 nor 1")), "{e}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ const COMPARED_BYTES: usize = 4096;
 /// `a = f(x); b = f(x) -> a = f(x); b = a`.
 ///
 /// Requires: the same operator, attributes and inputs at an earlier node with as many outputs. Constants of up to
-/// [`COMPARED_BYTES`] are the same when their elements are, larger ones when they are one value of the graph.
+/// `COMPARED_BYTES` are the same when their elements are, larger ones when they are one value of the graph.
 /// Never blocked.
 pub fn deduplicate(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
     let node = graph.node(id);

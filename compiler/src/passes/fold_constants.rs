@@ -15,7 +15,7 @@ const MAX_MACS: u64 = 1 << 28;
 /// `f(constants) -> constant`, for every operator: sliced, scaled and reshaped weights, computed shapes.
 ///
 /// Requires: all inputs given are constants.
-/// Blocked when: the results are larger than [`MAX_BYTES`], the work is more than [`MAX_MACS`], or the operator
+/// Blocked when: the results are larger than `MAX_BYTES`, the work is more than `MAX_MACS`, or the operator
 /// refuses its arguments.
 pub fn fold_constants(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
     let node = graph.node(id);

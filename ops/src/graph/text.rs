@@ -1,4 +1,4 @@
-//! The text form of a [`Graph`]: [`print`] and [`parse`] are inverse to each other.
+//! The text form of a [`Graph`]: [`print()`] and [`parse`] are inverse to each other.
 //!
 //! ```text
 //! graph "squeezenet" {
@@ -65,7 +65,7 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// The constants that [`print`] shows as `blob(0)`, `blob(1)`, ..., in this order. They share the graph's bytes.
+/// The constants that [`print()`] shows as `blob(0)`, `blob(1)`, ..., in this order. They share the graph's bytes.
 pub fn blobs(graph: &Graph) -> Vec<Tensor> {
     graph
         .values

@@ -57,6 +57,28 @@ fn rules_on_loops() {
 }
 
 #[test]
+fn lanes_are_stored_side_by_side() {
+    // One store writes all lanes: with any other stride it would write beside the elements that are proven in bounds.
+    let cases = [
+        (copy(1, &[4], c(0)), "to store its lanes side by side, found a stride of 0"),
+        (copy(8, &[2, 4], v(0) + v(1) * c(2)), "to store its lanes side by side, found a stride of 2"),
+        (copy(2, &[4], v(0).min(c(1))), "to store its lanes side by side, found a stride that varies"),
+        (copy(4, &[4], v(0)), "to store f32, found i64"),
+        (copy(8, &[2, 4], v(0) * c(4) + v(1)), ""),
+    ];
+    for (mut k, expected) in cases {
+        if let Some(l) = k.loops.last_mut() {
+            l.form = Form::Vector;
+        }
+        if expected.contains("i64") {
+            k.buffers.iter_mut().for_each(|b| b.ty.dtype = DType::I64);
+        }
+        let found = verify(&k).err().map_or(String::new(), |e| e.to_string());
+        assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{found}");
+    }
+}
+
+#[test]
 fn rules_on_buffers() {
     assert!(broken(|k| k.dst = BufId(9)).contains("buffer b9: expected the written buffer to be declared"));
     assert!(broken(|k| k.dst = BufId(3)).contains("only loads from buffers that are read"));

@@ -1,0 +1,380 @@
+//! The command line. Doc comments here are the program's help.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use octrt::compiler::Target;
+use octrt::image::{ChannelOrder, Filter, Preset};
+
+use crate::failure::EXIT_CODES;
+use crate::sizes::{ByteCount, DimArg, Factor, Size, Triple};
+
+/// Runs convolutional networks (ONNX) on the CPU: picture in, label out.
+#[derive(Debug, Parser)]
+#[command(name = "octrt", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Log to stderr: error, warn, info, debug, trace, or a filter as in RUST_LOG, whose place it takes
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log: Option<String>,
+    /// Colours in messages on stderr
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When messages are coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a model on pictures or tensors
+    Run(RunArgs),
+    /// Turn a picture into a model's input and save it
+    Preprocess(PreprocessArgs),
+    /// Show what a model is made of and whether it can be run
+    Inspect(InspectArgs),
+    /// Measure a classifier's accuracy on a folder or tar of pictures
+    Eval(EvalArgs),
+    /// Show what a stage of the compiler makes of a model
+    Compile(CompileArgs),
+    /// Compare machine code with the reference interpreter, node by node
+    Compare(CompareArgs),
+    /// List the ONNX operators that are supported
+    ListOps(ListOpsArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// How the table of operators is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For people
+    Text,
+    /// A table in Markdown
+    Markdown,
+    /// For programs
+    Json,
+}
+
+/// `octrt run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The model, an ONNX file
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    #[command(flatten)]
+    pub image: ImageArgs,
+    #[command(flatten)]
+    pub labels: LabelArgs,
+    /// Number of classes shown, best first [default: 5]
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<usize>,
+    /// Save the outputs as output_0.npy, output_1.npy, ... in this folder
+    #[arg(long, value_name = "DIR")]
+    pub save_outputs: Option<PathBuf>,
+    /// Compare the outputs with these tensors (.npy, .npz, .pb), in the model's order or as name=FILE; stands after
+    /// the inputs
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub expect: Vec<String>,
+    /// Largest absolute difference that --expect allows, added to that of --rtol
+    #[arg(long, value_name = "X", default_value_t = 1e-4, requires = "expect")]
+    pub atol: f64,
+    /// Largest difference that --expect allows, relative to the expected element
+    #[arg(long, value_name = "X", default_value_t = 1e-3, requires = "expect")]
+    pub rtol: f64,
+    #[command(flatten)]
+    pub format: FormatArgs,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// `octrt preprocess`
+#[derive(Debug, Args)]
+pub struct PreprocessArgs {
+    /// The picture: JPEG, PNG, BMP or WebP
+    pub picture: PathBuf,
+    /// Take size and preprocessing from this model
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Where to save the input: an .npy file of floats, NCHW
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub image: ImageArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
+/// `octrt inspect`
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The model, an ONNX file
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub dims: DimArgs,
+    /// Also run the compiler's passes, and show what they did and what kept them from doing more
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub passes: bool,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
+/// `octrt eval`
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The model, an ONNX file
+    pub model: PathBuf,
+    /// A folder, or a tar file, that has a folder of pictures for each class, named by its label
+    pub pictures: PathBuf,
+    /// Pictures per run; needs a model whose batch is dynamic
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    pub batch: usize,
+    /// Use only N of the pictures, evenly spread over the list sorted by path
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub limit: Option<usize>,
+    /// Leave out pictures that cannot be read, and count them; otherwise the first one is an error
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub skip_unreadable: bool,
+    #[command(flatten)]
+    pub dims: DimArgs,
+    #[command(flatten)]
+    pub image: ImageArgs,
+    #[command(flatten)]
+    pub labels: LabelArgs,
+    /// Save the best class of every picture as CSV: path,index,label,probability
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
+    #[command(flatten)]
+    pub format: FormatArgs,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// A stage of compilation whose value can be printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// The graph with all types known
+    Graph,
+    /// The graph after all passes
+    Passes,
+    /// The scheduled loop nests
+    Loop,
+    /// Memory and the calls in order
+    Plan,
+    /// Cranelift's intermediate form
+    Clif,
+    /// Assembly
+    Asm,
+}
+
+/// `octrt compile`
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// The model, an ONNX file
+    pub model: PathBuf,
+    /// The stage to show
+    #[arg(long, value_name = "STAGE")]
+    pub emit: Stage,
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub dims: DimArgs,
+    #[command(flatten)]
+    pub machine: CompilerArgs,
+}
+
+/// `octrt compare`
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The model, an ONNX file
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// Largest absolute difference allowed, added to that of --rtol
+    #[arg(long, value_name = "X", default_value_t = 1e-5)]
+    pub atol: f64,
+    /// Largest difference allowed, relative to the largest element of the node's result
+    #[arg(long, value_name = "X", default_value_t = 1e-4)]
+    pub rtol: f64,
+    #[command(flatten)]
+    pub image: ImageArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// `octrt list-ops`
+#[derive(Debug, Args)]
+pub struct ListOpsArgs {
+    /// How the table is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: TableFormat,
+}
+
+/// `octrt completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// How the result is printed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub struct FormatArgs {
+    /// How the result is printed on stdout
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+/// What a model is run on.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// The inputs in the model's order, or each as name=INPUT: a picture, an .npy, .npz or .pb (ONNX TensorProto) file,
+    /// or the word `random`: floats in [-1, 1), integers 0 to 9, the same every time
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    #[command(flatten)]
+    pub dims: DimArgs,
+}
+
+/// Dynamic dimensions.
+#[derive(Debug, Args)]
+pub struct DimArgs {
+    /// The extent of a dynamic dimension, by its name or as INPUT:AXIS; the first one of an input is 1 when not given
+    #[arg(long = "dim", value_name = "NAME=N")]
+    pub dims: Vec<DimArg>,
+}
+
+/// How pictures become inputs. What is not given comes from the file MODEL.json beside the model, then from the model's
+/// metadata `octrt.preprocess`, then from the preset imagenet.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pictures")]
+pub struct ImageArgs {
+    /// Preprocessing by name: imagenet, inception, caffe-bgr, octconv, none
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<Preset>,
+    /// How the picture is resized: none, whole or short-side; `whole:64` and `short-side:256` say to how many pixels
+    #[arg(long, value_name = "POLICY[:N]", value_parser = crate::preprocessing::parse_resize)]
+    pub resize: Option<crate::preprocessing::Resize>,
+    /// What is cut out of the middle: none, to-input, N or HEIGHTxWIDTH
+    #[arg(long, value_name = "SIZE", value_parser = crate::preprocessing::parse_crop)]
+    pub crop: Option<octrt::image::Crop>,
+    /// The kernel of the resize, as Pillow has it: bilinear, bicubic
+    #[arg(long, value_name = "NAME")]
+    pub filter: Option<Filter>,
+    /// The order of the planes: rgb, bgr
+    #[arg(long, value_name = "ORDER")]
+    pub order: Option<ChannelOrder>,
+    /// Factor on the levels 0 to 255, before mean and std: a number or a fraction as 1/255
+    #[arg(long, value_name = "X")]
+    pub scale: Option<Factor>,
+    /// Subtracted from the planes, in their order
+    #[arg(long, value_name = "A,B,C", allow_hyphen_values = true)]
+    pub mean: Option<Triple>,
+    /// Divides the planes, in their order
+    #[arg(long, value_name = "A,B,C", allow_hyphen_values = true)]
+    pub std: Option<Triple>,
+    /// Size of the model's input, where the model leaves it open
+    #[arg(long, value_name = "N|HxW")]
+    pub size: Option<Size>,
+    /// Whether pictures are turned upright as their EXIF orientation says
+    #[arg(long, value_name = "WHAT", default_value = "apply")]
+    pub exif: Exif,
+    /// Settings of the model, a JSON file; `none` for none [default: MODEL.json beside the model, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub side_file: Option<PathBuf>,
+}
+
+/// What to do with the EXIF orientation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Exif {
+    /// Turn the picture upright
+    Apply,
+    /// Take the pixels as stored
+    Ignore,
+}
+
+/// The names of the classes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub struct LabelArgs {
+    /// The names of the classes, one a line [default: `labels` of MODEL.json, then the model's metadata octrt.labels]
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+}
+
+/// The machine that a model runs on.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Machine")]
+pub struct MachineArgs {
+    /// Threads that share the work of a run; 0 for as many as there are
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = thread_count)]
+    pub threads: usize,
+    #[command(flatten)]
+    pub compiler: CompilerArgs,
+}
+
+/// The machine that a model is compiled for.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Machine")]
+pub struct CompilerArgs {
+    /// Instruction set: x86-64-v2, x86-64-v3, x86-64-v4 [default: the best that this machine has]
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<Target>,
+    /// Bytes that tensors and weights may take, as 500M or 2GiB [default: half of the memory]
+    #[arg(long, value_name = "BYTES")]
+    pub max_memory: Option<ByteCount>,
+}
+
+/// More threads than any machine has would take long to start.
+const MAX_THREADS: usize = 1024;
+
+fn thread_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|&n| n <= MAX_THREADS);
+    count.ok_or_else(|| format!("'{text}': expected a number from 0 to {MAX_THREADS}"))
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| format!("'{text}': expected a number from 1 on"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,10 @@
+//! The commands, one file each.
+
+pub mod compare;
+pub mod compile;
+pub mod completions;
+pub mod eval;
+pub mod inspect;
+pub mod list_ops;
+pub mod preprocess;
+pub mod run;

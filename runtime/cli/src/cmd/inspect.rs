@@ -1,0 +1,271 @@
+//! `octrt inspect`: what a model is made of, and what of it is not supported.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use octrt::compiler::passes::{self, End};
+use octrt::onnx::{self, Unsupported};
+use octrt::ops::graph::ValueDef;
+use octrt::ops::graph::infer::{Limits, specialize};
+use octrt::ops::{DType, Graph};
+use octrt::{Error, ErrorKind, LoadOptions, Model, PortInfo};
+use serde::Serialize;
+
+use crate::args::{Format, InspectArgs};
+use crate::failure::Failure;
+use crate::model::Dims;
+use crate::output;
+use crate::tensor_files::read_bytes;
+
+/// Blocked nodes shown for each pass.
+const SHOWN_BLOCKED: usize = 10;
+
+#[derive(Default, Serialize)]
+struct Report {
+    schema: String,
+    model: String,
+    opset: Option<i64>,
+    producer: String,
+    inputs: Vec<PortReport>,
+    outputs: Vec<PortReport>,
+    nodes: usize,
+    /// Number of nodes by operator.
+    ops: BTreeMap<String, usize>,
+    parameters: Parameters,
+    /// Multiply-accumulates of one run for the extents of `--dim`; none where one is open.
+    macs: Option<u64>,
+    metadata: BTreeMap<String, String>,
+    warnings: Vec<String>,
+    unsupported: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passes: Option<PassesReport>,
+    /// Why `macs` is missing.
+    #[serde(skip)]
+    open: String,
+}
+
+#[derive(Serialize)]
+struct PortReport {
+    name: String,
+    dtype: &'static str,
+    /// Numbers, and names of dynamic dimensions; none where the model does not say.
+    dims: Option<Vec<String>>,
+}
+
+/// The constants of floats.
+#[derive(Default, Serialize)]
+struct Parameters {
+    /// Number of elements.
+    count: u64,
+    /// Their size as octrt holds them, in f32.
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct PassesReport {
+    /// Number of nodes that are left.
+    nodes: usize,
+    /// Whether the passes had nothing left to do.
+    finished: bool,
+    passes: Vec<PassReport>,
+}
+
+#[derive(Serialize)]
+struct PassReport {
+    name: &'static str,
+    applied: usize,
+    blocked: Vec<BlockedReport>,
+}
+
+#[derive(Serialize)]
+struct BlockedReport {
+    node: String,
+    reason: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure::Unsupported`] when a part of the model is not supported; those of loading the model.
+pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
+    let report = match Model::load(&args.model, &LoadOptions::default()) {
+        Ok(model) => inspect(&model, args)?,
+        Err(e) => refused(args, e)?,
+    };
+    match args.format.format {
+        Format::Json => output::print_json(&report)?,
+        Format::Text => output::print(&text(&report))?,
+    }
+    match report.unsupported.len() {
+        0 => Ok(()),
+        n => Err(Failure::Unsupported(format!(
+            "{}: {n} kinds of nodes or parts are not supported",
+            report.model
+        ))
+        .into()),
+    }
+}
+
+/// The report on a model that was not loaded because of what is not supported; any other error stays one.
+fn refused(args: &InspectArgs, error: Error) -> anyhow::Result<Report> {
+    if error.kind() != ErrorKind::Unsupported {
+        return Err(error.into());
+    }
+    let bytes = read_bytes(&args.model, LoadOptions::default().max_memory as u64)?;
+    let found: Vec<Unsupported> = onnx::unsupported(bytes.into()).unwrap_or_default();
+    let mut unsupported: Vec<String> = found.iter().map(ToString::to_string).collect();
+    if unsupported.is_empty() {
+        unsupported.push(error.to_string());
+    }
+    let model = args.model.display().to_string();
+    Ok(Report { schema: output::schema("inspect"), model, unsupported, ..Report::default() })
+}
+
+fn inspect(model: &Model, args: &InspectArgs) -> anyhow::Result<Report> {
+    let dims = Dims::new(model, &args.dims)?;
+    let graph = model.graph().ok_or_else(|| Failure::Unsupported("the model has no graph".to_string()))?;
+    let mut report = Report {
+        schema: output::schema("inspect"),
+        model: model.name().to_string(),
+        opset: model.about().opset,
+        producer: model.about().producer.clone(),
+        inputs: model.inputs().iter().map(port).collect(),
+        outputs: model.outputs().iter().map(port).collect(),
+        nodes: graph.nodes.len(),
+        ops: histogram(graph),
+        parameters: parameters(graph),
+        metadata: model.metadata().clone(),
+        warnings: model.warnings().to_vec(),
+        ..Report::default()
+    };
+    match dims.types() {
+        Err(e) => report.open = e.to_string(),
+        Ok(types) => {
+            let specialized = specialize(graph, &types, Limits::default());
+            let specialized = specialized.map_err(|e| compile_error(model, e))?;
+            report.macs = Some(specialized.macs());
+            if args.passes {
+                report.passes = Some(run_passes(model, &specialized)?);
+            }
+        }
+    }
+    if args.passes && report.passes.is_none() {
+        return Err(Failure::Usage(report.open).into());
+    }
+    Ok(report)
+}
+
+fn compile_error(model: &Model, e: octrt::ops::GraphError) -> Error {
+    Error::Compile { model: model.name().to_string(), source: e.into() }
+}
+
+fn port(info: &PortInfo) -> PortReport {
+    let dims = info.dims.as_ref().map(|dims| dims.iter().map(ToString::to_string).collect());
+    PortReport { name: info.name.clone(), dtype: info.dtype.name(), dims }
+}
+
+fn histogram(graph: &Graph) -> BTreeMap<String, usize> {
+    let mut ops = BTreeMap::new();
+    for node in &graph.nodes {
+        *ops.entry(node.op.as_operator().name().to_string()).or_default() += 1;
+    }
+    ops
+}
+
+fn parameters(graph: &Graph) -> Parameters {
+    let mut sum = Parameters::default();
+    for value in &graph.values {
+        if let ValueDef::Const(t) = &value.def
+            && t.dtype() == DType::F32
+        {
+            sum.count += t.numel() as u64;
+            sum.bytes += t.bytes().len() as u64;
+        }
+    }
+    sum
+}
+
+fn run_passes(model: &Model, graph: &Graph) -> Result<PassesReport, Error> {
+    let (optimized, report) = passes::optimize(graph).map_err(|e| compile_error(model, e))?;
+    let blocked = |b: passes::Blocked| BlockedReport { node: b.node, reason: b.reason };
+    let pass = |p: passes::PassReport| PassReport {
+        name: p.name,
+        applied: p.applied,
+        blocked: p.blocked.into_iter().map(blocked).collect(),
+    };
+    Ok(PassesReport {
+        nodes: optimized.nodes.len(),
+        finished: report.end == End::Fixpoint,
+        passes: report.passes.into_iter().map(pass).collect(),
+    })
+}
+
+fn text(report: &Report) -> String {
+    let mut out = format!("model       {}\n", report.model);
+    if report.unsupported.is_empty() {
+        describe(&mut out, report);
+    }
+    list(&mut out, "metadata", report.metadata.iter().map(|(k, v)| format!("{k}: {}", first_line(v))));
+    list(&mut out, "warnings", report.warnings.iter().cloned());
+    list(&mut out, "not supported", report.unsupported.iter().cloned());
+    if let Some(passes) = &report.passes {
+        describe_passes(&mut out, passes);
+    }
+    out
+}
+
+/// Writing into a text does not fail.
+fn describe(out: &mut String, report: &Report) {
+    if let Some(opset) = report.opset {
+        let _ = writeln!(out, "opset       {opset}");
+    }
+    if !report.producer.is_empty() {
+        let _ = writeln!(out, "producer    {}", report.producer);
+    }
+    for (what, ports) in [("input", &report.inputs), ("output", &report.outputs)] {
+        for port in ports {
+            let dims = port.dims.as_ref().map_or("...".to_string(), |d| d.join(","));
+            let _ = writeln!(out, "{what:11} {}: {}[{dims}]", port.name, port.dtype);
+        }
+    }
+    let Parameters { count, bytes } = report.parameters;
+    let _ = writeln!(out, "parameters  {count} ({bytes} bytes)");
+    let _ = match report.macs {
+        Some(macs) => writeln!(out, "MACs        {macs}"),
+        None => writeln!(out, "MACs        not known: {}", report.open),
+    };
+    let _ = writeln!(out, "nodes       {}", report.nodes);
+    for (op, count) in &report.ops {
+        let _ = writeln!(out, "  {count:5}  {op}");
+    }
+}
+
+fn list(out: &mut String, heading: &str, items: impl Iterator<Item = String>) {
+    for (i, item) in items.enumerate() {
+        if i == 0 {
+            let _ = writeln!(out, "{heading}:");
+        }
+        let _ = writeln!(out, "  {item}");
+    }
+}
+
+fn first_line(text: &str) -> String {
+    match text.split_once('\n') {
+        None => text.to_string(),
+        Some((line, rest)) => format!("{line} ... ({} lines)", 1 + rest.lines().count()),
+    }
+}
+
+fn describe_passes(out: &mut String, report: &PassesReport) {
+    let end = if report.finished { "" } else { ", stopped at the bound" };
+    let _ = writeln!(out, "after the passes: {} nodes{end}", report.nodes);
+    for pass in &report.passes {
+        let _ = writeln!(out, "  {}: applied {}, blocked {}", pass.name, pass.applied, pass.blocked.len());
+        for blocked in pass.blocked.iter().take(SHOWN_BLOCKED) {
+            let _ = writeln!(out, "    '{}': {}", blocked.node, blocked.reason);
+        }
+        if let Some(more) = pass.blocked.len().checked_sub(SHOWN_BLOCKED).filter(|&n| n > 0) {
+            let _ = writeln!(out, "    and {more} more");
+        }
+    }
+}

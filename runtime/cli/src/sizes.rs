@@ -1,0 +1,123 @@
+//! Numbers, sizes and dimensions as words of the command line.
+
+use std::str::FromStr;
+
+/// `--size`: `224` or `480x640`, height first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub [usize; 2]);
+
+impl FromStr for Size {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |t: &str| t.parse::<usize>().ok().filter(|&n| n > 0);
+        let size = match text.split_once('x') {
+            None => side(text).map(|n| [n, n]),
+            Some((h, w)) => side(h).zip(side(w)).map(|(h, w)| [h, w]),
+        };
+        size.map(Size).ok_or_else(|| format!("'{text}' is no size: expected pixels as N or HEIGHTxWIDTH"))
+    }
+}
+
+/// `--mean`, `--std`: three numbers, or one for all three planes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Triple(pub [f32; 3]);
+
+impl FromStr for Triple {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Result<Vec<f32>, _> = text.split(',').map(|t| t.trim().parse::<f32>()).collect();
+        match numbers.as_deref() {
+            Ok([a]) => Ok(Triple([*a; 3])),
+            Ok([a, b, c]) => Ok(Triple([*a, *b, *c])),
+            _ => Err(format!("'{text}': expected one number or three separated by commas")),
+        }
+    }
+}
+
+/// `--scale`: a number, or a fraction of two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Factor(pub f64);
+
+impl FromStr for Factor {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |t: &str| t.trim().parse::<f64>().ok();
+        let factor = match text.split_once('/') {
+            None => number(text),
+            Some((a, b)) => number(a).zip(number(b)).map(|(a, b)| a / b),
+        };
+        factor.map(Factor).ok_or_else(|| format!("'{text}': expected a number, or a fraction as 1/255"))
+    }
+}
+
+/// `--max-memory`: bytes, with `K`, `M`, `G` or `T` (powers of 1024, also written `KiB`) after the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteCount(pub usize);
+
+impl FromStr for ByteCount {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+            "" | "b" => Some(0),
+            "k" | "kib" => Some(10),
+            "m" | "mib" => Some(20),
+            "g" | "gib" => Some(30),
+            "t" | "tib" => Some(40),
+            _ => None,
+        };
+        let bytes = shift.zip(digits.parse::<usize>().ok()).and_then(|(s, n)| n.checked_mul(1 << s));
+        bytes.map(ByteCount).ok_or_else(|| format!("'{text}': expected bytes, as 500M or 2GiB"))
+    }
+}
+
+/// `--dim NAME=N`: the extent of a dynamic dimension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DimArg {
+    /// The dimension's name, or `INPUT:AXIS` for one that has none.
+    pub name: String,
+    /// Its extent.
+    pub extent: usize,
+}
+
+impl FromStr for DimArg {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.rsplit_once('=').and_then(|(name, n)| Some((name, n.parse::<usize>().ok()?)));
+        match parsed {
+            Some((name, extent)) if !name.is_empty() => Ok(DimArg { name: name.to_string(), extent }),
+            _ => Err(format!("'{text}': expected NAME=N")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_become_values() {
+        assert_eq!("224".parse(), Ok(Size([224, 224])));
+        assert_eq!("48x64".parse(), Ok(Size([48, 64])));
+        assert_eq!("1,2.5, 3".parse(), Ok(Triple([1.0, 2.5, 3.0])));
+        assert_eq!("0.5".parse(), Ok(Triple([0.5; 3])));
+        assert_eq!("1/4".parse(), Ok(Factor(0.25)));
+        assert_eq!("2GiB".parse(), Ok(ByteCount(2 << 30)));
+        assert_eq!("500m".parse(), Ok(ByteCount(500 << 20)));
+        assert_eq!("a=b=3".parse(), Ok(DimArg { name: "a=b".into(), extent: 3 }));
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        for text in ["", "0", "2x", "x", "-1", "1x0"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+        assert!("1,2".parse::<Triple>().is_err());
+        assert!("1/x".parse::<Factor>().is_err());
+        for text in ["", "G", "1Q", "99999999999999T"] {
+            assert!(text.parse::<ByteCount>().is_err(), "{text}");
+        }
+        assert!("=3".parse::<DimArg>().is_err());
+        assert!("n".parse::<DimArg>().is_err());
+    }
+}

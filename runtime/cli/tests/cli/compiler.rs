@@ -1,0 +1,143 @@
+//! `inspect`, `compile` and `compare`.
+
+use crate::program::*;
+
+#[test]
+fn inspect_shows_what_a_model_is_made_of() {
+    expect_test::expect![[r#"
+        model       bench/shapes/oct_resnet_shapes.onnx
+        opset       17
+        producer    octrt bench/shapes 1
+        input       input: f32[N,3,64,64]
+        output      logits: f32[N,10]
+        parameters  180910 (723640 bytes)
+        MACs        59769472
+        nodes       168
+             35  Add
+             14  AveragePool
+             30  BatchNormalization
+             54  Conv
+              1  Flatten
+              1  Gemm
+              1  GlobalAveragePool
+             23  Relu
+              9  Resize
+        metadata:
+          octrt.labels: arrow ... (10 lines)
+          octrt.preprocess: {"resize": "whole", "filter": "bilinear", "order": "rgb", "scale": 0.00392156862745098, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
+    "#]].assert_eq(octrt(&["inspect", SHAPES]).text());
+}
+
+#[test]
+fn inspect_as_json_says_the_same() {
+    let folder = Folder::new();
+    let report = octrt(&["inspect", &folder.tiny_model(), "--format", "json", "--dim", "N=2"]).json();
+    assert_eq!(report["schema"], "octrt.inspect/1");
+    assert_eq!(report["inputs"][0]["dims"], serde_json::json!(["N", "3", "4", "4"]));
+    assert_eq!(report["ops"]["Conv"], 1);
+    assert_eq!(report["parameters"]["count"], 6);
+    assert!(report["macs"].as_u64().unwrap() >= 2 * 2 * 3 * 16);
+    assert_eq!(report["unsupported"], serde_json::json!([]));
+}
+
+#[test]
+fn inspect_shows_what_the_passes_did() {
+    let passes = octrt(&["inspect", SHAPES, "--passes"]);
+    assert!(passes.text().contains("  fuse_batch_norm: applied "), "{}", passes.stdout);
+    let open = Folder::new();
+    let model = open.file("open.onnx", onnx(&TINY.replace("N,3,4,4", "N,3,H,4")));
+    assert!(octrt(&["inspect", &model]).text().contains("MACs        not known: input 'x'"));
+    octrt(&["inspect", &model, "--passes"]).assert_fails(2, "--dim H=N");
+}
+
+fn emit(stage: &str) -> String {
+    let folder = Folder::new();
+    octrt(&["compile", &folder.tiny_model(), "--emit", stage, "--target", "x86-64-v3"]).text().to_string()
+}
+
+#[test]
+fn the_graph_is_emitted_before_and_after_the_passes() {
+    expect_test::expect![[r#"
+        graph "tiny" {
+          input %0 "x": f32[1,3,4,4]
+          const %1 "w": f32[2,3,1,1] = [1.0, 2.0, 3.0, -4.0, -5.0, -6.0]
+          %2 "c": f32[1,2,4,4] = n0 "conv" Conv { kernel = [1, 1], strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0], auto_pad = notset, group = 1 } (%0, %1)
+          %3 "r": f32[1,2,4,4] = n1 "leaky" LeakyRelu { alpha = 0.5f } (%2)
+          %4 "p": f32[1,2,1,1] = n2 "pool" GlobalPool { kind = average } (%3)
+          %5 "scores": f32[1,2] = n3 "flat" Flatten { axis = 1 } (%4)
+          output "scores" = %5
+        }
+    "#]].assert_eq(&emit("graph"));
+    expect_test::expect![[r#"
+        graph "tiny" {
+          input %0 "x": f32[1,3,4,4]
+          const %1 "w": f32[2,3,1,1] = [1.0, 2.0, 3.0, -4.0, -5.0, -6.0]
+          %2 "c": f32[1,2,4,4] = n0 "conv" Conv { kernel = [1, 1], strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0], auto_pad = notset, group = 1 } (%0, %1)
+          %3 "r": f32[1,2,4,4] = n1 "leaky" LeakyRelu { alpha = 0.5f } (%2)
+          %4 "p": f32[1,2,1,1] = n2 "pool" GlobalPool { kind = average } (%3)
+          %5 "scores": f32[1,2] = n3 "flat" Flatten { axis = 1 } (%4)
+          output "scores" = %5
+        }
+    "#]].assert_eq(&emit("passes"));
+}
+
+#[test]
+fn loops_plan_and_code_are_emitted_for_every_function() {
+    // Schedules change; what stays is how each text looks.
+    let symbols = |text: &str, comment: &str| -> Vec<String> {
+        text.lines().filter_map(|l| l.strip_prefix(comment)).map(str::to_string).collect()
+    };
+    let loops = emit("loop");
+    let functions = symbols(&loops, "// ");
+    assert!(functions[0].starts_with("f0 octrt_0_") && loops.contains("kernel \"conv"), "{loops}");
+    let clif = emit("clif");
+    assert!(clif.contains("function u0:0(i64, i64, i64) system_v {"), "{clif}");
+    assert_eq!(symbols(&clif, "; "), functions);
+    let asm = emit("asm");
+    assert!(asm.contains("ret") && asm.contains("%xmm"), "{asm}");
+    assert_eq!(symbols(&asm, "; "), functions);
+    let plan = emit("plan");
+    assert!(plan.starts_with("arena ") && plan.contains("'conv' (Conv)"), "{plan}");
+    assert_eq!(plan, emit("plan"));
+}
+
+#[test]
+fn compile_writes_a_file_for_any_target() {
+    let folder = Folder::new();
+    let (model, file) = (folder.tiny_model(), folder.path("asm.txt"));
+    for target in ["x86-64-v2", "x86-64-v3", "x86-64-v4"] {
+        let made = octrt(&["compile", &model, "--emit", "asm", "--target", target, "-o", &file]);
+        assert_eq!(made.text(), "");
+        assert!(std::fs::read_to_string(&file).unwrap().contains("ret"));
+    }
+    octrt(&["compile", &model, "--emit", "asm", "-o", &folder.path("no/dir")]).assert_fails(1, "no/dir");
+    assert_eq!(folder.names(), ["asm.txt", "tiny.onnx"]);
+}
+
+#[test]
+fn compare_shows_every_value() {
+    let folder = Folder::new();
+    let model = folder.tiny_model();
+    expect_test::expect![[r#"
+        max abs max rel bad node
+        # # - conv (Conv) f32[1,2,4,4]
+        # # - leaky (LeakyRelu) f32[1,2,4,4]
+        # # - pool (GlobalAveragePool) f32[1,2,1,1]
+        # # - flat (Flatten) f32[1,2]
+        all 4 values agree, max rel #
+    "#]]
+    .assert_eq(&without_floats(octrt(&["compare", &model, "random"]).text()));
+    let report = octrt(&["compare", &model, "random", "--dim", "N=3", "--format", "json"]).json();
+    assert_eq!(report["first_bad"], serde_json::Value::Null);
+    assert_eq!(report["nodes"][0]["type"], "f32[3,2,4,4]");
+}
+
+#[test]
+fn compare_finds_the_first_node_that_differs() {
+    let picture = "bench/shapes/pictures/ring_0.jpg";
+    octrt(&["compare", SHAPES, picture]).text();
+    // No two ways to sum up agree to the last bit everywhere.
+    let run = octrt(&["compare", SHAPES, picture, "--atol", "0", "--rtol", "0"]);
+    run.assert_fails(3, "is the first that differs");
+    assert!(run.stdout.contains("first bad node: "), "{}", run.stdout);
+}

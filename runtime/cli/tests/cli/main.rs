@@ -1,0 +1,10 @@
+//! The program `octrt` as its users see it: arguments in; stdout, stderr, files and exit code out.
+
+mod compiler;
+mod eval;
+mod exit_codes;
+mod help;
+mod photos;
+mod pictures;
+mod program;
+mod tensors;
