@@ -97,7 +97,7 @@ fn of_one_tensor() {
             };
             let x = Operand::Given(r.tensor(dtype, shape));
             for limits in [[limit(2), limit(5)], [Operand::Omitted, limit(3)], [limit(3), Operand::Omitted]] {
-                checks.add(Clip {}, &[&[x.clone()], &limits[..]].concat(), Error::None);
+                checks.add(Clip {}, &[std::slice::from_ref(&x), &limits[..]].concat(), Error::None);
             }
         }
     }
