@@ -3,5 +3,8 @@
 
 mod check;
 mod conv;
+mod elements;
+mod math;
+mod operators;
 #[path = "../support/mod.rs"]
 mod support;

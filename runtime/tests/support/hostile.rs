@@ -1,8 +1,8 @@
-//! What must hold for any bytes given as a model: a typed error or a result. Tests and the fuzz target `load` call it.
+//! What must hold for any bytes given as a model: a typed error or a result. Tests and fuzz targets call it.
 #![allow(dead_code)]
 
 use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{DType, Dim, Tensor, TensorType};
+use octrt::ops::{DType, Dim, Graph, Tensor, TensorType};
 use octrt::{Error, ErrorKind, LoadOptions, Model, TensorRef};
 
 /// Bytes that the tensors of one run may take.
@@ -31,9 +31,21 @@ pub fn options(max_memory: usize) -> LoadOptions {
 /// Loads the model, compiles and runs it.
 ///
 /// # Panics
-/// When an error is not the model's fault, or says nothing.
+/// When an error is not the model's fault, or says nothing; when a second run gives other results.
 pub fn survive(bytes: &[u8], max_memory: usize) -> Reached {
-    let model = match Model::from_bytes(bytes.to_vec(), &options(max_memory)) {
+    survive_loading(Model::from_bytes(bytes.to_vec(), &options(max_memory)), max_memory)
+}
+
+/// As [`survive`] for a model that is a graph.
+///
+/// # Panics
+/// As [`survive`].
+pub fn survive_graph(graph: Graph, max_memory: usize) -> Reached {
+    survive_loading(Model::from_graph(graph, &options(max_memory)), max_memory)
+}
+
+fn survive_loading(model: Result<Model, Error>, max_memory: usize) -> Reached {
+    let model = match model {
         Ok(model) => model,
         Err(e) => {
             judge(&e);
@@ -104,5 +116,6 @@ fn run(model: &Model, extent: usize, max_memory: usize) -> Result<bool, Error> {
     }
     let results = session.run(&inputs)?;
     assert_eq!(results.len(), model.outputs().len(), "number of outputs");
+    assert!(session.run(&inputs)? == results, "the second run gives other results");
     Ok(true)
 }
