@@ -213,6 +213,9 @@ impl Math<'_, '_> {
         let magnitude = self.exp_f64(z);
         let magnitude = self.b.ins().fdemote(F32, magnitude);
         let (zero, one, nan) = (self.constant(0.0), self.constant(1.0), self.constant(f32::NAN));
+        // Also for infinite y, where the logarithm 0 gives NaN.
+        let ax = self.b.ins().fabs(x);
+        let magnitude = self.choose(FloatCC::Equal, ax, one, one, magnitude);
         // y is an integer when rounding keeps it, odd when rounding y / 2 does not keep that.
         let whole = self.b.ins().nearest(y);
         let half = self.constant(0.5);
@@ -224,7 +227,6 @@ impl Math<'_, '_> {
         // The sign bit decides, so that (-0.0)^-1 is -inf; a base of -inf or -0.0 takes a fractional exponent too.
         let sign = self.b.ins().fcopysign(one, x);
         let infinite = self.constant(f32::INFINITY);
-        let ax = self.b.ins().fabs(x);
         let special = self.choose(FloatCC::Equal, whole, y, signed, magnitude);
         let signed = self.choose(FloatCC::Equal, x, zero, special, signed);
         let signed = self.choose(FloatCC::Equal, ax, infinite, special, signed);
