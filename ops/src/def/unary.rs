@@ -7,7 +7,7 @@
 //! | relu | `x < 0 ? 0 : x` (keeps NaN) | f32 i64 i32 | Relu-6 |
 //! | sqrt, exp, log, tanh, erf | as named | f32 | Sqrt-6, Exp-6, Log-6, Tanh-6, Erf-9 |
 //! | sigmoid | `1 / (1 + exp(-x))` | f32 | Sigmoid-6 |
-//! | softplus | `log(1 + exp(x))`, as `max(x, 0) + log(1 + exp(-abs(x)))` | f32 | Softplus-1 |
+//! | softplus | `log(1 + exp(x))`, as `max(x, 0) + log(1 + e)`, `e = exp(-abs(x))` | f32 | Softplus-1 |
 //! | softsign | `x / (1 + abs(x))` | f32 | Softsign-1 |
 //! | hard_swish | `x * max(0, min(1, x / 6 + 0.5))` | f32 | HardSwish-14 |
 //! | floor, ceil, round | as named; round: halves to even | f32 | Floor-6, Ceil-6, Round-11 |
@@ -126,7 +126,7 @@ impl UnaryKind {
             UnaryKind::Sigmoid => Expr::f32(1.0) / (Expr::f32(1.0) + f(UnaryFn::Exp, f(UnaryFn::Neg, x))),
             UnaryKind::Softplus => {
                 let decay = f(UnaryFn::Exp, f(UnaryFn::Neg, f(UnaryFn::Abs, x.clone())));
-                x.max(Expr::f32(0.0)) + f(UnaryFn::Log, Expr::f32(1.0) + decay)
+                x.max(Expr::f32(0.0)) + log_of_1_plus(decay)
             }
             UnaryKind::Softsign => x.clone() / (Expr::f32(1.0) + f(UnaryFn::Abs, x)),
             UnaryKind::HardSwish => {
@@ -165,6 +165,15 @@ impl UnaryKind {
             UnaryKind::Not => f32::from(x == 0.0),
         }
     }
+}
+
+/// `log(1 + e)` for `e` from 0 to 1, also where most digits of `e` are lost in the sum `u`: `log(u) * (e / (u - 1))`
+/// makes up for what rounding did to `u`.
+fn log_of_1_plus(e: Expr) -> Expr {
+    let one = || Expr::f32(1.0);
+    let u = one() + e.clone();
+    let log = Expr::unary(UnaryFn::Log, u.clone()) * (e.clone() / (u.clone() - one()));
+    Expr::compare(CompareFn::Eq, u, one()).select(e, log)
 }
 
 impl Operator for Unary {

@@ -1,0 +1,123 @@
+//! Functions of one and two numbers at NaN, infinities, zeros, halves and where results overflow or cancel: compiled
+//! code, as vectors and element by element, against the reference.
+#![allow(missing_docs)]
+
+mod support;
+
+use octrt::ops::def::binary::{Binary, BinaryKind};
+use octrt::ops::def::cast::Cast;
+use octrt::ops::def::compare::{Compare, CompareKind};
+use octrt::ops::def::unary::{Unary, UnaryKind};
+use octrt::ops::graph::interp;
+use octrt::ops::{DType, Dim, Graph, Op, Tensor};
+use octrt::{LoadOptions, Model};
+use support::{Tolerance, compare_all, run};
+
+/// Below the smallest normal number compiled code has zeros.
+const TOLERANCE: Tolerance = Tolerance { absolute: 1.2e-38, relative: 2e-6 };
+
+const F32S: [f32; 40] = [
+    f32::NAN,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    0.0,
+    -0.0,
+    f32::MAX,
+    f32::MIN,
+    1e-30,
+    -1e-30,
+    88.72,
+    88.73,
+    -87.3,
+    -88.0,
+    -103.0,
+    0.5,
+    1.5,
+    2.5,
+    -0.5,
+    -1.5,
+    1.0,
+    -1.0,
+    3.0,
+    -3.0,
+    1e10,
+    -1e10,
+    2147483648.0,
+    -2147483904.0,
+    9.3e18,
+    255.5,
+    256.0,
+    -0.9,
+    20.0,
+    -20.0,
+    0.99999994,
+    1.0000001,
+    0.1,
+    -0.1,
+    1e-4,
+    -7.0,
+    10.0,
+];
+
+const I64S: [i64; 15] = [0, 1, -1, 2, -2, 3, 7, -7, i64::MAX, i64::MIN, 255, 256, 1 << 31, (1 << 24) + 1, 65];
+
+/// The numbers in this type; floats are those of [`F32S`].
+fn numbers(dtype: DType) -> Vec<Tensor> {
+    match dtype {
+        DType::F32 => F32S.map(Tensor::scalar).to_vec(),
+        DType::I64 => I64S.map(Tensor::scalar).to_vec(),
+        DType::I32 => I64S.map(|v| Tensor::scalar(v as i32)).to_vec(),
+        DType::U8 => I64S.map(|v| Tensor::scalar(v as u8)).to_vec(),
+        DType::Bool => [false, true].map(Tensor::scalar).to_vec(),
+    }
+}
+
+fn joined(parts: impl Iterator<Item = Tensor>) -> Tensor {
+    let parts: Vec<Tensor> = parts.collect();
+    let bytes = parts.iter().flat_map(|t| t.bytes().to_vec()).collect();
+    let ty = octrt::ops::TensorType::new(parts[0].dtype(), [parts.len()]);
+    Tensor::from_bytes(ty, bytes).unwrap()
+}
+
+/// Checks an operator on these inputs; those that it refuses are left out.
+fn check(op: Op, inputs: &[Tensor]) {
+    let mut graph = Graph::new("one");
+    let add = |(i, t): (usize, &Tensor)| {
+        Some(graph.add_input(format!("x{i}"), t.dtype(), t.shape().iter().map(|&d| Dim::Fixed(d)).collect()))
+    };
+    let values = inputs.iter().enumerate().map(add).collect();
+    let shown = format!("{op:?} of {}", inputs[0].dtype());
+    let y = graph.add_node("n", op, values, &["y"]);
+    graph.add_output("y", y[0]);
+    let Ok(expected) = interp::run(&graph, inputs) else { return };
+    let model = Model::from_graph(graph, &LoadOptions::default()).unwrap();
+    let found = run(&mut model.session().unwrap(), inputs).unwrap();
+    if let Err(e) = compare_all(&found, &expected, &|_| TOLERANCE) {
+        panic!("{shown} on {inputs:?}: {e}");
+    }
+}
+
+#[test]
+fn of_one_number() {
+    for dtype in DType::ALL {
+        let all = joined(numbers(dtype).into_iter());
+        let ops = UnaryKind::ALL.iter().map(|&kind| Op::from(Unary { kind }));
+        for op in ops.chain(DType::ALL.map(|to| Cast { to }.into())) {
+            check(op.clone(), std::slice::from_ref(&all));
+            check(op.clone(), &[joined(numbers(dtype).into_iter().take(3))]);
+        }
+    }
+}
+
+#[test]
+fn of_two_numbers() {
+    for dtype in DType::ALL {
+        for other in DType::ALL {
+            let (xs, ys) = (numbers(dtype), numbers(other));
+            let x = joined(xs.iter().flat_map(|x| ys.iter().map(move |_| x.clone())));
+            let y = joined(xs.iter().flat_map(|_| ys.iter().cloned()));
+            BinaryKind::ALL.iter().for_each(|&kind| check(Binary { kind }.into(), &[x.clone(), y.clone()]));
+            CompareKind::ALL.iter().for_each(|&kind| check(Compare { kind }.into(), &[x.clone(), y.clone()]));
+        }
+    }
+}
