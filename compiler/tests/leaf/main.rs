@@ -4,8 +4,11 @@
 mod cases;
 
 use cases::{Case, fuzz};
+use octrt_compiler::leaf::build::{
+    Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start,
+};
 use octrt_compiler::leaf::emulate::Emulator;
-use octrt_compiler::leaf::{Width, interp, text, verify, x64};
+use octrt_compiler::leaf::{Program, Width, interp, text, verify, x64};
 
 /// Interpreter, text form and emulator on one case.
 fn check(case: &Case) {
@@ -55,6 +58,29 @@ fn random_programs_agree() {
     assert!(finished > 600, "{finished} of 800 programs touch only their memory");
 }
 
+/// A tile as schedules use it: a block of channels, pixels by table, one loop, bias and ReLU.
+fn main_tile(width: Width, pixels: usize, vectors: usize) -> Program {
+    let strided = |bytes| Pixels::Strided { bytes, repeat: 1 };
+    // Offsets of more pixels do not fit the general registers.
+    let src = if pixels <= 12 { Pixels::Table } else { strided(width.bytes()) };
+    let dst = Grid { pixels: strided(width.bytes()), vector_bytes: 1 << 16 };
+    Conv {
+        width,
+        pixels,
+        vectors,
+        channels: width.lanes() as usize,
+        taps: vec![0],
+        src: Grid { pixels: src, vector_bytes: 0 },
+        reduction: Reduction::Loops(vec![
+            Axis { name: "blocks", src: Advance::Slot },
+            Axis { name: "kh", src: Advance::Slot },
+        ]),
+        start: Start::Bias,
+        epilogue: Epilogue { activation: Activation::Relu, ..Epilogue::store(dst) },
+    }
+    .program()
+}
+
 /// The tiles that schedules are made of fit the registers.
 #[test]
 fn main_tiles_fit() {
@@ -69,11 +95,11 @@ fn main_tiles_fit() {
         (Width::W16, 6, 4),
         (Width::W16, 28, 1),
     ] {
-        let program = cases::main_tile(width, pixels, vectors);
+        let program = main_tile(width, pixels, vectors);
         let assembled = x64::assemble(&program);
         assert!(assembled.is_ok(), "{pixels}x{vectors}: {:?}", assembled.err());
     }
-    let too_large = x64::assemble(&cases::main_tile(Width::W8, 7, 2));
+    let too_large = x64::assemble(&main_tile(Width::W8, 7, 2));
     assert_eq!(
         too_large.map_err(|e| e.to_string()),
         Err("leaf 'conv_7x16' needs 17 vector registers at once, there are 16".into())

@@ -4,7 +4,7 @@ use octrt_compiler::leaf::build::{
     Activation, Advance, Axis, Conv, Depthwise, Elementwise, Epilogue, Grid, Other, Pixels, Pool, PoolKind,
     Reduction, Residual, Scale, Start,
 };
-use octrt_compiler::leaf::{BinaryOp, Program, Width};
+use octrt_compiler::leaf::{BinaryOp, Width};
 
 use super::model::{Model, activated, distances, elements, finished, started, trips};
 use super::{Case, Rng};
@@ -264,27 +264,4 @@ fn elementwise(width: Width, rng: &mut Rng) -> Case {
         model.write("dst", 4 * i, activated(e.activation, x));
     }
     model.case(format!("{e:?}"), e.program())
-}
-
-/// A tile as schedules use it: a block of channels, pixels by table, one loop, bias and ReLU.
-pub fn main_tile(width: Width, pixels: usize, vectors: usize) -> Program {
-    let strided = |bytes| Pixels::Strided { bytes, repeat: 1 };
-    // Offsets of more pixels do not fit the general registers.
-    let src = if pixels <= 12 { Pixels::Table } else { strided(width.bytes()) };
-    let dst = Grid { pixels: strided(width.bytes()), vector_bytes: 1 << 16 };
-    Conv {
-        width,
-        pixels,
-        vectors,
-        channels: width.lanes() as usize,
-        taps: vec![0],
-        src: Grid { pixels: src, vector_bytes: 0 },
-        reduction: Reduction::Loops(vec![
-            Axis { name: "blocks", src: Advance::Slot },
-            Axis { name: "kh", src: Advance::Slot },
-        ]),
-        start: Start::Bias,
-        epilogue: Epilogue { activation: Activation::Relu, ..Epilogue::store(dst) },
-    }
-    .program()
 }

@@ -8,7 +8,7 @@ mod kinds;
 mod model;
 
 pub use fuzz::fuzz;
-pub use kinds::{KINDS, main_tile};
+pub use kinds::KINDS;
 
 /// A program with everything that it needs to run.
 pub struct Case {
