@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod calls;
 pub mod codegen;
 pub mod error;
+pub mod leaf;
 pub mod loop_ir;
 
 pub mod lower;

@@ -1,0 +1,416 @@
+//! Leaf programs: the innermost register tiles, as data.
+//!
+//! A [`Program`] is straight-line code over vectors of f32 with at most two counted loops:
+//!
+//! ```text
+//! leaf "conv_1x8" w8 {
+//!   slot 0 "src": pointer
+//!   slot 1 "wei": pointer
+//!   slot 2 "dst": pointer
+//!   slot 3 "blocks": count
+//!   slot 4 "src_step": stride
+//!   p0 = slot 0
+//!   p1 = slot 1
+//!   v0 = zero
+//!   loop slot 3 {
+//!     v1 = broadcast [p0]
+//!     v0 += v1 * [p1]
+//!     v2 = broadcast [p0 + 4]
+//!     v0 += v2 * [p1 + 32]
+//!     p0 += slot 4
+//!     p1 += 64
+//!   }
+//!   v3 = zero
+//!   v4 = max v3, v0
+//!   p2 = slot 2
+//!   store [p2], v4
+//! }
+//! ```
+//!
+//! Vectors (`v0`) hold [`Width::lanes`] lanes, pointers (`p0`) are addresses, offsets (`o0`) are signed byte counts
+//! read from tables of i32. All of them are variables: they may be assigned again. Loads and stores touch 4-byte
+//! elements of any alignment; a *partial* one touches the first lanes only, and a partial load zeroes the others.
+//! Each lane is computed by itself in IEEE single precision, rounding to nearest; `+=` rounds once. `max a, b` is
+//! `a > b ? a : b` and `min a, b` is `a < b ? a : b`: where a lane of either is NaN, and for zeros of both signs, the
+//! result is `b`. So `max 0, x` is a ReLU that keeps NaN. Which NaN an operation yields is not defined.
+//! `unordered a` sets all bits of the lanes of `a` that are NaN and clears the others; `or` joins bits.
+//!
+//! The machine code has the C signature `void leaf(const uint64_t *slots)`: `slots[i]` is the value of slot `i`. It
+//! touches nothing but what its loads, stores and offset tables address, calls nothing, needs no relocation, and
+//! preserves all callee-saved registers and the floating-point mode; upper halves of vector registers are clear on
+//! return.
+//!
+//! [`build`] makes the programs of each kind of operator, [`verify`] has the rules, [`interp`] is the meaning,
+//! [`registers`] assigns machine registers, [`x64`] assembles, [`emulate`] runs the assembled bytes on any machine.
+
+use std::fmt;
+
+pub mod build;
+pub mod emulate;
+pub mod interp;
+pub mod memory;
+pub mod registers;
+pub mod text;
+pub mod verify;
+pub mod x64;
+
+/// Width of the vectors of a program, which decides the instruction set it is assembled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Width {
+    /// 8 lanes: AVX2 and FMA.
+    W8,
+    /// 16 lanes: AVX-512 F.
+    W16,
+}
+
+impl Width {
+    /// All widths.
+    pub const ALL: [Width; 2] = [Width::W8, Width::W16];
+
+    /// Elements in a vector.
+    pub fn lanes(self) -> u32 {
+        match self {
+            Width::W8 => 8,
+            Width::W16 => 16,
+        }
+    }
+
+    /// Bytes in a vector.
+    pub fn bytes(self) -> i32 {
+        4 * self.lanes() as i32
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name(pub u16);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// A vector variable. Prints as `v3`.
+    VecId,
+    "v"
+);
+id!(
+    /// A pointer variable. Prints as `p3`.
+    PtrId,
+    "p"
+);
+id!(
+    /// An offset variable: a signed number of bytes. Prints as `o3`.
+    OffId,
+    "o"
+);
+id!(
+    /// A parameter: a position in [`Program::slots`] and in the array that the caller passes. Prints as `slot 3`.
+    SlotId,
+    "slot "
+);
+
+/// What a parameter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotKind {
+    /// An address.
+    Pointer,
+    /// Iterations of a loop; 0 is allowed.
+    Count,
+    /// A signed number of bytes.
+    Stride,
+}
+
+/// A parameter of a program: 8 bytes of the array that the caller passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// What the builder calls it (`src`, `wei`, `dst`); unique in the program.
+    pub name: String,
+    /// What it is.
+    pub kind: SlotKind,
+}
+
+/// A place in memory: `base + offset + bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Where to start from.
+    pub base: PtrId,
+    /// A run-time distance.
+    pub offset: Option<OffId>,
+    /// A constant distance in bytes, a multiple of 4.
+    pub bytes: i32,
+}
+
+/// The second factor or operand of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// A vector variable.
+    Vector(VecId),
+    /// A full vector in memory.
+    Memory(Address),
+    /// One element in memory, in all lanes; only with [`Width::W16`].
+    Broadcast(Address),
+}
+
+/// An operation of two operands, lane by lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `a < b ? a : b`
+    Min,
+    /// `a > b ? a : b`
+    Max,
+    /// Bits of `a` or `b`.
+    Or,
+}
+
+/// How far a pointer moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// This many bytes, a multiple of 4.
+    Bytes(i32),
+    /// As many bytes as a slot of kind [`SlotKind::Stride`] says.
+    Slot(SlotId),
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Inst {
+    /// `p0 = slot 3`: the address in a slot of kind [`SlotKind::Pointer`].
+    Pointer {
+        /// Assigned.
+        dst: PtrId,
+        /// Where it comes from.
+        slot: SlotId,
+    },
+    /// `p0 = p1 + o2`.
+    Displace {
+        /// Assigned.
+        dst: PtrId,
+        /// Where to start from.
+        base: PtrId,
+        /// How far.
+        by: OffId,
+    },
+    /// `p0 += 64`, `p0 += slot 4`.
+    Advance {
+        /// Moved.
+        ptr: PtrId,
+        /// How far.
+        by: Step,
+    },
+    /// `o0 = table p1[2]`: the i32 at `p1 + 4 * 2`.
+    Offset {
+        /// Assigned.
+        dst: OffId,
+        /// Address of the table.
+        table: PtrId,
+        /// Position of the entry.
+        entry: u16,
+    },
+    /// `v0 = zero`.
+    Zero(VecId),
+    /// `v0 = splat 0.5`: a number in all lanes; not NaN.
+    Splat(VecId, f32),
+    /// `v0 = copy v1`.
+    Copy {
+        /// Assigned.
+        dst: VecId,
+        /// Read.
+        src: VecId,
+    },
+    /// `v0 = load [p0 + o1 + 32]`, `v0 = load [p0] lanes 3`.
+    Load {
+        /// Assigned.
+        dst: VecId,
+        /// Address of lane 0.
+        from: Address,
+        /// Lanes that are read, from 1 to all; the others become 0.
+        lanes: u8,
+    },
+    /// `v0 = broadcast [p0 + 4]`: one element in all lanes.
+    Broadcast {
+        /// Assigned.
+        dst: VecId,
+        /// Address of the element.
+        from: Address,
+    },
+    /// `v0 += v1 * v2`, rounded once.
+    Fma {
+        /// Read and assigned.
+        acc: VecId,
+        /// First factor.
+        a: VecId,
+        /// Second factor.
+        b: Operand,
+    },
+    /// `v0 = max v1, v2`.
+    Binary {
+        /// What is computed.
+        op: BinaryOp,
+        /// Assigned.
+        dst: VecId,
+        /// First operand.
+        a: VecId,
+        /// Second operand.
+        b: Operand,
+    },
+    /// `v0 = unordered v1`: all bits set where `v1` is NaN, else clear.
+    Unordered {
+        /// Assigned.
+        dst: VecId,
+        /// Read.
+        src: VecId,
+    },
+    /// `store [p0 + 32], v0`, `store [p0] lanes 3, v0`.
+    Store {
+        /// Address of lane 0.
+        to: Address,
+        /// Lanes that are written, from 1 to all.
+        lanes: u8,
+        /// Read.
+        src: VecId,
+    },
+    /// `prefetch [p0 + 512]`: brings a cache line near; the address need not be valid.
+    Prefetch(Address),
+    /// `loop slot 3 { ... }`: runs the body as often as a slot of kind [`SlotKind::Count`] says.
+    Loop {
+        /// Number of iterations.
+        count: SlotId,
+        /// What each does.
+        body: Vec<Inst>,
+    },
+}
+
+/// A leaf program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// Name for dumps and symbols: `conv_6x16`.
+    pub name: String,
+    /// Width of all its vectors.
+    pub width: Width,
+    /// Its parameters; a [`SlotId`] is a position here.
+    pub slots: Vec<Slot>,
+    /// What it does.
+    pub body: Vec<Inst>,
+}
+
+impl Program {
+    /// The slot of this name.
+    pub fn slot(&self, name: &str) -> Option<SlotId> {
+        self.slots.iter().position(|s| s.name == name).map(|i| SlotId(i as u16))
+    }
+}
+
+/// A variable of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Variable {
+    /// A vector.
+    Vector(VecId),
+    /// A pointer.
+    Pointer(PtrId),
+    /// An offset.
+    Offset(OffId),
+}
+
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Variable::Vector(v) => v.fmt(f),
+            Variable::Pointer(p) => p.fmt(f),
+            Variable::Offset(o) => o.fmt(f),
+        }
+    }
+}
+
+impl Inst {
+    /// The variables that the statement itself reads; for a loop none, its body has its own.
+    pub fn reads(&self) -> Vec<Variable> {
+        let mut out: Vec<Variable> = self.addresses().flat_map(Address::variables).collect();
+        let vector = |v: &VecId| Variable::Vector(*v);
+        match self {
+            Inst::Displace { base, by, .. } => out.extend([Variable::Pointer(*base), Variable::Offset(*by)]),
+            Inst::Advance { ptr, .. } => out.push(Variable::Pointer(*ptr)),
+            Inst::Offset { table, .. } => out.push(Variable::Pointer(*table)),
+            Inst::Copy { src, .. } | Inst::Unordered { src, .. } | Inst::Store { src, .. } => {
+                out.push(vector(src));
+            }
+            Inst::Fma { acc, a, b } => {
+                out.extend([vector(acc), vector(a)]);
+                out.extend(b.vector().map(Variable::Vector));
+            }
+            Inst::Binary { a, b, .. } => {
+                out.push(vector(a));
+                out.extend(b.vector().map(Variable::Vector));
+            }
+            _ => {}
+        }
+        out
+    }
+
+    /// The variable that the statement itself assigns.
+    pub fn assigns(&self) -> Option<Variable> {
+        match self {
+            Inst::Pointer { dst, .. } | Inst::Displace { dst, .. } | Inst::Advance { ptr: dst, .. } => {
+                Some(Variable::Pointer(*dst))
+            }
+            Inst::Offset { dst, .. } => Some(Variable::Offset(*dst)),
+            Inst::Zero(dst)
+            | Inst::Splat(dst, _)
+            | Inst::Copy { dst, .. }
+            | Inst::Load { dst, .. }
+            | Inst::Broadcast { dst, .. }
+            | Inst::Fma { acc: dst, .. }
+            | Inst::Binary { dst, .. }
+            | Inst::Unordered { dst, .. } => Some(Variable::Vector(*dst)),
+            Inst::Store { .. } | Inst::Prefetch(_) | Inst::Loop { .. } => None,
+        }
+    }
+
+    /// The address that the statement itself names, if any.
+    pub fn addresses(&self) -> impl Iterator<Item = Address> {
+        match self {
+            Inst::Load { from: a, .. }
+            | Inst::Broadcast { from: a, .. }
+            | Inst::Store { to: a, .. }
+            | Inst::Prefetch(a)
+            | Inst::Fma { b: Operand::Memory(a) | Operand::Broadcast(a), .. }
+            | Inst::Binary { b: Operand::Memory(a) | Operand::Broadcast(a), .. } => Some(*a),
+            _ => None,
+        }
+        .into_iter()
+    }
+}
+
+impl Address {
+    /// `base + bytes`.
+    pub fn new(base: PtrId, bytes: i32) -> Address {
+        Address { base, offset: None, bytes }
+    }
+
+    /// The variables that it reads.
+    pub fn variables(self) -> impl Iterator<Item = Variable> {
+        [Some(Variable::Pointer(self.base)), self.offset.map(Variable::Offset)].into_iter().flatten()
+    }
+}
+
+impl Operand {
+    /// The vector variable, if it is one.
+    pub fn vector(self) -> Option<VecId> {
+        match self {
+            Operand::Vector(v) => Some(v),
+            Operand::Memory(_) | Operand::Broadcast(_) => None,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Builders: the leaf programs of each kind of operator.
+//!
+//! A *tile* is `pixels x vectors` accumulators. Pixel `p` is a position of the flattened map, vector `v` a block of
+//! [`Width::lanes`](super::Width::lanes) channels; a [`Grid`] says where the vector of each lies in a tensor. Builders
+//! name the slots that they use; [`Program::slot`](super::Program::slot) finds them:
+//!
+//! | slot | kind | what |
+//! |---|---|---|
+//! | `src` | pointer | the tile's first element, at the first tap |
+//! | `wei` | pointer | packed weights, see the builder |
+//! | `bias` | pointer | one vector per vector of the tile |
+//! | `start` | pointer | what the accumulators start from |
+//! | `residual` | pointer | what is added to the result |
+//! | `dst`, `pool` | pointer | the results |
+//! | *grid*`_offsets` | pointer | for [`Pixels::Table`]: one i32 per pixel, bytes from the grid's pointer |
+//! | *axis* | count | trips of a loop over [`Axis`] |
+//! | *axis*`_step` | stride | how far `src` moves after a trip, for [`Advance::Slot`] |
+//! | `taps` | count | for [`Reduction::Table`]: entries of the table `tap_offsets` |
+//! | `tap_offsets` | pointer | one i32 per trip: bytes from `src` to the tap |
+
+mod builder;
+mod conv;
+mod depthwise;
+mod elementwise;
+mod pool;
+mod tile;
+
+pub use conv::Conv;
+pub use depthwise::Depthwise;
+pub use elementwise::{Elementwise, Other};
+pub use pool::{Pool, PoolKind, Scale};
+
+/// Where the pixels of a tile lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// Pixel `p` at `p / repeat * bytes`; with `repeat` 2, each pixel of a low-resolution row serves two.
+    Strided {
+        /// From one pixel to the next.
+        bytes: i32,
+        /// Pixels that share a place; at least 1.
+        repeat: u32,
+    },
+    /// Pixel `p` at the `p`-th distance in bytes.
+    Fixed(Vec<i32>),
+    /// Distances are read at run time.
+    Table,
+}
+
+/// Where the vectors of a tile lie in a tensor: vector `v` of pixel `p` at `pixels(p) + v * vector_bytes` from the
+/// pointer in the grid's slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Distances of the pixels.
+    pub pixels: Pixels,
+    /// From one block of channels to the next.
+    pub vector_bytes: i32,
+}
+
+/// What the accumulators start from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Zero.
+    Zero,
+    /// The slot `bias`: the same for all pixels.
+    Bias,
+    /// A tensor at the slot `start`: a former part of the sum, or the low-resolution half of an OctConv.
+    Load(Grid),
+}
+
+/// A loop of a reduction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// Name of its count slot.
+    pub name: &'static str,
+    /// How far `src` moves after each trip. An outer loop moves it from where the inner loop has left it.
+    pub src: Advance,
+}
+
+/// How far a pointer moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// This many bytes.
+    Bytes(i32),
+    /// As many bytes as the axis's step slot says.
+    Slot,
+}
+
+/// What is repeated over the unrolled taps of a tile. Packed weights are used up in the order of the trips.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// Up to two loops, outermost first; none runs the taps once.
+    Loops(Vec<Axis>),
+    /// One loop over a table of distances from `src`.
+    Table,
+}
+
+/// The function of a finished sum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// None.
+    Identity,
+    /// `x < 0 ? 0 : x`; NaN stays.
+    Relu,
+    /// `min(max(x, lo), hi)`; NaN stays.
+    Clip {
+        /// The smallest result; not NaN.
+        lo: f32,
+        /// The largest result; not NaN.
+        hi: f32,
+    },
+    /// `x * max(0, min(1, x / 6 + 1/2))`.
+    HardSwish,
+}
+
+/// A tensor at the slot `residual` that is added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Residual {
+    /// None.
+    Absent,
+    /// Added to the argument of the activation.
+    Before(Grid),
+    /// Added to the result of the activation.
+    After(Grid),
+}
+
+/// What happens to the accumulators at the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epilogue {
+    /// What is added.
+    pub residual: Residual,
+    /// The function that is applied.
+    pub activation: Activation,
+    /// Where results go, from the slot `dst`.
+    pub dst: Grid,
+    /// Lanes of the last vector that exist in `start`, `residual`, `dst` and `pool`; `None` for all.
+    pub tail: Option<u8>,
+    /// Where the averages of pixels `4q` to `4q + 3` go, from the slot `pool`: as pixel `q`.
+    pub pool: Option<Grid>,
+}
+
+impl Epilogue {
+    /// Stores the accumulators as they are.
+    pub fn store(dst: Grid) -> Epilogue {
+        Epilogue { residual: Residual::Absent, activation: Activation::Identity, dst, tail: None, pool: None }
+    }
+}

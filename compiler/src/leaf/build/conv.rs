@@ -1,0 +1,92 @@
+//! Direct convolution: a tile of pixels times blocks of output channels.
+
+use super::builder::Builder;
+use super::{Epilogue, Grid, Reduction, Start, tile};
+use crate::leaf::{Address, Inst, Operand, Program, Width};
+
+/// `acc[p][v] = start[p][v] + sum over trips, taps t, channels c of src[p, t, c] * wei[trip][t][c][v]`.
+///
+/// `src` at `src(p) + taps[t] + 4 * c` bytes; `wei` is packed `[trip][tap][channel][vector][lane]` without gaps. One
+/// factor of the smaller of `pixels` and `vectors` is held in registers, the other passes through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv {
+    /// Width of the vectors.
+    pub width: Width,
+    /// Pixels of the tile.
+    pub pixels: usize,
+    /// Vectors of output channels of the tile.
+    pub vectors: usize,
+    /// Input channels of a tap: those of a block, or fewer where the input has fewer.
+    pub channels: usize,
+    /// Unrolled taps: distances in bytes from the first.
+    pub taps: Vec<i32>,
+    /// Where the pixels' input lies; `vector_bytes` has no meaning.
+    pub src: Grid,
+    /// What is repeated.
+    pub reduction: Reduction,
+    /// What the sums start from.
+    pub start: Start,
+    /// What happens to the sums.
+    pub epilogue: Epilogue,
+}
+
+impl Conv {
+    /// The program.
+    pub fn program(&self) -> Program {
+        let (pixels, vectors, width) = (self.pixels, self.vectors, self.width);
+        let mut b = Builder::new(format!("conv_{pixels}x{}", vectors * width.lanes() as usize), width);
+        let tile = tile::start(&mut b, &self.start, (pixels, vectors), self.epilogue.tail);
+        let src = b.source(&self.src, pixels);
+        let wei = b.pointer("wei");
+        let row_bytes = vectors as i32 * width.bytes();
+        let wei_bytes = (self.taps.len() * self.channels) as i32 * row_bytes;
+        b.reduce(&self.reduction, &src, Some((wei, wei_bytes)), |b, src| {
+            let held: Vec<_> = (0..vectors.min(pixels)).map(|_| b.vector()).collect();
+            let passing = b.vector();
+            let mut row = 0;
+            for tap in &self.taps {
+                for c in 0..self.channels {
+                    let wei = |v: usize| Address::new(wei, row + v as i32 * width.bytes());
+                    let src = |p: usize| src.at(p, 0, tap + 4 * c as i32);
+                    self.step(b, &tile, (&held, passing), (&src, &wei));
+                    row += row_bytes;
+                }
+            }
+        });
+        tile::finish(&mut b, &self.epilogue, &tile);
+        b.finish()
+    }
+
+    /// The products of one input channel.
+    fn step(
+        &self,
+        b: &mut Builder,
+        tile: &tile::Tile,
+        (held, passing): (&[crate::leaf::VecId], crate::leaf::VecId),
+        (src, wei): (&dyn Fn(usize) -> Address, &dyn Fn(usize) -> Address),
+    ) {
+        let lanes = self.width.lanes() as u8;
+        if self.vectors <= self.pixels {
+            for (v, &dst) in held.iter().enumerate() {
+                b.push(Inst::Load { dst, from: wei(v), lanes });
+            }
+            for (p, row) in tile.iter().enumerate() {
+                // A broadcast operand costs no register and no instruction, but one load per use.
+                if self.width == Width::W16 && self.vectors == 1 {
+                    b.fma(row[0], held[0], Operand::Broadcast(src(p)));
+                    continue;
+                }
+                b.push(Inst::Broadcast { dst: passing, from: src(p) });
+                row.iter().zip(held).for_each(|(&acc, &w)| b.fma(acc, passing, Operand::Vector(w)));
+            }
+        } else {
+            for (p, &dst) in held.iter().enumerate() {
+                b.push(Inst::Broadcast { dst, from: src(p) });
+            }
+            for v in 0..self.vectors {
+                b.push(Inst::Load { dst: passing, from: wei(v), lanes });
+                tile.iter().zip(held).for_each(|(row, &x)| b.fma(row[v], x, Operand::Vector(passing)));
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Maximum and average pooling.
+
+use super::builder::Builder;
+use super::{Epilogue, Grid, Reduction, tile};
+use crate::leaf::{Address, BinaryOp, Inst, Operand, Program, Width};
+
+/// What a window becomes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PoolKind {
+    /// The largest element, from `-inf`; NaN if one is NaN.
+    Max,
+    /// The sum of the elements times a scale.
+    Average(Scale),
+}
+
+/// What a sum is multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scale {
+    /// This number; not NaN.
+    Constant(f32),
+    /// The f32 at the pointer slot `scale`, the same for all pixels of the tile.
+    Slot,
+}
+
+/// `acc[p][v] = max or sum over trips, taps t of src[p, t][v]`, lane by lane; `src` at `src(p, v) + taps[t]` bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Width of the vectors.
+    pub width: Width,
+    /// Pixels of the tile.
+    pub pixels: usize,
+    /// Vectors of channels of the tile.
+    pub vectors: usize,
+    /// Unrolled taps: distances in bytes from the first.
+    pub taps: Vec<i32>,
+    /// Where the pixels' input lies.
+    pub src: Grid,
+    /// What is repeated.
+    pub reduction: Reduction,
+    /// What a window becomes.
+    pub kind: PoolKind,
+    /// What happens to the results.
+    pub epilogue: Epilogue,
+}
+
+impl Pool {
+    /// The program.
+    pub fn program(&self) -> Program {
+        let (kind, first) = match self.kind {
+            PoolKind::Max => ("max_pool", f32::NEG_INFINITY),
+            PoolKind::Average(_) => ("average_pool", 0.0),
+        };
+        let lanes = self.vectors * self.width.lanes() as usize;
+        let mut b = Builder::new(format!("{kind}_{}x{lanes}", self.pixels), self.width);
+        let tile: tile::Tile =
+            (0..self.pixels).map(|_| (0..self.vectors).map(|_| b.splat(first)).collect()).collect();
+        let src = b.source(&self.src, self.pixels);
+        b.reduce(&self.reduction, &src, None, |b, src| {
+            for tap in &self.taps {
+                for (p, row) in tile.iter().enumerate() {
+                    for (v, &acc) in row.iter().enumerate() {
+                        let x = Operand::Memory(src.at(p, v, *tap));
+                        match self.kind {
+                            PoolKind::Average(_) => b.assign(acc, BinaryOp::Add, acc, x),
+                            PoolKind::Max => {
+                                let nan = b.vector();
+                                b.push(Inst::Unordered { dst: nan, src: acc });
+                                b.assign(acc, BinaryOp::Max, acc, x);
+                                b.assign(acc, BinaryOp::Or, acc, Operand::Vector(nan));
+                            }
+                        }
+                    }
+                }
+            }
+        });
+        if let PoolKind::Average(scale) = self.kind {
+            let scale = match scale {
+                Scale::Constant(x) => b.splat(x),
+                Scale::Slot => {
+                    let (from, dst) = (b.pointer("scale"), b.vector());
+                    b.push(Inst::Broadcast { dst, from: Address::new(from, 0) });
+                    dst
+                }
+            };
+            let all = tile.iter().flatten();
+            all.for_each(|&acc| b.assign(acc, BinaryOp::Mul, acc, Operand::Vector(scale)));
+        }
+        tile::finish(&mut b, &self.epilogue, &tile);
+        b.finish()
+    }
+}

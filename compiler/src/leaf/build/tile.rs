@@ -1,0 +1,100 @@
+//! Start and end of a tile of accumulators.
+
+use super::builder::{ActivationConstants, Builder};
+use super::{Activation, Epilogue, Residual, Start};
+use crate::leaf::{Address, BinaryOp, Operand, VecId};
+
+/// The accumulators of a tile: `[pixel][vector]`.
+pub(super) type Tile = Vec<Vec<VecId>>;
+
+/// Lanes of each vector of a tile.
+pub(super) fn lanes(b: &Builder, vectors: usize, tail: Option<u8>) -> Vec<u8> {
+    let full = b.width().lanes() as u8;
+    (0..vectors).map(|v| if v + 1 == vectors { tail.unwrap_or(full) } else { full }).collect()
+}
+
+/// Assigns the accumulators.
+pub(super) fn start(
+    b: &mut Builder,
+    start: &Start,
+    (pixels, vectors): (usize, usize),
+    tail: Option<u8>,
+) -> Tile {
+    match start {
+        Start::Zero => (0..pixels).map(|_| (0..vectors).map(|_| b.zero()).collect()).collect(),
+        Start::Bias => {
+            let bytes = b.width().bytes();
+            let bias = b.pointer("bias");
+            let at = |v: usize| Address::new(bias, v as i32 * bytes);
+            (0..pixels).map(|_| (0..vectors).map(|v| b.load(at(v))).collect()).collect()
+        }
+        Start::Load(grid) => {
+            let lanes = lanes(b, vectors, tail);
+            let places = b.places("start", grid, pixels);
+            let mut row = |p| {
+                let pixel = b.pixel(&places, p);
+                (0..vectors).map(|v| b.load_lanes(pixel.at(v, 0), lanes[v])).collect()
+            };
+            (0..pixels).map(&mut row).collect()
+        }
+    }
+}
+
+/// Finishes and stores the accumulators.
+pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile) {
+    let (pixels, vectors) = (tile.len(), tile.first().map_or(0, Vec::len));
+    let lanes = lanes(b, vectors, epilogue.tail);
+    let constants = b.activation_constants(epilogue.activation);
+    let residual = match &epilogue.residual {
+        Residual::Absent => None,
+        Residual::Before(grid) | Residual::After(grid) => Some(b.places("residual", grid, pixels)),
+    };
+    let dst = b.places("dst", &epilogue.dst, pixels);
+    for (p, row) in tile.iter().enumerate() {
+        let residual = residual.as_ref().map(|places| b.pixel(places, p));
+        let dst = b.pixel(&dst, p);
+        for (v, &acc) in row.iter().enumerate() {
+            end(b, epilogue, &constants, residual.map(|r| (r.at(v, 0), lanes[v])), acc);
+            b.store(dst.at(v, 0), lanes[v], acc);
+        }
+    }
+    if let Some(grid) = &epilogue.pool {
+        let quads: Vec<&[Vec<VecId>]> = tile.chunks_exact(4).collect();
+        let places = b.places("pool", grid, quads.len());
+        let quarter = b.splat(0.25);
+        for (q, quad) in quads.into_iter().enumerate() {
+            let pixel = b.pixel(&places, q);
+            for v in 0..vectors {
+                let upper = b.binary(BinaryOp::Add, quad[0][v], quad[1][v]);
+                let lower = b.binary(BinaryOp::Add, quad[2][v], quad[3][v]);
+                let sum = b.binary(BinaryOp::Add, upper, lower);
+                let mean = b.binary(BinaryOp::Mul, sum, quarter);
+                b.store(pixel.at(v, 0), lanes[v], mean);
+            }
+        }
+    }
+}
+
+/// Residual and activation of one accumulator.
+fn end(
+    b: &mut Builder,
+    epilogue: &Epilogue,
+    constants: &ActivationConstants,
+    residual: Option<(Address, u8)>,
+    acc: VecId,
+) {
+    let activation: Activation = epilogue.activation;
+    if let Residual::After(_) = epilogue.residual {
+        b.activate(activation, constants, acc);
+    }
+    if let Some((from, lanes)) = residual {
+        let other = match u32::from(lanes) == b.width().lanes() {
+            true => Operand::Memory(from),
+            false => Operand::Vector(b.load_lanes(from, lanes)),
+        };
+        b.assign(acc, BinaryOp::Add, acc, other);
+    }
+    if !matches!(epilogue.residual, Residual::After(_)) {
+        b.activate(activation, constants, acc);
+    }
+}

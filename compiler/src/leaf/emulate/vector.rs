@@ -1,0 +1,168 @@
+//! Vector instructions.
+
+use iced_x86::{Instruction, Mnemonic, OpKind, Register};
+
+use super::machine::{Machine, Stop, index, place};
+use crate::leaf::BinaryOp;
+use crate::leaf::interp::binary;
+
+/// A vector register as bits.
+type Bits = [u32; 16];
+
+/// Predicate of `vcmpps`: either operand is NaN.
+const UNORDERED: u8 = 3;
+
+impl Machine {
+    /// Executes one vector instruction.
+    pub(super) fn vector_step(&mut self, i: &Instruction) -> Result<(), Stop> {
+        match i.mnemonic() {
+            Mnemonic::Vzeroupper => {
+                self.vectors[..16].iter_mut().for_each(|v| v[4..].fill(0));
+                return Ok(());
+            }
+            Mnemonic::Vmaskmovps => return self.vmaskmovps(i),
+            Mnemonic::Vcmpps => return self.vcmpps(i),
+            Mnemonic::Vmovups | Mnemonic::Vmovaps if i.op0_kind() == OpKind::Memory => {
+                let (to, value) = (self.effective(i)?, self.vectors[number(i, 1)?]);
+                let (lanes, mask) = (lanes(i.op1_register())?, op_mask(&self.masks, i));
+                return self.store(to, value, |lane| selected(lane, lanes, mask));
+            }
+            _ => {}
+        }
+        let lanes = lanes(i.op0_register())?;
+        let value = match i.mnemonic() {
+            Mnemonic::Vmovups | Mnemonic::Vmovaps => self.source(i, 1, lanes)?,
+            Mnemonic::Vbroadcastss => [self.load(self.effective(i)?, |lane| lane == 0)?[0]; 16],
+            Mnemonic::Vfmadd231ps => {
+                let (c, a, b) =
+                    (self.source(i, 0, lanes)?, self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
+                let f = f32::from_bits;
+                std::array::from_fn(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
+            }
+            Mnemonic::Vxorps | Mnemonic::Vpxord => {
+                let (a, b) = (self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
+                std::array::from_fn(|lane| a[lane] ^ b[lane])
+            }
+            Mnemonic::Vpternlogd if i.immediate8() == 0xff => [u32::MAX; 16],
+            m => {
+                let op = operation(m).ok_or(Stop::Unknown)?;
+                let (a, b) = (self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
+                let f = f32::from_bits;
+                std::array::from_fn(|lane| binary(op, f(a[lane]), f(b[lane])).to_bits())
+            }
+        };
+        self.assign(i, value, lanes)
+    }
+
+    /// Writes the first operand; lanes that a mask leaves out become zero, as do those past the register's width.
+    fn assign(&mut self, i: &Instruction, value: Bits, lanes: usize) -> Result<(), Stop> {
+        let mask = op_mask(&self.masks, i);
+        if i.op_mask() != Register::None && !i.zeroing_masking() {
+            return Err(Stop::Unknown);
+        }
+        self.vectors[number(i, 0)?] =
+            std::array::from_fn(|lane| if selected(lane, lanes, mask) { value[lane] } else { 0 });
+        Ok(())
+    }
+
+    /// The lanes of an operand: a register or memory. Memory is read in the lanes of the mask only.
+    fn source(&self, i: &Instruction, operand: u32, lanes: usize) -> Result<Bits, Stop> {
+        match i.op_kind(operand) {
+            OpKind::Register => Ok(self.vectors[number(i, operand)?]),
+            OpKind::Memory if i.is_broadcast() => {
+                Ok([self.load(self.effective(i)?, |lane| lane == 0)?[0]; 16])
+            }
+            OpKind::Memory => {
+                let mask = op_mask(&self.masks, i);
+                self.load(self.effective(i)?, |lane| selected(lane, lanes, mask))
+            }
+            _ => Err(Stop::Unknown),
+        }
+    }
+
+    fn load(&self, from: u64, wanted: impl Fn(usize) -> bool) -> Result<Bits, Stop> {
+        let mut out = [0; 16];
+        for lane in (0..16).filter(|&lane| wanted(lane)) {
+            let mut bytes = [0; 4];
+            self.memory.load(place(from.wrapping_add(4 * lane as u64)), &mut bytes)?;
+            out[lane] = u32::from_le_bytes(bytes);
+        }
+        Ok(out)
+    }
+
+    fn store(&mut self, to: u64, value: Bits, wanted: impl Fn(usize) -> bool) -> Result<(), Stop> {
+        for lane in (0..16).filter(|&lane| wanted(lane)) {
+            self.memory.store(place(to.wrapping_add(4 * lane as u64)), &value[lane].to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn vmaskmovps(&mut self, i: &Instruction) -> Result<(), Stop> {
+        let mask = self.vectors[number(i, 1)?];
+        let at = self.effective(i)?;
+        let wanted = |lane: usize| lane < 8 && mask[lane] >> 31 == 1;
+        if i.op0_kind() == OpKind::Memory {
+            let value = self.vectors[number(i, 2)?];
+            return self.store(at, value, wanted);
+        }
+        let value = self.load(at, wanted)?;
+        self.assign(i, value, 8)
+    }
+
+    fn vcmpps(&mut self, i: &Instruction) -> Result<(), Stop> {
+        if i.immediate8() != UNORDERED || i.op_mask() != Register::None {
+            return Err(Stop::Unknown);
+        }
+        let lanes = lanes(i.op1_register())?;
+        let (a, b) = (self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
+        let f = f32::from_bits;
+        let found: [bool; 16] = std::array::from_fn(|lane| f(a[lane]).is_nan() || f(b[lane]).is_nan());
+        if i.op0_register().is_k() {
+            let bits = (0..lanes).filter(|&lane| found[lane]).map(|lane| 1 << lane).sum();
+            self.masks[index(i.op0_register(), Register::K0)?] = bits;
+            return Ok(());
+        }
+        self.assign(i, found.map(|yes| if yes { u32::MAX } else { 0 }), lanes)
+    }
+}
+
+fn operation(m: Mnemonic) -> Option<BinaryOp> {
+    Some(match m {
+        Mnemonic::Vaddps => BinaryOp::Add,
+        Mnemonic::Vsubps => BinaryOp::Sub,
+        Mnemonic::Vmulps => BinaryOp::Mul,
+        Mnemonic::Vminps => BinaryOp::Min,
+        Mnemonic::Vmaxps => BinaryOp::Max,
+        Mnemonic::Vorps | Mnemonic::Vpord => BinaryOp::Or,
+        _ => return None,
+    })
+}
+
+/// Lanes of a vector register.
+fn lanes(r: Register) -> Result<usize, Stop> {
+    match r {
+        r if r.is_ymm() => Ok(8),
+        r if r.is_zmm() => Ok(16),
+        _ => Err(Stop::Unknown),
+    }
+}
+
+/// Number of the vector register that an operand is.
+fn number(i: &Instruction, operand: u32) -> Result<usize, Stop> {
+    index(
+        i.op_register(operand),
+        if lanes(i.op_register(operand))? == 8 { Register::YMM0 } else { Register::ZMM0 },
+    )
+}
+
+/// The lanes that an instruction's mask selects, as bits; all without a mask.
+fn op_mask(masks: &[u64; 8], i: &Instruction) -> u64 {
+    match i.op_mask() {
+        Register::None => u64::MAX,
+        k => index(k, Register::K0).map_or(0, |k| masks[k]),
+    }
+}
+
+fn selected(lane: usize, lanes: usize, mask: u64) -> bool {
+    lane < lanes && mask >> lane & 1 == 1
+}

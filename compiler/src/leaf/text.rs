@@ -1,0 +1,37 @@
+//! The text form of leaf programs, as in the header of [`leaf`](super): printing is `Display`.
+//!
+//! ```text
+//! program = `leaf` string (`w8` | `w16`) `{` slot* inst* `}`
+//! slot    = `slot` N string `:` (`pointer` | `count` | `stride`)            N in order
+//! inst    = pN `=` slot N | pN `=` pN `+` oN | pN `+=` (bytes | slot N) | oN `=` `table` pN `[` entry `]`
+//!         | vN `=` (`zero` | `splat` number | `copy` vN | `load` address lanes? | `broadcast` address
+//!                  | op vN `,` operand | `unordered` vN)
+//!         | vN `+=` vN `*` operand | `store` address lanes? `,` vN | `prefetch` address
+//!         | `loop` slot N `{` inst* `}`
+//! address = `[` pN (`+` oN)? ((`+` | `-`) bytes)? `]`
+//! operand = vN | address | `broadcast` address
+//! lanes   = `lanes` count                                                   all when absent
+//! op      = `add` | `sub` | `mul` | `min` | `max` | `or`
+//! ```
+//!
+//! Spaces and line ends separate words and mean nothing else; `;` starts a comment that ends with the line. Names hold
+//! no quotes and no line ends.
+
+mod parse;
+mod print;
+#[cfg(test)]
+mod tests;
+
+pub use parse::parse;
+
+/// Where a text is not a leaf program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: expected {expected}, found {found}")]
+pub struct ParseError {
+    /// Line, from 1.
+    pub line: usize,
+    /// What could stand here.
+    pub expected: String,
+    /// What stands here.
+    pub found: String,
+}

@@ -1,0 +1,138 @@
+//! Printing of programs.
+
+use std::fmt;
+
+use crate::leaf::{Address, BinaryOp, Inst, Operand, Program, Slot, SlotKind, Step, Width};
+
+/// Prints as `w8`.
+impl fmt::Display for Width {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "w{}", self.lanes())
+    }
+}
+
+/// Prints as `pointer`, `count` or `stride`.
+impl fmt::Display for SlotKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SlotKind::Pointer => "pointer",
+            SlotKind::Count => "count",
+            SlotKind::Stride => "stride",
+        })
+    }
+}
+
+/// Prints as `"src": pointer`.
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\": {}", self.name, self.kind)
+    }
+}
+
+/// Prints as `[p0 + o1 - 32]`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}", self.base)?;
+        if let Some(o) = self.offset {
+            write!(f, " + {o}")?;
+        }
+        match self.bytes {
+            0 => {}
+            1.. => write!(f, " + {}", self.bytes)?,
+            _ => write!(f, " - {}", self.bytes.unsigned_abs())?,
+        }
+        f.write_str("]")
+    }
+}
+
+/// Prints as `v0`, `[p0]` or `broadcast [p0]`.
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Operand::Vector(v) => v.fmt(f),
+            Operand::Memory(a) => a.fmt(f),
+            Operand::Broadcast(a) => write!(f, "broadcast {a}"),
+        }
+    }
+}
+
+impl BinaryOp {
+    /// All of them.
+    pub const ALL: [BinaryOp; 6] =
+        [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul, BinaryOp::Min, BinaryOp::Max, BinaryOp::Or];
+}
+
+/// Prints as `add`, `sub`, `mul`, `min`, `max` or `or`.
+impl fmt::Display for BinaryOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BinaryOp::Add => "add",
+            BinaryOp::Sub => "sub",
+            BinaryOp::Mul => "mul",
+            BinaryOp::Min => "min",
+            BinaryOp::Max => "max",
+            BinaryOp::Or => "or",
+        })
+    }
+}
+
+/// Prints as in the header of [`leaf`](crate::leaf), where loads and stores of fewer than 16 lanes name them; a loop
+/// without its body.
+impl fmt::Display for Inst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        inst(f, self, Width::W16)
+    }
+}
+
+fn inst(f: &mut fmt::Formatter<'_>, inst: &Inst, width: Width) -> fmt::Result {
+    let partial = |lanes: u8| match u32::from(lanes) == width.lanes() {
+        true => String::new(),
+        false => format!(" lanes {lanes}"),
+    };
+    match inst {
+        Inst::Pointer { dst, slot } => write!(f, "{dst} = {slot}"),
+        Inst::Displace { dst, base, by } => write!(f, "{dst} = {base} + {by}"),
+        Inst::Advance { ptr, by: Step::Bytes(bytes) } => write!(f, "{ptr} += {bytes}"),
+        Inst::Advance { ptr, by: Step::Slot(slot) } => write!(f, "{ptr} += {slot}"),
+        Inst::Offset { dst, table, entry } => write!(f, "{dst} = table {table}[{entry}]"),
+        Inst::Zero(v) => write!(f, "{v} = zero"),
+        Inst::Splat(v, x) => write!(f, "{v} = splat {x:?}"),
+        Inst::Copy { dst, src } => write!(f, "{dst} = copy {src}"),
+        Inst::Load { dst, from, lanes } => write!(f, "{dst} = load {from}{}", partial(*lanes)),
+        Inst::Broadcast { dst, from } => write!(f, "{dst} = broadcast {from}"),
+        Inst::Fma { acc, a, b } => write!(f, "{acc} += {a} * {b}"),
+        Inst::Binary { op, dst, a, b } => write!(f, "{dst} = {op} {a}, {b}"),
+        Inst::Unordered { dst, src } => write!(f, "{dst} = unordered {src}"),
+        Inst::Store { to, lanes, src } => write!(f, "store {to}{}, {src}", partial(*lanes)),
+        Inst::Prefetch(a) => write!(f, "prefetch {a}"),
+        Inst::Loop { count, .. } => write!(f, "loop {count}"),
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "leaf \"{}\" {} {{", self.name, self.width)?;
+        for (i, slot) in self.slots.iter().enumerate() {
+            writeln!(f, "  slot {i} {slot}")?;
+        }
+        block(f, &self.body, self.width, 1)?;
+        writeln!(f, "}}")
+    }
+}
+
+fn block(f: &mut fmt::Formatter<'_>, insts: &[Inst], width: Width, depth: usize) -> fmt::Result {
+    let indent = 2 * depth;
+    for i in insts {
+        write!(f, "{:indent$}", "")?;
+        inst(f, i, width)?;
+        match i {
+            Inst::Loop { body, .. } => {
+                writeln!(f, " {{")?;
+                block(f, body, width, depth + 1)?;
+                writeln!(f, "{:indent$}}}", "")?;
+            }
+            _ => writeln!(f)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! Machine code of leaf programs: AVX2 with FMA for 8 lanes, AVX-512 F for 16.
+//!
+//! `rdi` holds the address of the slots throughout. Splats and the masks of [`avx2`] are constants behind the code.
+//! A loop whose counter has no register keeps it on top of the stack. A statement is one instruction; partial loads
+//! and stores of 8 lanes and `unordered` of 16 are two.
+
+use iced_x86::code_asm::{
+    AsmRegister64, CodeAssembler, CodeLabel, dword_ptr, qword_ptr, r8, r9, r10, r11, r12, r13, r14, r15, rax,
+    rbp, rbx, rcx, rdi, rdx, rsi, rsp,
+};
+use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
+
+use super::registers::{self, GENERAL, RegisterError, Registers};
+use super::verify::{self, VerifyError};
+use super::{Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, SlotId, Step, Variable, VecId, Width};
+use crate::artifact::Function;
+
+mod avx2;
+mod avx512;
+
+/// Alignment of the code of a leaf: a cache line.
+pub const ALIGNMENT: u32 = 64;
+
+/// Why a program cannot be assembled.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum AssembleError {
+    /// It breaks a rule.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// It needs too many registers.
+    #[error(transparent)]
+    Registers(#[from] RegisterError),
+    /// The assembler refuses an instruction: a defect of octrt.
+    #[error("internal error: leaf '{program}': {message}; please report it")]
+    Internal {
+        /// Name of the program.
+        program: String,
+        /// What it says.
+        message: String,
+    },
+}
+
+/// The general registers in the order in which they are taken: those that a caller does not need first.
+const REGISTERS: [AsmRegister64; GENERAL] =
+    [rax, rcx, rdx, rsi, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15];
+
+/// How many of [`REGISTERS`] need not be preserved.
+const SCRATCH: usize = 8;
+
+/// Machine code of a program; its symbol is the program's name.
+///
+/// # Errors
+/// [`AssembleError`] when the program breaks a rule or does not fit the registers.
+pub fn assemble(program: &Program) -> Result<Function, AssembleError> {
+    verify::verify(program)?;
+    let registers = registers::allocate(program)?;
+    let bytes = emit(program, registers)
+        .map_err(|e| AssembleError::Internal { program: program.name.clone(), message: e.0 })?;
+    Ok(Function { symbol: program.name.clone(), alignment: ALIGNMENT, bytes })
+}
+
+/// The instructions of a width that differ in nothing but their size.
+struct Codes {
+    /// Number 0 of the vector registers.
+    first: Register,
+    load: Code,
+    store: Code,
+    copy: Code,
+    broadcast: Code,
+    zero: Code,
+    fma: Code,
+    add: Code,
+    sub: Code,
+    mul: Code,
+    min: Code,
+    max: Code,
+    or: Code,
+}
+
+impl Codes {
+    fn binary(&self, op: BinaryOp) -> Code {
+        match op {
+            BinaryOp::Add => self.add,
+            BinaryOp::Sub => self.sub,
+            BinaryOp::Mul => self.mul,
+            BinaryOp::Min => self.min,
+            BinaryOp::Max => self.max,
+            BinaryOp::Or => self.or,
+        }
+    }
+}
+
+struct Emitter {
+    a: CodeAssembler,
+    width: Width,
+    codes: &'static Codes,
+    registers: Registers,
+    /// Loops whose heads have been emitted.
+    loops: usize,
+    /// Partial stores that have been emitted.
+    partial_stores: usize,
+    /// Constants behind the code, by their bits.
+    splats: Vec<(f32, CodeLabel)>,
+    /// Words of the table of masks behind the code; empty where there is none.
+    masks: Vec<CodeLabel>,
+}
+
+/// Why the emitter cannot go on.
+struct Defect(String);
+
+impl From<IcedError> for Defect {
+    fn from(e: IcedError) -> Self {
+        Defect(e.to_string())
+    }
+}
+
+impl From<&str> for Defect {
+    fn from(e: &str) -> Self {
+        Defect(e.into())
+    }
+}
+
+fn emit(program: &Program, registers: Registers) -> Result<Vec<u8>, Defect> {
+    let (a, width) = (CodeAssembler::new(64)?, program.width);
+    let codes = match width {
+        Width::W8 => &avx2::CODES,
+        Width::W16 => &avx512::CODES,
+    };
+    let saved = saved(&registers);
+    let mut e = Emitter {
+        a,
+        width,
+        codes,
+        registers,
+        loops: 0,
+        partial_stores: 0,
+        splats: Vec::new(),
+        masks: Vec::new(),
+    };
+    for &r in &saved {
+        e.a.push(r)?;
+    }
+    if width == Width::W16 {
+        avx512::set_masks(&mut e)?;
+    }
+    e.block(&program.body)?;
+    for &r in saved.iter().rev() {
+        e.a.pop(r)?;
+    }
+    e.a.vzeroupper()?;
+    e.a.ret()?;
+    e.constants()?;
+    Ok(e.a.assemble(0)?)
+}
+
+/// The registers that are used and must be preserved.
+fn saved(registers: &Registers) -> Vec<AsmRegister64> {
+    let variables = registers.variables.iter().filter(|(v, _)| !matches!(v, Variable::Vector(_)));
+    let used: Vec<u8> =
+        variables.map(|(_, r)| *r).chain(registers.counters.iter().flatten().copied()).collect();
+    (SCRATCH..GENERAL).filter(|&r| used.contains(&(r as u8))).map(|r| REGISTERS[r]).collect()
+}
+
+/// The memory of a slot.
+fn slot(slot: SlotId) -> iced_x86::code_asm::AsmMemoryOperand {
+    qword_ptr(rdi + 8 * i32::from(slot.0))
+}
+
+impl Emitter {
+    fn register(&self, variable: Variable) -> Result<usize, Defect> {
+        let found = self.registers.variables.get(&variable);
+        found.map(|r| usize::from(*r)).ok_or_else(|| "a variable has no register".into())
+    }
+
+    fn vector_register(&self, number: u8) -> Register {
+        self.codes.first + u32::from(number)
+    }
+
+    fn vector(&self, v: VecId) -> Result<Register, Defect> {
+        self.register(Variable::Vector(v)).map(|r| self.vector_register(r as u8))
+    }
+
+    fn pointer(&self, p: PtrId) -> Result<AsmRegister64, Defect> {
+        self.register(Variable::Pointer(p)).map(|r| REGISTERS[r])
+    }
+
+    fn offset(&self, o: OffId) -> Result<AsmRegister64, Defect> {
+        self.register(Variable::Offset(o)).map(|r| REGISTERS[r])
+    }
+
+    fn memory(&self, address: &Address) -> Result<MemoryOperand, Defect> {
+        let base = self.pointer(address.base)?.into();
+        let index = address.offset.map_or(Ok(Register::None), |o| self.offset(o).map(Register::from))?;
+        let bytes = i64::from(address.bytes);
+        Ok(MemoryOperand::new(base, index, 1, bytes, u32::from(bytes != 0), false, Register::None))
+    }
+
+    fn block(&mut self, insts: &[Inst]) -> Result<(), Defect> {
+        insts.iter().try_for_each(|inst| self.inst(inst))
+    }
+
+    fn inst(&mut self, inst: &Inst) -> Result<(), Defect> {
+        match inst {
+            Inst::Pointer { dst, slot: from } => self.a.mov(self.pointer(*dst)?, slot(*from))?,
+            Inst::Displace { dst, base, by } => {
+                let (dst, base, by) = (self.pointer(*dst)?, self.pointer(*base)?, self.offset(*by)?);
+                self.a.lea(dst, qword_ptr(base + by))?;
+            }
+            Inst::Advance { by: Step::Bytes(0), .. } => {}
+            Inst::Advance { ptr, by: Step::Bytes(bytes) } => self.a.add(self.pointer(*ptr)?, *bytes)?,
+            Inst::Advance { ptr, by: Step::Slot(by) } => self.a.add(self.pointer(*ptr)?, slot(*by))?,
+            Inst::Offset { dst, table, entry } => {
+                let (dst, table) = (self.offset(*dst)?, self.pointer(*table)?);
+                self.a.movsxd(dst, dword_ptr(table + 4 * i32::from(*entry)))?;
+            }
+            Inst::Prefetch(address) => {
+                let memory = self.memory(address)?;
+                self.a.add_instruction(Instruction::with1(Code::Prefetcht0_m8, memory)?)?;
+            }
+            Inst::Loop { count, body } => self.counted(*count, body)?,
+            _ => self.vector_inst(inst)?,
+        }
+        Ok(())
+    }
+
+    fn vector_inst(&mut self, inst: &Inst) -> Result<(), Defect> {
+        let full = self.width.lanes() as u8;
+        let made = match inst {
+            Inst::Zero(v) => {
+                let v = self.vector(*v)?;
+                Instruction::with3(self.codes.zero, v, v, v)?
+            }
+            Inst::Copy { dst, src } => {
+                Instruction::with2(self.codes.copy, self.vector(*dst)?, self.vector(*src)?)?
+            }
+            Inst::Load { dst, from, lanes } if *lanes == full => {
+                Instruction::with2(self.codes.load, self.vector(*dst)?, self.memory(from)?)?
+            }
+            Inst::Store { to, lanes, src } if *lanes == full => {
+                Instruction::with2(self.codes.store, self.memory(to)?, self.vector(*src)?)?
+            }
+            Inst::Broadcast { dst, from } => {
+                Instruction::with2(self.codes.broadcast, self.vector(*dst)?, self.memory(from)?)?
+            }
+            Inst::Fma { acc, a, b } => self.three(self.codes.fma, *acc, *a, *b)?,
+            Inst::Binary { op, dst, a, b } => self.three(self.codes.binary(*op), *dst, *a, *b)?,
+            Inst::Splat(v, x) => return self.splat(*v, *x),
+            _ => {
+                return match self.width {
+                    Width::W8 => avx2::inst(self, inst),
+                    Width::W16 => avx512::inst(self, inst),
+                };
+            }
+        };
+        Ok(self.a.add_instruction(made)?)
+    }
+
+    fn three(&self, code: Code, dst: VecId, a: VecId, b: Operand) -> Result<Instruction, Defect> {
+        let (dst, a) = (self.vector(dst)?, self.vector(a)?);
+        match b {
+            Operand::Vector(b) => Ok(Instruction::with3(code, dst, a, self.vector(b)?)?),
+            Operand::Memory(b) => Ok(Instruction::with3(code, dst, a, self.memory(&b)?)?),
+            Operand::Broadcast(b) => {
+                let memory = MemoryOperand { is_broadcast: true, ..self.memory(&b)? };
+                Ok(Instruction::with3(code, dst, a, memory)?)
+            }
+        }
+    }
+
+    fn splat(&mut self, v: VecId, x: f32) -> Result<(), Defect> {
+        let known = self.splats.iter().find(|(y, _)| y.to_bits() == x.to_bits()).map(|(_, label)| *label);
+        let label = known.unwrap_or_else(|| {
+            let label = self.a.create_label();
+            self.splats.push((x, label));
+            label
+        });
+        let v = self.vector(v)?;
+        match self.width {
+            Width::W8 => self.a.vbroadcastss(avx2::typed(v)?, dword_ptr(label))?,
+            Width::W16 => self.a.vbroadcastss(avx512::typed(v)?, dword_ptr(label))?,
+        }
+        Ok(())
+    }
+
+    fn counted(&mut self, count: SlotId, body: &[Inst]) -> Result<(), Defect> {
+        let counter = self.registers.counters.get(self.loops).copied().flatten();
+        self.loops += 1;
+        let (mut head, mut end) = (self.a.create_label(), self.a.create_label());
+        match counter.map(|r| REGISTERS[usize::from(r)]) {
+            Some(r) => {
+                self.a.mov(r, slot(count))?;
+                self.a.test(r, r)?;
+                self.a.je(end)?;
+                self.a.set_label(&mut head)?;
+                self.block(body)?;
+                self.a.dec(r)?;
+                self.a.jne(head)?;
+                self.a.set_label(&mut end)?;
+                self.a.zero_bytes()?;
+            }
+            None => {
+                self.a.push(slot(count))?;
+                self.a.cmp(qword_ptr(rsp), 0)?;
+                self.a.je(end)?;
+                self.a.set_label(&mut head)?;
+                self.block(body)?;
+                self.a.dec(qword_ptr(rsp))?;
+                self.a.jne(head)?;
+                self.a.set_label(&mut end)?;
+                self.a.add(rsp, 8)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The constants behind the code.
+    fn constants(&mut self) -> Result<(), Defect> {
+        for (x, mut label) in std::mem::take(&mut self.splats) {
+            self.a.set_label(&mut label)?;
+            self.a.dd(&[x.to_bits()])?;
+        }
+        avx2::mask_table(self)
+    }
+}

@@ -1,0 +1,267 @@
+//! Programs of every builder with random parameters.
+
+use octrt_compiler::leaf::build::{
+    Activation, Advance, Axis, Conv, Depthwise, Elementwise, Epilogue, Grid, Other, Pixels, Pool, PoolKind,
+    Reduction, Residual, Scale, Start,
+};
+use octrt_compiler::leaf::{BinaryOp, Width};
+
+use super::model::{Model, activated, distances, elements, finished, started, trips};
+use super::{Case, Rng};
+
+fn grid(width: Width, pixels: usize, rng: &mut Rng) -> Grid {
+    let bytes = 4 * rng.pick(&[1, 8, 16, 20]);
+    let mut distances = || (0..pixels).map(|_| 4 * rng.range(-40, 100) as i32).collect();
+    let distances: Vec<i32> = distances();
+    let pixels = match rng.range(0, 3) {
+        0 => Pixels::Strided { bytes: width.bytes(), repeat: 1 },
+        1 => Pixels::Strided { bytes, repeat: 2 },
+        2 => Pixels::Fixed(distances),
+        _ => Pixels::Table,
+    };
+    Grid { pixels, vector_bytes: 4 * rng.range(-64, 300) as i32 }
+}
+
+/// As [`grid`], where offsets of all pixels fit the general registers.
+fn source(width: Width, pixels: usize, rng: &mut Rng) -> Grid {
+    let grid = grid(width, pixels, rng);
+    match grid.pixels {
+        Pixels::Table if pixels > 12 => Grid { pixels: Pixels::Strided { bytes: 12, repeat: 1 }, ..grid },
+        _ => grid,
+    }
+}
+
+/// As [`grid`], with no two places in common.
+fn separate(width: Width, pixels: usize, rng: &mut Rng) -> Grid {
+    let bytes = width.bytes();
+    let distance = |p: usize| p as i32 * (bytes + 8);
+    let vector_bytes = (bytes + 8) * (pixels as i32 + 1);
+    let pixels = match rng.range(0, 2) {
+        0 => Pixels::Strided { bytes, repeat: 1 },
+        1 => Pixels::Fixed((0..pixels).rev().map(distance).collect()),
+        _ => Pixels::Table,
+    };
+    Grid { pixels, vector_bytes }
+}
+
+fn reduction(rng: &mut Rng) -> Reduction {
+    let axis = |name, rng: &mut Rng| Axis {
+        name,
+        src: if rng.chance(2) { Advance::Slot } else { Advance::Bytes(4 * rng.range(-20, 90) as i32) },
+    };
+    match rng.range(0, 3) {
+        0 => Reduction::Loops(vec![]),
+        1 => Reduction::Loops(vec![axis("blocks", rng)]),
+        2 => Reduction::Loops(vec![axis("blocks", rng), axis("rows", rng)]),
+        _ => Reduction::Table,
+    }
+}
+
+fn activation(rng: &mut Rng) -> Activation {
+    rng.pick(&[
+        Activation::Identity,
+        Activation::Relu,
+        Activation::Clip { lo: 0.0, hi: 6.0 },
+        Activation::Clip { lo: -0.75, hi: f32::INFINITY },
+        Activation::HardSwish,
+    ])
+}
+
+fn epilogue(width: Width, pixels: usize, rng: &mut Rng) -> Epilogue {
+    let residual = match rng.range(0, 2) {
+        0 => Residual::Absent,
+        1 => Residual::Before(grid(width, pixels, rng)),
+        _ => Residual::After(grid(width, pixels, rng)),
+    };
+    let tail = rng.chance(2).then(|| rng.range(1, i64::from(width.lanes())) as u8);
+    let pool = (pixels >= 4 && rng.chance(3)).then(|| separate(width, pixels / 4, rng));
+    Epilogue { residual, activation: activation(rng), dst: separate(width, pixels, rng), tail, pool }
+}
+
+/// Pixels and vectors of a tile that fits the registers beside an epilogue.
+fn tile_size(width: Width, rng: &mut Rng) -> (usize, usize) {
+    match width {
+        Width::W8 => {
+            rng.pick(&[(6, 2), (5, 2), (4, 2), (1, 1), (3, 1), (4, 3), (3, 4), (1, 4), (2, 3), (8, 1)])
+        }
+        Width::W16 => rng.pick(&[(12, 2), (6, 4), (1, 1), (11, 2), (5, 3), (3, 6), (8, 3), (28, 1)]),
+    }
+}
+
+fn taps(rng: &mut Rng) -> Vec<i32> {
+    (0..rng.range(1, 3)).map(|_| 4 * rng.range(-20, 60) as i32).collect()
+}
+
+/// A generator of cases of one kind.
+pub type Kind = fn(Width, &mut Rng) -> Case;
+
+/// One per builder.
+pub const KINDS: [Kind; 4] = [conv, depthwise, pool, elementwise];
+
+fn start(width: Width, pixels: usize, rng: &mut Rng) -> Start {
+    match rng.range(0, 2) {
+        0 => Start::Zero,
+        1 => Start::Bias,
+        _ => Start::Load(grid(width, pixels, rng)),
+    }
+}
+
+fn conv(width: Width, rng: &mut Rng) -> Case {
+    let tile = tile_size(width, rng);
+    let (pixels, vectors) = tile;
+    let mut src = source(width, pixels, rng);
+    let mut reduction = reduction(rng);
+    if src.pixels == Pixels::Table && pixels > 8 && reduction == Reduction::Table {
+        // Offsets of so many pixels leave no registers for the table of taps.
+        reduction = Reduction::Loops(vec![]);
+    }
+    src.vector_bytes = 0;
+    let conv = Conv {
+        width,
+        pixels,
+        vectors,
+        channels: rng.range(1, 5) as usize,
+        taps: taps(rng),
+        src,
+        reduction,
+        start: start(width, pixels, rng),
+        epilogue: epilogue(width, pixels, rng),
+    };
+    let mut model = Model::new(rng);
+    let mut acc = started(&mut model, width, &conv.start, tile, conv.epilogue.tail);
+    let from = distances(&mut model, "src", &conv.src, tile);
+    let mut row = 0;
+    for trip in trips(&mut model, &conv.reduction) {
+        for (tap, c) in conv.taps.iter().flat_map(|t| (0..conv.channels).map(move |c| (*t, c as i64))) {
+            for (p, v, l) in elements(tile, width) {
+                let x = model.read("src", from[p][0] + trip + i64::from(tap) + 4 * c);
+                let lane = (row * vectors + v) * width.lanes() as usize + l;
+                let w = model.read("wei", 4 * lane as i64);
+                acc[p][v][l] = x.mul_add(w, acc[p][v][l]);
+            }
+            row += 1;
+        }
+    }
+    finished(&mut model, width, &conv.epilogue, &acc);
+    model.case(format!("{conv:?}"), conv.program())
+}
+
+fn depthwise(width: Width, rng: &mut Rng) -> Case {
+    let tile = tile_size(width, rng);
+    let (pixels, vectors) = tile;
+    let depthwise = Depthwise {
+        width,
+        pixels,
+        vectors,
+        taps: taps(rng),
+        src: source(width, pixels, rng),
+        reduction: Reduction::Loops(vec![Axis { name: "rows", src: Advance::Slot }]),
+        start: start(width, pixels, rng),
+        epilogue: epilogue(width, pixels, rng),
+    };
+    let mut model = Model::new(rng);
+    let mut acc = started(&mut model, width, &depthwise.start, tile, depthwise.epilogue.tail);
+    let from = distances(&mut model, "src", &depthwise.src, tile);
+    let mut row = 0;
+    for trip in trips(&mut model, &depthwise.reduction) {
+        for tap in &depthwise.taps {
+            for (p, v, l) in elements(tile, width) {
+                let x = model.read("src", from[p][v] + trip + i64::from(*tap) + 4 * l as i64);
+                let lane = (row * vectors + v) * width.lanes() as usize + l;
+                let w = model.read("wei", 4 * lane as i64);
+                acc[p][v][l] = w.mul_add(x, acc[p][v][l]);
+            }
+            row += 1;
+        }
+    }
+    finished(&mut model, width, &depthwise.epilogue, &acc);
+    model.case(format!("{depthwise:?}"), depthwise.program())
+}
+
+fn pool(width: Width, rng: &mut Rng) -> Case {
+    let tile = tile_size(width, rng);
+    let kind = rng.pick(&[
+        PoolKind::Max,
+        PoolKind::Max,
+        PoolKind::Average(Scale::Constant(1.0 / 9.0)),
+        PoolKind::Average(Scale::Slot),
+    ]);
+    let mut src = source(width, tile.0, rng);
+    if src.pixels == Pixels::Table && tile.0 > 8 {
+        src.pixels = Pixels::Strided { bytes: 12, repeat: 1 };
+    }
+    let pool = Pool {
+        width,
+        pixels: tile.0,
+        vectors: tile.1,
+        taps: taps(rng),
+        src,
+        reduction: reduction(rng),
+        kind,
+        epilogue: epilogue(width, tile.0, rng),
+    };
+    let mut model = Model::new(rng);
+    let first = if kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
+    let mut acc = vec![vec![vec![first; width.lanes() as usize]; tile.1]; tile.0];
+    let from = distances(&mut model, "src", &pool.src, tile);
+    for trip in trips(&mut model, &pool.reduction) {
+        for tap in &pool.taps {
+            for (p, v, l) in elements(tile, width) {
+                let x = model.read("src", from[p][v] + trip + i64::from(*tap) + 4 * l as i64);
+                let a = acc[p][v][l];
+                acc[p][v][l] = match kind {
+                    PoolKind::Average(_) => a + x,
+                    PoolKind::Max if a.is_nan() || x.is_nan() => f32::NAN,
+                    PoolKind::Max if a > x => a,
+                    PoolKind::Max => x,
+                };
+            }
+        }
+    }
+    if let PoolKind::Average(scale) = kind {
+        let scale = match scale {
+            Scale::Constant(x) => x,
+            Scale::Slot => model.read("scale", 0),
+        };
+        acc.iter_mut().flatten().flatten().for_each(|a| *a *= scale);
+    }
+    finished(&mut model, width, &pool.epilogue, &acc);
+    model.case(format!("{pool:?}"), pool.program())
+}
+
+fn elementwise(width: Width, rng: &mut Rng) -> Case {
+    let op = rng.pick(&[BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul]);
+    let e = Elementwise {
+        width,
+        vectors: rng.range(1, 4) as usize,
+        other: rng.pick(&[Other::Absent, Other::Along(op), Other::Held(op)]),
+        activation: activation(rng),
+        tail: rng.chance(2).then(|| rng.range(1, i64::from(width.lanes())) as u8),
+    };
+    let mut model = Model::new(rng);
+    let lanes = width.lanes() as i64;
+    let n = rng.range(0, 4);
+    model.numbers.insert("trips".into(), n);
+    let in_trip = lanes * (e.vectors as i64 - 1) + e.tail.map_or(lanes, i64::from);
+    // A vector that is held is read whether there are trips or not.
+    let held: Vec<f32> = match e.other {
+        Other::Held(_) => (0..lanes).map(|l| model.read("other", 4 * l)).collect(),
+        _ => Vec::new(),
+    };
+    for i in 0..n * in_trip {
+        let x = model.read("src", 4 * i);
+        let y = match e.other {
+            Other::Absent => 0.0,
+            Other::Along(_) => model.read("other", 4 * i),
+            Other::Held(_) => held[(i % in_trip % lanes) as usize],
+        };
+        let x = match (e.other, op) {
+            (Other::Absent, _) => x,
+            (_, BinaryOp::Add) => x + y,
+            (_, BinaryOp::Sub) => x - y,
+            _ => x * y,
+        };
+        model.write("dst", 4 * i, activated(e.activation, x));
+    }
+    model.case(format!("{e:?}"), e.program())
+}

@@ -1,0 +1,220 @@
+//! Formulas of tiles: what builders promise, computed element by element.
+
+use std::collections::BTreeMap;
+
+use octrt_compiler::leaf::build::{Activation, Advance, Epilogue, Grid, Pixels, Reduction, Residual, Start};
+use octrt_compiler::leaf::memory::{Access, Memory, Place, Region, Value};
+use octrt_compiler::leaf::{Program, SlotKind, Width};
+
+use super::{Case, Rng, number};
+
+/// Tensors without an end, by slot name: notes what a formula touches, so that regions end where the formula does.
+pub struct Model {
+    pub rng: Rng,
+    before: BTreeMap<(String, i64), f32>,
+    after: BTreeMap<(String, i64), f32>,
+    tables: BTreeMap<String, Vec<i32>>,
+    pub numbers: BTreeMap<String, i64>,
+}
+
+impl Model {
+    pub fn new(rng: &mut Rng) -> Model {
+        Model {
+            rng: Rng::new(rng.next()),
+            before: BTreeMap::new(),
+            after: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    /// The element at a byte from the pointer in a slot.
+    pub fn read(&mut self, slot: &str, byte: i64) -> f32 {
+        let value = number(&mut self.rng);
+        let before = *self.before.entry((slot.into(), byte)).or_insert(value);
+        self.after.get(&(slot.into(), byte)).copied().unwrap_or(before)
+    }
+
+    pub fn write(&mut self, slot: &str, byte: i64, value: f32) {
+        self.read(slot, byte);
+        self.after.insert((slot.into(), byte), value);
+    }
+
+    fn region(&mut self, slot: &str, memory: &mut Memory, formula: &mut Memory) -> Place {
+        if let Some(table) = self.tables.get(slot) {
+            formula.add(Region::table(table));
+            return memory.add(Region::table(table));
+        }
+        let mine: Vec<i64> = self.before.keys().filter(|(s, _)| s == slot).map(|(_, byte)| *byte).collect();
+        let first = mine.iter().min().copied().unwrap_or(0);
+        let end = mine.iter().max().map_or(0, |last| last + 4);
+        let written = self.after.keys().any(|(s, _)| s == slot);
+        let access = if written { Access::ReadWrite } else { Access::Read };
+        let before: Vec<f32> = (first..end).step_by(4).map(|byte| self.read_before(slot, byte)).collect();
+        let after: Vec<f32> = (first..end).step_by(4).map(|byte| self.read(slot, byte)).collect();
+        formula.add(Region::floats(&after, access));
+        let place = memory.add(Region::floats(&before, access));
+        Place { byte: -first, ..place }
+    }
+
+    fn read_before(&mut self, slot: &str, byte: i64) -> f32 {
+        self.read(slot, byte);
+        self.before[&(slot.to_string(), byte)]
+    }
+
+    /// The case of a program of which this is the formula.
+    pub fn case(mut self, name: String, program: Program) -> Case {
+        let (mut memory, mut formula) = (Memory::default(), Memory::default());
+        let slots = program.slots.clone();
+        let value = |slot: &octrt_compiler::leaf::Slot| match slot.kind {
+            SlotKind::Pointer => Value::Pointer(self.region(&slot.name, &mut memory, &mut formula)),
+            SlotKind::Count | SlotKind::Stride => Value::Number(self.numbers[&slot.name]),
+        };
+        let slots = slots.iter().map(value).collect();
+        Case { name, program, slots, memory, formula: Some(formula) }
+    }
+}
+
+/// The distances of a grid's vectors, with a table where it has one.
+pub fn distances(
+    model: &mut Model,
+    slot: &str,
+    grid: &Grid,
+    (pixels, vectors): (usize, usize),
+) -> Vec<Vec<i64>> {
+    let of: Vec<i64> = match &grid.pixels {
+        Pixels::Strided { bytes, repeat } => {
+            (0..pixels).map(|p| (p / *repeat as usize) as i64 * i64::from(*bytes)).collect()
+        }
+        Pixels::Fixed(d) => d.iter().map(|d| i64::from(*d)).collect(),
+        Pixels::Table => {
+            let table: Vec<i32> =
+                (0..pixels).map(|p| (p as i32) * 72 + if model.rng.chance(3) { 2000 } else { 0 }).collect();
+            model.tables.insert(format!("{slot}_offsets"), table.clone());
+            table.into_iter().map(i64::from).collect()
+        }
+    };
+    of.iter().map(|d| (0..vectors).map(|v| d + v as i64 * i64::from(grid.vector_bytes)).collect()).collect()
+}
+
+/// Where `src` is moved to in each trip of a reduction.
+pub fn trips(model: &mut Model, reduction: &Reduction) -> Vec<i64> {
+    let axes = match reduction {
+        Reduction::Table => {
+            let n = model.rng.range(0, 3);
+            let table: Vec<i32> = (0..n.max(1)).map(|_| 4 * model.rng.range(-30, 200) as i32).collect();
+            model.numbers.insert("taps".into(), n);
+            model.tables.insert("tap_offsets".into(), table.clone());
+            return table[..n as usize].iter().map(|t| i64::from(*t)).collect();
+        }
+        Reduction::Loops(axes) => axes,
+    };
+    let mut counts = Vec::new();
+    for axis in axes {
+        let n = model.rng.range(0, 3);
+        model.numbers.insert(axis.name.into(), n);
+        let step = match axis.src {
+            Advance::Bytes(bytes) => i64::from(bytes),
+            Advance::Slot => 4 * model.rng.range(-50, 100),
+        };
+        model.numbers.insert(format!("{}_step", axis.name), step);
+        counts.push((n, step));
+    }
+    let (mut at, mut out) = (0, Vec::new());
+    match counts[..] {
+        [(n, step)] => out.extend((0..n).map(|i| i * step)),
+        [(outer, outer_step), (inner, inner_step)] => {
+            for _ in 0..outer {
+                for _ in 0..inner {
+                    out.push(at);
+                    at += inner_step;
+                }
+                at += outer_step;
+            }
+        }
+        _ => out.push(0),
+    }
+    out
+}
+
+pub fn activated(activation: Activation, x: f32) -> f32 {
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu if x < 0.0 => 0.0,
+        Activation::Relu => x,
+        Activation::Clip { lo, .. } if x < lo => lo,
+        Activation::Clip { hi, .. } if x > hi => hi,
+        Activation::Clip { .. } => x,
+        Activation::HardSwish => x * x.mul_add(1.0 / 6.0, 0.5).clamp(0.0, 1.0),
+    }
+}
+
+/// Lane `l` of vector `v` exists in the destination.
+fn exists(width: Width, vectors: usize, tail: Option<u8>, v: usize, l: usize) -> bool {
+    l < width.lanes() as usize && (v + 1 < vectors || l < usize::from(tail.unwrap_or(16)))
+}
+
+/// What the accumulators `[pixel][vector][lane]` start from.
+pub fn started(
+    model: &mut Model,
+    width: Width,
+    start: &Start,
+    tile: (usize, usize),
+    tail: Option<u8>,
+) -> Vec<Vec<Vec<f32>>> {
+    let from = match start {
+        Start::Load(grid) => distances(model, "start", grid, tile),
+        _ => vec![vec![0; tile.1]; tile.0],
+    };
+    let mut element = |p: usize, v: usize, l: usize| match start {
+        Start::Zero => 0.0,
+        Start::Bias => model.read("bias", (v as i64 * i64::from(width.lanes()) + l as i64) * 4),
+        Start::Load(_) if exists(width, tile.1, tail, v, l) => model.read("start", from[p][v] + 4 * l as i64),
+        Start::Load(_) => 0.0,
+    };
+    let lanes = width.lanes() as usize;
+    (0..tile.0)
+        .map(|p| (0..tile.1).map(|v| (0..lanes).map(|l| element(p, v, l)).collect()).collect())
+        .collect()
+}
+
+pub fn finished(model: &mut Model, width: Width, e: &Epilogue, acc: &[Vec<Vec<f32>>]) {
+    let tile = (acc.len(), acc[0].len());
+    let from = match &e.residual {
+        Residual::Before(grid) | Residual::After(grid) => distances(model, "residual", grid, tile),
+        Residual::Absent => Vec::new(),
+    };
+    let to = distances(model, "dst", &e.dst, tile);
+    let mut done = acc.to_vec();
+    for (p, v, l) in elements(tile, width) {
+        if !exists(width, tile.1, e.tail, v, l) {
+            continue;
+        }
+        let mut residual = || model.read("residual", from[p][v] + 4 * l as i64);
+        let x = acc[p][v][l];
+        done[p][v][l] = match e.residual {
+            Residual::Absent => activated(e.activation, x),
+            Residual::Before(_) => activated(e.activation, x + residual()),
+            Residual::After(_) => activated(e.activation, x) + residual(),
+        };
+        model.write("dst", to[p][v] + 4 * l as i64, done[p][v][l]);
+    }
+    if let Some(grid) = &e.pool {
+        let tile = (tile.0 / 4, tile.1);
+        let to = distances(model, "pool", grid, tile);
+        for (q, v, l) in elements(tile, width) {
+            if exists(width, tile.1, e.tail, v, l) {
+                let d = |i: usize| done[4 * q + i][v][l];
+                model.write("pool", to[q][v] + 4 * l as i64, ((d(0) + d(1)) + (d(2) + d(3))) * 0.25);
+            }
+        }
+    }
+}
+
+pub fn elements(
+    (pixels, vectors): (usize, usize),
+    width: Width,
+) -> impl Iterator<Item = (usize, usize, usize)> {
+    let lanes = width.lanes() as usize;
+    (0..pixels).flat_map(move |p| (0..vectors).flat_map(move |v| (0..lanes).map(move |l| (p, v, l))))
+}
