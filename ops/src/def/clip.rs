@@ -41,14 +41,25 @@ fn arguments(args: Args<'_>) -> Result<Arguments<'_>, OpError> {
 fn limited<T: Element>(
     x: &Tensor,
     limits: [Option<&Tensor>; 2],
-    less: impl Fn(&T, &T) -> bool,
+    larger: impl Fn(T, T) -> T,
+    smaller: impl Fn(T, T) -> T,
 ) -> Result<Tensor, OpError> {
     let one = |t: Option<&Tensor>| t.map(Tensor::to_vec::<T>).transpose().map(|v| v?.first().copied());
     let (min, max) = (one(limits[0])?, one(limits[1])?);
     map1(x, |v: T| {
-        let v = min.filter(|m| less(&v, m)).unwrap_or(v);
-        max.filter(|m| less(m, &v)).unwrap_or(v)
+        let v = min.map_or(v, |m| larger(v, m));
+        max.map_or(v, |m| smaller(v, m))
     })
+}
+
+/// The larger of two; NaN if either is NaN.
+fn larger(a: f32, b: f32) -> f32 {
+    if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) }
+}
+
+/// The smaller of two; NaN if either is NaN.
+fn smaller(a: f32, b: f32) -> f32 {
+    if a.is_nan() || b.is_nan() { f32::NAN } else { a.min(b) }
 }
 
 impl Operator for Clip {
@@ -81,10 +92,10 @@ impl Operator for Clip {
         let at = |i: usize| inputs.get(i).copied().flatten();
         let limits = [at(1), at(2)];
         Ok(vec![match x.dtype() {
-            DType::F32 => limited::<f32>(x, limits, f32::lt)?,
-            DType::I64 => limited::<i64>(x, limits, i64::lt)?,
-            DType::I32 => limited::<i32>(x, limits, i32::lt)?,
-            _ => limited::<u8>(x, limits, u8::lt)?,
+            DType::F32 => limited::<f32>(x, limits, larger, smaller)?,
+            DType::I64 => limited::<i64>(x, limits, i64::max, i64::min)?,
+            DType::I32 => limited::<i32>(x, limits, i32::max, i32::min)?,
+            _ => limited::<u8>(x, limits, u8::max, u8::min)?,
         }])
     }
 }
@@ -106,6 +117,9 @@ mod tests {
         assert_eq!(of([Some(&lo), None])[..3], [0.0, 0.5, 7.0]);
         assert_eq!(of([Some(&hi), Some(&lo)])[..3], [0.0, 0.0, 0.0]);
         assert!(of([Some(&lo), Some(&hi)])[3].is_nan());
+        let nan = t([], &[f32::NAN]);
+        assert!(of([Some(&nan), None]).iter().all(|v| v.is_nan()));
+        assert!(of([None, Some(&nan)]).iter().all(|v| v.is_nan()));
         assert_eq!(run(&Clip {}, &[&x]).unwrap().to_vec::<f32>().unwrap()[..3], [-3.0, 0.5, 7.0]);
     }
 
