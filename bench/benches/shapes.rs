@@ -10,7 +10,8 @@ const SHAPE: [usize; 4] = [1, 3, 64, 64];
 
 fn shapes(c: &mut Criterion) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shapes/oct_resnet_shapes.onnx");
-    let pixels: Vec<f32> = (0..SHAPE.iter().product()).map(|i: usize| (i % 251) as f32 / 125.0 - 1.0).collect();
+    let pixels: Vec<f32> =
+        (0..SHAPE.iter().product()).map(|i: usize| (i % 251) as f32 / 125.0 - 1.0).collect();
     let input = || [("input", TensorRef::new(&SHAPE, &pixels).expect("the shape fits the pixels"))];
     let load = || Model::load(&path, &LoadOptions::default()).expect("the carried model loads");
 
