@@ -24,11 +24,13 @@ mod depthwise;
 mod elementwise;
 mod pool;
 mod tile;
+mod winograd;
 
 pub use conv::Conv;
 pub use depthwise::Depthwise;
 pub use elementwise::{Elementwise, Other};
 pub use pool::{Pool, PoolKind, Scale};
+pub use winograd::{Addend, Winograd, WinogradInput, WinogradOutput};
 
 /// Where the pixels of a tile lie.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,8 @@ use super::memory::{Access, Fault, Memory, Region, Value};
 use machine::Machine;
 
 mod machine;
+#[cfg(test)]
+mod tests;
 mod vector;
 
 /// Most instructions of one run.

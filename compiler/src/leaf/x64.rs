@@ -1,6 +1,6 @@
 //! Machine code of leaf programs: AVX2 with FMA for 8 lanes, AVX-512 F for 16.
 //!
-//! `rdi` holds the address of the slots throughout. Splats and the masks of [`avx2`] are constants behind the code.
+//! `rdi` holds the address of the slots throughout. Splats and the masks of `avx2` are constants behind the code.
 //! A loop whose counter has no register keeps it on top of the stack. A statement is one instruction; partial loads
 //! and stores of 8 lanes and `unordered` of 16 are two.
 

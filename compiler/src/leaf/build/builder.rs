@@ -148,6 +148,14 @@ impl Builder {
         v
     }
 
+    /// `first + sum of a * b` in a fresh vector.
+    pub(super) fn sum(&mut self, first: VecId, products: &[(VecId, VecId)]) -> VecId {
+        let dst = self.vector();
+        self.push(Inst::Copy { dst, src: first });
+        products.iter().for_each(|&(a, b)| self.fma(dst, a, Operand::Vector(b)));
+        dst
+    }
+
     /// A full vector.
     pub(super) fn load(&mut self, from: Address) -> VecId {
         self.load_lanes(from, self.width().lanes() as u8)

@@ -36,7 +36,7 @@ pub fn fuzz(width: Width, rng: &mut Rng) -> Case {
     }
     let program = Program { name: "fuzz".into(), width, slots, body };
     let (values, memory) = memory(rng);
-    Case { name: "fuzz".into(), program, slots: values, memory, formula: None }
+    Case { name: "fuzz".into(), program, slots: values, memory, formula: None, scratch: None }
 }
 
 fn memory(rng: &mut Rng) -> (Vec<Value>, Memory) {

@@ -6,6 +6,8 @@ use octrt_compiler::leaf::build::{
 };
 use octrt_compiler::leaf::{BinaryOp, Width};
 
+mod winograd;
+
 use super::model::{Model, activated, distances, elements, finished, started, trips};
 use super::{Case, Rng};
 
@@ -57,7 +59,7 @@ fn reduction(rng: &mut Rng) -> Reduction {
     }
 }
 
-fn activation(rng: &mut Rng) -> Activation {
+pub fn activation(rng: &mut Rng) -> Activation {
     rng.pick(&[
         Activation::Identity,
         Activation::Relu,
@@ -96,7 +98,7 @@ fn taps(rng: &mut Rng) -> Vec<i32> {
 pub type Kind = fn(Width, &mut Rng) -> Case;
 
 /// One per builder.
-pub const KINDS: [Kind; 4] = [conv, depthwise, pool, elementwise];
+pub const KINDS: [Kind; 6] = [conv, depthwise, pool, elementwise, winograd::input, winograd::output];
 
 fn start(width: Width, pixels: usize, rng: &mut Rng) -> Start {
     match rng.range(0, 2) {

@@ -22,6 +22,21 @@ pub struct Case {
     pub memory: Memory,
     /// The memory after, computed by the formula in the builder's documentation.
     pub formula: Option<Memory>,
+    /// The region whose contents afterwards do not matter.
+    pub scratch: Option<usize>,
+}
+
+impl Case {
+    /// Whether the memory after a run holds what the formula gives, if there is one.
+    pub fn computes(&self, found: &Memory) -> bool {
+        self.formula.as_ref().is_none_or(|formula| {
+            let mut formula = formula.clone();
+            if let Some(scratch) = self.scratch {
+                formula.regions[scratch].clone_from(&found.regions[scratch]);
+            }
+            formula.same(found)
+        })
+    }
 }
 
 /// A generator of numbers (xorshift).

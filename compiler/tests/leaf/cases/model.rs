@@ -11,6 +11,8 @@ use super::{Case, Rng, number};
 /// Tensors without an end, by slot name: notes what a formula touches, so that regions end where the formula does.
 pub struct Model {
     pub rng: Rng,
+    /// Makes the contents of tensors.
+    pub element: fn(&mut Rng) -> f32,
     before: BTreeMap<(String, i64), f32>,
     after: BTreeMap<(String, i64), f32>,
     tables: BTreeMap<String, Vec<i32>>,
@@ -21,6 +23,7 @@ impl Model {
     pub fn new(rng: &mut Rng) -> Model {
         Model {
             rng: Rng::new(rng.next()),
+            element: number,
             before: BTreeMap::new(),
             after: BTreeMap::new(),
             tables: BTreeMap::new(),
@@ -30,7 +33,7 @@ impl Model {
 
     /// The element at a byte from the pointer in a slot.
     pub fn read(&mut self, slot: &str, byte: i64) -> f32 {
-        let value = number(&mut self.rng);
+        let value = (self.element)(&mut self.rng);
         let before = *self.before.entry((slot.into(), byte)).or_insert(value);
         self.after.get(&(slot.into(), byte)).copied().unwrap_or(before)
     }
@@ -71,7 +74,7 @@ impl Model {
             SlotKind::Count | SlotKind::Stride => Value::Number(self.numbers[&slot.name]),
         };
         let slots = slots.iter().map(value).collect();
-        Case { name, program, slots, memory, formula: Some(formula) }
+        Case { name, program, slots, memory, formula: Some(formula), scratch: None }
     }
 }
 

@@ -1,0 +1,319 @@
+//! Transforms of Winograd's minimal filtering for 3x3 kernels (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+//! Networks", 2015).
+
+use super::builder::Builder;
+use super::{Activation, Advance, Axis};
+use crate::leaf::{Address, BinaryOp, Operand, Program, PtrId, VecId, Width};
+
+/// The size of the output of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Winograd {
+    /// F(2x2, 3x3): tiles of 4x4, interpolated at 0, 1, -1.
+    F2,
+    /// F(4x4, 3x3): tiles of 6x6, interpolated at 0, 1, -1, 2, -2.
+    F4,
+}
+
+impl Winograd {
+    /// Rows and columns of the output of a tile.
+    pub fn output(self) -> usize {
+        match self {
+            Winograd::F2 => 2,
+            Winograd::F4 => 4,
+        }
+    }
+
+    /// Rows and columns of the input of a tile, and of its transform.
+    pub fn input(self) -> usize {
+        self.output() + 2
+    }
+
+    /// `G`: the transform of a kernel `g` that belongs to the other two is `G g G^T`.
+    pub fn kernel(self) -> &'static [[f64; 3]] {
+        const F2: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+        const F4: [[f64; 3]; 6] = [
+            [1.0 / 4.0, 0.0, 0.0],
+            [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+            [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+            [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+            [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+            [0.0, 0.0, 1.0],
+        ];
+        match self {
+            Winograd::F2 => &F2,
+            Winograd::F4 => &F4,
+        }
+    }
+}
+
+/// `dst = B^T src B` of one tile for each of `blocks` (a count slot) vectors of channels.
+///
+/// Element `(i, j)` of the tile at `src + i * row_bytes + j * pixel_bytes`, and those outside `rows x columns` are 0;
+/// element `(i, j)` of the transform at `dst + (i * input + j) * plane_bytes`. Stride slots `src_step` and `dst_step`
+/// lead from one block to the next. The pointer slot `scratch` has room for `input * input` vectors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WinogradInput {
+    /// Width of the vectors.
+    pub width: Width,
+    /// The algorithm.
+    pub size: Winograd,
+    /// Rows of the tile that exist.
+    pub rows: usize,
+    /// Columns of the tile that exist.
+    pub columns: usize,
+    /// From one row of the input to the next.
+    pub row_bytes: i32,
+    /// From one pixel of the input to the next.
+    pub pixel_bytes: i32,
+    /// From one element of the transform to the next.
+    pub plane_bytes: i32,
+}
+
+/// A tensor at the slot `residual` that is added to an output tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addend {
+    /// From one row to the next.
+    pub row_bytes: i32,
+    /// From one pixel to the next.
+    pub pixel_bytes: i32,
+    /// Rows and columns that share a pixel: 1, or 2 for the low-resolution half of an OctConv.
+    pub repeat: usize,
+}
+
+/// `dst = activation(A^T src A + bias + residual)` of one tile for each of `blocks` (a count slot) vectors of channels.
+///
+/// Element `(i, j)` of the transform at `src + (i * input + j) * plane_bytes`; element `(i, j)` of the output at
+/// `dst + i * row_bytes + j * pixel_bytes`, and those outside `rows x columns` are not stored; element
+/// `(i / repeat, j / repeat)` of the residual likewise. Stride slots `src_step`, `dst_step` and `residual_step` lead from one block to the next; `bias` has one
+/// vector per block. The pointer slot `scratch` has room for `input * output` vectors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WinogradOutput {
+    /// Width of the vectors.
+    pub width: Width,
+    /// The algorithm.
+    pub size: Winograd,
+    /// Rows of the output that are stored.
+    pub rows: usize,
+    /// Columns of the output that are stored.
+    pub columns: usize,
+    /// From one element of the transform to the next.
+    pub plane_bytes: i32,
+    /// From one row of the output to the next.
+    pub row_bytes: i32,
+    /// From one pixel of the output to the next.
+    pub pixel_bytes: i32,
+    /// What is added before the activation.
+    pub residual: Option<Addend>,
+    /// The function that is applied.
+    pub activation: Activation,
+}
+
+/// A matrix in memory: element `(i, j)` at `base + i * row_bytes + j * column_bytes`.
+#[derive(Clone, Copy)]
+struct Matrix {
+    base: PtrId,
+    row_bytes: i32,
+    column_bytes: i32,
+}
+
+impl Matrix {
+    fn at(self, i: usize, j: usize) -> Address {
+        Address::new(self.base, i as i32 * self.row_bytes + j as i32 * self.column_bytes)
+    }
+}
+
+/// One step of an axis whose stride slot is `{name}_step`.
+fn step(b: &mut Builder, ptr: PtrId, name: &'static str) {
+    b.step(ptr, &Axis { name, src: Advance::Slot });
+}
+
+impl WinogradInput {
+    /// The program.
+    pub fn program(&self) -> Program {
+        let (n, bytes) = (self.size.input(), self.width.bytes());
+        let mut b = Builder::new(format!("winograd_input_{}x{n}", self.size.output()), self.width);
+        let (src, dst, scratch) = (b.pointer("src"), b.pointer("dst"), b.pointer("scratch"));
+        let from = Matrix { base: src, row_bytes: self.row_bytes, column_bytes: self.pixel_bytes };
+        let half = Matrix { base: scratch, row_bytes: n as i32 * bytes, column_bytes: bytes };
+        let to = Matrix { base: dst, row_bytes: n as i32 * self.plane_bytes, column_bytes: self.plane_bytes };
+        let transform = InputTransform::new(&mut b, self.size);
+        b.repeat("blocks", |b| {
+            for j in 0..n {
+                let load = |b: &mut Builder, i| match i < self.rows && j < self.columns {
+                    true => b.load(from.at(i, j)),
+                    false => b.zero(),
+                };
+                transform.write(b, &load, &|i| half.at(i, j));
+            }
+            for i in 0..n {
+                transform.write(b, &|b, j| b.load(half.at(i, j)), &|j| to.at(i, j));
+            }
+            step(b, src, "src");
+            step(b, dst, "dst");
+        });
+        b.finish()
+    }
+}
+
+impl WinogradOutput {
+    /// The program.
+    pub fn program(&self) -> Program {
+        let (m, n, bytes) = (self.size.output(), self.size.input(), self.width.bytes());
+        let full = self.width.lanes() as u8;
+        let mut b = Builder::new(format!("winograd_output_{m}x{n}"), self.width);
+        let (src, dst, scratch) = (b.pointer("src"), b.pointer("dst"), b.pointer("scratch"));
+        let residual = self.residual.map(|addend| (b.pointer("residual"), addend));
+        let biases = b.pointer("bias");
+        let from =
+            Matrix { base: src, row_bytes: n as i32 * self.plane_bytes, column_bytes: self.plane_bytes };
+        let half = Matrix { base: scratch, row_bytes: n as i32 * bytes, column_bytes: bytes };
+        let to = Matrix { base: dst, row_bytes: self.row_bytes, column_bytes: self.pixel_bytes };
+        let constants = b.activation_constants(self.activation);
+        let transform = OutputTransform::new(&mut b, self.size);
+        b.repeat("blocks", |b| {
+            for j in 0..n {
+                transform.write(b, &|i| from.at(i, j), &mut |b, i, x| b.store(half.at(i, j), full, x));
+            }
+            let bias = b.load(Address::new(biases, 0));
+            for i in 0..m.min(self.rows) {
+                transform.write(b, &|j| half.at(i, j), &mut |b, j, x| {
+                    if j >= self.columns {
+                        return;
+                    }
+                    b.assign(x, BinaryOp::Add, x, Operand::Vector(bias));
+                    if let Some((base, Addend { row_bytes, pixel_bytes, repeat })) = residual {
+                        let low = Matrix { base, row_bytes, column_bytes: pixel_bytes };
+                        let repeat = repeat.max(1);
+                        b.assign(x, BinaryOp::Add, x, Operand::Memory(low.at(i / repeat, j / repeat)));
+                    }
+                    b.activate(self.activation, &constants, x);
+                    b.store(to.at(i, j), full, x);
+                });
+            }
+            step(b, src, "src");
+            step(b, dst, "dst");
+            if let Some((base, _)) = residual {
+                step(b, base, "residual");
+            }
+            b.advance(biases, bytes);
+        });
+        b.finish()
+    }
+}
+
+/// Multiplication of a column by `B^T`, with its constants in registers.
+enum InputTransform {
+    F2,
+    F4 { four: VecId, minus_four: VecId, minus_five: VecId, two: VecId, minus_two: VecId },
+}
+
+impl InputTransform {
+    fn new(b: &mut Builder, size: Winograd) -> InputTransform {
+        match size {
+            Winograd::F2 => InputTransform::F2,
+            Winograd::F4 => InputTransform::F4 {
+                four: b.splat(4.0),
+                minus_four: b.splat(-4.0),
+                minus_five: b.splat(-5.0),
+                two: b.splat(2.0),
+                minus_two: b.splat(-2.0),
+            },
+        }
+    }
+
+    /// Reads the elements of a column and writes those of the product.
+    fn write(
+        &self,
+        b: &mut Builder,
+        load: &dyn Fn(&mut Builder, usize) -> VecId,
+        to: &dyn Fn(usize) -> Address,
+    ) {
+        let full = b.width().lanes() as u8;
+        match *self {
+            InputTransform::F2 => {
+                let d: [VecId; 4] = std::array::from_fn(|i| load(b, i));
+                let rows = [
+                    (BinaryOp::Sub, 0, 2),
+                    (BinaryOp::Add, 1, 2),
+                    (BinaryOp::Sub, 2, 1),
+                    (BinaryOp::Sub, 1, 3),
+                ];
+                for (i, (op, x, y)) in rows.into_iter().enumerate() {
+                    let v = b.binary(op, d[x], d[y]);
+                    b.store(to(i), full, v);
+                }
+            }
+            InputTransform::F4 { four, minus_four, minus_five, two, minus_two } => {
+                let d: [VecId; 6] = std::array::from_fn(|i| load(b, i));
+                let first = b.sum(d[4], &[(d[2], minus_five), (d[0], four)]);
+                b.store(to(0), full, first);
+                let even = b.sum(d[4], &[(d[2], minus_four)]);
+                let odd = b.sum(d[3], &[(d[1], minus_four)]);
+                for (i, op) in [(1, BinaryOp::Add), (2, BinaryOp::Sub)] {
+                    let v = b.binary(op, even, odd);
+                    b.store(to(i), full, v);
+                }
+                let even = b.binary(BinaryOp::Sub, d[4], d[2]);
+                let odd = b.binary(BinaryOp::Sub, d[3], d[1]);
+                for (i, factor) in [(3, two), (4, minus_two)] {
+                    let v = b.sum(even, &[(odd, factor)]);
+                    b.store(to(i), full, v);
+                }
+                let last = b.sum(d[5], &[(d[3], minus_five), (d[1], four)]);
+                b.store(to(5), full, last);
+            }
+        }
+    }
+}
+
+/// Multiplication of a column by `A^T`, with its constants in registers.
+enum OutputTransform {
+    F2,
+    F4 { two: VecId, four: VecId, eight: VecId },
+}
+
+impl OutputTransform {
+    fn new(b: &mut Builder, size: Winograd) -> OutputTransform {
+        match size {
+            Winograd::F2 => OutputTransform::F2,
+            Winograd::F4 => {
+                OutputTransform::F4 { two: b.splat(2.0), four: b.splat(4.0), eight: b.splat(8.0) }
+            }
+        }
+    }
+
+    /// Reads the elements of a column and hands each element of the product to `with`.
+    fn write(
+        &self,
+        b: &mut Builder,
+        from: &dyn Fn(usize) -> Address,
+        with: &mut dyn FnMut(&mut Builder, usize, VecId),
+    ) {
+        let pair = |b: &mut Builder, i: usize| {
+            let (x, y) = (b.load(from(i)), b.load(from(i + 1)));
+            (b.binary(BinaryOp::Add, x, y), b.binary(BinaryOp::Sub, x, y))
+        };
+        let (sum, difference) = pair(b, 1);
+        match *self {
+            OutputTransform::F2 => {
+                b.assign(sum, BinaryOp::Add, sum, Operand::Memory(from(0)));
+                with(b, 0, sum);
+                b.assign(difference, BinaryOp::Sub, difference, Operand::Memory(from(3)));
+                with(b, 1, difference);
+            }
+            OutputTransform::F4 { two, four, eight } => {
+                let (outer_sum, outer_difference) = pair(b, 3);
+                let first = b.binary(BinaryOp::Add, sum, outer_sum);
+                b.assign(first, BinaryOp::Add, first, Operand::Memory(from(0)));
+                with(b, 0, first);
+                let second = b.sum(difference, &[(outer_difference, two)]);
+                with(b, 1, second);
+                b.fma(sum, outer_sum, Operand::Vector(four));
+                with(b, 2, sum);
+                b.fma(difference, outer_difference, Operand::Vector(eight));
+                b.assign(difference, BinaryOp::Add, difference, Operand::Memory(from(5)));
+                with(b, 3, difference);
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Transforms of Winograd's algorithm, on integers: their results are exact in any order of operations.
+
+use octrt_compiler::leaf::Width;
+use octrt_compiler::leaf::build::{Addend, Winograd, WinogradInput, WinogradOutput};
+use octrt_compiler::leaf::memory::{Access, Region, Value};
+
+use super::super::model::{Model, activated};
+use super::super::{Case, Rng};
+use super::activation;
+
+/// `B^T` of F(2x2, 3x3) and F(4x4, 3x3).
+const B2: &[&[i32]] = &[&[1, 0, -1, 0], &[0, 1, 1, 0], &[0, -1, 1, 0], &[0, 1, 0, -1]];
+const B4: &[&[i32]] = &[
+    &[4, 0, -5, 0, 1, 0],
+    &[0, -4, -4, 1, 1, 0],
+    &[0, 4, -4, -1, 1, 0],
+    &[0, -2, -1, 2, 1, 0],
+    &[0, 2, -1, -2, 1, 0],
+    &[0, 4, 0, -5, 0, 1],
+];
+/// `A^T` likewise.
+const A2: &[&[i32]] = &[&[1, 1, 1, 0], &[0, 1, -1, -1]];
+const A4: &[&[i32]] =
+    &[&[1, 1, 1, 1, 1, 0], &[0, 1, -1, 2, -2, 0], &[0, 1, 1, 4, 4, 0], &[0, 1, -1, 8, -8, 1]];
+
+fn integer(rng: &mut Rng) -> f32 {
+    rng.range(-50, 50) as f32
+}
+
+/// `m x m^T`.
+fn both_sides(m: &[&[i32]], x: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let n = x.len();
+    let element = |i: usize, j: usize| {
+        let pairs = (0..n).flat_map(|k| (0..n).map(move |l| (k, l)));
+        pairs.fold(0.0, |sum, (k, l)| sum + (m[i][k] * m[j][l]) as f32 * x[k][l])
+    };
+    (0..m.len()).map(|i| (0..m.len()).map(|j| element(i, j)).collect()).collect()
+}
+
+/// Distances of rows, pixels, and blocks that do not overlap.
+fn layout(width: Width, n: usize, rng: &mut Rng) -> [i64; 3] {
+    let pixel = i64::from(width.bytes()) + 4 * rng.range(0, 3);
+    let row = pixel * n as i64 + 4 * rng.range(0, 3);
+    [row, pixel, row * n as i64 + 4 * rng.range(0, 9)]
+}
+
+fn element([row, pixel, block]: [i64; 3], of: usize, i: usize, j: usize, lane: usize) -> i64 {
+    of as i64 * block + i as i64 * row + j as i64 * pixel + 4 * lane as i64
+}
+
+/// Gives a case its scratch memory.
+fn scratch(mut case: Case, bytes: usize) -> Case {
+    let slot = case.program.slot("scratch").map(|s| usize::from(s.0)).unwrap_or_default();
+    let Value::Pointer(place) = case.slots[slot] else { return case };
+    let access = Access::ReadWrite;
+    let region = Region { bytes: vec![0; bytes], access };
+    case.memory.regions[place.region] = region;
+    case.scratch = Some(place.region);
+    case
+}
+
+pub fn input(width: Width, rng: &mut Rng) -> Case {
+    let size = rng.pick(&[Winograd::F2, Winograd::F4]);
+    let n = size.input();
+    let [src, dst] = [layout(width, n, rng), layout(width, n * n, rng)];
+    let w = WinogradInput {
+        width,
+        size,
+        rows: rng.range(1, n as i64) as usize,
+        columns: rng.range(1, n as i64) as usize,
+        row_bytes: src[0] as i32,
+        pixel_bytes: src[1] as i32,
+        plane_bytes: dst[1] as i32,
+    };
+    let mut model = Model::new(rng);
+    model.element = integer;
+    let blocks = model.rng.range(0, 3) as usize;
+    model.numbers.extend([
+        ("blocks".into(), blocks as i64),
+        ("src_step".into(), src[2]),
+        ("dst_step".into(), dst[2]),
+    ]);
+    for (block, lane) in (0..blocks).flat_map(|b| (0..width.lanes() as usize).map(move |l| (b, l))) {
+        let mut tile = vec![vec![0.0; n]; n];
+        for (i, j) in (0..w.rows).flat_map(|i| (0..w.columns).map(move |j| (i, j))) {
+            tile[i][j] = model.read("src", element(src, block, i, j, lane));
+        }
+        let product = both_sides(if size == Winograd::F2 { B2 } else { B4 }, &tile);
+        for (p, x) in product.iter().flatten().enumerate() {
+            model.write("dst", element([0, dst[1], dst[2]], block, 0, p, lane), *x);
+        }
+    }
+    scratch(model.case(format!("{w:?}"), w.program()), n * n * width.bytes() as usize)
+}
+
+pub fn output(width: Width, rng: &mut Rng) -> Case {
+    let size = rng.pick(&[Winograd::F2, Winograd::F4]);
+    let (n, m) = (size.input(), size.output());
+    let [src, dst, low] = [layout(width, n * n, rng), layout(width, m, rng), layout(width, m, rng)];
+    let addend =
+        Addend { row_bytes: low[0] as i32, pixel_bytes: low[1] as i32, repeat: rng.range(1, 2) as usize };
+    let w = WinogradOutput {
+        width,
+        size,
+        rows: rng.range(1, m as i64) as usize,
+        columns: rng.range(1, m as i64) as usize,
+        plane_bytes: src[1] as i32,
+        row_bytes: dst[0] as i32,
+        pixel_bytes: dst[1] as i32,
+        residual: rng.chance(2).then_some(addend),
+        activation: activation(rng),
+    };
+    let mut model = Model::new(rng);
+    model.element = integer;
+    let blocks = model.rng.range(0, 3) as usize;
+    model.numbers.extend([("blocks".into(), blocks as i64), ("src_step".into(), src[2])]);
+    model.numbers.extend([("dst_step".into(), dst[2]), ("residual_step".into(), low[2])]);
+    let lanes = width.lanes() as usize;
+    for (block, lane) in (0..blocks).flat_map(|b| (0..lanes).map(move |l| (b, l))) {
+        let mut read = |p: usize| model.read("src", element([0, src[1], src[2]], block, 0, p, lane));
+        let tile: Vec<Vec<f32>> = (0..n).map(|i| (0..n).map(|j| read(i * n + j)).collect()).collect();
+        let bias = model.read("bias", 4 * (block * lanes + lane) as i64);
+        let product = both_sides(if size == Winograd::F2 { A2 } else { A4 }, &tile);
+        for (i, j) in (0..w.rows).flat_map(|i| (0..w.columns).map(move |j| (i, j))) {
+            let added = match w.residual {
+                Some(a) => model.read("residual", element(low, block, i / a.repeat, j / a.repeat, lane)),
+                None => 0.0,
+            };
+            let x = activated(w.activation, product[i][j] + bias + added);
+            model.write("dst", element(dst, block, i, j, lane), x);
+        }
+    }
+    scratch(model.case(format!("{w:?}"), w.program()), n * m * width.bytes() as usize)
+}
