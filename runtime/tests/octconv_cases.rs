@@ -1,13 +1,13 @@
 //! Small OctConv networks of every known dialect: compiled code gives the outputs that another runtime stored, and so
-//! does the interpreter.
+//! does the interpreter; one thread and two give the same bits.
 #![allow(missing_docs)]
 
 mod support;
 
 use std::path::Path;
 
-use octrt::Session;
 use octrt::ops::Tensor;
+use octrt::{Model, Session, Threads};
 use support::{Tolerance, compare_all, folders, interpret, load, npy_files, run, shared, stem};
 
 /// Largest error as a part of the largest magnitude of an output.
@@ -40,8 +40,10 @@ fn judge(found: &[Tensor], expected: &[Tensor], stated: Option<f64>) -> Result<f
     Ok(worst / expected.iter().map(support::largest).fold(f64::MIN_POSITIVE, f64::max))
 }
 
-/// One pair of inputs and outputs: relative errors of compiled code and of the interpreter.
-fn run_set(session: &mut Session, set: &Path, stated: Option<f64>) -> Result<(f64, f64), String> {
+/// One pair of inputs and outputs: relative errors of compiled code and of the interpreter. `sessions` differ in their
+/// threads.
+fn run_set(sessions: &mut [Session; 2], set: &Path, stated: Option<f64>) -> Result<(f64, f64), String> {
+    let [session, other] = sessions;
     let (inputs, expected) = (npy_files(set, "input"), npy_files(set, "output"));
     if expected.is_empty() {
         return Err("no stored outputs".into());
@@ -49,6 +51,9 @@ fn run_set(session: &mut Session, set: &Path, stated: Option<f64>) -> Result<(f6
     let interpreted = interpret(session.model(), &inputs)?;
     let interpreted = judge(&interpreted, &expected, stated).map_err(|e| format!("interpreter: {e}"))?;
     let compiled = run(session, &inputs).map_err(|e| format!("compiled: {e}"))?;
+    if run(other, &inputs).map_err(|e| format!("two threads: {e}"))? != compiled {
+        return Err("two threads give other results than one".into());
+    }
     let compiled = judge(&compiled, &expected, stated).map_err(|e| format!("compiled: {e}"))?;
     Ok((compiled, interpreted))
 }
@@ -57,14 +62,15 @@ fn run_case(case: &Path, summary: &mut Summary) {
     let name = stem(case);
     summary.cases += 1;
     let stated = stated_tolerance(case);
-    let mut session = match load(&case.join("model.onnx")).and_then(|m| m.session()) {
-        Ok(session) => session,
+    let sessions = |m: Model| Ok([m.session()?, m.session()?.with_threads(Threads::new(2)?)]);
+    let mut sessions = match load(&case.join("model.onnx")).and_then(sessions) {
+        Ok(sessions) => sessions,
         Err(e) => return summary.failures.push(format!("{name}: {e}")),
     };
     let sets = std::iter::once(case.to_path_buf()).chain(folders(case));
     for set in sets {
         summary.sets += 1;
-        match run_set(&mut session, &set, stated) {
+        match run_set(&mut sessions, &set, stated) {
             Ok((compiled, interpreted)) => {
                 summary.worst_compiled = summary.worst_compiled.max(compiled);
                 summary.worst_interpreted = summary.worst_interpreted.max(interpreted);

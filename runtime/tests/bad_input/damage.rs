@@ -9,7 +9,7 @@ use crate::support::hostile::{MEMORY, Reached, survive};
 use crate::support::{folders, root};
 
 /// The graphs that fuzzing starts from, as ONNX models with their names.
-fn small_models() -> Vec<(String, Vec<u8>)> {
+pub fn small_models() -> Vec<(String, Vec<u8>)> {
     let folder = root().join("runtime/fuzz/seeds");
     assert!(folders(&folder).is_empty());
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
@@ -24,14 +24,14 @@ fn small_models() -> Vec<(String, Vec<u8>)> {
 
 /// How far damaged models got.
 #[derive(Debug, Default)]
-struct Counts {
-    load: usize,
-    run: usize,
-    results: usize,
+pub struct Counts {
+    pub load: usize,
+    pub run: usize,
+    pub results: usize,
 }
 
 impl Counts {
-    fn add(&mut self, bytes: &[u8], max_memory: usize) {
+    pub fn add(&mut self, bytes: &[u8], max_memory: usize) {
         match survive(bytes, max_memory) {
             Reached::Load => self.load += 1,
             Reached::Run => self.run += 1,

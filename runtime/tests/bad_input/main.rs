@@ -3,6 +3,7 @@
 
 mod build;
 mod damage;
+mod lies;
 mod models;
 mod size;
 #[path = "../support/mod.rs"]

@@ -5,6 +5,8 @@
 pub enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
+    /// Four or eight bytes.
+    Fixed(&'a [u8]),
 }
 
 fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
@@ -20,31 +22,36 @@ fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// The first `n` bytes, which are cut off.
+fn take<'a>(n: usize, message: &mut &'a [u8]) -> &'a [u8] {
+    let (bytes, rest) = message.split_at(n);
+    *message = rest;
+    bytes
+}
+
 /// The fields of a valid message, in order.
 pub fn fields(mut message: &[u8]) -> Vec<(u64, Value<'_>)> {
     let mut found = Vec::new();
     while !message.is_empty() {
         let key = read_varint(&mut message).expect("a key");
-        let fixed = |n: usize, message: &mut &[u8]| {
-            let (value, rest) = message.split_at(n);
-            *message = rest;
-            value.iter().rev().fold(0u64, |a, &b| a << 8 | u64::from(b))
-        };
         let value = match key & 7 {
             0 => Value::Number(read_varint(&mut message).expect("a number")),
-            1 => Value::Number(fixed(8, &mut message)),
-            5 => Value::Number(fixed(4, &mut message)),
+            1 => Value::Fixed(take(8, &mut message)),
             2 => {
                 let len = read_varint(&mut message).expect("a length") as usize;
-                let (bytes, rest) = message.split_at(len);
-                message = rest;
-                Value::Bytes(bytes)
+                Value::Bytes(take(len, &mut message))
             }
+            5 => Value::Fixed(take(4, &mut message)),
             other => panic!("wire type {other}"),
         };
         found.push((key >> 3, value));
     }
     found
+}
+
+/// The numbers that stand in one field without keys.
+pub fn packed(mut bytes: &[u8]) -> Vec<u64> {
+    std::iter::from_fn(|| (!bytes.is_empty()).then(|| read_varint(&mut bytes).expect("a number"))).collect()
 }
 
 /// The messages or strings in field `field`, in order.
@@ -80,6 +87,11 @@ fn varint(mut v: u64) -> Vec<u8> {
     out
 }
 
+/// Numbers without keys.
+pub fn pack(numbers: &[u64]) -> Vec<u8> {
+    numbers.iter().flat_map(|&n| varint(n)).collect()
+}
+
 /// A number as a field.
 pub fn number(field: u64, v: u64) -> Vec<u8> {
     [varint(field << 3), varint(v)].concat()
@@ -88,6 +100,12 @@ pub fn number(field: u64, v: u64) -> Vec<u8> {
 /// A string or message as a field.
 pub fn bytes(field: u64, b: impl AsRef<[u8]>) -> Vec<u8> {
     [varint(field << 3 | 2), varint(b.as_ref().len() as u64), b.as_ref().to_vec()].concat()
+}
+
+/// Four or eight bytes as a field.
+pub fn fixed(field: u64, b: &[u8]) -> Vec<u8> {
+    let wire = if b.len() == 4 { 5 } else { 1 };
+    [varint(field << 3 | wire), b.to_vec()].concat()
 }
 
 /// Element types of ONNX.
