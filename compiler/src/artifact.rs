@@ -8,12 +8,13 @@
 //!
 //! `buffers[i]` is the address of the step's buffer `i` (any alignment); the function computes the part
 //! `begin..end` of the step's parallel axis, `0 <= begin <= end <= extent`. It reads no other memory than the buffers,
-//! writes only buffers that the step lists as written, calls nothing, and needs no relocation: its bytes are complete
+//! writes only the buffer that the step lists as written and scratch, calls nothing, and needs no relocation: its bytes are complete
 //! and may be placed at any address that satisfies `alignment`. Parts of one step touch disjoint results and may run
 //! at the same time; steps run in order.
 
 use octrt_ops::{Tensor, TensorType};
 
+use crate::pack::Packing;
 use crate::target::Target;
 
 /// A compiled function. Prints as `f3`.
@@ -42,6 +43,36 @@ pub enum Place {
     Const(usize),
     /// Bytes of the arena from this offset (a multiple of 64) on.
     Arena(usize),
+    /// Bytes from this offset (a multiple of 64) on of memory that the running thread has for itself; they mean nothing
+    /// before and after the call.
+    Scratch(usize),
+}
+
+/// A tensor that steps read and never write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Constant {
+    /// As it is.
+    Plain(Tensor),
+    /// Packed by whoever loads the artifact.
+    Packed(Packing, Tensor),
+}
+
+impl Constant {
+    /// The type of what steps read.
+    pub fn ty(&self) -> TensorType {
+        match self {
+            Constant::Plain(t) => t.ty().clone(),
+            Constant::Packed(packing, t) => packing.ty(t.ty()),
+        }
+    }
+
+    /// Writes what steps read, little-endian; `out` has the size of [`Constant::ty`].
+    pub fn write(&self, out: &mut [u8]) {
+        match self {
+            Constant::Plain(t) => out.copy_from_slice(t.bytes()),
+            Constant::Packed(packing, t) => packing.pack(t, out),
+        }
+    }
 }
 
 /// A buffer of a step.
@@ -60,7 +91,7 @@ pub struct Step {
     pub function: FunctionId,
     /// Its buffers, in the order of its parameter `buffers`.
     pub buffers: Vec<BufferRef>,
-    /// Position in `buffers` of the one that is written; all others are read only.
+    /// Position in `buffers` of the one that is written; all others are read only, but for scratch.
     pub dst: usize,
     /// Extent of the parallel axis; at least 1.
     pub extent: usize,
@@ -108,7 +139,9 @@ pub struct Artifact {
     /// Outputs to copy after the last step: those that are inputs, constants or another output under a second name.
     pub copies: Vec<Copy>,
     /// Tensors that steps read.
-    pub constants: Vec<Tensor>,
+    pub constants: Vec<Constant>,
     /// Size of the arena.
     pub arena_bytes: usize,
+    /// Size of the memory that each thread has for itself.
+    pub scratch_bytes: usize,
 }

@@ -1,151 +1,87 @@
-//! From a graph to calls of kernels on placed buffers.
-//!
-//! [`lower_graph`] turns every node into the calls of its stages on *virtual* buffers; [`place`] gives each virtual
-//! buffer its place once all calls are known. Activations are dense and row-major, as in the model.
+//! Calls of nests on *virtual* buffers, and how each buffer gets its place once all calls are known.
 
-use octrt_ops::compute::{BufferKind, Compute};
-use octrt_ops::graph::infer::with_args;
-use octrt_ops::graph::{Node, ValueDef};
-use octrt_ops::{Graph, GraphError, Tensor, TensorType, ValueId};
+use octrt_ops::{Graph, TensorType, ValueId};
 
 use crate::artifact::{BufferRef, Copy, FunctionId, Place, Port, Step};
-use crate::error::CompileError;
 use crate::loop_ir::Kernel;
-use crate::lower::lower;
 use crate::memory_plan::{Lifetime, plan};
-use crate::program::Program;
+use crate::program::{Nest, Program};
+use crate::tile::TileNest;
+
+pub use crate::artifact::Constant;
 
 /// A buffer before it has a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Virtual {
+pub enum Virtual {
+    /// The graph input with this position.
     Input(usize),
+    /// The graph output with this position.
     Output(usize),
+    /// Position in [`Lowered::constants`].
     Const(usize),
     /// Position in [`Lowered::temporaries`].
     Temporary(usize),
+    /// Memory of the thread, for one call.
+    Scratch,
 }
 
-/// A call of a kernel that is not scheduled yet.
+/// What a call runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// A naive kernel that is not scheduled yet. Its name is that of the stage.
+    Naive(Kernel),
+    /// A tile nest.
+    Tile(TileNest),
+}
+
+/// A call.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The naive kernel. Its name is that of the stage.
-    pub kernel: Kernel,
+    /// What it runs.
+    pub work: Work,
     /// Name of the node it belongs to.
     pub node: String,
-    op: &'static str,
-    stage: &'static str,
-    buffers: Vec<(Virtual, TensorType)>,
-    check: Option<String>,
+    /// ONNX name of the node's operator; `Layout` for reorders.
+    pub op: &'static str,
+    /// The stage of the node's definition.
+    pub stage: &'static str,
+    /// Buffers in the order of the nest's.
+    pub buffers: Vec<(Virtual, TensorType)>,
+    /// Position in `buffers` of the one that is written.
+    pub dst: usize,
+    /// When present, the result is one `bool`, and the run fails with this message when it is false.
+    pub check: Option<String>,
 }
 
-/// A graph as calls of naive kernels.
+/// A graph as calls.
 #[derive(Clone, Debug, Default)]
 pub struct Lowered {
     /// Calls in order.
     pub calls: Vec<Call>,
-    constants: Vec<Tensor>,
-    temporaries: Vec<TensorType>,
-    copies: Vec<(Virtual, usize)>,
-}
-
-/// Lowers every node of a graph whose types are known.
-///
-/// # Errors
-/// [`CompileError::Graph`] when an operator refuses its arguments.
-pub fn lower_graph(graph: &Graph) -> Result<Lowered, CompileError> {
-    let mut out = Lowered::default();
-    let mut where_: Vec<Option<Virtual>> = vec![None; graph.values.len()];
-    for (i, input) in graph.inputs.iter().enumerate() {
-        where_[input.value.index()] = Some(Virtual::Input(i));
-    }
-    for (i, output) in graph.outputs.iter().enumerate() {
-        let slot = &mut where_[output.value.index()];
-        if slot.is_none() && matches!(graph.value(output.value).def, ValueDef::Node(..)) {
-            *slot = Some(Virtual::Output(i));
-        }
-    }
-    for node in &graph.nodes {
-        lower_node(graph, node, &mut where_, &mut out)
-            .map_err(|e| GraphError::new(&node.name, node.op.as_operator().name(), e))?;
-    }
-    for (i, output) in graph.outputs.iter().enumerate() {
-        let from = locate(graph, output.value, &mut where_, &mut out);
-        if from != Virtual::Output(i) {
-            out.copies.push((from, i));
-        }
-    }
-    Ok(out)
-}
-
-/// The buffer of a value; constants get theirs when they are first used.
-fn locate(graph: &Graph, v: ValueId, where_: &mut [Option<Virtual>], out: &mut Lowered) -> Virtual {
-    if let Some(place) = where_[v.index()] {
-        return place;
-    }
-    let place = match graph.constant(v) {
-        Some(t) => {
-            out.constants.push(t.clone());
-            Virtual::Const(out.constants.len() - 1)
-        }
-        None => out.temporary(graph.value(v).ty.clone()),
-    };
-    where_[v.index()] = Some(place);
-    place
+    /// What calls read and never write.
+    pub constants: Vec<Constant>,
+    /// Buffers that calls write and read.
+    pub temporaries: Vec<TensorType>,
+    /// Outputs that need no computation.
+    pub copies: Vec<(Virtual, usize)>,
 }
 
 impl Lowered {
-    fn temporary(&mut self, ty: Option<TensorType>) -> Virtual {
+    /// A buffer for a tensor of this type.
+    pub fn temporary(&mut self, ty: Option<TensorType>) -> Virtual {
         self.temporaries.extend(ty);
         Virtual::Temporary(self.temporaries.len() - 1)
     }
-}
 
-fn lower_node(
-    graph: &Graph,
-    node: &Node,
-    where_: &mut [Option<Virtual>],
-    out: &mut Lowered,
-) -> Result<(), octrt_ops::OpError> {
-    let op = node.op.as_operator();
-    if op.is_view()
-        && let (Some(Some(src)), [dst]) = (node.inputs.first(), &node.outputs[..])
-        && where_[dst.index()].is_none()
-    {
-        // The same bytes under another shape: no code.
-        where_[dst.index()] = Some(locate(graph, *src, where_, out));
-        return Ok(());
-    }
-    let compute = with_args(graph, node, |args| op.compute(args))??;
-    let mut places = Vec::with_capacity(compute.buffers.len());
-    for (i, buffer) in compute.buffers.iter().enumerate() {
-        let output = compute.outputs.iter().position(|b| b.0 as usize == i).and_then(|k| node.outputs.get(k));
-        places.push(match (&buffer.kind, output) {
-            (BufferKind::Input(k), _) => match node.inputs.get(*k) {
-                Some(Some(v)) => locate(graph, *v, where_, out),
-                _ => return Err(octrt_ops::OpError::Invalid(format!("input {k} is missing"))),
-            },
-            (BufferKind::Table(t), _) => {
-                out.constants.push(t.clone());
-                Virtual::Const(out.constants.len() - 1)
-            }
-            (BufferKind::Stage, Some(v)) => locate(graph, *v, where_, out),
-            (BufferKind::Stage, None) => out.temporary(Some(buffer.ty.clone())),
-        });
-    }
-    add_calls(&compute, node, &places, out);
-    Ok(())
-}
-
-fn add_calls(compute: &Compute, node: &Node, places: &[Virtual], out: &mut Lowered) {
-    for stage in &compute.stages {
-        if compute.ty(stage.dst).shape.numel() == 0 {
-            continue;
-        }
-        let (kernel, used) = lower(compute, stage, stage.name);
-        let buffers = used.iter().map(|b| (places[b.0 as usize], compute.ty(*b).clone())).collect();
-        let check = compute.checks.iter().find(|c| c.ok == stage.dst).map(|c| c.message.clone());
-        let (node, op) = (node.name.clone(), node.op.as_operator().name());
-        out.calls.push(Call { kernel, node, op, stage: stage.name, buffers, check });
+    /// A constant; small equal ones (tables, biases) are kept once.
+    pub fn constant(&mut self, c: Constant) -> Virtual {
+        const SMALL: usize = 64 << 10;
+        let same = |other: &Constant| c.ty() == other.ty() && c == *other;
+        let known = if c.ty().bytes() <= SMALL { self.constants.iter().position(same) } else { None };
+        Virtual::Const(known.unwrap_or_else(|| {
+            self.constants.push(c);
+            self.constants.len() - 1
+        }))
     }
 }
 
@@ -155,14 +91,17 @@ pub fn place(
     lowered: Lowered,
     functions: &[FunctionId],
     extents: &[usize],
-    kernels: Vec<Kernel>,
+    nests: Vec<Nest>,
 ) -> Program {
     let memory = plan(&lifetimes(&lowered));
+    let mut scratch_bytes = 0;
     let place = |v: Virtual| match v {
         Virtual::Input(i) => Place::Input(i),
         Virtual::Output(i) => Place::Output(i),
         Virtual::Const(i) => Place::Const(i),
         Virtual::Temporary(i) => Place::Arena(memory.offsets[i]),
+        // Each call has the thread's memory for itself: see below.
+        Virtual::Scratch => Place::Scratch(0),
     };
     let port = |name: &str, v: ValueId| {
         let ty = graph.value(v).ty.clone().unwrap_or_else(|| TensorType::new(octrt_ops::DType::F32, []));
@@ -173,8 +112,8 @@ pub fn place(
         lowered.calls.into_iter().zip(functions.iter().zip(extents)).map(|(call, (&function, &extent))| {
             Step {
                 function,
-                dst: call.buffers.len() - 1,
-                buffers: call.buffers.into_iter().map(|(v, ty)| BufferRef { place: place(v), ty }).collect(),
+                dst: call.dst,
+                buffers: scratch(call.buffers, &place, &mut scratch_bytes),
                 extent,
                 node: call.node,
                 op: call.op,
@@ -182,15 +121,37 @@ pub fn place(
                 check: call.check,
             }
         });
+    let steps = steps.collect();
     Program {
-        steps: steps.collect(),
+        steps,
         inputs: graph.inputs.iter().map(|i| port(&graph.value(i.value).name, i.value)).collect(),
         outputs: graph.outputs.iter().map(|o| port(&o.name, o.value)).collect(),
-        kernels,
+        nests,
         copies,
         constants: lowered.constants,
         arena_bytes: memory.bytes,
+        scratch_bytes,
     }
+}
+
+/// The places of a call's buffers; those of the thread lie one after the other.
+fn scratch(
+    buffers: Vec<(Virtual, TensorType)>,
+    place: &dyn Fn(Virtual) -> Place,
+    most: &mut usize,
+) -> Vec<BufferRef> {
+    let mut used = 0usize;
+    let mut of = |v: Virtual, ty: &TensorType| match v {
+        Virtual::Scratch => {
+            let at = used;
+            used += ty.bytes().next_multiple_of(crate::memory_plan::ALIGNMENT);
+            Place::Scratch(at)
+        }
+        v => place(v),
+    };
+    let buffers = buffers.into_iter().map(|(v, ty)| BufferRef { place: of(v, &ty), ty }).collect();
+    *most = (*most).max(used);
+    buffers
 }
 
 fn lifetimes(lowered: &Lowered) -> Vec<Lifetime> {

@@ -1,7 +1,7 @@
-//! From a scheduled kernel to machine code, through Cranelift.
+//! From scheduled nests to machine code, through Cranelift.
 //!
-//! `nest` walks the loops, `expr` the expressions, `math` has the elementary functions. The function's signature
-//! and what it may touch are said in [`crate::artifact`].
+//! `nest` walks the loops of kernels, `expr` their expressions, `math` has the elementary functions; `tile` does tile
+//! nests. The function's signature and what it may touch are said in [`crate::artifact`].
 
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
@@ -12,13 +12,14 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use crate::artifact::Function;
 use crate::error::CompileError;
-use crate::loop_ir::Kernel;
+use crate::program::Nest;
 use crate::target::{Isa, Target};
 
 mod emitter;
 mod expr;
 mod math;
 mod nest;
+mod tile;
 
 const STAGE: &str = "codegen";
 
@@ -55,14 +56,18 @@ impl Codegen {
         Ok(Codegen { target, isa })
     }
 
-    /// Machine code of a kernel.
+    /// Machine code of a nest.
     ///
     /// # Errors
     /// [`CompileError::Internal`] when the kernel is not well formed.
-    pub fn function(&self, kernel: &Kernel, symbol: String) -> Result<Function, CompileError> {
-        let mut context = self.compile(kernel, Listing::No)?;
-        let fail = |e: &str| CompileError::internal(STAGE, &kernel.name, e);
+    pub fn function(&self, nest: &Nest, symbol: String) -> Result<Function, CompileError> {
+        let mut context = self.compile(nest, Listing::No)?;
+        let fail = |e: &str| CompileError::internal(STAGE, nest.name(), e);
         let code = context.take_compiled_code().ok_or_else(|| fail("no code"))?;
+        if let Nest::Tile(tile) = nest {
+            let names: Vec<_> = context.func.params.user_named_funcs().values().cloned().collect();
+            return tile::link(tile, &code, &names, symbol).map_err(|e| fail(&e));
+        }
         if !code.buffer.relocs().is_empty() {
             return Err(fail("the code needs relocations"));
         }
@@ -74,40 +79,42 @@ impl Codegen {
     ///
     /// # Errors
     /// As [`Codegen::function`].
-    pub fn clif(&self, kernel: &Kernel) -> Result<String, CompileError> {
-        Ok(self.build(kernel)?.display().to_string())
+    pub fn clif(&self, nest: &Nest) -> Result<String, CompileError> {
+        Ok(self.build(nest)?.display().to_string())
     }
 
     /// The kernel's machine code as text.
     ///
     /// # Errors
     /// As [`Codegen::function`].
-    pub fn assembly(&self, kernel: &Kernel) -> Result<String, CompileError> {
-        let context = self.compile(kernel, Listing::Yes)?;
+    pub fn assembly(&self, nest: &Nest) -> Result<String, CompileError> {
+        let context = self.compile(nest, Listing::Yes)?;
         let listing = context.compiled_code().and_then(|c| c.vcode.clone());
-        listing.ok_or_else(|| CompileError::internal(STAGE, &kernel.name, "no listing"))
+        listing.ok_or_else(|| CompileError::internal(STAGE, nest.name(), "no listing"))
     }
 
-    fn build(&self, kernel: &Kernel) -> Result<ClifFunction, CompileError> {
+    fn build(&self, nest: &Nest) -> Result<ClifFunction, CompileError> {
         let mut signature = Signature::new(CallConv::SystemV);
         signature.params = [types::I64; 3].map(AbiParam::new).to_vec();
         let mut function = ClifFunction::with_name_signature(UserFuncName::user(0, 0), signature);
         let mut context = FunctionBuilderContext::new();
         let mut builder = FunctionBuilder::new(&mut function, &mut context);
-        emitter::Emitter::new(&mut builder, kernel, self.target)
-            .function()
-            .map_err(|e| CompileError::internal(STAGE, &kernel.name, e))?;
+        let emitted = match nest {
+            Nest::Loop(kernel) => emitter::Emitter::new(&mut builder, kernel, self.target).function(),
+            Nest::Tile(tile) => tile::TileEmitter::new(&mut builder, tile).function(),
+        };
+        emitted.map_err(|e| CompileError::internal(STAGE, nest.name(), e))?;
         builder.seal_all_blocks();
         builder.finalize(self.isa.frontend_config());
         Ok(function)
     }
 
-    fn compile(&self, kernel: &Kernel, listing: Listing) -> Result<Context, CompileError> {
-        let mut context = Context::for_function(self.build(kernel)?);
+    fn compile(&self, nest: &Nest, listing: Listing) -> Result<Context, CompileError> {
+        let mut context = Context::for_function(self.build(nest)?);
         context.set_disasm(listing == Listing::Yes);
         context
             .compile(&*self.isa, &mut ControlPlane::default())
-            .map_err(|e| CompileError::internal(STAGE, &kernel.name, format!("{:?}", e.inner)))?;
+            .map_err(|e| CompileError::internal(STAGE, nest.name(), format!("{:?}", e.inner)))?;
         Ok(context)
     }
 }

@@ -49,6 +49,7 @@ pub mod build;
 pub mod emulate;
 pub mod interp;
 pub mod memory;
+pub mod reach;
 pub mod registers;
 pub mod text;
 pub mod verify;

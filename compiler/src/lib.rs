@@ -4,20 +4,24 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod blocked;
 pub mod calls;
 pub mod codegen;
 pub mod error;
+pub mod layout;
 pub mod leaf;
 pub mod loop_ir;
 
 pub mod lower;
 pub mod memory_plan;
+pub mod pack;
 pub mod passes;
 pub mod pipeline;
 pub mod program;
 pub mod schedule;
 pub mod strategy;
 pub mod target;
+pub mod tile;
 
 pub use artifact::Artifact;
 pub use error::CompileError;

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use octrt_ops::Graph;
 
 use crate::artifact::{Artifact, FunctionId};
+use crate::blocked::lower::lower_graph;
+use crate::calls::Work;
 use crate::codegen::Codegen;
 use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
-use crate::program::Program;
+use crate::program::{Nest, Program};
 use crate::target::Target;
-use crate::{calls, strategy};
+use crate::{calls, strategy, tile};
 
 /// What a caller may choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +28,13 @@ pub struct Options {
 pub fn compile(graph: &Graph, options: Options) -> Result<Artifact, CompileError> {
     let program = program(graph, options)?;
     let codegen = Codegen::new(options.target)?;
-    let mut functions = Vec::with_capacity(program.kernels.len());
-    for (i, kernel) in program.kernels.iter().enumerate() {
-        functions.push(codegen.function(kernel, symbol(i, kernel))?);
+    let mut functions = Vec::with_capacity(program.nests.len());
+    for (i, nest) in program.nests.iter().enumerate() {
+        functions.push(codegen.function(nest, symbol(i, nest))?);
     }
-    let Program { inputs, outputs, steps, copies, constants, arena_bytes, .. } = program;
-    Ok(Artifact { target: options.target, inputs, outputs, functions, steps, copies, constants, arena_bytes })
+    let Program { inputs, outputs, steps, copies, constants, arena_bytes, scratch_bytes, .. } = program;
+    let target = options.target;
+    Ok(Artifact { target, inputs, outputs, functions, steps, copies, constants, arena_bytes, scratch_bytes })
 }
 
 /// Lowers, schedules and places a graph whose types are known.
@@ -39,30 +42,44 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Artifact, CompileError
 /// # Errors
 /// As [`compile`].
 pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError> {
-    let lowered = calls::lower_graph(graph)?;
-    let mut kernels: Vec<Kernel> = Vec::new();
-    let mut known: BTreeMap<String, FunctionId> = BTreeMap::new();
+    let mut lowered = lower_graph(graph, options)?;
+    let mut nests: Vec<Nest> = Vec::new();
+    // Equal problems share one function: names of nodes do not take part in the comparison.
+    let mut naive: BTreeMap<String, FunctionId> = BTreeMap::new();
     let mut functions = Vec::with_capacity(lowered.calls.len());
-    for call in &lowered.calls {
-        // Equal problems share one function: names of nodes do not take part in the comparison.
-        let text = call.kernel.to_string();
-        let function = match known.get(&text) {
-            Some(&f) => f,
-            None => {
-                check(&call.kernel, "lower")?;
-                let scheduled = strategy::schedule(&call.kernel, options.target)
-                    .map_err(|e| CompileError::internal("strategy", &call.node, e))?;
-                check(&scheduled, "strategy")?;
-                kernels.push(scheduled);
-                let f = FunctionId((kernels.len() - 1) as u32);
-                known.insert(text, f);
-                f
+    for call in &mut lowered.calls {
+        let next = FunctionId(nests.len() as u32);
+        let function = match &call.work {
+            Work::Tile(nest) => {
+                let known = nests.iter().position(|n| matches!(n, Nest::Tile(t) if t == nest));
+                match known {
+                    Some(i) => FunctionId(i as u32),
+                    None => {
+                        let internal = |e| CompileError::internal("strategy", &call.node, format!("{e}\n{nest}"));
+                        tile::verify::verify(nest).map_err(internal)?;
+                        nests.push(Nest::Tile(nest.clone()));
+                        next
+                    }
+                }
+            }
+            Work::Naive(kernel) => {
+                let text = kernel.to_string();
+                let known = naive.get(&text).copied();
+                if known.is_none() {
+                    check(kernel, "lower")?;
+                    let scheduled = strategy::schedule(kernel, options.target)
+                        .map_err(|e| CompileError::internal("strategy", &call.node, e))?;
+                    check(&scheduled, "strategy")?;
+                    nests.push(Nest::Loop(scheduled));
+                    naive.insert(text, next);
+                }
+                known.unwrap_or(next)
             }
         };
         functions.push(function);
     }
-    let extents: Vec<usize> = functions.iter().map(|f| kernels[f.0 as usize].parallel_extent()).collect();
-    Ok(calls::place(graph, lowered, &functions, &extents, kernels))
+    let extents: Vec<usize> = functions.iter().map(|f| nests[f.0 as usize].parallel_extent()).collect();
+    Ok(calls::place(graph, lowered, &functions, &extents, nests))
 }
 
 /// Verifies a kernel: in every build, because the memory safety of the machine code rests on it.
@@ -70,7 +87,7 @@ fn check(kernel: &Kernel, stage: &'static str) -> Result<(), CompileError> {
     verify::verify(kernel).map_err(|e| CompileError::internal(stage, &kernel.name, format!("{e}\n{kernel}")))
 }
 
-/// Symbol of the function of kernel `i`.
-pub fn symbol(i: usize, kernel: &Kernel) -> String {
-    format!("octrt_{i}_{}", kernel.name.replace(' ', "_"))
+/// Symbol of the function of nest `i`.
+pub fn symbol(i: usize, nest: &Nest) -> String {
+    format!("octrt_{i}_{}", nest.name().replace(' ', "_"))
 }

@@ -2,10 +2,45 @@
 
 use std::fmt;
 
-use octrt_ops::Tensor;
-
-use crate::artifact::{Copy, Port, Step};
+use crate::artifact::{Constant, Copy, Port, Step};
 use crate::loop_ir::Kernel;
+use crate::tile::TileNest;
+
+/// A scheduled nest: what one function is made from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Nest {
+    /// Elements by expressions, compiled by Cranelift.
+    Loop(Kernel),
+    /// Register tiles by leaf programs.
+    Tile(TileNest),
+}
+
+impl Nest {
+    /// Name for dumps and symbols.
+    pub fn name(&self) -> &str {
+        match self {
+            Nest::Loop(k) => &k.name,
+            Nest::Tile(t) => &t.name,
+        }
+    }
+
+    /// Extent of the parallel loop; 1 when there is none.
+    pub fn parallel_extent(&self) -> usize {
+        match self {
+            Nest::Loop(k) => k.parallel_extent(),
+            Nest::Tile(t) => t.extent,
+        }
+    }
+}
+
+impl fmt::Display for Nest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Nest::Loop(k) => k.fmt(f),
+            Nest::Tile(t) => t.fmt(f),
+        }
+    }
+}
 
 /// A graph as scheduled loop nests: everything but machine code.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,16 +49,18 @@ pub struct Program {
     pub inputs: Vec<Port>,
     /// Outputs in the model's order.
     pub outputs: Vec<Port>,
-    /// Distinct kernels; a [`FunctionId`](crate::artifact::FunctionId) is a position here.
-    pub kernels: Vec<Kernel>,
+    /// Distinct nests; a [`FunctionId`](crate::artifact::FunctionId) is a position here.
+    pub nests: Vec<Nest>,
     /// Calls in order.
     pub steps: Vec<Step>,
     /// Outputs to copy after the last step.
     pub copies: Vec<Copy>,
     /// Tensors that steps read.
-    pub constants: Vec<Tensor>,
+    pub constants: Vec<Constant>,
     /// Size of the arena in bytes.
     pub arena_bytes: usize,
+    /// Size in bytes of the memory that each thread has for itself.
+    pub scratch_bytes: usize,
 }
 
 /// The plan as text: where everything lies, and the calls in order.
@@ -34,7 +71,7 @@ impl fmt::Display for Program {
             "arena {} bytes, {} constants, {} functions",
             self.arena_bytes,
             self.constants.len(),
-            self.kernels.len()
+            self.nests.len()
         )?;
         for (i, step) in self.steps.iter().enumerate() {
             let buffers: Vec<String> = step
@@ -43,7 +80,7 @@ impl fmt::Display for Program {
                 .enumerate()
                 .map(|(k, b)| format!("{}{:?}: {}", if k == step.dst { "-> " } else { "" }, b.place, b.ty))
                 .collect();
-            let name = &self.kernels[step.function.0 as usize].name;
+            let name = self.nests[step.function.0 as usize].name();
             writeln!(
                 f,
                 "step {i} f{} {name} x{} '{}' ({}): {}",

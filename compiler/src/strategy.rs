@@ -11,8 +11,16 @@ use crate::loop_ir::{Kernel, Role};
 use crate::schedule::{ScheduleError, parallel};
 use crate::target::Target;
 
+pub mod conv;
+pub mod conv_choice;
+pub mod conv_direct;
 pub mod elementwise;
+pub mod gemm;
+pub mod pixels;
 pub mod reduction;
+pub mod rows;
+pub mod tiles;
+pub mod window;
 
 /// Schedules a naive kernel.
 ///

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::leaf::Width;
+
 /// Levels of the x86-64 instruction set, as in the psABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {
@@ -21,6 +23,15 @@ pub struct Target {
     pub isa: Isa,
 }
 
+/// Sizes of data caches in bytes, of one core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caches {
+    /// Level 1.
+    pub l1: usize,
+    /// Level 2.
+    pub l2: usize,
+}
+
 impl Target {
     /// A machine with this instruction set.
     pub fn new(isa: Isa) -> Self {
@@ -30,6 +41,24 @@ impl Target {
     /// Whether fused multiply-add is one instruction.
     pub fn has_fma(self) -> bool {
         self.isa >= Isa::V3
+    }
+
+    /// Width of leaf programs; none below x86-64-v3, where Cranelift's own vectors serve.
+    pub fn width(self) -> Option<Width> {
+        match self.isa {
+            Isa::V2 => None,
+            Isa::V3 => Some(Width::W8),
+            Isa::V4 => Some(Width::W16),
+        }
+    }
+
+    /// Sizes of the data caches that schedules reckon with: of Zen for x86-64-v3, of Skylake-SP for x86-64-v4.
+    pub fn caches(self) -> Caches {
+        match self.isa {
+            Isa::V2 => Caches { l1: 32 << 10, l2: 256 << 10 },
+            Isa::V3 => Caches { l1: 32 << 10, l2: 512 << 10 },
+            Isa::V4 => Caches { l1: 32 << 10, l2: 1 << 20 },
+        }
     }
 
     /// Lanes of f32 in the vectors that Cranelift can emit.

@@ -40,7 +40,8 @@ pub(crate) struct Memory<'a> {
     pub(crate) arena: &'a mut Arena,
 }
 
-/// The address of every buffer of every step, and of the two ends of every copy.
+/// The address of every buffer of every step, and of the two ends of every copy; for buffers in scratch, the address for
+/// the first thread.
 struct Table {
     steps: Vec<Vec<*mut u8>>,
     copies: Vec<(*const u8, *mut u8, usize)>,
@@ -67,7 +68,7 @@ pub(crate) fn execute(
         && memory.outputs.len() == plan.outputs.len()
         && memory.inputs.iter().zip(&plan.inputs).all(|(m, p)| m.len() == p.ty.bytes())
         && memory.outputs.iter().zip(&plan.outputs).all(|(m, p)| m.len() == p.ty.bytes())
-        && memory.arena.len() >= plan.arena_bytes;
+        && memory.arena.len() >= plan.memory_bytes(threads.count());
     if !fits {
         return Err(Error::Internal("the memory of a run does not fit its plan".to_string()));
     }
@@ -86,6 +87,7 @@ fn table(plan: &Plan, memory: &mut Memory<'_>) -> Table {
         Place::Output(i) => outputs[i],
         Place::Const(i) => plan.weights.bytes(i).as_ptr().cast_mut(),
         Place::Arena(offset) => arena.wrapping_add(offset),
+        Place::Scratch(offset) => arena.wrapping_add(plan.scratch_start() + offset),
     };
     Table {
         steps: plan.steps.iter().map(|s| s.buffers.iter().map(|b| address(b.place)).collect()).collect(),
@@ -157,8 +159,24 @@ unsafe impl Sync for Call<'_> {}
 
 impl Call<'_> {
     fn part(&self, part: Range<usize>) {
+        // A worker of the pool runs one part at a time: its scratch is its own.
+        let worker = if self.step.scratch { rayon::current_thread_index().unwrap_or(0) } else { 0 };
+        let own: Vec<*mut u8>;
+        let buffers = match worker {
+            0 => self.buffers,
+            worker => {
+                let places = self.step.buffers.iter().zip(self.buffers);
+                own = places
+                    .map(|(b, address)| match b.place {
+                        Place::Scratch(_) => address.wrapping_add(worker * self.plan.scratch_bytes),
+                        _ => *address,
+                    })
+                    .collect();
+                &own
+            }
+        };
         // SAFETY: whoever made the model vouches for the code of the artifact; the plan was checked against its own
         // sizes when it was loaded, `execute` checked the memory against the plan, and parts lie in the extent.
-        unsafe { self.plan.code.call(self.step.function, self.buffers, part.start, part.end) }
+        unsafe { self.plan.code.call(self.step.function, buffers, part.start, part.end) }
     }
 }

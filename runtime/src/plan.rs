@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
-use octrt_compiler::artifact::{Artifact, BufferRef, Copy, FunctionId, Place, Port, Step};
-use octrt_ops::{DType, Tensor};
+use octrt_compiler::artifact::{Artifact, BufferRef, Constant, Copy, FunctionId, Place, Port, Step};
+use octrt_ops::DType;
 
-use crate::arena::ALIGN;
+use crate::arena::{ALIGN, align_up};
 use crate::code::Code;
 use crate::error::Error;
 use crate::weights::{WeightStore, Weights};
@@ -17,7 +17,7 @@ const PARALLEL_BYTES: usize = 32 << 10;
 /// A loaded artifact. For every step and copy:
 ///
 /// * function, inputs, outputs and constants named exist, the latter with the element type and size of their buffer;
-/// * buffers in the arena lie inside it, at multiples of 64 bytes;
+/// * buffers in the arena lie inside it, at multiples of 64 bytes; those in scratch likewise, and apart from each other;
 /// * the written buffer is an output or in the arena, and overlaps no other buffer of the step;
 /// * the extent is at least 1, and a checked buffer is one `bool`;
 /// * constants of `bool` are 0 or 1.
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) steps: Vec<PlanStep>,
     pub(crate) copies: Vec<Copy>,
     pub(crate) arena_bytes: usize,
+    /// Memory that each thread has for itself, a multiple of 64.
+    pub(crate) scratch_bytes: usize,
     pub(crate) weights: Weights,
     pub(crate) code: Code,
 }
@@ -37,6 +39,8 @@ pub(crate) struct PlanStep {
     pub(crate) buffers: Vec<BufferRef>,
     pub(crate) dst: usize,
     pub(crate) extent: usize,
+    /// Whether a buffer lies in scratch.
+    pub(crate) scratch: bool,
     /// Whether several threads are worth their start.
     pub(crate) parallel: bool,
     pub(crate) node: String,
@@ -49,6 +53,18 @@ impl PlanStep {
     /// The buffer that the step writes.
     pub(crate) fn dst(&self) -> &BufferRef {
         &self.buffers[self.dst]
+    }
+}
+
+impl Plan {
+    /// Bytes of memory that a session needs to run on so many threads: the arena, then each thread's scratch.
+    pub(crate) fn memory_bytes(&self, threads: usize) -> usize {
+        self.scratch_bytes.saturating_mul(threads).saturating_add(self.scratch_start())
+    }
+
+    /// Where the scratch of the first thread lies in that memory.
+    pub(crate) fn scratch_start(&self) -> usize {
+        self.arena_bytes.next_multiple_of(ALIGN)
     }
 }
 
@@ -80,6 +96,7 @@ impl Plan {
             steps: artifact.steps.into_iter().map(plan_step).collect(),
             copies: artifact.copies,
             arena_bytes: artifact.arena_bytes,
+            scratch_bytes: artifact.scratch_bytes.next_multiple_of(ALIGN),
             weights,
             code,
         })
@@ -89,6 +106,7 @@ impl Plan {
 fn plan_step(step: Step) -> PlanStep {
     let bytes: usize = step.buffers.iter().fold(0, |a, b| b.ty.bytes().saturating_add(a));
     PlanStep {
+        scratch: step.buffers.iter().any(|b| matches!(b.place, Place::Scratch(_))),
         parallel: step.extent > 1 && bytes >= PARALLEL_BYTES,
         function: step.function,
         buffers: step.buffers,
@@ -109,8 +127,10 @@ fn check(a: &Artifact) -> Result<(), Error> {
             return refuse(format!("'{}'", p.name), e.to_string());
         }
     }
-    if a.arena_bytes > isize::MAX as usize {
-        return refuse("arena".to_string(), format!("{} bytes", a.arena_bytes));
+    for (what, bytes) in [("arena", a.arena_bytes), ("scratch", a.scratch_bytes)] {
+        if align_up(bytes).is_none() {
+            return refuse(what.to_string(), format!("{bytes} bytes"));
+        }
     }
     for (i, step) in a.steps.iter().enumerate() {
         if let Err(why) = check_step(a, step) {
@@ -133,9 +153,9 @@ fn check(a: &Artifact) -> Result<(), Error> {
 }
 
 /// Checks the copies that code will read, not the tensors: whoever owns the bytes of those may have changed them since.
-fn check_bools(constants: &[Tensor], weights: &Weights) -> Result<(), Error> {
+fn check_bools(constants: &[Constant], weights: &Weights) -> Result<(), Error> {
     let wrong =
-        |(i, t): (usize, &Tensor)| t.dtype() == DType::Bool && weights.bytes(i).iter().any(|&b| b > 1);
+        |(i, c): (usize, &Constant)| c.ty().dtype == DType::Bool && weights.bytes(i).iter().any(|&b| b > 1);
     match constants.iter().enumerate().position(wrong) {
         None => Ok(()),
         Some(i) => Err(Error::Artifact(format!("constant {i}: a bool is neither 0 nor 1"))),
@@ -153,10 +173,14 @@ fn check_step(a: &Artifact, step: &Step) -> Result<(), String> {
         check_buffer(a, b).map_err(|e| format!("buffer {i}: {e}"))?;
     }
     let dst = step.buffers.get(step.dst).ok_or_else(|| format!("no buffer {}", step.dst))?;
-    if matches!(dst.place, Place::Input(_) | Place::Const(_)) {
+    if matches!(dst.place, Place::Input(_) | Place::Const(_) | Place::Scratch(_)) {
         return Err(format!("writes {:?}", dst.place));
     }
     for (i, b) in step.buffers.iter().enumerate() {
+        let scratch = step.buffers[..i].iter().any(|o| matches!(o.place, Place::Scratch(_)) && overlap(o, b));
+        if scratch {
+            return Err(format!("buffer {i} shares scratch with another"));
+        }
         if i != step.dst && overlap(dst, b) {
             return Err(format!("writes buffer {} while reading buffer {i} there", step.dst));
         }
@@ -171,19 +195,21 @@ fn check_step(a: &Artifact, step: &Step) -> Result<(), String> {
 /// of a tensor has its bytes.
 fn check_buffer(a: &Artifact, b: &BufferRef) -> Result<(), String> {
     let bytes = b.ty.shape.checked_bytes(b.ty.dtype).map_err(|e| e.to_string())?;
-    let held = match b.place {
-        Place::Arena(offset) => {
-            return if offset % ALIGN != 0 {
-                Err(format!("arena offset {offset} is no multiple of {ALIGN}"))
-            } else if offset.checked_add(bytes).is_none_or(|end| end > a.arena_bytes) {
-                Err(format!("{bytes} bytes at offset {offset} of an arena of {}", a.arena_bytes))
-            } else {
-                Ok(())
-            };
+    let within = |what: &str, offset: usize, size: usize| {
+        if offset % ALIGN != 0 {
+            Err(format!("{what} offset {offset} is no multiple of {ALIGN}"))
+        } else if offset.checked_add(bytes).is_none_or(|end| end > size) {
+            Err(format!("{bytes} bytes at offset {offset} of {what} of {size}"))
+        } else {
+            Ok(())
         }
-        Place::Input(i) => a.inputs.get(i).map(|p| &p.ty),
-        Place::Output(i) => a.outputs.get(i).map(|p| &p.ty),
-        Place::Const(i) => a.constants.get(i).map(|t| t.ty()),
+    };
+    let held = match b.place {
+        Place::Arena(offset) => return within("the arena", offset, a.arena_bytes),
+        Place::Scratch(offset) => return within("the scratch", offset, a.scratch_bytes),
+        Place::Input(i) => a.inputs.get(i).map(|p| p.ty.clone()),
+        Place::Output(i) => a.outputs.get(i).map(|p| p.ty.clone()),
+        Place::Const(i) => a.constants.get(i).map(Constant::ty),
     };
     let held = held.ok_or_else(|| format!("no {:?}", b.place))?;
     if held.dtype != b.ty.dtype || held.bytes() != bytes {
@@ -193,6 +219,9 @@ fn check_buffer(a: &Artifact, b: &BufferRef) -> Result<(), String> {
 }
 
 fn check_copy(a: &Artifact, copy: &Copy) -> Result<(), String> {
+    if matches!(copy.from, Place::Scratch(_)) {
+        return Err("copies scratch".to_string());
+    }
     let port = a.outputs.get(copy.output).ok_or("no such output")?;
     if copy.from == Place::Output(copy.output) {
         return Err("copies an output to itself".to_string());
@@ -203,7 +232,7 @@ fn check_copy(a: &Artifact, copy: &Copy) -> Result<(), String> {
 /// Whether two checked buffers share bytes.
 fn overlap(a: &BufferRef, b: &BufferRef) -> bool {
     match (a.place, b.place) {
-        (Place::Arena(x), Place::Arena(y)) => {
+        (Place::Arena(x), Place::Arena(y)) | (Place::Scratch(x), Place::Scratch(y)) => {
             let range = |at: usize, b: &BufferRef| -> Range<usize> { at..at + b.ty.bytes() };
             let (x, y) = (range(x, a), range(y, b));
             x.start < y.end && y.start < x.end && !x.is_empty() && !y.is_empty()

@@ -139,12 +139,13 @@ impl Session {
     /// The plan for inputs of these types; afterwards the arena is large enough for it.
     fn plan_for(&mut self, types: &[TensorType]) -> Result<Arc<Plan>, Error> {
         let fits = |p: &&Arc<Plan>| p.inputs.iter().map(|p| &p.ty).eq(types);
-        if let Some(plan) = self.plan.as_ref().filter(fits) {
-            return Ok(plan.clone());
-        }
-        let plan = self.model.plan(types)?;
-        if self.arena.len() < plan.arena_bytes {
-            self.arena = Arena::new(plan.arena_bytes, "the arena")?;
+        let plan = match self.plan.as_ref().filter(fits) {
+            Some(plan) => plan.clone(),
+            None => self.model.plan(types)?,
+        };
+        let bytes = plan.memory_bytes(self.threads.count());
+        if self.arena.len() < bytes {
+            self.arena = Arena::new(bytes, "the arena")?;
         }
         self.plan = Some(plan.clone());
         Ok(plan)

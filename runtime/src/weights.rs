@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
-use octrt_ops::Tensor;
+use octrt_compiler::artifact::Constant as Source;
 
 use crate::arena::{ALIGN, Arena, align_up};
 use crate::error::Error;
@@ -44,34 +44,42 @@ pub(crate) struct WeightStore {
 }
 
 impl WeightStore {
-    /// Copies `tensors` into one allocation, but shares those whose bytes a live graph has already. Equality is
-    /// decided by comparing bytes, so it also finds weights that the compiler made anew from the same model.
+    /// Writes `constants` into one allocation, packed where they say so, but shares those whose bytes a live graph has
+    /// already. Equality is decided by comparing bytes, so it also finds weights that the compiler made anew from the same
+    /// model.
     ///
     /// # Errors
     /// [`Error::Memory`] when they need more than `max_bytes`, or more than the system has.
-    pub(crate) fn load(&mut self, tensors: &[Tensor], max_bytes: usize) -> Result<Weights, Error> {
+    pub(crate) fn load(&mut self, constants: &[Source], max_bytes: usize) -> Result<Weights, Error> {
         self.blocks.retain(|b| b.strong_count() > 0);
         let live: Vec<Arc<Block>> = self.blocks.iter().filter_map(Weak::upgrade).collect();
         let known = index(&live);
-        let found: Vec<Option<Constant>> = tensors.iter().map(|t| find(&known, t.bytes())).collect();
-
-        let mut ranges = Vec::new();
-        let mut total = 0usize;
-        let mut sum = 0usize;
-        for t in tensors.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(t, _)| t) {
-            let bytes = t.bytes().len();
-            sum = sum.saturating_add(bytes);
-            ranges.push(total..total.saturating_add(bytes));
-            total = align_up(total.saturating_add(bytes)).unwrap_or(usize::MAX);
-        }
-        if total > max_bytes.saturating_add(ALIGN * ranges.len()) {
+        let find = |c: &Source| match c {
+            _ if known.is_empty() => None,
+            Source::Plain(t) => find(&known, t.bytes()),
+            Source::Packed(..) => {
+                let mut packed = vec![0; c.ty().bytes()];
+                c.write(&mut packed);
+                find(&known, &packed)
+            }
+        };
+        let sum = constants.iter().fold(0usize, |a, c| a.saturating_add(c.ty().bytes()));
+        if sum > max_bytes {
             let why = format!("the limit is {max_bytes}");
             return Err(Error::Memory { what: "the weights".to_string(), bytes: sum, why });
         }
+        let found: Vec<Option<Constant>> = constants.iter().map(find).collect();
+        let mut ranges = Vec::new();
+        let mut total = 0usize;
+        let fresh = || constants.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(c, _)| c);
+        for c in fresh() {
+            let bytes = c.ty().bytes();
+            ranges.push(total..total.saturating_add(bytes));
+            total = align_up(total.saturating_add(bytes)).unwrap_or(usize::MAX);
+        }
         let mut memory = Arena::new(total, "the weights")?;
-        let fresh = tensors.iter().zip(&found).filter(|(_, f)| f.is_none());
-        for ((t, _), range) in fresh.zip(&ranges) {
-            memory.bytes_mut()[range.clone()].copy_from_slice(t.bytes());
+        for (c, range) in fresh().zip(&ranges) {
+            c.write(&mut memory.bytes_mut()[range.clone()]);
         }
         let block = Arc::new(Block { memory, ranges });
         self.blocks.push(Arc::downgrade(&block));
@@ -107,10 +115,18 @@ fn find(index: &Index, bytes: &[u8]) -> Option<Constant> {
 
 #[cfg(test)]
 mod tests {
+    use octrt_ops::Tensor;
+
     use super::*;
 
-    fn tensor(values: &[f32]) -> Tensor {
-        Tensor::new([values.len()], values).unwrap()
+    fn tensor(values: &[f32]) -> Source {
+        Source::Plain(Tensor::new([values.len()], values).unwrap())
+    }
+
+    fn bytes(s: &Source) -> Vec<u8> {
+        let mut bytes = vec![0; s.ty().bytes()];
+        s.write(&mut bytes);
+        bytes
     }
 
     #[test]
@@ -119,7 +135,7 @@ mod tests {
         let w = WeightStore::default().load(&tensors, usize::MAX).unwrap();
         assert_eq!(w.constants.len(), 3);
         for (i, t) in tensors.iter().enumerate() {
-            assert_eq!(w.bytes(i), t.bytes());
+            assert_eq!(w.bytes(i), bytes(t));
             assert_eq!(w.bytes(i).as_ptr() as usize % ALIGN, 0);
         }
     }

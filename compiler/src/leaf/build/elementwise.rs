@@ -71,3 +71,27 @@ impl Elementwise {
         b.finish()
     }
 }
+
+/// `dst = value` for `trips` (a count slot) vectors in a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fill {
+    /// Width of the vectors.
+    pub width: Width,
+    /// What is stored; not NaN.
+    pub value: f32,
+}
+
+impl Fill {
+    /// The program.
+    pub fn program(&self) -> Program {
+        let mut b = Builder::new("fill".into(), self.width);
+        let dst = b.pointer("dst");
+        let value = b.splat(self.value);
+        let lanes = self.width.lanes() as u8;
+        b.repeat("trips", |b| {
+            b.store(Address::new(dst, 0), lanes, value);
+            b.advance(dst, self.width.bytes());
+        });
+        b.finish()
+    }
+}

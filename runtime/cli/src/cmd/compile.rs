@@ -54,7 +54,7 @@ fn stage(model: &Model, args: &CompileArgs) -> anyhow::Result<String> {
     })
 }
 
-type Kernel = octrt::compiler::loop_ir::Kernel;
+type Kernel = octrt::compiler::program::Nest;
 
 /// The text of every kernel under a comment with its symbol.
 fn kernels(
@@ -63,7 +63,7 @@ fn kernels(
     print: impl Fn(&Kernel) -> Result<String, CompileError>,
 ) -> Result<String, CompileError> {
     let mut out = String::new();
-    for (i, kernel) in program.kernels.iter().enumerate() {
+    for (i, kernel) in program.nests.iter().enumerate() {
         let _ = writeln!(out, "{comment} f{i} {}", pipeline::symbol(i, kernel));
         let _ = writeln!(out, "{}", print(kernel)?.trim_end());
         out.push('\n');

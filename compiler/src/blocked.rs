@@ -1,0 +1,346 @@
+//! The layout pass: which nodes run as tile nests on blocked activations, which run together, and how every value lies
+//! in memory.
+//!
+//! Convolutions, poolings, normalisations, concatenations of channels and what is computed element by element between
+//! them work on blocks of channels; everything else on plain tensors. Reorders stand only where the two meet.
+
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::window::{Rounding, WindowAttrs, WindowAxis, resolve};
+use octrt_ops::{DType, Graph, Node, Op, ValueId};
+
+use crate::layout::{Border, Halo, Layout, Map};
+use crate::leaf::BinaryOp;
+use crate::strategy::window::WindowKind;
+use crate::target::Target;
+
+pub mod fuse;
+pub mod lower;
+mod emit;
+mod matrix;
+
+use fuse::{Follow, Group, Users};
+
+/// What a group of nodes is computed by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A convolution with dense groups.
+    Conv(Windows),
+    /// Windows over each channel by itself.
+    Window(WindowKind, Windows),
+    /// A reduction of each channel's map to one number.
+    Global(GlobalPoolKind),
+    /// A factor and a summand for each channel.
+    Affine,
+    /// One tensor, or two of equal shapes, element by element.
+    Rows(Option<BinaryOp>),
+    /// Channels of several tensors, one after the other.
+    Concat,
+    /// The operator's definition, on the tensors as they lie in memory.
+    Physical,
+    /// A product with a constant matrix, on plain tensors.
+    Matrix,
+}
+
+/// The windows of an operator on maps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Windows {
+    /// Rows and columns.
+    pub axes: [WindowAxis; 2],
+    /// Groups of channels.
+    pub groups: usize,
+    /// Groups of the model in each of `groups`.
+    pub merged: usize,
+}
+
+impl Windows {
+    fn halo(&self) -> Halo {
+        Halo::of(&self.axes).unwrap_or_default()
+    }
+
+    /// A number of each axis.
+    pub fn each(&self, f: impl Fn(&WindowAxis) -> usize) -> [usize; 2] {
+        [f(&self.axes[0]), f(&self.axes[1])]
+    }
+}
+
+/// A group and how it is computed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tiled {
+    /// The nodes.
+    pub group: Group,
+    /// How.
+    pub kind: Kind,
+    /// Inputs of the root that are activations, and how they must lie; a halo may be larger.
+    pub inputs: Vec<(ValueId, Layout)>,
+}
+
+/// What the pass decides.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// For each node that is the last of a group, the group.
+    pub tiled: Vec<Option<Tiled>>,
+    /// For each node, whether it belongs to a group.
+    pub taken: Vec<bool>,
+    /// For each value, how the node that computes it leaves it.
+    pub layouts: Vec<Layout>,
+}
+
+/// Decides for a graph whose types are known.
+pub fn choose(graph: &Graph, target: Target) -> Choice {
+    let mut choice = Choice {
+        tiled: vec![None; graph.nodes.len()],
+        taken: vec![false; graph.nodes.len()],
+        layouts: vec![Layout::PLAIN; graph.values.len()],
+    };
+    let Some(width) = target.width() else { return choice };
+    let lanes = width.lanes() as usize;
+    let users = Users::new(graph);
+    let mut blocked = vec![false; graph.values.len()];
+    for id in graph.node_ids() {
+        if choice.taken[id.index()] {
+            continue;
+        }
+        let matcher = Matcher { graph, lanes, blocked: &blocked };
+        let Some((kind, inputs)) = matcher.kind(graph.node(id)) else { continue };
+        let group = fuse::group(&users, id, &choice.taken, follow(&kind));
+        group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);
+        blocked[group.result.index()] = kind != Kind::Matrix;
+        let last = group.nodes.iter().max().copied().unwrap_or(id);
+        choice.tiled[last.index()] = Some(Tiled { group, kind, inputs });
+    }
+    layouts(&mut choice, &blocked, lanes);
+    choice
+}
+
+/// What a kind can do at its end.
+fn follow(kind: &Kind) -> Follow {
+    match kind {
+        Kind::Conv(_) => Follow::ALL,
+        Kind::Window(WindowKind::Weights, _) | Kind::Affine => Follow { upsampled: false, ..Follow::ALL },
+        Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
+        _ => Follow::NONE,
+    }
+}
+
+/// Gives every blocked value the halo that its users want.
+fn layouts(choice: &mut Choice, blocked: &[bool], lanes: usize) {
+    let mut wanted: Vec<[Halo; 2]> = vec![[Halo::default(); 2]; blocked.len()];
+    for (value, layout) in choice.tiled.iter().flatten().flat_map(|t| &t.inputs) {
+        let halo = &mut wanted[value.index()][usize::from(layout.border == Border::Lowest)];
+        *halo = halo.union(layout.halo);
+    }
+    let physical: Vec<ValueId> =
+        choice.tiled.iter().flatten().filter(|t| t.kind == Kind::Physical).map(|t| t.group.result).collect();
+    for (i, layout) in choice.layouts.iter_mut().enumerate().filter(|(i, _)| blocked[*i]) {
+        *layout = Layout::blocked(lanes);
+        let [zero, lowest] = wanted[i];
+        if physical.contains(&ValueId(i as u32)) {
+            continue;
+        }
+        // A value that both a convolution and a maximum want with a border gets that of the convolution; the other
+        // works on a copy.
+        (layout.halo, layout.border) = match zero.is_none() {
+            true => (lowest, Border::Lowest),
+            false => (zero, Border::Zero),
+        };
+        if layout.halo.is_none() {
+            layout.border = Border::Zero;
+        }
+    }
+}
+
+struct Matcher<'a> {
+    graph: &'a Graph,
+    lanes: usize,
+    /// Values that lie in blocks.
+    blocked: &'a [bool],
+}
+
+/// How a node is computed, and its activations.
+type Match = Option<(Kind, Vec<(ValueId, Layout)>)>;
+
+impl Matcher<'_> {
+    fn kind(&self, node: &Node) -> Match {
+        let [_result] = node.outputs[..] else { return None };
+        match &node.op {
+            Op::Conv(_) => self.conv(node),
+            Op::MaxPool(_) | Op::AveragePool(_) => self.pool(node),
+            Op::GlobalPool(GlobalPool { kind }) => {
+                let (x, map) = self.blocked_input(node, 0)?;
+                (map.h * map.w > 0).then(|| (Kind::Global(*kind), vec![(x, self.free())]))
+            }
+            Op::Reduce(_) => matrix::mean_over_maps(self.graph, node).and_then(|kind| {
+                let (x, _) = self.blocked_input(node, 0)?;
+                Some((Kind::Global(kind), vec![(x, self.free())]))
+            }),
+            Op::BatchNormalization(_) => {
+                let (x, _) = self.blocked_input(node, 0)?;
+                (1..5).all(|i| self.constant(node, i)).then(|| (Kind::Affine, vec![(x, self.free())]))
+            }
+            Op::Concat(c) if matches!(c.axis, 1 | -3) => self.concat(node),
+            Op::Gemm(_) | Op::MatMul(_) => matrix::problem(self.graph, node)
+                .map(|_| (Kind::Matrix, Vec::new())),
+            _ => self.elementwise(node),
+        }
+    }
+
+    fn free(&self) -> Layout {
+        Layout::blocked(self.lanes)
+    }
+
+    /// An input that is a non-empty activation of four dimensions.
+    fn input(&self, node: &Node, i: usize) -> Option<(ValueId, Map)> {
+        let v = node.inputs.get(i).copied().flatten()?;
+        let map = Map::new(self.graph.value(v).ty.as_ref()?, self.free())?;
+        (map.mb * map.c * map.h * map.w > 0 && self.graph.constant(v).is_none()).then_some((v, map))
+    }
+
+    fn blocked_input(&self, node: &Node, i: usize) -> Option<(ValueId, Map)> {
+        self.input(node, i).filter(|(v, _)| self.blocked[v.index()])
+    }
+
+    fn constant(&self, node: &Node, i: usize) -> bool {
+        node.inputs.get(i).copied().flatten().is_none_or(|v| self.graph.constant(v).is_some())
+    }
+
+    fn conv(&self, node: &Node) -> Match {
+        let Op::Conv(op) = &node.op else { return None };
+        let (x, src) = self.input(node, 0)?;
+        if !self.constant(node, 1) || !self.constant(node, 2) {
+            return None;
+        }
+        let wei = self.graph.constant(node.inputs.get(1).copied().flatten()?)?.shape().dims().to_vec();
+        let &[oc, ic, kh, kw] = &wei[..] else { return None };
+        let attrs = WindowAttrs {
+            kernel: &[kh, kw],
+            strides: &op.strides,
+            dilations: &op.dilations,
+            pads: &op.pads,
+            auto_pad: op.auto_pad,
+            rounding: Rounding::Floor,
+        };
+        let axes: [WindowAxis; 2] = resolve(&[src.h, src.w], attrs).ok()?.try_into().ok()?;
+        if axes.iter().any(|a| a.output == 0) || oc == 0 {
+            return None;
+        }
+        let group_oc = oc / op.group.max(1);
+        let windows = |groups, merged| Windows { axes, groups, merged };
+        let (kind, lanes) = if op.group == 1 {
+            let planar = !self.blocked[x.index()] && ic < self.lanes;
+            (Kind::Conv(windows(1, 1)), if planar { 1 } else { self.lanes })
+        } else if ic == 1 && group_oc == 1 {
+            (Kind::Window(WindowKind::Weights, windows(op.group, 1)), self.lanes)
+        } else if ic % self.lanes == 0 && group_oc % self.lanes == 0 {
+            (Kind::Conv(windows(op.group, 1)), self.lanes)
+        } else if ic == group_oc && self.lanes % ic == 0 && op.group % (self.lanes / ic) == 0 {
+            let merged = self.lanes / ic;
+            (Kind::Conv(windows(op.group / merged, merged)), self.lanes)
+        } else {
+            return None;
+        };
+        let (Kind::Conv(w) | Kind::Window(_, w)) = &kind else { return None };
+        let layout = Layout { lanes, halo: w.halo(), border: Border::Zero };
+        Some((kind, vec![(x, layout)]))
+    }
+
+    fn pool(&self, node: &Node) -> Match {
+        let (x, src) = self.blocked_input(node, 0)?;
+        let attrs = match &node.op {
+            Op::MaxPool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),
+            Op::AveragePool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),
+            _ => return None,
+        };
+        let (kernel, strides, dilations, pads, auto_pad, ceil) = attrs;
+        let rounding = if ceil { Rounding::Ceil } else { Rounding::Floor };
+        let attrs = WindowAttrs { kernel, strides, dilations, pads, auto_pad, rounding };
+        let axes: [WindowAxis; 2] = resolve(&[src.h, src.w], attrs).ok()?.try_into().ok()?;
+        let whole = |a: &WindowAxis| a.output > 0 && (0..a.output).all(|o| !a.inside(o).is_empty());
+        if !axes.iter().all(whole) {
+            return None;
+        }
+        let (kind, border) = match &node.op {
+            Op::AveragePool(p) => {
+                let count = |a: &WindowAxis| {
+                    let of = |o| if p.count_include_pad { a.count_padded(o) } else { a.inside(o).len() };
+                    (1..a.output).all(|o| of(o) == of(0)).then(|| of(0))
+                };
+                let count = count(&axes[0])? * count(&axes[1])?;
+                (WindowKind::Sum(1.0 / count as f32), Border::Zero)
+            }
+            _ => (WindowKind::Max, Border::Lowest),
+        };
+        let windows = Windows { axes, groups: src.c, merged: 1 };
+        let halo = windows.halo();
+        let border = if halo.is_none() { Border::Zero } else { border };
+        Some((Kind::Window(kind, windows), vec![(x, Layout { lanes: self.lanes, halo, border })]))
+    }
+
+    fn concat(&self, node: &Node) -> Match {
+        let inputs: Option<Vec<(ValueId, Map)>> = (0..node.inputs.len()).map(|i| self.input(node, i)).collect();
+        let inputs = inputs?;
+        let fits = inputs.iter().all(|(_, m)| m.c % self.lanes == 0)
+            && inputs.iter().any(|(v, _)| self.blocked[v.index()]);
+        fits.then(|| (Kind::Concat, inputs.iter().map(|(v, _)| (*v, self.free())).collect()))
+    }
+
+    /// Functions of one or two tensors of which one lies in blocks.
+    fn elementwise(&self, node: &Node) -> Match {
+        if fuse::activation(self.graph, node).is_some() {
+            let (x, _) = self.blocked_input(node, 0)?;
+            return Some((Kind::Rows(None), vec![(x, self.free())]));
+        }
+        match &node.op {
+            Op::Binary(Binary { kind }) => self.binary(node, *kind),
+            Op::Unary(Unary { kind }) if *kind != UnaryKind::Not => self.physical(node),
+            Op::LeakyRelu(_) | Op::Elu(_) | Op::HardSigmoid(_) => self.physical(node),
+            _ => None,
+        }
+    }
+
+    /// The definition holds for blocks as for maps when every lane is a channel.
+    fn physical(&self, node: &Node) -> Match {
+        let (x, map) = self.blocked_input(node, 0)?;
+        (map.c % self.lanes == 0).then(|| (Kind::Physical, vec![(x, self.free())]))
+    }
+
+    fn binary(&self, node: &Node, kind: BinaryKind) -> Match {
+        let (Some((a, x)), Some((b, y))) = (self.input(node, 0), self.input(node, 1)) else {
+            return self.with_scalar(node);
+        };
+        if !self.blocked[a.index()] && !self.blocked[b.index()] {
+            return None;
+        }
+        let inputs = vec![(a, self.free()), (b, self.free())];
+        let op = match kind {
+            BinaryKind::Add => Some(BinaryOp::Add),
+            BinaryKind::Sub => Some(BinaryOp::Sub),
+            BinaryKind::Mul => Some(BinaryOp::Mul),
+            _ => None,
+        };
+        if let Some(op) = op.filter(|_| x == y) {
+            return Some((Kind::Rows(Some(op)), inputs));
+        }
+        let arithmetic = op.is_some() || matches!(kind, BinaryKind::Div | BinaryKind::Max | BinaryKind::Min);
+        let channels = x.c == y.c && x.c % self.lanes == 0;
+        (arithmetic && channels).then_some((Kind::Physical, inputs))
+    }
+
+    /// A blocked tensor and a constant of one element.
+    fn with_scalar(&self, node: &Node) -> Match {
+        let scalar = |i: usize| {
+            let v = node.inputs.get(i).copied().flatten()?;
+            let t = self.graph.constant(v)?;
+            (t.numel() == 1 && t.dtype() == DType::F32 && t.shape().rank() <= 4).then_some(())
+        };
+        let (x, map) = match (scalar(0), scalar(1)) {
+            (None, Some(())) => self.blocked_input(node, 0)?,
+            (Some(()), None) => self.blocked_input(node, 1)?,
+            _ => return None,
+        };
+        let Op::Binary(Binary { kind }) = &node.op else { return None };
+        let real = !matches!(kind, BinaryKind::And | BinaryKind::Or | BinaryKind::Xor);
+        (real && map.c % self.lanes == 0).then(|| (Kind::Physical, vec![(x, self.free())]))
+    }
+}

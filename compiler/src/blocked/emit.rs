@@ -1,0 +1,300 @@
+//! The calls of each kind of group.
+
+use octrt_ops::compute::BufferKind;
+use octrt_ops::def::global_pool::GlobalPoolKind;
+use octrt_ops::op::Arg;
+use octrt_ops::{Args, Op, Tensor, ValueId};
+
+use super::fuse::Group;
+use super::lower::{Lowering, Owner};
+use super::{Kind, Tiled, Windows, matrix};
+use crate::calls::{Constant, Virtual};
+use crate::layout::{Layout, Map};
+use crate::leaf::BinaryOp;
+use crate::pack::Packing;
+use crate::strategy::conv::{Addend, ConvProblem, Tail};
+use crate::strategy::rows::{self, RowsProblem};
+use crate::strategy::window::{self, WindowKind, WindowProblem};
+use crate::strategy::{conv_choice, gemm};
+
+impl Lowering<'_> {
+    /// Adds the calls of a group; `None` where its schedule refuses it, and then nothing was added that matters.
+    pub(super) fn tiled(&mut self, t: &Tiled) -> Option<()> {
+        let root = self.graph.node(t.group.root);
+        let owner = Owner { node: &root.name, op: root.op.as_operator().name() };
+        match &t.kind {
+            Kind::Conv(w) => self.conv(t, w, owner),
+            Kind::Window(kind, w) => self.window(t, *kind, w, owner),
+            Kind::Global(kind) => self.global(t, *kind, owner),
+            Kind::Affine => self.affine(t, owner),
+            Kind::Rows(op) => self.rows(t, *op, owner),
+            Kind::Concat => self.concat(t, owner),
+            Kind::Physical => self.physical(t, owner),
+            Kind::Matrix => self.matrix(t, owner),
+        }
+    }
+
+    fn input(&mut self, t: &Tiled, i: usize, owner: Owner<'_>) -> Option<(Virtual, Map)> {
+        let (v, layout) = *t.inputs.get(i)?;
+        self.blocked(v, layout, owner.node)
+    }
+
+    /// What follows a group's root, and the buffer of the addend.
+    fn tail(&mut self, group: &Group, owner: Owner<'_>) -> Option<(Tail, Option<Virtual>)> {
+        let lanes = self.options.target.width()?.lanes() as usize;
+        let mut tail = Tail { activation: group.activation, addend: None };
+        let Some(a) = group.addend else { return Some((tail, None)) };
+        let (place, map) = self.blocked(a.value, Layout::blocked(lanes), owner.node)?;
+        tail.addend = Some(Addend { map, repeat: a.repeat, after: a.after });
+        Some((tail, Some(place)))
+    }
+
+    /// A constant input of a group's root.
+    fn operand(&self, group: &Group, i: usize) -> Option<&Tensor> {
+        let v = self.graph.node(group.root).inputs.get(i).copied().flatten()?;
+        self.graph.constant(v)
+    }
+
+    /// The bias, with zeros up to `len`.
+    fn bias(&mut self, group: &Group, i: usize, len: usize) -> Option<Virtual> {
+        match self.operand(group, i).cloned() {
+            Some(t) => Some(self.packed(Packing::Vector { len }, &t)),
+            None => Some(self.vector(&vec![0.0; len])),
+        }
+    }
+
+    fn vector(&mut self, values: &[f32]) -> Virtual {
+        let t = Tensor::new([values.len()], values).unwrap_or_else(|_| Tensor::scalar(0.0f32));
+        self.out.constant(Constant::Plain(t))
+    }
+
+    fn conv(&mut self, t: &Tiled, w: &Windows, owner: Owner<'_>) -> Option<()> {
+        let wei = self.operand(&t.group, 1)?.clone();
+        let (src, src_map) = self.input(t, 0, owner)?;
+        let (tail, addend) = self.tail(&t.group, owner)?;
+        let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
+        let problem = ConvProblem {
+            src: src_map,
+            dst: dst_map,
+            groups: w.groups,
+            merged: w.merged,
+            ic: src_map.c / w.groups,
+            oc: dst_map.c / w.groups,
+            kernel: w.each(|a| a.kernel),
+            strides: w.each(|a| a.stride),
+            dilations: w.each(|a| a.dilation),
+            pads: w.each(|a| a.pad_begin),
+            tail,
+        };
+        let (nest, packing) = conv_choice::choose(&problem, self.options)?;
+        let bias = self.bias(&t.group, 2, w.groups * problem.dst_blocks() * dst_map.layout.lanes)?;
+        let wei = self.packed(packing, &wei);
+        let (dst, _) = self.result(t.group.result, owner)?;
+        let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(addend).collect();
+        self.call(nest, &sources, dst, owner, "conv");
+        Some(())
+    }
+
+    fn window(&mut self, t: &Tiled, kind: WindowKind, w: &Windows, owner: Owner<'_>) -> Option<()> {
+        let (src, src_map) = self.input(t, 0, owner)?;
+        let (tail, addend) = self.tail(&t.group, owner)?;
+        let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
+        let problem = WindowProblem {
+            kind,
+            src: src_map,
+            dst: dst_map,
+            kernel: w.each(|a| a.kernel),
+            strides: w.each(|a| a.stride),
+            dilations: w.each(|a| a.dilation),
+            pads: w.each(|a| a.pad_begin),
+            tail,
+        };
+        let nest = window::nest(&problem, self.options.target)?;
+        let mut sources = vec![src];
+        let mut stage = "pool";
+        if kind == WindowKind::Weights {
+            let wei = self.operand(&t.group, 1)?.clone();
+            let lanes = src_map.layout.lanes;
+            sources.push(self.packed(Packing::Depthwise { lanes }, &wei));
+            sources.push(self.bias(&t.group, 2, src_map.blocks() * lanes)?);
+            stage = "conv";
+        }
+        sources.extend(addend);
+        let (dst, _) = self.result(t.group.result, owner)?;
+        self.call(nest, &sources, dst, owner, stage);
+        Some(())
+    }
+
+    fn global(&mut self, t: &Tiled, kind: GlobalPoolKind, owner: Owner<'_>) -> Option<()> {
+        let (src, src_map) = self.input(t, 0, owner)?;
+        let kind = match kind {
+            GlobalPoolKind::Average => WindowKind::Sum(1.0 / (src_map.h * src_map.w) as f32),
+            GlobalPoolKind::Max => WindowKind::Max,
+        };
+        let one = Map { h: 1, w: 1, layout: Layout::blocked(src_map.layout.lanes), ..src_map };
+        let nest = window::global(kind, &src_map, &one, self.options.target)?;
+        let dst = match self.ty(t.group.result)?.shape.rank() {
+            4 => self.result(t.group.result, owner)?.0,
+            // Without the two axes of extent 1 the result is plain.
+            _ if src_map.c % one.layout.lanes == 0 => self.plain_result(t.group.result),
+            _ => return None,
+        };
+        self.call(nest, &[src], dst, owner, "pool");
+        Some(())
+    }
+
+    /// A normalisation: a depthwise convolution with a window of one pixel.
+    fn affine(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
+        let Op::BatchNormalization(op) = &self.graph.node(t.group.root).op else { return None };
+        let values: Option<Vec<Vec<f32>>> =
+            (1..5).map(|i| self.operand(&t.group, i).map(matrix::floats)).collect();
+        let values = values?;
+        let [gamma, beta, mean, var] = &values[..] else { return None };
+        let scale: Vec<f64> = gamma
+            .iter()
+            .zip(var)
+            .map(|(g, v)| f64::from(*g) / (f64::from(*v) + f64::from(op.epsilon)).sqrt())
+            .collect();
+        let shift = beta.iter().zip(mean).zip(&scale);
+        let shift: Vec<f32> =
+            shift.map(|((b, m), s)| (f64::from(*b) - f64::from(*m) * s) as f32).collect();
+        let scale: Vec<f32> = scale.iter().map(|s| *s as f32).collect();
+        let (src, src_map) = self.input(t, 0, owner)?;
+        let (tail, addend) = self.tail(&t.group, owner)?;
+        let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
+        let [one, none] = [[1, 1], [0, 0]];
+        let problem = WindowProblem {
+            kind: WindowKind::Weights,
+            src: src_map,
+            dst: dst_map,
+            kernel: one,
+            strides: one,
+            dilations: one,
+            pads: none,
+            tail,
+        };
+        let nest = window::nest(&problem, self.options.target)?;
+        let len = src_map.blocks() * src_map.layout.lanes;
+        let padded = |mut v: Vec<f32>| {
+            v.resize(len, 0.0);
+            v
+        };
+        let (scale, shift) = (self.vector(&padded(scale)), self.vector(&padded(shift)));
+        let (dst, _) = self.result(t.group.result, owner)?;
+        let sources: Vec<Virtual> = [src, scale, shift].into_iter().chain(addend).collect();
+        self.call(nest, &sources, dst, owner, "norm");
+        Some(())
+    }
+
+    fn rows(&mut self, t: &Tiled, op: Option<BinaryOp>, owner: Owner<'_>) -> Option<()> {
+        let (src, src_map) = self.input(t, 0, owner)?;
+        let other = match op {
+            Some(op) => Some((op, self.input(t, 1, owner)?)),
+            None => None,
+        };
+        let (dst, dst_map) = self.result(t.group.result, owner)?;
+        let problem = RowsProblem {
+            src: src_map,
+            other: other.map(|(op, (_, map))| (op, map)),
+            dst: dst_map,
+            first_block: 0,
+            activation: t.group.activation,
+        };
+        let nest = rows::nest(&problem, self.options.target)?;
+        let sources: Vec<Virtual> = [src].into_iter().chain(other.map(|(_, (place, _))| place)).collect();
+        self.call(nest, &sources, dst, owner, "map");
+        Some(())
+    }
+
+    fn concat(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
+        let sources: Option<Vec<(Virtual, Map)>> = (0..t.inputs.len()).map(|i| self.input(t, i, owner)).collect();
+        let sources = sources?;
+        let (dst, dst_map) = self.result(t.group.result, owner)?;
+        let mut first_block = 0;
+        for (place, src) in sources {
+            let activation = crate::leaf::build::Activation::Identity;
+            let problem = RowsProblem { src, other: None, dst: dst_map, first_block, activation };
+            let nest = rows::nest(&problem, self.options.target)?;
+            self.call(nest, &[place], dst, owner, "concat");
+            first_block += src.blocks();
+        }
+        Some(())
+    }
+
+    /// The operator's definition on blocks: channels of a block are an axis of their own.
+    fn physical(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
+        let root = self.graph.node(t.group.root);
+        let mut types = Vec::new();
+        let mut places = Vec::new();
+        for v in root.inputs.iter().flatten() {
+            let (place, ty, value) = match t.inputs.iter().find(|(x, _)| x == v) {
+                Some((_, layout)) => {
+                    let (place, map) = self.exactly(*v, *layout, owner)?;
+                    (place, map.ty(), None)
+                }
+                None => (self.plain(*v, owner.node), self.ty(*v)?.clone(), self.graph.constant(*v)),
+            };
+            places.push(place);
+            types.push((ty, value));
+        }
+        let args: Vec<Option<Arg<'_>>> = types
+            .iter()
+            .map(|(ty, value)| Some(Arg { dtype: ty.dtype, shape: &ty.shape, value: *value }))
+            .collect();
+        let compute = root.op.as_operator().compute(Args(&args)).ok()?;
+        let out = *compute.outputs.first()?;
+        let expected = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
+        if *compute.ty(out) != expected.ty() {
+            return None;
+        }
+        let (dst, _) = self.result(t.group.result, owner)?;
+        let all: Vec<Virtual> = compute
+            .buffers
+            .iter()
+            .enumerate()
+            .map(|(i, b)| match &b.kind {
+                BufferKind::Input(k) => places[*k],
+                BufferKind::Table(t) => self.out.constant(Constant::Plain(t.clone())),
+                BufferKind::Stage if i == out.0 as usize => dst,
+                BufferKind::Stage => self.out.temporary(Some(b.ty.clone())),
+            })
+            .collect();
+        self.stages(&compute, &all, owner);
+        Some(())
+    }
+
+    /// A value in a layout without a halo.
+    fn exactly(&mut self, v: ValueId, layout: Layout, owner: Owner<'_>) -> Option<(Virtual, Map)> {
+        let (place, map) = self.blocked(v, layout, owner.node)?;
+        match map.layout.halo.is_none() {
+            true => Some((place, map)),
+            false => self.without_halo(v, layout, owner.node),
+        }
+    }
+
+    fn matrix(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
+        let graph = self.graph;
+        let product = matrix::problem(graph, graph.node(t.group.root))?;
+        let width = self.options.target.width()?;
+        let problem = gemm::GemmProblem { activation: t.group.activation, ..product.problem };
+        let tiles = gemm::tiles(&problem, width);
+        let lanes = width.lanes() as usize;
+        let len = tiles.iter().sum::<usize>() * lanes;
+        let nest = gemm::nest(&problem, self.options.target)?;
+        let packing = Packing::Matrix {
+            transposed: product.transposed,
+            lanes,
+            tiles,
+            scale: product.scale.to_bits(),
+        };
+        let src = self.plain(product.src, owner.node);
+        let wei = self.packed(packing, product.wei);
+        let bias = match product.bias {
+            Some(bias) => self.packed(Packing::Vector { len }, bias),
+            None => self.vector(&vec![0.0; len]),
+        };
+        let dst = self.plain_result(t.group.result);
+        self.call(nest, &[src, wei, bias], dst, owner, "gemm");
+        Some(())
+    }
+}

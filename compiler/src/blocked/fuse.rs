@@ -1,0 +1,203 @@
+//! Which nodes run together with the one before them: activations and additions that follow a convolution.
+
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::graph::ValueDef;
+use octrt_ops::{DType, Element, Graph, Node, NodeId, Op, ValueId};
+
+use crate::leaf::build::Activation;
+
+/// A node with those that follow it and need no results of their own in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The first node: the one that computes.
+    pub root: NodeId,
+    /// All nodes, in order; the group runs in the place of the last.
+    pub nodes: Vec<NodeId>,
+    /// The function that is applied.
+    pub activation: Activation,
+    /// A tensor that is added.
+    pub addend: Option<Addend>,
+    /// What the group computes.
+    pub result: ValueId,
+}
+
+/// A tensor that is added to the results of a group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Addend {
+    /// The tensor.
+    pub value: ValueId,
+    /// Rows and columns of the result that share one of its pixels: it is upsampled as it is read.
+    pub repeat: usize,
+    /// Whether it is added to the results of the activation rather than to its arguments.
+    pub after: bool,
+}
+
+/// The users of every value, for questions about who else needs one.
+pub struct Users<'a> {
+    graph: &'a Graph,
+    users: Vec<Vec<NodeId>>,
+}
+
+impl<'a> Users<'a> {
+    /// Of all values of a graph.
+    pub fn new(graph: &'a Graph) -> Self {
+        Users { graph, users: graph.users() }
+    }
+
+    /// All users of a value.
+    pub fn of(&self, v: ValueId) -> &[NodeId] {
+        &self.users[v.index()]
+    }
+
+    /// Whether the value is an output of the graph.
+    pub fn is_output(&self, v: ValueId) -> bool {
+        self.graph.outputs.iter().any(|o| o.value == v)
+    }
+
+    /// The only user of a value that is no output.
+    fn only(&self, v: ValueId) -> Option<NodeId> {
+        match self.of(v) {
+            [user] if !self.is_output(v) => Some(*user),
+            _ => None,
+        }
+    }
+}
+
+/// What a group may end with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follow {
+    /// An activation.
+    pub activation: bool,
+    /// An addition.
+    pub addend: bool,
+    /// An addition of a tensor that is upsampled.
+    pub upsampled: bool,
+}
+
+impl Follow {
+    /// Everything.
+    pub const ALL: Follow = Follow { activation: true, addend: true, upsampled: true };
+    /// Nothing.
+    pub const NONE: Follow = Follow { activation: false, addend: false, upsampled: false };
+}
+
+/// The group that begins with `root`: as many of the nodes behind it as may follow.
+pub fn group(users: &Users<'_>, root: NodeId, taken: &[bool], follow: Follow) -> Group {
+    let graph = users.graph;
+    let result = graph.node(root).outputs[0];
+    let mut g = Group { root, nodes: vec![root], activation: Activation::Identity, addend: None, result };
+    // A root that is an activation itself is the group's.
+    if let Some(activation) = activation(graph, graph.node(root)) {
+        g.activation = activation;
+        return g;
+    }
+    while let Some(next) = users.only(g.result) {
+        if taken[next.index()] || !extend(users, &mut g, next, taken, follow) {
+            break;
+        }
+    }
+    g
+}
+
+/// Whether the node joins the group.
+fn extend(users: &Users<'_>, g: &mut Group, next: NodeId, taken: &[bool], follow: Follow) -> bool {
+    let graph = users.graph;
+    let node = graph.node(next);
+    if let Some(activation) = activation(graph, node) {
+        if !follow.activation || g.activation != Activation::Identity || g.addend.is_some_and(|a| a.after) {
+            return false;
+        }
+        g.activation = activation;
+    } else if let Op::Binary(Binary { kind: BinaryKind::Add }) = node.op {
+        if !follow.addend || g.addend.is_some() {
+            return false;
+        }
+        let Some((value, upsampling)) = addend(users, g, node, taken) else { return false };
+        let after = g.activation != Activation::Identity;
+        let upsampling = upsampling.filter(|_| follow.upsampled);
+        g.addend = Some(match upsampling {
+            Some((source, resize)) => {
+                g.nodes.push(resize);
+                Addend { value: source, repeat: 2, after }
+            }
+            None => Addend { value, repeat: 1, after },
+        });
+    } else {
+        return false;
+    }
+    g.nodes.push(next);
+    g.result = node.outputs[0];
+    true
+}
+
+/// The other operand of an addition of equal shapes; with it what it is upsampled from and the node that does it, where
+/// that has no other user.
+fn addend(
+    users: &Users<'_>,
+    g: &Group,
+    add: &Node,
+    taken: &[bool],
+) -> Option<(ValueId, Option<(ValueId, NodeId)>)> {
+    let graph = users.graph;
+    let [Some(a), Some(b)] = add.inputs[..] else { return None };
+    let other = if a == g.result { b } else { a };
+    if a == b || graph.ty(other).ok()? != graph.ty(g.result).ok()? || graph.constant(other).is_some() {
+        return None;
+    }
+    let upsampled = || {
+        let ValueDef::Node(id, _) = graph.value(other).def else { return None };
+        let source = graph.node(id).inputs.first().copied().flatten()?;
+        let free = !taken[id.index()] && users.only(other).is_some();
+        (free && doubles(graph, graph.node(id))).then_some((source, id))
+    };
+    Some((other, upsampled()))
+}
+
+/// Whether a node is a nearest upsampling of rows and columns by two: output pixel `i` shows input pixel `i / 2`.
+pub fn doubles(graph: &Graph, node: &Node) -> bool {
+    let Op::Resize(Resize { mode: ResizeMode::Nearest, coordinates, nearest_mode, aspect, .. }) = &node.op else {
+        return false;
+    };
+    let types = (|| Some((graph.ty(node.inputs.first().copied()??).ok()?, graph.ty(node.outputs[0]).ok()?)))();
+    let Some((from, to)) = types else { return false };
+    let twice = |(i, (a, b)): (usize, (&usize, &usize))| if i < 2 { a == b } else { 2 * a == *b };
+    let even = from.shape.rank() == 4
+        && from.dtype == DType::F32
+        && from.shape.iter().zip(to.shape.iter()).enumerate().all(twice);
+    use CoordinateTransform as C;
+    use NearestMode as N;
+    let halves = match coordinates {
+        C::Asymmetric => matches!(nearest_mode, N::Floor | N::RoundPreferFloor),
+        C::HalfPixel | C::PytorchHalfPixel | C::HalfPixelSymmetric => {
+            matches!(nearest_mode, N::RoundPreferFloor | N::RoundPreferCeil)
+        }
+        C::TfHalfPixelForNn => matches!(nearest_mode, N::Floor),
+        C::AlignCorners | C::TfCropAndResize => false,
+    };
+    even && halves && *aspect == AspectPolicy::Stretch
+}
+
+/// The activation that a node is.
+pub fn activation(graph: &Graph, node: &Node) -> Option<Activation> {
+    match &node.op {
+        Op::Unary(Unary { kind: UnaryKind::Relu }) => Some(Activation::Relu),
+        Op::Unary(Unary { kind: UnaryKind::HardSwish }) => Some(Activation::HardSwish),
+        Op::Clip(_) => {
+            let limit = |i: usize, missing: f32| match node.inputs.get(i).copied().flatten() {
+                None => Some(missing),
+                Some(v) => {
+                    let t = graph.constant(v).filter(|t| t.dtype() == DType::F32 && t.numel() == 1)?;
+                    Some(f32::read(t.bytes()))
+                }
+            };
+            let (lo, hi) = (limit(1, f32::NEG_INFINITY)?, limit(2, f32::INFINITY)?);
+            // What becomes of a zero in an unused lane must be a number; where `hi < lo` the definition's order counts.
+            let usable = lo <= hi && lo < f32::INFINITY && hi > f32::NEG_INFINITY;
+            usable.then_some(Activation::Clip { lo, hi })
+        }
+        _ => None,
+    }
+    .filter(|_| node.outputs.first().is_some_and(|v| graph.ty(*v).is_ok_and(|t| t.dtype == DType::F32)))
+}

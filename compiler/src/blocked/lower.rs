@@ -1,0 +1,307 @@
+//! From a graph to calls: every node through its tile nest or its definition, with reorders where layouts differ.
+
+use octrt_ops::compute::{BufferKind, Compute};
+use octrt_ops::graph::infer::with_args;
+use octrt_ops::graph::{Node, ValueDef};
+use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
+
+use super::{Choice, choose};
+use crate::calls::{Call, Constant, Lowered, Virtual, Work};
+use crate::error::CompileError;
+use crate::layout::{Layout, Map, relayout};
+use crate::lower::lower;
+use crate::pack::Packing;
+use crate::pipeline::Options;
+use crate::strategy::rows::{self, RowsProblem};
+use crate::tile::{BufferRole, TileNest};
+
+/// A value as it lies somewhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) layout: Layout,
+    pub(super) place: Virtual,
+}
+
+/// Lowers every node of a graph whose types are known.
+///
+/// # Errors
+/// [`CompileError::Graph`] when an operator refuses its arguments.
+pub fn lower_graph(graph: &Graph, options: Options) -> Result<Lowered, CompileError> {
+    let mut l = Lowering {
+        graph,
+        options,
+        choice: choose(graph, options.target),
+        forms: vec![Vec::new(); graph.values.len()],
+        reserved: vec![None; graph.values.len()],
+        out: Lowered::default(),
+    };
+    for (i, input) in graph.inputs.iter().enumerate() {
+        l.forms[input.value.index()].push(Form { layout: Layout::PLAIN, place: Virtual::Input(i) });
+    }
+    for (i, output) in graph.outputs.iter().enumerate() {
+        let slot = &mut l.reserved[output.value.index()];
+        if slot.is_none() && matches!(graph.value(output.value).def, ValueDef::Node(..)) {
+            *slot = Some(i);
+        }
+    }
+    for id in graph.node_ids() {
+        let node = graph.node(id);
+        l.node(id.index(), node).map_err(|e| GraphError::new(&node.name, node.op.as_operator().name(), e))?;
+    }
+    for (i, output) in graph.outputs.iter().enumerate() {
+        let name = graph.value(output.value).name.clone();
+        let from = l.plain(output.value, &name);
+        if from != Virtual::Output(i) {
+            l.out.copies.push((from, i));
+        }
+    }
+    Ok(l.out)
+}
+
+/// The node that calls belong to.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) node: &'a str,
+    pub(super) op: &'static str,
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) options: Options,
+    pub(super) choice: Choice,
+    /// Where each value lies, the form that its node made first.
+    forms: Vec<Vec<Form>>,
+    /// The output that a value's plain form is written to.
+    reserved: Vec<Option<usize>>,
+    pub(super) out: Lowered,
+}
+
+impl Lowering<'_> {
+    fn node(&mut self, index: usize, node: &Node) -> Result<(), OpError> {
+        if let Some(tiled) = self.choice.tiled[index].clone() {
+            // What a schedule refuses after all (distances beyond 32 bits) runs node by node.
+            if self.tiled(&tiled).is_some() {
+                return Ok(());
+            }
+            let mut nodes = tiled.group.nodes;
+            nodes.sort_unstable();
+            return nodes.iter().try_for_each(|id| self.general(self.graph.node(*id)));
+        }
+        if self.choice.taken[index] { Ok(()) } else { self.general(node) }
+    }
+
+    /// The type of a value of the graph.
+    pub(super) fn ty(&self, v: ValueId) -> Option<&TensorType> {
+        self.graph.value(v).ty.as_ref()
+    }
+
+    /// The buffer in which a value lies plain; it is made now where there is none yet.
+    pub(super) fn plain(&mut self, v: ValueId, reader: &str) -> Virtual {
+        if let Some(form) = self.forms[v.index()].iter().find(|f| f.layout == Layout::PLAIN) {
+            return form.place;
+        }
+        let place = match (self.forms[v.index()].first().copied(), self.graph.constant(v)) {
+            (Some(main), _) => {
+                let map = self.ty(v).and_then(|ty| Map::new(ty, main.layout));
+                match map {
+                    Some(from) => self.convert(v, main, &from, Layout::PLAIN, reader),
+                    None => main.place,
+                }
+            }
+            (None, Some(t)) => self.out.constant(Constant::Plain(t.clone())),
+            (None, None) => self.fresh_plain(v),
+        };
+        self.forms[v.index()].push(Form { layout: Layout::PLAIN, place });
+        place
+    }
+
+    /// A buffer for the plain form of a value.
+    fn fresh_plain(&mut self, v: ValueId) -> Virtual {
+        match self.reserved[v.index()].take() {
+            Some(output) => Virtual::Output(output),
+            None => self.out.temporary(self.graph.value(v).ty.clone()),
+        }
+    }
+
+    /// A value as a map in a layout with these lanes and at least this halo.
+    pub(super) fn blocked(&mut self, v: ValueId, want: Layout, reader: &str) -> Option<(Virtual, Map)> {
+        let ty = self.ty(v)?.clone();
+        if self.forms[v.index()].is_empty() {
+            self.plain(v, reader);
+        }
+        let fits = |f: &&Form| {
+            let (have, need) = (f.layout.halo, want.halo);
+            f.layout.lanes == want.lanes
+                && have.union(need) == have
+                && (need.is_none() || f.layout.border == want.border)
+        };
+        if let Some(form) = self.forms[v.index()].iter().find(fits) {
+            return Some((form.place, Map::new(&ty, form.layout)?));
+        }
+        // A conversion reads the plain form for a single lane, else the form that its node made.
+        let main = *self.forms[v.index()].first()?;
+        let from = Map::new(&ty, main.layout)?;
+        let place = self.convert(v, main, &from, want, reader);
+        self.forms[v.index()].push(Form { layout: want, place });
+        Some((place, Map::new(&ty, want)?))
+    }
+
+    /// A value in exactly this layout, which has no halo.
+    pub(super) fn without_halo(&mut self, v: ValueId, layout: Layout, reader: &str) -> Option<(Virtual, Map)> {
+        let map = Map::new(self.ty(v)?, layout)?;
+        if let Some(form) = self.forms[v.index()].iter().find(|f| f.layout == layout) {
+            return Some((form.place, map));
+        }
+        let main = *self.forms[v.index()].first()?;
+        let from = Map { layout: main.layout, ..map };
+        let place = self.convert(v, main, &from, layout, reader);
+        self.forms[v.index()].push(Form { layout, place });
+        Some((place, map))
+    }
+
+    /// The same value in another layout.
+    fn convert(&mut self, v: ValueId, main: Form, from: &Map, layout: Layout, reader: &str) -> Virtual {
+        let to = Map { layout, ..*from };
+        if from.same_bytes(&to) {
+            return main.place;
+        }
+        let dst = match layout == Layout::PLAIN {
+            true => self.fresh_plain(v),
+            false => self.out.temporary(Some(to.ty())),
+        };
+        let owner = Owner { node: reader, op: "Layout" };
+        if from.layout.lanes == layout.lanes && layout.lanes > 1 {
+            let activation = crate::leaf::build::Activation::Identity;
+            let problem = RowsProblem { src: *from, other: None, dst: to, first_block: 0, activation };
+            if let Some(nest) = rows::nest(&problem, self.options.target) {
+                self.border(&to, dst, owner);
+                self.call(nest, &[main.place], dst, owner, "layout");
+                return dst;
+            }
+        }
+        let compute = relayout(from, &to);
+        self.stages(&compute, &[main.place, dst], owner);
+        dst
+    }
+
+    /// A buffer for the result of a group in the layout that the pass chose; its border is filled by a call before.
+    pub(super) fn result(&mut self, v: ValueId, owner: Owner<'_>) -> Option<(Virtual, Map)> {
+        let layout = self.choice.layouts[v.index()];
+        let map = Map::new(self.ty(v)?, layout)?;
+        let plain = Map { layout: Layout::PLAIN, ..map };
+        let place = match self.reserved[v.index()] {
+            Some(_) if map.same_bytes(&plain) => self.fresh_plain(v),
+            _ => self.out.temporary(Some(map.ty())),
+        };
+        self.forms[v.index()].push(Form { layout, place });
+        self.border(&map, place, owner);
+        Some((place, map))
+    }
+
+    /// A buffer for a plain result.
+    pub(super) fn plain_result(&mut self, v: ValueId) -> Virtual {
+        let place = self.fresh_plain(v);
+        self.forms[v.index()].push(Form { layout: Layout::PLAIN, place });
+        place
+    }
+
+    fn border(&mut self, map: &Map, place: Virtual, owner: Owner<'_>) {
+        if map.layout.halo.is_none() {
+            return;
+        }
+        if let Some(nest) = rows::border(map, self.options.target) {
+            self.call(nest, &[], place, owner, "border");
+        }
+    }
+
+    /// Adds a call of a nest: `sources` are its [`BufferRole::Src`] buffers in order.
+    pub(super) fn call(
+        &mut self,
+        nest: TileNest,
+        sources: &[Virtual],
+        dst: Virtual,
+        owner: Owner<'_>,
+        stage: &'static str,
+    ) {
+        let mut sources = sources.iter().copied();
+        let mut buffers = Vec::with_capacity(nest.buffers.len());
+        for b in &nest.buffers {
+            let place = match &b.role {
+                BufferRole::Src => sources.next().unwrap_or(dst),
+                BufferRole::Table(t) => self.out.constant(Constant::Plain(t.clone())),
+                BufferRole::Dst => dst,
+                BufferRole::Scratch => Virtual::Scratch,
+            };
+            buffers.push((place, b.ty.clone()));
+        }
+        debug_assert!(sources.next().is_none(), "a source without a buffer");
+        let dst = nest.dst().map_or(0, |d| d.index());
+        self.out.calls.push(Call {
+            work: Work::Tile(nest),
+            node: owner.node.to_string(),
+            op: owner.op,
+            stage,
+            buffers,
+            dst,
+            check: None,
+        });
+    }
+
+    /// A weight of the model as a schedule reads it.
+    pub(super) fn packed(&mut self, packing: Packing, source: &octrt_ops::Tensor) -> Virtual {
+        self.out.constant(Constant::Packed(packing, source.clone()))
+    }
+
+    /// Lowers a node through its definition, on plain tensors.
+    fn general(&mut self, node: &Node) -> Result<(), OpError> {
+        let op = node.op.as_operator();
+        let untouched = |v: &ValueId| self.forms[v.index()].is_empty() && self.reserved[v.index()].is_none();
+        if op.is_view()
+            && let (Some(Some(src)), [dst]) = (node.inputs.first(), &node.outputs[..])
+            && untouched(dst)
+        {
+            // The same bytes under another shape: no code.
+            let place = self.plain(*src, &node.name);
+            self.forms[dst.index()].push(Form { layout: Layout::PLAIN, place });
+            return Ok(());
+        }
+        let compute = with_args(self.graph, node, |args| op.compute(args))??;
+        let mut places = Vec::with_capacity(compute.buffers.len());
+        for (i, buffer) in compute.buffers.iter().enumerate() {
+            let output = compute.outputs.iter().position(|b| b.0 as usize == i).and_then(|k| node.outputs.get(k));
+            places.push(match (&buffer.kind, output) {
+                (BufferKind::Input(k), _) => match node.inputs.get(*k) {
+                    Some(Some(v)) => self.plain(*v, &node.name),
+                    _ => return Err(OpError::Invalid(format!("input {k} is missing"))),
+                },
+                (BufferKind::Table(t), _) => self.out.constant(Constant::Plain(t.clone())),
+                (BufferKind::Stage, Some(v)) => self.plain(*v, &node.name),
+                (BufferKind::Stage, None) => self.out.temporary(Some(buffer.ty.clone())),
+            });
+        }
+        self.stages(&compute, &places, Owner { node: &node.name, op: op.name() });
+        Ok(())
+    }
+
+    /// Adds the calls of a definition whose buffers have these places.
+    pub(super) fn stages(&mut self, compute: &Compute, places: &[Virtual], owner: Owner<'_>) {
+        for stage in &compute.stages {
+            if compute.ty(stage.dst).shape.numel() == 0 {
+                continue;
+            }
+            let (kernel, used) = lower(compute, stage, stage.name);
+            let buffers: Vec<_> =
+                used.iter().map(|b| (places[b.0 as usize], compute.ty(*b).clone())).collect();
+            let check = compute.checks.iter().find(|c| c.ok == stage.dst).map(|c| c.message.clone());
+            self.out.calls.push(Call {
+                work: Work::Naive(kernel),
+                node: owner.node.to_string(),
+                op: owner.op,
+                stage: stage.name,
+                dst: buffers.len() - 1,
+                buffers,
+                check,
+            });
+        }
+    }
+}

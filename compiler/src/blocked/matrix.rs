@@ -1,0 +1,74 @@
+//! Products with constant matrices, and means over maps.
+
+use octrt_ops::def::global_pool::GlobalPoolKind;
+use octrt_ops::def::reduce::ReduceKind;
+use octrt_ops::graph::infer::with_args;
+use octrt_ops::{DType, Element, Graph, Node, Op, Tensor, ValueId};
+
+use crate::leaf::build::Activation;
+use crate::strategy::gemm::GemmProblem;
+
+/// A product `src * wei + bias` with a constant `wei`.
+pub(super) struct Product<'a> {
+    pub(super) problem: GemmProblem,
+    pub(super) src: ValueId,
+    pub(super) wei: &'a Tensor,
+    pub(super) transposed: bool,
+    pub(super) scale: f32,
+    pub(super) bias: Option<&'a Tensor>,
+}
+
+/// The product that a node is; `None` where an operand is not what the schedule needs.
+pub(super) fn problem<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> {
+    let operand = |i: usize| node.inputs.get(i).copied().flatten();
+    let (src, wei) = (operand(0)?, graph.constant(operand(1)?)?);
+    let (ty, dst) = (graph.ty(src).ok()?, graph.ty(*node.outputs.first()?).ok()?);
+    let &[rows, columns] = wei.shape().dims() else { return None };
+    let (transposed, scale, bias) = match &node.op {
+        Op::Gemm(g) if !g.trans_a => {
+            let bias = match operand(2) {
+                Some(v) if g.beta != 0.0 => Some(graph.constant(v).filter(|_| g.beta == 1.0)?),
+                _ => None,
+            };
+            (g.trans_b, g.alpha, bias)
+        }
+        Op::MatMul(_) => (false, 1.0, None),
+        _ => return None,
+    };
+    let (n, k) = if transposed { (rows, columns) } else { (columns, rows) };
+    let per_column = |t: &Tensor| t.dtype() == DType::F32 && t.numel() == n && t.shape().last() == Some(&n);
+    let m = dst.shape.numel().checked_div(n)?;
+    let fits = graph.constant(src).is_none()
+        && ty.dtype == DType::F32
+        && ty.shape.rank() >= 2
+        && ty.shape.last() == Some(&k)
+        && ty.shape.numel() == m * k
+        && bias.is_none_or(per_column)
+        && m * n * k > 0
+        && wei.dtype() == DType::F32;
+    let problem = GemmProblem { m, n, k, activation: Activation::Identity };
+    fits.then_some(Product { problem, src, wei, transposed, scale, bias })
+}
+
+/// The pooling that a reduction is, when it reduces the rows and columns of `[mb, c, h, w]` and nothing else.
+pub(super) fn mean_over_maps(graph: &Graph, node: &Node) -> Option<GlobalPoolKind> {
+    let Op::Reduce(r) = &node.op else { return None };
+    let src = graph.ty(node.inputs.first().copied().flatten()?).ok()?;
+    let &[mb, c, h, w] = src.shape.dims() else { return None };
+    let dst = with_args(graph, node, |args| node.op.as_operator().infer(args)).ok()?.ok()?;
+    let kept = if r.keep_dims { vec![mb, c, 1, 1] } else { vec![mb, c] };
+    let axes = graph.constant(node.inputs.get(1).copied().flatten()?)?;
+    let axes: Vec<i64> = axes.to_i64s().ok()?.iter().map(|a| a.rem_euclid(4)).collect();
+    let maps = axes.len() == 2 && axes.contains(&2) && axes.contains(&3);
+    let fits = maps && h * w > 0 && src.dtype == DType::F32 && dst.first()?.shape.dims() == kept;
+    match r.kind {
+        ReduceKind::Mean if fits => Some(GlobalPoolKind::Average),
+        ReduceKind::Max if fits => Some(GlobalPoolKind::Max),
+        _ => None,
+    }
+}
+
+/// The numbers of a constant of f32.
+pub(super) fn floats(t: &Tensor) -> Vec<f32> {
+    t.bytes().chunks_exact(4).map(f32::read).collect()
+}

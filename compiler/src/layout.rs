@@ -1,0 +1,206 @@
+//! How an activation lies in memory: blocks of channels and a border around the map.
+//!
+//! ```text
+//! [mb, c, h, w]  ->  [mb, ceil(c / lanes), top + h + bottom, left + w + right, lanes]
+//! ```
+//!
+//! Channel `c` is lane `c % lanes` of block `c / lanes`. Lanes beyond the last channel hold finite numbers that mean
+//! nothing. The *halo* around the map holds [`Border`], so that windows that hang over need no test. One lane and no halo is
+//! the plain layout of the model.
+
+use octrt_ops::compute::Compute;
+use octrt_ops::expr::{BinaryFn, Expr, Scalar};
+use octrt_ops::window::WindowAxis;
+use octrt_ops::{Arg, DType, TensorType};
+
+/// Rows and columns around a map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Halo {
+    /// Rows before the first.
+    pub top: usize,
+    /// Rows after the last.
+    pub bottom: usize,
+    /// Columns before the first.
+    pub left: usize,
+    /// Columns after the last.
+    pub right: usize,
+}
+
+impl Halo {
+    /// What the windows of an operator reach over the edges of its input: `[h, w]`.
+    pub fn of(window: &[WindowAxis]) -> Option<Halo> {
+        let [h, w] = window else { return None };
+        Some(Halo { top: h.pad_begin, bottom: h.reach_end(), left: w.pad_begin, right: w.reach_end() })
+    }
+
+    /// The smallest halo that contains both.
+    #[must_use]
+    pub fn union(self, other: Halo) -> Halo {
+        Halo {
+            top: self.top.max(other.top),
+            bottom: self.bottom.max(other.bottom),
+            left: self.left.max(other.left),
+            right: self.right.max(other.right),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_none(self) -> bool {
+        self == Halo::default()
+    }
+}
+
+/// What a halo holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Border {
+    /// 0: the padding of convolutions and averages.
+    Zero,
+    /// `-inf`: the padding of maxima.
+    Lowest,
+}
+
+impl Border {
+    /// The number.
+    pub fn value(self) -> f32 {
+        match self {
+            Border::Zero => 0.0,
+            Border::Lowest => f32::NEG_INFINITY,
+        }
+    }
+}
+
+/// How a tensor lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Channels of a block.
+    pub lanes: usize,
+    /// Rows and columns around the map.
+    pub halo: Halo,
+    /// What they hold.
+    pub border: Border,
+}
+
+impl Layout {
+    /// Dense and row-major, as in the model.
+    pub const PLAIN: Layout =
+        Layout { lanes: 1, halo: Halo { top: 0, bottom: 0, left: 0, right: 0 }, border: Border::Zero };
+
+    /// Blocks of channels without a halo.
+    pub fn blocked(lanes: usize) -> Layout {
+        Layout { lanes, ..Layout::PLAIN }
+    }
+}
+
+/// An activation `[mb, c, h, w]` of f32 in a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// Pictures.
+    pub mb: usize,
+    /// Channels.
+    pub c: usize,
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+    /// Where they lie.
+    pub layout: Layout,
+}
+
+impl Map {
+    /// A tensor of this type in this layout; `None` when it is not of f32 or has not four dimensions.
+    pub fn new(ty: &TensorType, layout: Layout) -> Option<Map> {
+        match (ty.dtype, ty.shape.dims()) {
+            (DType::F32, &[mb, c, h, w]) => Some(Map { mb, c, h, w, layout }),
+            _ => None,
+        }
+    }
+
+    /// The tensor in memory.
+    pub fn ty(&self) -> TensorType {
+        let Halo { top, bottom, left, right } = self.layout.halo;
+        let mut dims = vec![self.mb, self.blocks(), top + self.h + bottom, left + self.w + right];
+        if self.layout.lanes > 1 {
+            dims.push(self.layout.lanes);
+        }
+        TensorType::new(DType::F32, dims)
+    }
+
+    /// Blocks of channels.
+    pub fn blocks(&self) -> usize {
+        self.c.div_ceil(self.layout.lanes)
+    }
+
+    /// Bytes from one pixel to the next.
+    pub fn pixel_bytes(&self) -> i64 {
+        4 * self.layout.lanes as i64
+    }
+
+    /// Bytes from one row to the next.
+    pub fn row_bytes(&self) -> i64 {
+        (self.layout.halo.left + self.w + self.layout.halo.right) as i64 * self.pixel_bytes()
+    }
+
+    /// Bytes from one block of channels to the next.
+    pub fn block_bytes(&self) -> i64 {
+        (self.layout.halo.top + self.h + self.layout.halo.bottom) as i64 * self.row_bytes()
+    }
+
+    /// Bytes from one picture to the next.
+    pub fn image_bytes(&self) -> i64 {
+        self.blocks() as i64 * self.block_bytes()
+    }
+
+    /// Bytes from the first byte of a block to the pixel in row `h` and column `w`, counted from the map's first;
+    /// negative ones lie in the halo.
+    pub fn pixel(&self, h: i64, w: i64) -> i64 {
+        (self.layout.halo.top as i64 + h) * self.row_bytes() + (self.layout.halo.left as i64 + w) * self.pixel_bytes()
+    }
+
+    /// Whether both have the same bytes: one pixel, or equal layouts.
+    pub fn same_bytes(&self, other: &Map) -> bool {
+        let free = |m: &Map| m.layout.halo.is_none();
+        let whole = |m: &Map| m.c % m.layout.lanes == 0;
+        self.layout == other.layout
+            || free(self) && free(other) && self.layout.lanes == other.layout.lanes
+            || self.h * self.w == 1 && free(self) && free(other) && whole(self) && whole(other)
+    }
+}
+
+/// The definition of the same map in another layout.
+pub fn relayout(from: &Map, to: &Map) -> Compute {
+    let mut c = Compute::new();
+    let (from_ty, to_ty) = (from.ty(), to.ty());
+    let src = c.input(0, &Arg { dtype: from_ty.dtype, shape: &from_ty.shape, value: None });
+    let lanes = |m: &Map| m.layout.lanes;
+    let block = Expr::var(1);
+    let channel = if lanes(to) > 1 { block * Expr::int(lanes(to)) + Expr::var(4) } else { block };
+    let mut inside: Option<Expr> = None;
+    let mut place = |at: Expr, before: usize, extent: usize, whole: bool| {
+        let at = if before == 0 { at } else { at - Expr::int(before) };
+        if whole {
+            return at;
+        }
+        let within = at.clone().within(extent);
+        inside = Some(inside.take().map_or(within.clone(), |i| i.and(within)));
+        at.clamp(0, extent as i64 - 1)
+    };
+    let halo = to.layout.halo;
+    let h = place(Expr::var(2), halo.top, to.h, halo.top + halo.bottom == 0);
+    let w = place(Expr::var(3), halo.left, to.w, halo.left + halo.right == 0);
+    let real = (to.c % lanes(to) != 0).then(|| channel.clone().within(to.c));
+    let channel = if real.is_some() { channel.clamp(0, to.c as i64 - 1) } else { channel };
+    let shift = |e: Expr, by: usize| if by == 0 { e } else { e + Expr::int(by) };
+    let (h, w) = (shift(h, from.layout.halo.top), shift(w, from.layout.halo.left));
+    let mut index = vec![Expr::var(0), channel.clone(), h, w];
+    if lanes(from) > 1 {
+        index[1] = channel.clone() / Expr::int(lanes(from));
+        index.push(Expr::binary(BinaryFn::Rem, channel, Expr::int(lanes(from))));
+    }
+    let value = Expr::load(src, index);
+    let border = Expr::Const(Scalar::F32(to.layout.border.value()));
+    let value = inside.map_or(value.clone(), |i| i.select(value, border));
+    let value = real.map_or(value.clone(), |r| r.select(value, Expr::f32(0.0)));
+    let dst = c.map("layout", to_ty, value);
+    c.output(dst);
+    c
+}

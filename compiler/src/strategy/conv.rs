@@ -1,0 +1,141 @@
+//! A convolution on blocked activations, as the strategies see it.
+
+use crate::layout::Map;
+use crate::leaf::Width;
+use crate::leaf::build::{Activation, Epilogue, Residual};
+use crate::pack::ConvPacking;
+use crate::tile::{BufferId, BufferRole, NestBuilder};
+
+use super::pixels::Walk;
+use super::tiles;
+
+/// A convolution with what follows it. Buffers of its nests, in order: src, wei, bias, the addend if there is one; then
+/// tables, dst and scratch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConvProblem {
+    /// The input; its halo is at least the padding.
+    pub src: Map,
+    /// The output.
+    pub dst: Map,
+    /// Groups, after merging of small ones.
+    pub groups: usize,
+    /// Groups of the model in each group.
+    pub merged: usize,
+    /// Input channels of a group.
+    pub ic: usize,
+    /// Output channels of a group.
+    pub oc: usize,
+    /// Rows and columns of the window.
+    pub kernel: [usize; 2],
+    /// Steps between windows.
+    pub strides: [usize; 2],
+    /// Steps between elements of a window.
+    pub dilations: [usize; 2],
+    /// Rows and columns before the first of the input that the first window covers.
+    pub pads: [usize; 2],
+    /// What follows.
+    pub tail: Tail,
+}
+
+/// What happens to the results of an operator before they are stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tail {
+    /// The function that is applied.
+    pub activation: Activation,
+    /// A tensor that is added.
+    pub addend: Option<Addend>,
+}
+
+/// A tensor that is added to the results of an operator.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Addend {
+    /// Where it lies: a map of the extents of the output divided by `repeat`, rounded up.
+    pub map: Map,
+    /// Rows and columns of the output that share a pixel: nearest upsampling.
+    pub repeat: usize,
+    /// Whether it is added to the results of the activation rather than to its arguments.
+    pub after: bool,
+}
+
+impl Tail {
+    /// Stores results as they are.
+    pub const NONE: Tail = Tail { activation: Activation::Identity, addend: None };
+
+    /// The addend's walk over these output pixels, in a buffer that is added now.
+    pub fn walk(&self, nest: &mut NestBuilder, pixels: &[(usize, usize)]) -> Option<Option<Walk>> {
+        let Some(addend) = &self.addend else { return Some(None) };
+        let buffer = nest.buffer(addend.map.ty(), BufferRole::Src);
+        let at = |&(h, w): &(usize, usize)| addend.map.pixel((h / addend.repeat) as i64, (w / addend.repeat) as i64);
+        let distances: Vec<i64> = pixels.iter().map(at).collect();
+        Walk::new(nest, buffer, 0, addend.map.block_bytes(), &distances).map(Some)
+    }
+
+    /// The end of a leaf program whose results go to `dst`.
+    pub fn epilogue(&self, dst: &Walk, addend: Option<&Walk>) -> Option<Epilogue> {
+        let residual = match (addend, &self.addend) {
+            (Some(walk), Some(a)) if a.after => Residual::After(walk.grid()?),
+            (Some(walk), Some(_)) => Residual::Before(walk.grid()?),
+            _ => Residual::Absent,
+        };
+        Some(Epilogue { residual, activation: self.activation, dst: dst.grid()?, tail: None, pool: None })
+    }
+}
+
+impl ConvProblem {
+    /// Blocks of input channels of a group.
+    pub fn src_blocks(&self) -> usize {
+        self.ic.div_ceil(self.src.layout.lanes)
+    }
+
+    /// Blocks of output channels of a group.
+    pub fn dst_blocks(&self) -> usize {
+        self.oc.div_ceil(self.dst.layout.lanes)
+    }
+
+    /// How the weights are cut.
+    pub fn packing(&self) -> ConvPacking {
+        ConvPacking {
+            lanes: self.dst.layout.lanes,
+            src_lanes: self.src.layout.lanes,
+            groups: self.groups,
+            merged: self.merged,
+            tiles: tiles::vectors(self.dst_blocks()),
+        }
+    }
+
+    /// Bytes of the packed weights of a vector of output channels.
+    pub fn vector_bytes(&self, width: Width) -> usize {
+        self.src_blocks() * self.src.layout.lanes * self.kernel[0] * self.kernel[1] * width.bytes() as usize
+    }
+
+    /// Whether Winograd's algorithm serves it.
+    pub fn is_3x3_s1(&self) -> bool {
+        self.kernel == [3, 3] && self.strides == [1, 1] && self.dilations == [1, 1] && self.groups * self.merged == 1
+    }
+
+    /// The distance of the input pixel under the first tap of the window at an output pixel.
+    pub fn src_pixel(&self, oh: usize, ow: usize) -> i64 {
+        let at = |o: usize, axis: usize| (o * self.strides[axis]) as i64 - self.pads[axis] as i64;
+        self.src.pixel(at(oh, 0), at(ow, 1))
+    }
+
+    /// All output pixels, row-major.
+    pub fn dst_pixels(&self) -> Vec<(usize, usize)> {
+        all_pixels(&self.dst)
+    }
+}
+
+/// All pixels of a map, row-major.
+pub fn all_pixels(map: &Map) -> Vec<(usize, usize)> {
+    (0..map.h).flat_map(|h| (0..map.w).map(move |w| (h, w))).collect()
+}
+
+/// Buffers that every convolution has first: src, wei and bias.
+pub fn operands(nest: &mut NestBuilder, p: &ConvProblem, wei_elements: usize) -> [BufferId; 3] {
+    let vector = |n: usize| octrt_ops::TensorType::new(octrt_ops::DType::F32, [n]);
+    let bias = p.groups * p.dst_blocks() * p.dst.layout.lanes;
+    let src = nest.buffer(p.src.ty(), BufferRole::Src);
+    let wei = nest.buffer(vector(wei_elements), BufferRole::Src);
+    [src, wei, nest.buffer(vector(bias), BufferRole::Src)]
+}
+

@@ -1,0 +1,115 @@
+//! Matrix products with packed weights on plain matrices.
+//!
+//! ```text
+//! for tile of n parallel  for tile of m
+//!   call conv: for k   (one pixel is one row of the result)
+//! ```
+
+use octrt_ops::{DType, TensorType};
+
+use crate::leaf::build::{
+    Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Residual, Start,
+};
+use crate::leaf::{Program, Width};
+use crate::target::Target;
+use crate::tile::{BufferRole, Distance, NestBuilder, SlotValue, TileNest};
+
+use super::tiles::{self, EvenSplit};
+
+/// `dst[m, n] = activation(sum over k of src[m, k] * wei[k, n] + bias[n])`. Buffers, in order: src, wei, bias, dst.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GemmProblem {
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// Summed extent.
+    pub k: usize,
+    /// What follows.
+    pub activation: Activation,
+}
+
+/// Vectors of each tile of `n`: wide where there are few rows, since then every weight is used a few times only.
+pub fn tiles(p: &GemmProblem, width: Width) -> Vec<usize> {
+    let blocks = p.n.div_ceil(width.lanes() as usize);
+    if p.m > 2 {
+        return tiles::vectors(blocks);
+    }
+    let split = EvenSplit::new(blocks, 8);
+    split.runs().flat_map(|(_, size, n)| std::iter::repeat_n(size, n)).collect()
+}
+
+/// The nest; `None` where there are no leaf programs or distances do not fit them.
+pub fn nest(p: &GemmProblem, target: Target) -> Option<TileNest> {
+    let width = target.width()?;
+    let lanes = width.lanes() as usize;
+    let matrix = |rows: usize, columns: usize| TensorType::new(DType::F32, [rows, columns]);
+    let tiles = tiles(p, width);
+    let padded = tiles.iter().sum::<usize>() * lanes;
+    // The last tile may end within a vector, so tiles of equal form but for the last share the parallel loop.
+    let same = p.n == padded && tiles.iter().all(|t| *t == tiles[0]);
+    let mut b = NestBuilder::new("gemm", if same { tiles.len() } else { 1 });
+    let outer = b.parallel();
+    let src = b.buffer(matrix(p.m, p.k), BufferRole::Src);
+    let wei = b.buffer(TensorType::new(DType::F32, [padded * p.k]), BufferRole::Src);
+    let bias = b.buffer(TensorType::new(DType::F32, [padded]), BufferRole::Src);
+    let dst = b.buffer(matrix(p.m, p.n), BufferRole::Dst);
+    let channels = [8, 4, 2, 1].into_iter().find(|c| p.k % c == 0)?;
+    let mut whole = Some(());
+    let mut emit = |b: &mut NestBuilder, first: Distance, vectors: usize, tail: Option<u8>| {
+        let most = if p.m > 2 { tiles::pixels(width, vectors) } else { 1 };
+        for (row, size, n) in EvenSplit::new(p.m, most).runs() {
+            let Some(program) = program(p, width, (size, vectors, channels), tail) else {
+                whole = None;
+                return;
+            };
+            b.each(n, |b, l| {
+                let row = Distance::new(row as i64).plus(l, size as i64);
+                b.call(program, &|name| match name {
+                    "src" => Some(SlotValue::Pointer(src, row.times(4 * p.k as i64))),
+                    "wei" => Some(SlotValue::Pointer(wei, first.times((lanes * p.k * 4) as i64))),
+                    "bias" => Some(SlotValue::Pointer(bias, first.times(4 * lanes as i64))),
+                    "dst" => {
+                        let column = first.times(4 * lanes as i64);
+                        Some(SlotValue::Pointer(dst, row.times(4 * p.n as i64).and(&column)))
+                    }
+                    "k" => Some(SlotValue::Number((p.k / channels) as i64)),
+                    _ => None,
+                });
+            });
+        }
+    };
+    if same {
+        emit(&mut b, Distance::default().plus(outer, tiles[0] as i64), tiles[0], None);
+    } else {
+        let rest = p.n - (p.n - 1) / lanes * lanes;
+        let mut first = 0;
+        let last = tiles.len() - 1;
+        for (_, n, vectors) in tiles::runs(&tiles[..last]) {
+            b.each(n, |b, l| emit(b, Distance::new(first as i64).plus(l, vectors as i64), vectors, None));
+            first += n * vectors;
+        }
+        let tail = (rest < lanes).then_some(rest as u8);
+        emit(&mut b, Distance::new(first as i64), tiles[last], tail);
+    }
+    whole.map(|()| b.finish())
+}
+
+fn program(
+    p: &GemmProblem,
+    width: Width,
+    (pixels, vectors, channels): (usize, usize, usize),
+    tail: Option<u8>,
+) -> Option<Program> {
+    let grid = |row: usize| {
+        let bytes = i32::try_from(4 * row).ok()?;
+        Some(Grid { pixels: Pixels::Strided { bytes, repeat: 1 }, vector_bytes: width.bytes() })
+    };
+    let (src, dst) = (grid(p.k)?, grid(p.n)?);
+    i32::try_from(4 * p.k.max(p.n) * pixels).ok()?;
+    let reduction = Reduction::Loops(vec![Axis { name: "k", src: Advance::Bytes(4 * channels as i32) }]);
+    let epilogue =
+        Epilogue { residual: Residual::Absent, activation: p.activation, dst, tail, pool: None };
+    let start = Start::Bias;
+    Some(Conv { width, pixels, vectors, channels, taps: vec![0], src, reduction, start, epilogue }.program())
+}

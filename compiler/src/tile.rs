@@ -1,0 +1,277 @@
+//! Tile nests: loops around calls of leaf programs on blocked tensors.
+//!
+//! ```text
+//! tile "conv" {
+//!   in b0: f32[1, 8, 58, 58, 8]
+//!   in b1: f32[4, 8, 3, 3, 8, 16]
+//!   table b2: i32[3136]
+//!   out b3: f32[1, 8, 56, 56, 8]
+//!   for L0 in 28 parallel {
+//!     for L1 in 4 {
+//!       for L2 in 17 {
+//!         call conv_6x16 src = b0 + 0, src_offsets = b2 + 448*L0 + 24*L2, wei = b1 + 36864*L1, blocks = 8
+//!       }
+//!     }
+//!   }
+//! }
+//! ```
+//!
+//! Where [`Kernel`](crate::loop_ir::Kernel)s define every element by an expression, a tile nest hands whole register
+//! tiles to leaf programs. All distances are in bytes. A *scratch* buffer belongs to the thread that runs a part of the
+//! parallel loop: what it holds means nothing to other iterations. [`verify`] proves that no call leaves its buffers.
+
+use std::fmt;
+
+use octrt_ops::{Tensor, TensorType};
+
+use crate::leaf::{Program, SlotId};
+
+pub mod interp;
+pub mod text;
+pub mod verify;
+
+/// The variable of a loop. Prints as `L3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LoopId(pub u32);
+
+impl fmt::Display for LoopId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "L{}", self.0)
+    }
+}
+
+/// A buffer of a nest: a position in [`TileNest::buffers`]. Prints as `b3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BufferId(pub u32);
+
+impl BufferId {
+    /// The position.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for BufferId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b{}", self.0)
+    }
+}
+
+/// What a nest does with a buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BufferRole {
+    /// Reads it.
+    Src,
+    /// Reads distances in bytes from it, which are known now.
+    Table(Tensor),
+    /// Writes it; exactly one buffer.
+    Dst,
+    /// Writes and reads it within one iteration of the parallel loop.
+    Scratch,
+}
+
+/// A tensor that a nest touches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TileBuffer {
+    /// Element type and shape: dense, row-major, blocks of channels and halos as dimensions and extents.
+    pub ty: TensorType,
+    /// What the nest does with it.
+    pub role: BufferRole,
+}
+
+/// `base + sum of factor * loop`, in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Distance {
+    /// The constant part.
+    pub base: i64,
+    /// Loops and their factors; no loop twice.
+    pub terms: Vec<(LoopId, i64)>,
+}
+
+impl Distance {
+    /// A constant distance.
+    pub fn new(base: i64) -> Distance {
+        Distance { base, terms: Vec::new() }
+    }
+
+    /// The distance with `factor` bytes for each iteration of `l`.
+    #[must_use]
+    pub fn plus(mut self, l: LoopId, factor: i64) -> Distance {
+        match self.terms.iter_mut().find(|(id, _)| *id == l) {
+            Some((_, f)) => *f += factor,
+            None if factor != 0 => self.terms.push((l, factor)),
+            None => {}
+        }
+        self
+    }
+
+    /// The distance, moved by a constant.
+    #[must_use]
+    pub fn offset(mut self, bytes: i64) -> Distance {
+        self.base += bytes;
+        self
+    }
+
+    /// The distance, times a constant.
+    #[must_use]
+    pub fn times(&self, factor: i64) -> Distance {
+        let terms = self.terms.iter().filter(|_| factor != 0).map(|(l, f)| (*l, f * factor)).collect();
+        Distance { base: self.base * factor, terms }
+    }
+
+    /// The sum of two distances.
+    #[must_use]
+    pub fn and(&self, other: &Distance) -> Distance {
+        let sum = Distance { base: self.base + other.base, terms: self.terms.clone() };
+        other.terms.iter().fold(sum, |sum, (l, f)| sum.plus(*l, *f))
+    }
+}
+
+/// What a slot of a called leaf program gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotValue {
+    /// An address.
+    Pointer(BufferId, Distance),
+    /// A count or a stride.
+    Number(i64),
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stmt {
+    /// Runs the body for each value of the variable from 0 to the extent.
+    Loop {
+        /// The variable.
+        id: LoopId,
+        /// Number of iterations; at least 1.
+        extent: usize,
+        /// What each does.
+        body: Vec<Stmt>,
+    },
+    /// Calls a leaf program.
+    Call {
+        /// Position in [`TileNest::leaves`].
+        leaf: usize,
+        /// One value per slot of the program.
+        slots: Vec<SlotValue>,
+    },
+}
+
+/// Loops around calls of leaf programs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TileNest {
+    /// Name for dumps and symbols: `conv`, `winograd`.
+    pub name: String,
+    /// All buffers.
+    pub buffers: Vec<TileBuffer>,
+    /// The leaf programs that are called.
+    pub leaves: Vec<Program>,
+    /// The outermost loop: its iterations may run on several threads.
+    pub parallel: LoopId,
+    /// Iterations of the outermost loop; at least 1.
+    pub extent: usize,
+    /// What each does.
+    pub body: Vec<Stmt>,
+}
+
+impl TileNest {
+    /// The buffer that is written.
+    pub fn dst(&self) -> Option<BufferId> {
+        let at = self.buffers.iter().position(|b| b.role == BufferRole::Dst)?;
+        Some(BufferId(at as u32))
+    }
+}
+
+/// A nest that is being written: loops get fresh ids, equal leaves are kept once.
+#[derive(Debug)]
+pub struct NestBuilder {
+    nest: TileNest,
+    loops: u32,
+    open: Vec<(LoopId, usize, Vec<Stmt>)>,
+    /// Loops of one iteration, which are not written.
+    units: Vec<LoopId>,
+}
+
+impl NestBuilder {
+    /// A nest whose outermost loop has this extent.
+    pub fn new(name: &str, extent: usize) -> NestBuilder {
+        let nest = TileNest {
+            name: name.to_string(),
+            buffers: Vec::new(),
+            leaves: Vec::new(),
+            parallel: LoopId(0),
+            extent,
+            body: Vec::new(),
+        };
+        NestBuilder { nest, loops: 1, open: Vec::new(), units: Vec::new() }
+    }
+
+    /// The variable of the outermost loop.
+    pub fn parallel(&self) -> LoopId {
+        self.nest.parallel
+    }
+
+    /// Adds a buffer.
+    pub fn buffer(&mut self, ty: TensorType, role: BufferRole) -> BufferId {
+        self.nest.buffers.push(TileBuffer { ty, role });
+        BufferId((self.nest.buffers.len() - 1) as u32)
+    }
+
+    /// Writes a loop around what `body` writes; one of a single iteration is left out, with what its variable moves, and
+    /// one of none writes nothing.
+    pub fn each(&mut self, extent: usize, body: impl FnOnce(&mut NestBuilder, LoopId)) {
+        if extent == 0 {
+            return;
+        }
+        let id = LoopId(self.loops);
+        self.loops += 1;
+        if extent == 1 {
+            self.units.push(id);
+            return body(self, id);
+        }
+        self.open.push((id, extent, Vec::new()));
+        body(self, id);
+        if let Some((id, extent, body)) = self.open.pop() {
+            self.push(Stmt::Loop { id, extent, body });
+        }
+    }
+
+    /// Writes a call. `value` names the value of each slot of the program.
+    ///
+    /// # Panics
+    /// Never: a slot that `value` does not know gets the number 0, which [`verify`] refuses for pointers.
+    pub fn call(&mut self, program: Program, value: &dyn Fn(&str) -> Option<SlotValue>) {
+        let mut slots: Vec<SlotValue> =
+            program.slots.iter().map(|s| value(&s.name).unwrap_or(SlotValue::Number(0))).collect();
+        for slot in &mut slots {
+            if let SlotValue::Pointer(_, at) = slot {
+                at.terms.retain(|(l, _)| !self.units.contains(l));
+            }
+        }
+        let leaf = match self.nest.leaves.iter().position(|l| *l == program) {
+            Some(i) => i,
+            None => {
+                self.nest.leaves.push(program);
+                self.nest.leaves.len() - 1
+            }
+        };
+        self.push(Stmt::Call { leaf, slots });
+    }
+
+    fn push(&mut self, stmt: Stmt) {
+        match self.open.last_mut() {
+            Some((_, _, body)) => body.push(stmt),
+            None => self.nest.body.push(stmt),
+        }
+    }
+
+    /// The nest.
+    pub fn finish(self) -> TileNest {
+        self.nest
+    }
+}
+
+/// The slot of a program and its value in a call.
+pub fn slot_of(slots: &[SlotValue], id: SlotId) -> Option<&SlotValue> {
+    slots.get(usize::from(id.0))
+}
