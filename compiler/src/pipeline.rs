@@ -8,6 +8,7 @@ use crate::artifact::{Artifact, FunctionId};
 use crate::codegen::Codegen;
 use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
+use crate::precision::Precision;
 use crate::program::Program;
 use crate::target::Target;
 use crate::{calls, strategy};
@@ -17,6 +18,8 @@ use crate::{calls, strategy};
 pub struct Options {
     /// The machine to compile for.
     pub target: Target,
+    /// How exact the algorithms must be.
+    pub precision: Precision,
 }
 
 /// Compiles a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
