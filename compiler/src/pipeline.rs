@@ -11,6 +11,7 @@ use crate::codegen::Codegen;
 use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
 use crate::program::{Nest, Program};
+use crate::precision::Precision;
 use crate::target::Target;
 use crate::{calls, strategy, tile};
 
@@ -19,6 +20,8 @@ use crate::{calls, strategy, tile};
 pub struct Options {
     /// The machine to compile for.
     pub target: Target,
+    /// How exact the algorithms must be.
+    pub precision: Precision,
 }
 
 /// Compiles a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).

@@ -13,7 +13,7 @@ use octrt_compiler::codegen::Codegen;
 use octrt_compiler::loop_ir::{Kernel, interp, verify};
 use octrt_compiler::pipeline::Options;
 use octrt_compiler::program::Program;
-use octrt_compiler::{Target, calls, pipeline};
+use octrt_compiler::{Precision, Target, calls, pipeline};
 use octrt_ops::graph::infer::{self, Limits};
 use octrt_ops::graph::text;
 use octrt_ops::{Graph, Tensor};
@@ -33,7 +33,8 @@ fn test(case: &Case) -> Result<String, String> {
     let target: Target = case.option("target").unwrap_or("x86-64-v3").parse()?;
     let naive: Vec<Kernel> =
         calls::lower_graph(&graph).map_err(|e| e.to_string())?.calls.into_iter().map(|c| c.kernel).collect();
-    let program = pipeline::program(&graph, Options { target }).map_err(|e| e.to_string())?;
+    let options = Options { target, precision: Precision::Default };
+    let program = pipeline::program(&graph, options).map_err(|e| e.to_string())?;
     for kernel in naive.iter().chain(&program.kernels) {
         verify::verify(kernel).map_err(|e| format!("{e}\n{kernel}"))?;
     }

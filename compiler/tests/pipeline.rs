@@ -1,7 +1,7 @@
 //! Properties of the whole pipeline.
 
 use octrt_compiler::pipeline::Options;
-use octrt_compiler::{Isa, Target, compile};
+use octrt_compiler::{Isa, Precision, Target, compile};
 use octrt_ops::Graph;
 use octrt_ops::graph::infer::{self, Limits};
 use octrt_ops::graph::text;
@@ -23,10 +23,14 @@ fn graph() -> Graph {
     infer::specialize(&graph, &types, Limits::default()).expect("types fit")
 }
 
+fn options(isa: Isa) -> Options {
+    Options { target: Target::new(isa), precision: Precision::Default }
+}
+
 #[test]
 fn compilation_is_a_pure_function() {
     for isa in [Isa::V2, Isa::V3, Isa::V4] {
-        let options = Options { target: Target::new(isa) };
+        let options = options(isa);
         let first = compile(&graph(), options).expect("compiles");
         assert_eq!(first, compile(&graph(), options).expect("compiles"));
         assert!(!first.functions.is_empty());
@@ -35,7 +39,7 @@ fn compilation_is_a_pure_function() {
 
 #[test]
 fn equal_problems_share_one_function() {
-    let artifact = compile(&graph(), Options { target: Target::new(Isa::V3) }).expect("compiles");
+    let artifact = compile(&graph(), options(Isa::V3)).expect("compiles");
     // Each convolution is a step that pads and one that convolves.
     assert_eq!(artifact.steps.len(), 5);
     assert_eq!(artifact.functions.len(), 3);
@@ -45,7 +49,7 @@ fn equal_problems_share_one_function() {
 
 #[test]
 fn dead_buffers_give_their_bytes_back() {
-    let artifact = compile(&graph(), Options { target: Target::new(Isa::V3) }).expect("compiles");
+    let artifact = compile(&graph(), options(Isa::V3)).expect("compiles");
     let padded = 8 * 12 * 12 * 4;
     let plain = 8 * 10 * 10 * 4;
     assert!(artifact.arena_bytes < 2 * padded + 2 * plain, "{}", artifact.arena_bytes);

@@ -215,7 +215,7 @@ impl Model {
         let fail = |e| self.compile_error(inputs, e);
         let specialized = specialize(graph, inputs, limits).map_err(|e| fail(e.into()))?;
         let (optimized, report) = passes::optimize(&specialized).map_err(|e| fail(e.into()))?;
-        let options = Options { target: self.target()? };
+        let options = Options { target: self.target()?, precision: model.options.precision };
         let artifact = octrt_compiler::compile(&optimized, options).map_err(fail)?;
         Ok(Stages { specialized, optimized, report, artifact })
     }

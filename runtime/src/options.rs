@@ -1,5 +1,6 @@
 //! What a caller may choose when a model is loaded.
 
+use octrt_compiler::precision::Precision;
 use octrt_compiler::target::Target;
 
 use crate::machine;
@@ -11,6 +12,8 @@ pub struct LoadOptions {
     /// The machine to compile for; none stands for the one that the program runs on. Code for a newer one can be
     /// compiled, but not run.
     pub target: Option<Target>,
+    /// How exact the algorithms of compiled code must be.
+    pub precision: Precision,
     /// Bytes that a model's file may have, that all tensors of one run may have together, and that the weights and the
     /// arena of a session may take. The default is half of the memory that this process may use.
     pub max_memory: usize,
@@ -20,6 +23,11 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        LoadOptions { target: None, max_memory: machine::default_memory_limit(), threads: Threads::one() }
+        LoadOptions {
+            target: None,
+            precision: Precision::Default,
+            max_memory: machine::default_memory_limit(),
+            threads: Threads::one(),
+        }
     }
 }

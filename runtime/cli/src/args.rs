@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use octrt::Threads;
-use octrt::compiler::Target;
+use octrt::compiler::Precision;
 use octrt::image::{ChannelOrder, Filter, Preset};
 
 use crate::failure::EXIT_CODES;
-use crate::sizes::{ByteCount, DimArg, Factor, Size, Triple};
+use crate::sizes::{ByteCount, DimArg, Factor, Size, TargetArg, Triple};
 
 /// Runs convolutional networks (ONNX) on the CPU: picture in, label out.
 #[derive(Debug, Parser)]
@@ -346,12 +346,15 @@ pub struct MachineArgs {
 }
 
 /// The machine that a model is compiled for.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Machine")]
 pub struct CompilerArgs {
-    /// Instruction set: x86-64-v2, x86-64-v3, x86-64-v4 [default: the best that this machine has]
-    #[arg(long, value_name = "TARGET")]
-    pub target: Option<Target>,
+    /// Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best that this machine has
+    #[arg(long, value_name = "TARGET", default_value = "native")]
+    pub target: TargetArg,
+    /// How exact the algorithms are: default, or strict, which excludes Winograd's
+    #[arg(long, value_name = "PRECISION", default_value_t)]
+    pub precision: Precision,
     /// Bytes that tensors and weights may take, as 500M or 2GiB [default: half of the memory]
     #[arg(long, value_name = "BYTES")]
     pub max_memory: Option<ByteCount>,

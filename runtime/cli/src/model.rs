@@ -22,7 +22,7 @@ pub fn load(path: &Path, machine: &MachineArgs) -> Result<Model, octrt::Error> {
 pub fn options(args: &CompilerArgs) -> LoadOptions {
     let defaults = LoadOptions::default();
     let max_memory = args.max_memory.map_or(defaults.max_memory, |b| b.0);
-    LoadOptions { target: args.target, max_memory, ..defaults }
+    LoadOptions { target: args.target.0, precision: args.precision, max_memory, ..defaults }
 }
 
 /// Extents of dynamic dimensions: those of `--dim`; 1 for the first dimension of an input, which is the batch.

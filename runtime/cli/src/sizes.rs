@@ -1,6 +1,8 @@
-//! Numbers, sizes and dimensions as words of the command line.
+//! Numbers, sizes, dimensions and machines as words of the command line.
 
 use std::str::FromStr;
+
+use octrt::compiler::Target;
 
 /// `--size`: `224` or `480x640`, height first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,20 @@ impl FromStr for ByteCount {
     }
 }
 
+/// `--target`: an instruction set, or `native` for none in particular: the best that this machine has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetArg(pub Option<Target>);
+
+impl FromStr for TargetArg {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "native" {
+            return Ok(TargetArg(None));
+        }
+        text.parse().map(|t| TargetArg(Some(t))).map_err(|e| format!("{e}, or native"))
+    }
+}
+
 /// `--dim NAME=N`: the extent of a dynamic dimension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DimArg {
@@ -93,6 +109,8 @@ impl FromStr for DimArg {
 
 #[cfg(test)]
 mod tests {
+    use octrt::compiler::Isa;
+
     use super::*;
 
     #[test]
@@ -105,6 +123,8 @@ mod tests {
         assert_eq!("2GiB".parse(), Ok(ByteCount(2 << 30)));
         assert_eq!("500m".parse(), Ok(ByteCount(500 << 20)));
         assert_eq!("a=b=3".parse(), Ok(DimArg { name: "a=b".into(), extent: 3 }));
+        assert_eq!("native".parse(), Ok(TargetArg(None)));
+        assert_eq!("x86-64-v3".parse(), Ok(TargetArg(Some(Target::new(Isa::V3)))));
     }
 
     #[test]
@@ -117,6 +137,7 @@ mod tests {
         for text in ["", "G", "1Q", "99999999999999T"] {
             assert!(text.parse::<ByteCount>().is_err(), "{text}");
         }
+        assert!("arm64".parse::<TargetArg>().is_err());
         assert!("=3".parse::<DimArg>().is_err());
         assert!("n".parse::<DimArg>().is_err());
     }

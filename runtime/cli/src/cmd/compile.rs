@@ -42,8 +42,9 @@ fn stage(model: &Model, args: &CompileArgs) -> anyhow::Result<String> {
     if args.emit == Stage::Passes {
         return Ok(text::print(&graph));
     }
-    let target = args.machine.target.map_or_else(detect_target, Ok)?;
-    let program = pipeline::program(&graph, Options { target }).map_err(fail)?;
+    let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
+    let options = Options { target, precision: args.machine.precision };
+    let program = pipeline::program(&graph, options).map_err(fail)?;
     Ok(match args.emit {
         Stage::Plan => program.to_string(),
         Stage::Loop => kernels(&program, "//", |k| Ok(k.to_string())).map_err(fail)?,

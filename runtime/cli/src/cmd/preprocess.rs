@@ -58,7 +58,7 @@ fn settings(args: &PreprocessArgs) -> anyhow::Result<Preprocessing> {
         }
         return Ok(preprocessing);
     };
-    let machine = MachineArgs { threads: 1, compiler: CompilerArgs { target: None, max_memory: None } };
+    let machine = MachineArgs { threads: 1, compiler: CompilerArgs::default() };
     let model = model::load(path, &machine)?;
     let side = SideFile::find(path, side_file)?;
     let mut preprocessing = Preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;

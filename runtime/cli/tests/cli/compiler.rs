@@ -115,6 +115,19 @@ fn compile_writes_a_file_for_any_target() {
 }
 
 #[test]
+fn any_precision_and_the_native_target_are_taken() {
+    let folder = Folder::new();
+    let model = folder.tiny_model();
+    let plan =
+        |args: &[&str]| octrt(&[&["compile", &model, "--emit", "plan"], args].concat()).text().to_string();
+    assert_eq!(plan(&["--target", "native"]), plan(&[]));
+    assert_eq!(plan(&["--precision", "default"]), plan(&[]));
+    // A pointwise convolution has nothing that could be less exact.
+    assert_eq!(plan(&["--precision", "strict"]), plan(&[]));
+    octrt(&["compare", &model, "random", "--precision", "strict", "--target", "x86-64-v2"]).text();
+}
+
+#[test]
 fn compare_shows_every_value() {
     let folder = Folder::new();
     let model = folder.tiny_model();

@@ -26,6 +26,7 @@ fn usage_is_2() {
     octrt(&["run", SHAPES, "random", "--log", "a=b=c"]).assert_fails(2, "log filter 'a=b=c'");
     octrt(&["run", SHAPES, "random", "--threads", "999999"]).assert_fails(2, "from 0 to 1024");
     octrt(&["run", SHAPES, "random", "--target", "arm64"]).assert_fails(2, "unknown target 'arm64'");
+    octrt(&["run", SHAPES, "random", "--precision", "half"]).assert_fails(2, "expected default or strict");
 }
 
 #[test]

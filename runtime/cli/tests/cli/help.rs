@@ -124,12 +124,14 @@ fn the_help_of_run_stays() {
                                     text, json]
 
         Machine:
-              --threads <N>         Threads that share the work of a run; 0 for as many as there are
-                                    [default: 1]
-              --target <TARGET>     Instruction set: x86-64-v2, x86-64-v3, x86-64-v4 [default: the best that
-                                    this machine has]
-              --max-memory <BYTES>  Bytes that tensors and weights may take, as 500M or 2GiB [default: half
-                                    of the memory]
+              --threads <N>            Threads that share the work of a run; 0 for as many as there are
+                                       [default: 1]
+              --target <TARGET>        Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best
+                                       that this machine has [default: native]
+              --precision <PRECISION>  How exact the algorithms are: default, or strict, which excludes
+                                       Winograd's [default: default]
+              --max-memory <BYTES>     Bytes that tensors and weights may take, as 500M or 2GiB [default:
+                                       half of the memory]
     "#]]
     .assert_eq(&trimmed(octrt(&["run", "-h"]).text()));
 }

@@ -1,0 +1,58 @@
+//! Which algorithms the compiler may choose between, by how exact they are.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How exact the algorithms of compiled code must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precision {
+    /// Any algorithm, Winograd's included: its error is a few times that of a direct convolution.
+    #[default]
+    Default,
+    /// No algorithm that adds up differences of its inputs: Winograd's is excluded.
+    Strict,
+}
+
+impl Precision {
+    /// All of them.
+    pub const ALL: [Precision; 2] = [Precision::Default, Precision::Strict];
+
+    /// Whether Winograd's algorithm may be used.
+    pub fn allows_winograd(self) -> bool {
+        self == Precision::Default
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Precision::Default => "default",
+            Precision::Strict => "strict",
+        })
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let found = Precision::ALL.into_iter().find(|p| p.to_string() == s);
+        found.ok_or_else(|| format!("unknown precision '{s}': expected default or strict"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_back() {
+        for p in Precision::ALL {
+            assert_eq!(p.to_string().parse(), Ok(p));
+        }
+        assert_eq!(
+            "fast".parse::<Precision>(),
+            Err("unknown precision 'fast': expected default or strict".to_string())
+        );
+        assert!(Precision::default().allows_winograd() && !Precision::Strict.allows_winograd());
+    }
+}
