@@ -1,0 +1,84 @@
+//! The families of problems.
+
+pub mod branches;
+pub mod lists;
+pub mod octave;
+pub mod other;
+pub mod sequences;
+
+use crate::draft::drawn;
+use crate::problem::{Conv, Fill, Kind, Problem};
+
+/// A name, and the problems.
+pub type Family = (&'static str, fn() -> Vec<Problem>);
+
+/// Problems of convolutions and what surrounds them.
+pub const CONVOLUTIONS: [Family; 22] = [
+    ("kernels", lists::kernels),
+    ("three_by_three", lists::three_by_three),
+    ("depthwise", lists::depthwise),
+    ("paddings", lists::paddings),
+    ("single", || drawn(100_000, 700, |d| sequences::single(d, 2))),
+    ("single_1d", || drawn(110_000, 100, |d| sequences::single(d, 1))),
+    ("single_3d", || drawn(120_000, 120, |d| sequences::single(d, 3))),
+    ("chains", || drawn(200_000, 350, |d| sequences::chain(d, 2))),
+    ("chains_1d", || drawn(210_000, 40, |d| sequences::chain(d, 1))),
+    ("chains_3d", || drawn(220_000, 50, |d| sequences::chain(d, 3))),
+    ("residuals", || drawn(300_000, 320, |d| branches::residuals(d, 2))),
+    ("residuals_3d", || drawn(310_000, 30, |d| branches::residuals(d, 3))),
+    ("pooled", || drawn(400_000, 240, |d| sequences::pooled(d, 2))),
+    ("pooled_3d", || drawn(410_000, 30, |d| sequences::pooled(d, 3))),
+    ("joined", || drawn(500_000, 150, branches::joined)),
+    ("octave", || drawn(600_000, 180, |d| octave::octave(d, 2))),
+    ("octave_3d", || drawn(610_000, 20, |d| octave::octave(d, 3))),
+    ("forked", || drawn(700_000, 180, branches::forked)),
+    ("inverted", || drawn(800_000, 70, sequences::inverted)),
+    ("excited", || drawn(810_000, 40, branches::excited)),
+    ("moved", || drawn(820_000, 100, sequences::moved)),
+    ("elementwise", || drawn(830_000, 120, sequences::elementwise)),
+];
+
+/// Problems of other operators of convolutional networks.
+pub const OTHERS: [Family; 6] = [
+    ("gemm", || drawn(900_000, 150, other::gemm)),
+    ("matmul", || drawn(910_000, 100, other::matmul)),
+    ("pooling", || drawn(920_000, 100, |d| other::pooling(d, Fill::Unit))),
+    ("pooling_negative", || drawn(930_000, 120, |d| other::pooling(d, Fill::Negative))),
+    ("pooling_special", || drawn(940_000, 120, |d| other::pooling(d, Fill::Special))),
+    ("transposed", || drawn(950_000, 150, other::transposed)),
+];
+
+/// The problems of the family of this name.
+///
+/// # Panics
+/// When there is none.
+pub fn family(name: &str) -> Vec<Problem> {
+    let found = CONVOLUTIONS.iter().chain(&OTHERS).find(|(n, _)| *n == name);
+    found.unwrap_or_else(|| panic!("no family '{name}'")).1()
+}
+
+/// The problems of all families of convolutions.
+pub fn convolutions() -> Vec<Problem> {
+    CONVOLUTIONS.iter().flat_map(|(_, draw)| draw()).collect()
+}
+
+/// About `count` of the problems, evenly over all.
+pub fn sample(problems: Vec<Problem>, count: usize) -> Vec<Problem> {
+    let step = (problems.len() / count).max(1);
+    problems.into_iter().step_by(step).collect()
+}
+
+/// The convolutions of a problem.
+pub fn convs(p: &Problem) -> impl Iterator<Item = &Conv> {
+    p.nodes.iter().filter_map(|n| if let Kind::Conv(c) = &n.kind { Some(c) } else { None })
+}
+
+/// The problem with NaN and infinities among the numbers of its inputs.
+pub fn with_special_values(mut p: Problem) -> Problem {
+    for node in &mut p.nodes {
+        if let Kind::Input { fill, .. } = &mut node.kind {
+            *fill = Fill::Special;
+        }
+    }
+    p
+}

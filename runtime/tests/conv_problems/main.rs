@@ -1,0 +1,104 @@
+//! Small networks around convolutions as machine code, against a reference of their own: several thousand problems.
+//!
+//! A problem is a line of text (see [`text`]). A failure prints it, and it runs alone, on every target, with
+//!
+//! ```text
+//! OCTRT_PROBLEM='...' cargo test -p octrt --test conv_problems one_problem -- --nocapture
+//! ```
+#![allow(missing_docs)]
+
+mod bits;
+mod build;
+mod check;
+mod data;
+mod draft;
+mod families;
+mod parts;
+mod problem;
+mod random;
+mod reference;
+mod shape;
+#[path = "../support/mod.rs"]
+mod support;
+mod text;
+
+use std::collections::BTreeSet;
+
+use check::{Setting, check, check_all, targets};
+use families::{CONVOLUTIONS, OTHERS, convolutions, convs, family, sample, with_special_values};
+use problem::Problem;
+use reference::DIRECT;
+
+/// A test for each family.
+macro_rules! families {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            check_all(stringify!($name), &family(stringify!($name)), Setting::DEFAULT);
+        })*
+
+        #[test]
+        fn every_family_has_a_test() {
+            let tested = [$(stringify!($name)),*];
+            let all: Vec<&str> = CONVOLUTIONS.iter().chain(&OTHERS).map(|(name, _)| *name).collect();
+            assert_eq!(tested, all[..]);
+        }
+    };
+}
+
+families! {
+    kernels three_by_three depthwise paddings
+    single single_1d single_3d chains chains_1d chains_3d residuals residuals_3d pooled pooled_3d
+    joined octave octave_3d forked inverted excited moved elementwise
+    gemm matmul pooling pooling_negative pooling_special transposed
+}
+
+/// Sums of products carry NaN and infinities to the outputs that they belong to, and nowhere else. Winograd's algorithms
+/// carry them to a whole tile, so only convolutions that have none are here.
+#[test]
+fn special_values() {
+    let direct = |p: &Problem| convs(p).all(|c| Setting::DEFAULT.precision.part(c) == DIRECT);
+    let problems: Vec<Problem> = convolutions().into_iter().filter(direct).map(with_special_values).collect();
+    check_all("special values", &sample(problems, 250), Setting::DEFAULT);
+}
+
+/// Targets below this machine's.
+#[test]
+fn other_targets() {
+    let all = [convolutions(), OTHERS.iter().flat_map(|(_, draw)| draw()).collect()].concat();
+    let problems = sample(all, 150);
+    for target in targets() {
+        check_all(&target.to_string(), &problems, Setting { target: Some(target), ..Setting::DEFAULT });
+    }
+}
+
+/// The problem in `OCTRT_PROBLEM`, or one for show.
+#[test]
+fn one_problem() {
+    let shown = "seed7; in 2x16x14x14; conv 0 oc16 k3x3 s1x1 d1x1 p1,1,1,1 g1 bias; relu 1; add 2 0; out 1";
+    let text = std::env::var("OCTRT_PROBLEM").unwrap_or_else(|_| shown.into());
+    let p: Problem = text.parse().unwrap();
+    for target in targets() {
+        let part = check(&p, Setting { target: Some(target), ..Setting::DEFAULT });
+        println!("{target}: {:.3} of the allowed error", part.unwrap_or_else(|e| panic!("{e}")));
+    }
+}
+
+#[test]
+fn problems_are_many_and_different() {
+    let mut seen = BTreeSet::new();
+    for (name, draw) in CONVOLUTIONS.iter().chain(&OTHERS) {
+        let problems = draw();
+        println!("{name}: {} problems", problems.len());
+        for p in problems {
+            let text = p.to_string();
+            assert_eq!(text.parse::<Problem>().as_ref(), Ok(&p), "{text}");
+            seen.insert(text.split_once(';').unwrap().1.to_string());
+        }
+        if *name == "elementwise" {
+            println!("{} different problems of convolutions", seen.len());
+            assert!(seen.len() > 2500);
+        }
+    }
+    println!("{} different problems", seen.len());
+}
