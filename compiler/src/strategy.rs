@@ -14,6 +14,7 @@ use crate::target::Target;
 pub mod conv;
 pub mod conv_choice;
 pub mod conv_direct;
+pub mod conv_winograd;
 pub mod elementwise;
 pub mod gemm;
 pub mod pixels;

@@ -13,6 +13,7 @@ use crate::layout::{Layout, Map};
 use crate::leaf::BinaryOp;
 use crate::pack::Packing;
 use crate::strategy::conv::{Addend, ConvProblem, Tail};
+use crate::strategy::conv_winograd::Plan;
 use crate::strategy::rows::{self, RowsProblem};
 use crate::strategy::window::{self, WindowKind, WindowProblem};
 use crate::strategy::{conv_choice, gemm};
@@ -86,12 +87,24 @@ impl Lowering<'_> {
             pads: w.each(|a| a.pad_begin),
             tail,
         };
-        let (nest, packing) = conv_choice::choose(&problem, self.options)?;
+        let (plan, packing) = conv_choice::choose(&problem, self.options)?;
         let bias = self.bias(&t.group, 2, w.groups * problem.dst_blocks() * dst_map.layout.lanes)?;
         let wei = self.packed(packing, &wei);
         let (dst, _) = self.result(t.group.result, owner)?;
-        let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(addend).collect();
-        self.call(nest, &sources, dst, owner, "conv");
+        match plan {
+            Plan::Whole(nest) => {
+                let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(addend).collect();
+                self.call(nest, &sources, dst, owner, "conv");
+            }
+            Plan::Parts(nests, types) => {
+                let [input, products, output] = *nests;
+                let [v, m] = types.map(|ty| self.out.temporary(Some(ty)));
+                self.call(input, &[src], v, owner, "winograd_input");
+                self.call(products, &[v, wei], m, owner, "winograd_products");
+                let sources: Vec<Virtual> = [m, bias].into_iter().chain(addend).collect();
+                self.call(output, &sources, dst, owner, "winograd_output");
+            }
+        }
         Some(())
     }
 

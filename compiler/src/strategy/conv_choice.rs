@@ -1,13 +1,53 @@
 //! The algorithm of a convolution.
 
+use crate::leaf::build::Winograd;
 use crate::pack::Packing;
 use crate::pipeline::Options;
-use crate::tile::TileNest;
+use crate::precision::Precision;
+use crate::target::Target;
 
 use super::conv::ConvProblem;
+use super::conv_winograd::{self, Plan};
 use super::conv_direct;
 
-/// The nest of a convolution and how its weights are packed; `None` where no schedule takes it.
-pub fn choose(p: &ConvProblem, options: Options) -> Option<(TileNest, Packing)> {
-    Some((conv_direct::nest(p, options.target)?, Packing::Conv(p.packing())))
+/// Bytes of weights that come from memory in a cycle.
+const COLD_BYTES: f64 = 5.0;
+
+/// The nests of a convolution and how its weights are packed; `None` where no schedule takes it.
+pub fn choose(p: &ConvProblem, options: Options) -> Option<(Plan, Packing)> {
+    let direct = || Some((Plan::Whole(conv_direct::nest(p, options.target)?), Packing::Conv(p.packing())));
+    if options.precision == Precision::Strict || !p.is_3x3_s1() {
+        return direct();
+    }
+    let mut sizes: Vec<(f64, Winograd)> =
+        [Winograd::F2, Winograd::F4].map(|s| (winograd_cycles(p, s, options.target), s)).into();
+    sizes.retain(|(cycles, _)| *cycles < direct_cycles(p, options.target));
+    sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let plan = |(_, size): &(f64, Winograd)| {
+        let plan = conv_winograd::plan(p, *size, options.target)?;
+        Some((plan, Packing::Winograd(*size, p.packing())))
+    };
+    sizes.iter().find_map(plan).or_else(direct)
+}
+
+/// Multiply-accumulates in a cycle.
+fn rate(target: Target) -> f64 {
+    2.0 * target.width().map_or(4.0, |w| f64::from(w.lanes()))
+}
+
+fn direct_cycles(p: &ConvProblem, target: Target) -> f64 {
+    let macs = (p.dst.mb * p.dst.h * p.dst.w * p.ic * p.oc * 9) as f64;
+    macs / rate(target) / 0.9 + (p.ic * p.oc * 9 * 4) as f64 / COLD_BYTES
+}
+
+fn winograd_cycles(p: &ConvProblem, size: Winograd, target: Target) -> f64 {
+    let tiles = (p.dst.mb * p.dst.h.div_ceil(size.output()) * p.dst.w.div_ceil(size.output())) as f64;
+    let weights = (size.input() * size.input() * p.ic * p.oc) as f64;
+    // Cycles of the transforms of a block of channels of a tile.
+    let (input, output) = match size {
+        Winograd::F2 => (60.0, 40.0),
+        Winograd::F4 => (180.0, 130.0),
+    };
+    let transforms = tiles * (p.src_blocks() as f64 * input + p.dst_blocks() as f64 * output);
+    weights * tiles / rate(target) / 0.85 + transforms + weights * 4.0 / COLD_BYTES
 }

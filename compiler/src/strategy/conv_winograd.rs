@@ -1,0 +1,449 @@
+//! Winograd's minimal filtering for 3x3 convolutions of stride 1.
+//!
+//! ```text
+//! for chunk parallel
+//!   for tile            call winograd_input     V[element][block of ic][tile]
+//!   for element  for tile of oc  for run of tiles
+//!                       call conv               M[element][block of oc][tile] = U[element] * V[element]
+//!   for tile            call winograd_output    dst
+//! ```
+//!
+//! A chunk is some rows of tiles whose V and M stay in the level-2 cache, in memory that a thread has for itself. Where
+//! the map is not a multiple of the tile, or small, the three parts are nests of their own, each with a parallel axis, and
+//! V and M lie in the arena.
+
+use octrt_ops::{DType, TensorType};
+
+use crate::layout::Map;
+use crate::leaf::{Width, registers};
+use crate::leaf::build::{
+    Activation, Addend, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd,
+    WinogradInput, WinogradOutput,
+};
+use crate::target::Target;
+use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
+
+use super::conv::ConvProblem;
+use super::tiles::{self, EvenSplit};
+
+/// How a convolution is carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    /// One nest; buffers: src, wei, bias, the addend if there is one, dst, scratch.
+    Whole(TileNest),
+    /// Three nests, with the types of V and M between them. Buffers: src, V; V, wei, M; M, bias, the addend, dst.
+    Parts(Box<[TileNest; 3]>, [TensorType; 2]),
+}
+
+/// Rows of tiles of a map.
+#[derive(Clone, Copy)]
+struct Tiles {
+    size: Winograd,
+    rows: usize,
+    columns: usize,
+}
+
+impl Tiles {
+    fn of(map: &Map, size: Winograd) -> Tiles {
+        let of = |extent: usize| extent.div_ceil(size.output());
+        Tiles { size, rows: of(map.h), columns: of(map.w) }
+    }
+}
+
+/// The nests of a convolution; `None` where the algorithm does not serve it.
+pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Option<Plan> {
+    let width = target.width()?;
+    if !p.is_3x3_s1() || p.src.layout.lanes != p.dst.layout.lanes || p.tail.addend.is_some_and(|a| a.after) {
+        return None;
+    }
+    if p.tail.addend.is_some_and(|a| a.repeat > 1 && size.output() % a.repeat != 0) {
+        return None;
+    }
+    let tiles = Tiles::of(&p.dst, size);
+    let even = p.dst.h % size.output() == 0;
+    match chunk_rows(p, tiles, target).filter(|_| even) {
+        Some(rows) => whole(p, tiles, rows, width).map(Plan::Whole),
+        None => parts(p, tiles, width),
+    }
+}
+
+/// How many rows of tiles make a chunk; `None` where a single row is too much for the level-2 cache.
+fn chunk_rows(p: &ConvProblem, tiles: Tiles, target: Target) -> Option<usize> {
+    let elements = tiles.size.input() * tiles.size.input();
+    let lanes = p.src.layout.lanes;
+    let row = elements * tiles.columns * 4 * lanes * (p.src_blocks() + p.dst_blocks());
+    let most = (target.caches().l2 / row.max(1)).max(usize::from(row <= target.caches().l2 * 3 / 2));
+    (1..=most.min(tiles.rows)).rev().find(|r| tiles.rows % r == 0)
+}
+
+/// A run of tiles in V and M: `[element][block][tile]` vectors.
+#[derive(Clone, Copy)]
+struct Planes {
+    buffer: BufferId,
+    tiles: usize,
+    /// From one block to the next.
+    block_bytes: i64,
+    /// From one element to the next.
+    plane_bytes: i64,
+}
+
+impl Planes {
+    /// The type and the distances for so many blocks and tiles. Elements lie an odd number of cache lines apart, so that
+    /// those of a tile do not compete for one place in the cache.
+    fn layout(width: Width, size: Winograd, blocks: usize, tiles: usize) -> (TensorType, i64, i64) {
+        let lanes = width.lanes() as usize;
+        let lines = (blocks * tiles * 4 * lanes).div_ceil(64) | 1;
+        let elements = size.input() * size.input();
+        let ty = TensorType::new(DType::F32, [elements, 16 * lines]);
+        (ty, (tiles * 4 * lanes) as i64, 64 * lines as i64)
+    }
+
+    fn new(buffer: BufferId, width: Width, size: Winograd, blocks: usize, tiles: usize) -> Planes {
+        let (_, block_bytes, plane_bytes) = Planes::layout(width, size, blocks, tiles);
+        Planes { buffer, tiles, block_bytes, plane_bytes }
+    }
+
+    fn at(&self, tile: &Distance, lanes_bytes: i64) -> SlotValue {
+        SlotValue::Pointer(self.buffer, tile.times(lanes_bytes))
+    }
+}
+
+struct Emitter<'a> {
+    p: &'a ConvProblem,
+    width: Width,
+    tiles: Tiles,
+}
+
+fn small(x: i64) -> Option<i32> {
+    i32::try_from(x).ok()
+}
+
+fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, width: Width) -> Option<TileNest> {
+    let chunks = tiles.rows / rows;
+    let mut b = NestBuilder::new("conv_winograd", if p.src.mb > 1 { p.src.mb } else { chunks });
+    let e = Emitter { p, width, tiles };
+    let src = b.buffer(p.src.ty(), BufferRole::Src);
+    let wei = e.weights(&mut b);
+    let bias = e.bias(&mut b);
+    let addend = p.tail.addend.map(|a| b.buffer(a.map.ty(), BufferRole::Src));
+    let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
+    let n = rows * tiles.columns;
+    let mut planes = |blocks: usize| {
+        let ty = Planes::layout(width, tiles.size, blocks, n).0;
+        Planes::new(b.buffer(ty, BufferRole::Scratch), width, tiles.size, blocks, n)
+    };
+    let (v, m) = (planes(p.src_blocks()), planes(p.dst_blocks()));
+    let temporary = e.temporary(&mut b);
+    let outer = b.parallel();
+    let mut done = Some(());
+    b.each(if p.src.mb > 1 { chunks } else { 1 }, |b, l| {
+        let one = |l| Distance::default().plus(l, 1);
+        let (image, chunk) = if p.src.mb > 1 { (one(outer), one(l)) } else { (Distance::default(), one(outer)) };
+        let first = chunk.times(rows as i64);
+        let calls = e
+            .input(b, (src, v, temporary), (&image, &first, rows), None)
+            .and_then(|()| e.products(b, (wei, v, m), &Distance::default(), None))
+            .and_then(|()| e.output(b, (m, bias, addend, dst, temporary), (&image, &first, rows), None));
+        done = done.and(calls);
+    });
+    done.map(|()| b.finish())
+}
+
+fn parts(p: &ConvProblem, tiles: Tiles, width: Width) -> Option<Plan> {
+    let e = Emitter { p, width, tiles };
+    let mb = p.src.mb;
+    let n = tiles.rows * tiles.columns;
+    let whole = Distance::default();
+    let with_images = |ty: TensorType| {
+        let dims: Vec<usize> = [mb].iter().chain(ty.shape.dims()).copied().collect();
+        TensorType::new(DType::F32, dims)
+    };
+    let ty = |blocks| with_images(Planes::layout(width, tiles.size, blocks, n).0);
+    let types = [ty(p.src_blocks()), ty(p.dst_blocks())];
+    let planes = |buffer, blocks| Planes::new(buffer, width, tiles.size, blocks, n);
+
+    let mut b = NestBuilder::new("winograd_input", if mb > 1 { mb } else { p.src_blocks() });
+    let src = b.buffer(p.src.ty(), BufferRole::Src);
+    let v = b.buffer(types[0].clone(), BufferRole::Dst);
+    let temporary = e.temporary(&mut b);
+    let outer = Distance::default().plus(b.parallel(), 1);
+    let (image, block) = if mb > 1 { (outer, None) } else { (Distance::default(), Some(outer)) };
+    e.input(&mut b, (src, planes(v, p.src_blocks()), temporary), (&image, &whole, tiles.rows), block.as_ref())?;
+    let first = b.finish();
+
+    let elements = tiles.size.input() * tiles.size.input();
+    let mut b = NestBuilder::new("winograd_products", if mb > 1 { mb } else { elements });
+    let v = b.buffer(types[0].clone(), BufferRole::Src);
+    let wei = e.weights(&mut b);
+    let m = b.buffer(types[1].clone(), BufferRole::Dst);
+    let outer = Distance::default().plus(b.parallel(), 1);
+    let (image, element) = if mb > 1 { (outer, None) } else { (Distance::default(), Some(outer)) };
+    let (v, m) = (planes(v, p.src_blocks()), planes(m, p.dst_blocks()));
+    e.products(&mut b, (wei, v, m), &image, element.as_ref())?;
+    let second = b.finish();
+
+    let mut b = NestBuilder::new("winograd_output", if mb > 1 { mb } else { p.dst_blocks() });
+    let m = b.buffer(types[1].clone(), BufferRole::Src);
+    let bias = e.bias(&mut b);
+    let addend = p.tail.addend.map(|a| b.buffer(a.map.ty(), BufferRole::Src));
+    let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
+    let temporary = e.temporary(&mut b);
+    let outer = Distance::default().plus(b.parallel(), 1);
+    let (image, block) = if mb > 1 { (outer, None) } else { (Distance::default(), Some(outer)) };
+    let m = planes(m, p.dst_blocks());
+    e.output(&mut b, (m, bias, addend, dst, temporary), (&image, &whole, tiles.rows), block.as_ref())?;
+    Some(Plan::Parts(Box::new([first, second, b.finish()]), types))
+}
+
+impl Emitter<'_> {
+    fn lane_bytes(&self) -> i64 {
+        i64::from(self.width.bytes())
+    }
+
+    fn elements(&self) -> usize {
+        self.tiles.size.input() * self.tiles.size.input()
+    }
+
+    fn weights(&self, b: &mut NestBuilder) -> BufferId {
+        let p = self.p;
+        let lanes = self.width.lanes() as usize;
+        let n = self.elements() * p.dst_blocks() * lanes * p.src_blocks() * lanes;
+        b.buffer(TensorType::new(DType::F32, [n]), BufferRole::Src)
+    }
+
+    fn bias(&self, b: &mut NestBuilder) -> BufferId {
+        let n = self.p.dst_blocks() * self.width.lanes() as usize;
+        b.buffer(TensorType::new(DType::F32, [n]), BufferRole::Src)
+    }
+
+    /// Room for the transform of a tile's columns.
+    fn temporary(&self, b: &mut NestBuilder) -> BufferId {
+        let n = self.elements() * self.width.lanes() as usize;
+        b.buffer(TensorType::new(DType::F32, [n]), BufferRole::Scratch)
+    }
+
+    /// Tiles in `rows` rows from `first` on of a map, as whole ones and those cut at its ends: row and column of the first, numbers of
+    /// them, rows and columns of their pixels that exist.
+    fn runs(&self, rows: usize, last: bool, map: &Map) -> Vec<[(usize, usize, usize); 2]> {
+        let m = self.tiles.size.output();
+        let axis = |tiles: usize, extent: usize, cut: bool| {
+            let rest = extent % m;
+            match cut && rest != 0 {
+                true => vec![(0, tiles - 1, m), (tiles - 1, 1, rest)],
+                false => vec![(0, tiles, m)],
+            }
+        };
+        let columns = axis(self.tiles.columns, map.w, true);
+        let rows = axis(rows, map.h, last);
+        let all = rows.iter().flat_map(|r| columns.iter().map(move |c| [*r, *c]));
+        all.filter(|[r, c]| r.1 > 0 && c.1 > 0).collect()
+    }
+
+    fn input(
+        &self,
+        b: &mut NestBuilder,
+        (src, v, temporary): (BufferId, Planes, BufferId),
+        (image, first, rows): (&Distance, &Distance, usize),
+        block: Option<&Distance>,
+    ) -> Option<()> {
+        let (p, m, n) = (self.p, self.tiles.size.output(), self.tiles.size.input());
+        let halo = p.src.layout.halo;
+        for [(row0, row_tiles, _), (column0, column_tiles, _)] in self.runs(rows, rows == self.tiles.rows, &p.dst) {
+            // A tile at an end of the map may hang over the input and its halo.
+            let exists = |have: usize, tile: usize| have.saturating_sub(tile * m).min(n);
+            let below = halo.top + p.src.h + halo.bottom - (halo.top - p.pads[0]);
+            let beside = halo.left + p.src.w + halo.right - (halo.left - p.pads[1]);
+            // Where rows are some of many, all of them are whole.
+            let last_row = if rows == self.tiles.rows { row0 + row_tiles - 1 } else { 0 };
+            let (have_rows, have_columns) = (exists(below, last_row), exists(beside, column0 + column_tiles - 1));
+            let leaf = WinogradInput {
+                width: self.width,
+                size: self.tiles.size,
+                rows: have_rows,
+                columns: have_columns,
+                row_bytes: small(p.src.row_bytes())?,
+                pixel_bytes: small(p.src.pixel_bytes())?,
+                plane_bytes: small(v.plane_bytes)?,
+            };
+            small(v.plane_bytes * self.elements() as i64)?;
+            let program = leaf.program();
+            b.each(row_tiles, |b, r| {
+                b.each(column_tiles, |b, c| {
+                    let row = first.and(&Distance::new(row0 as i64).plus(r, 1));
+                    let column = Distance::new(column0 as i64).plus(c, 1);
+                    let within = Distance::new((row0 * self.tiles.columns + column0) as i64)
+                        .plus(r, self.tiles.columns as i64)
+                        .plus(c, 1);
+                    let from = row
+                        .times(m as i64 * p.src.row_bytes())
+                        .and(&column.times(m as i64 * p.src.pixel_bytes()))
+                        .and(&image.times(p.src.image_bytes()))
+                        .offset(p.src.pixel(-(p.pads[0] as i64), -(p.pads[1] as i64)));
+                    let from = block.map_or(from.clone(), |k| from.and(&k.times(p.src.block_bytes())));
+                    let to = within.times(self.lane_bytes()).and(&image.times(v.plane_bytes * self.elements() as i64));
+                    let to = block.map_or(to.clone(), |k| to.and(&k.times(v.block_bytes)));
+                    b.call(program.clone(), &|name| match name {
+                        "src" => Some(SlotValue::Pointer(src, from.clone())),
+                        "dst" => Some(SlotValue::Pointer(v.buffer, to.clone())),
+                        "scratch" => Some(SlotValue::Pointer(temporary, Distance::default())),
+                        "blocks" => Some(SlotValue::Number(block.map_or(p.src_blocks(), |_| 1) as i64)),
+                        "src_step" => Some(SlotValue::Number(p.src.block_bytes())),
+                        "dst_step" => Some(SlotValue::Number(v.block_bytes)),
+                        _ => None,
+                    });
+                });
+            });
+        }
+        Some(())
+    }
+
+    fn products(
+        &self,
+        b: &mut NestBuilder,
+        (wei, v, m): (BufferId, Planes, Planes),
+        image: &Distance,
+        element: Option<&Distance>,
+    ) -> Option<()> {
+        let (p, lane) = (self.p, self.lane_bytes());
+        let lanes = self.width.lanes() as i64;
+        let cut = tiles::vectors(p.dst_blocks());
+        let vector_bytes = p.src_blocks() as i64 * lanes * lane;
+        let plane = p.dst_blocks() as i64 * vector_bytes;
+        let elements = self.elements() as i64;
+        let mut done = Some(());
+        b.each(element.map_or(self.elements(), |_| 1), |b, l| {
+            let own = Distance::default().plus(l, 1);
+            let element = element.unwrap_or(&own);
+            for (first, n, vectors) in tiles::runs(&cut) {
+                b.each(n, |b, l| {
+                    let oc = Distance::new((first * cut[0]) as i64).plus(l, vectors as i64);
+                    for (pixel, size, n) in EvenSplit::new(v.tiles, tiles::pixels(self.width, vectors)).runs() {
+                        let Some(program) = self.product(size, vectors, v, m) else {
+                            done = None;
+                            return;
+                        };
+                        b.each(n, |b, l| {
+                            let pixel = Distance::new(pixel as i64).plus(l, size as i64);
+                            let of = |planes: Planes| {
+                                element.times(planes.plane_bytes).and(&image.times(planes.plane_bytes * elements))
+                            };
+                            let from = pixel.times(lane).and(&of(v));
+                            let to = pixel.times(lane).and(&oc.times(m.block_bytes)).and(&of(m));
+                            b.call(program, &|name| match name {
+                                "src" => Some(SlotValue::Pointer(v.buffer, from.clone())),
+                                "wei" => {
+                                    let at = element.times(plane).and(&oc.times(vector_bytes));
+                                    Some(SlotValue::Pointer(wei, at))
+                                }
+                                "dst" => Some(SlotValue::Pointer(m.buffer, to.clone())),
+                                "ic" => Some(SlotValue::Number(p.src_blocks() as i64)),
+                                _ => None,
+                            });
+                        });
+                    }
+                });
+            }
+        });
+        done
+    }
+
+    fn product(&self, pixels: usize, vectors: usize, v: Planes, m: Planes) -> Option<crate::leaf::Program> {
+        let grid = |planes: Planes| {
+            let pixels = Pixels::Strided { bytes: self.width.bytes(), repeat: 1 };
+            Some(Grid { pixels, vector_bytes: small(planes.block_bytes)? })
+        };
+        let axis = Axis { name: "ic", src: Advance::Bytes(small(v.block_bytes)?) };
+        let leaf = Conv {
+            width: self.width,
+            pixels,
+            vectors,
+            channels: self.width.lanes() as usize,
+            taps: vec![0],
+            src: grid(v)?,
+            reduction: Reduction::Loops(vec![axis]),
+            start: Start::Zero,
+            epilogue: Epilogue::store(grid(m)?),
+        };
+        Some(leaf.program())
+    }
+
+    fn output(
+        &self,
+        b: &mut NestBuilder,
+        (m, bias, addend, dst, temporary): (Planes, BufferId, Option<BufferId>, BufferId, BufferId),
+        (image, first, rows): (&Distance, &Distance, usize),
+        block: Option<&Distance>,
+    ) -> Option<()> {
+        let (p, step) = (self.p, self.tiles.size.output());
+        let activation: Activation = p.tail.activation;
+        let low = p.tail.addend.map(|a| (a.map, a.repeat));
+        for [(row0, row_tiles, have_rows), (column0, column_tiles, have_columns)] in
+            self.runs(rows, rows == self.tiles.rows, &p.dst)
+        {
+            let residual = match low {
+                Some((map, repeat)) => Some(Addend {
+                    row_bytes: small(map.row_bytes())?,
+                    pixel_bytes: small(map.pixel_bytes())?,
+                    repeat,
+                }),
+                None => None,
+            };
+            let leaf = WinogradOutput {
+                width: self.width,
+                size: self.tiles.size,
+                rows: have_rows,
+                columns: have_columns,
+                plane_bytes: small(m.plane_bytes)?,
+                row_bytes: small(p.dst.row_bytes())?,
+                pixel_bytes: small(p.dst.pixel_bytes())?,
+                residual,
+                activation,
+            };
+            let program = leaf.program();
+            registers::allocate(&program).ok()?;
+            b.each(row_tiles, |b, r| {
+                b.each(column_tiles, |b, c| {
+                    let row = first.and(&Distance::new(row0 as i64).plus(r, 1));
+                    let column = Distance::new(column0 as i64).plus(c, 1);
+                    let within = Distance::new((row0 * self.tiles.columns + column0) as i64)
+                        .plus(r, self.tiles.columns as i64)
+                        .plus(c, 1);
+                    let from = m.at(&within, self.lane_bytes());
+                    let images = image.times(m.plane_bytes * self.elements() as i64);
+                    let from = match from {
+                        SlotValue::Pointer(buffer, at) => {
+                            let at = at.and(&images);
+                            SlotValue::Pointer(buffer, block.map_or(at.clone(), |k| at.and(&k.times(m.block_bytes))))
+                        }
+                        other => other,
+                    };
+                    let place = |map: &Map, step: i64| {
+                        let at = row
+                            .times(step * map.row_bytes())
+                            .and(&column.times(step * map.pixel_bytes()))
+                            .and(&image.times(map.image_bytes()))
+                            .offset(map.pixel(0, 0));
+                        block.map_or(at.clone(), |k| at.and(&k.times(map.block_bytes())))
+                    };
+                    let vectors = block.map_or(Distance::default(), |k| k.times(self.lane_bytes()));
+                    b.call(program.clone(), &|name| match name {
+                        "src" => Some(from.clone()),
+                        "dst" => Some(SlotValue::Pointer(dst, place(&p.dst, step as i64))),
+                        "scratch" => Some(SlotValue::Pointer(temporary, Distance::default())),
+                        "bias" => Some(SlotValue::Pointer(bias, vectors.clone())),
+                        "residual" => {
+                            let (map, repeat) = low?;
+                            Some(SlotValue::Pointer(addend?, place(&map, (step / repeat) as i64)))
+                        }
+                        "blocks" => Some(SlotValue::Number(block.map_or(p.dst_blocks(), |_| 1) as i64)),
+                        "src_step" => Some(SlotValue::Number(m.block_bytes)),
+                        "dst_step" => Some(SlotValue::Number(p.dst.block_bytes())),
+                        "residual_step" => Some(SlotValue::Number(low?.0.block_bytes())),
+                        _ => None,
+                    });
+                });
+            });
+        }
+        Some(())
+    }
+}
