@@ -66,7 +66,7 @@ impl Constant {
         }
     }
 
-    /// Writes what steps read, little-endian; `out` has the size of [`Constant::ty`].
+    /// Writes what steps read, little-endian; `out` has the size of [`Constant::ty`] and is zero.
     pub fn write(&self, out: &mut [u8]) {
         match self {
             Constant::Plain(t) => out.copy_from_slice(t.bytes()),

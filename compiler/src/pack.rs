@@ -114,10 +114,9 @@ impl Packing {
         TensorType::new(DType::F32, [elements])
     }
 
-    /// Writes the packed elements, little-endian; `out` has the size of [`Packing::ty`]. A source that is not what the
-    /// recipe was made for gives zeros.
+    /// Writes the packed elements, little-endian; `out` has the size of [`Packing::ty`] and is zero. A source that is not
+    /// what the recipe was made for leaves zeros.
     pub fn pack(&self, source: &Tensor, out: &mut [u8]) {
-        out.fill(0);
         match self {
             Packing::Conv(p) => {
                 if let Some(w) = Weights::new(source) {
@@ -160,33 +159,89 @@ fn put(out: &mut [u8], at: usize, x: &[u8]) {
 fn conv(p: &ConvPacking, w: &Weights<'_>, out: &mut [u8]) {
     let (channels, blocks) = p.inputs(w.ic);
     let group_oc = w.oc / p.groups;
-    let mut at = 0;
+    let mut rest = out.as_chunks_mut::<4>().0;
     for group in 0..p.groups {
         let mut first = 0;
         for &vectors in &p.tiles {
             let row = vectors * p.lanes;
             for block in 0..blocks {
-                for lane in (0..row).filter(|lane| first + lane < group_oc) {
-                    let oc = first + lane;
-                    // The input channels of the group of the model that this output channel belongs to.
-                    let model_group = oc / (group_oc / p.merged).max(1);
-                    let own = model_group * w.ic..(model_group + 1) * w.ic;
-                    let (begin, end) = (block * p.src_lanes, ((block + 1) * p.src_lanes).min(channels));
-                    let (begin, end) = (begin.max(own.start), end.min(own.end));
-                    if begin >= end {
-                        continue;
-                    }
-                    let source = w.row(group * group_oc + oc, begin - own.start, end - begin);
-                    for (i, kernel) in source.chunks_exact(4 * w.taps).enumerate() {
-                        let c = begin + i - block * p.src_lanes;
-                        for (tap, x) in kernel.chunks_exact(4).enumerate() {
-                            put(out, at + (tap * p.src_lanes + c) * row + lane, x);
+                let (begin, end) = (block * p.src_lanes, ((block + 1) * p.src_lanes).min(channels));
+                let Some((to, behind)) = rest.split_at_mut_checked(w.taps * p.src_lanes * row) else { return };
+                rest = behind;
+                // Eight output channels at a time: their kernels are read side by side and written as runs.
+                for lane in (0..row).step_by(LANES) {
+                    let kernels: [&[[u8; 4]]; LANES] = std::array::from_fn(|i| {
+                        let oc = first + lane + i;
+                        if lane + i >= row || oc >= group_oc {
+                            return &[][..];
                         }
-                    }
+                        match p.merged {
+                            1 => w.row(group * group_oc + oc, begin, end - begin).as_chunks::<4>().0,
+                            _ => &[][..],
+                        }
+                    });
+                    interleave(&kernels, w.taps, p.src_lanes, &mut to[lane..], row);
                 }
-                at += w.taps * p.src_lanes * row;
+                if p.merged > 1 {
+                    diagonal(p, w, (group * group_oc, first, row), begin..end, to);
+                }
             }
             first += row;
+        }
+    }
+}
+
+/// Output channels whose kernels are read side by side.
+const LANES: usize = 8;
+
+/// Element `t` of input channel `c` of kernel `i` goes to `(t * channels + c) * row + i`.
+fn interleave(kernels: &[&[[u8; 4]]; LANES], taps: usize, channels: usize, to: &mut [[u8; 4]], row: usize) {
+    let n = kernels.iter().map(|k| k.len()).max().unwrap_or(0);
+    if kernels.iter().all(|k| k.len() == n) {
+        for c in 0..n / taps {
+            for t in 0..taps {
+                let at = (t * channels + c) * row;
+                let Some(place) = to.get_mut(at..at + LANES) else { return };
+                for (x, k) in place.iter_mut().zip(kernels) {
+                    *x = k[c * taps + t];
+                }
+            }
+        }
+        return;
+    }
+    for (i, k) in kernels.iter().enumerate() {
+        for (c, kernel) in k.chunks_exact(taps).enumerate() {
+            for (t, x) in kernel.iter().enumerate() {
+                if let Some(place) = to.get_mut((t * channels + c) * row + i) {
+                    *place = *x;
+                }
+            }
+        }
+    }
+}
+
+/// The kernels of several groups of the model in one block: each output channel has those of its own group only.
+fn diagonal(
+    p: &ConvPacking,
+    w: &Weights<'_>,
+    (group, first, row): (usize, usize, usize),
+    channels: std::ops::Range<usize>,
+    to: &mut [[u8; 4]],
+) {
+    let group_oc = w.oc / p.groups;
+    for lane in (0..row).filter(|lane| first + lane < group_oc) {
+        let oc = first + lane;
+        let model_group = oc / (group_oc / p.merged).max(1);
+        let own = model_group * w.ic..(model_group + 1) * w.ic;
+        let (begin, end) = (channels.start.max(own.start), channels.end.min(own.end));
+        let source = if begin < end { w.row(group + oc, begin - own.start, end - begin) } else { &[] };
+        for (i, kernel) in source.as_chunks::<4>().0.chunks_exact(w.taps).enumerate() {
+            let c = begin + i - channels.start;
+            for (tap, x) in kernel.iter().enumerate() {
+                if let Some(place) = to.get_mut((tap * p.src_lanes + c) * row + lane) {
+                    *place = *x;
+                }
+            }
         }
     }
 }

@@ -250,9 +250,14 @@ fn remark_not_finite(tensor: &Tensor, remarks: &mut Vec<String>) {
     if tensor.dtype() != DType::F32 {
         return;
     }
-    let bits = tensor.bytes().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let bits = || tensor.bytes().as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b));
+    let odd = |b: u32| b & EXPONENT == EXPONENT;
+    // Nearly always there are none: without a way out of the loop, many elements are looked at together.
+    if !bits().fold(false, |found, b| found | odd(b)) {
+        return;
+    }
     let (mut nans, mut infinities) = (0usize, 0usize);
-    for b in bits.filter(|b| b & EXPONENT == EXPONENT) {
+    for b in bits().filter(|b| odd(*b)) {
         *(if b & MANTISSA == 0 { &mut infinities } else { &mut nans }) += 1;
     }
     for (count, what) in [(nans, "NaN"), (infinities, "infinite")] {

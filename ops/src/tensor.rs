@@ -24,11 +24,13 @@ macro_rules! number {
     ($t:ty, $d:ident, $n:literal) => {
         impl Element for $t {
             const DTYPE: DType = DType::$d;
+            #[inline]
             fn read(bytes: &[u8]) -> Self {
                 let mut b = [0; $n];
                 b.copy_from_slice(bytes);
                 <$t>::from_le_bytes(b)
             }
+            #[inline]
             fn write(self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }

@@ -1,8 +1,7 @@
 //! Transformed weights of Winograd's algorithm: `G g G^T` of each kernel `g`, computed in f64 and rounded once.
 
-use super::{ConvPacking, Weights, put};
+use super::{ConvPacking, Weights};
 use crate::leaf::build::Winograd;
-use octrt_ops::Element;
 
 /// Kernels that are transformed side by side.
 const WIDTH: usize = 16;
@@ -11,6 +10,7 @@ pub(super) fn pack(size: Winograd, p: &ConvPacking, w: &Weights<'_>, out: &mut [
     let n = size.input();
     let blocks = w.ic.div_ceil(p.src_lanes);
     let plane = p.vectors() * p.lanes * blocks * p.src_lanes;
+    let out = out.as_chunks_mut::<4>().0;
     let (mut first, mut at) = (0, 0);
     for &vectors in &p.tiles {
         let row = vectors * p.lanes;
@@ -19,15 +19,15 @@ pub(super) fn pack(size: Winograd, p: &ConvPacking, w: &Weights<'_>, out: &mut [
             for lane in (0..row).step_by(WIDTH) {
                 let mut g = [[0.0f64; WIDTH]; 9];
                 for i in 0..WIDTH.min(row - lane) {
-                    for (tap, x) in w.row(first + lane + i, ic, 1).chunks_exact(4).enumerate() {
-                        g[tap][i] = f64::from(f32::read(x));
+                    for (tap, x) in w.row(first + lane + i, ic, 1).as_chunks::<4>().0.iter().enumerate() {
+                        g[tap][i] = f64::from(f32::from_le_bytes(*x));
                     }
                 }
                 let u = transform(size, &g);
                 for (element, u) in u.iter().take(n * n).enumerate() {
-                    for (i, x) in u.iter().enumerate().take(row - lane) {
-                        put(out, element * plane + place + lane + i, &(*x as f32).to_le_bytes());
-                    }
+                    let at = element * plane + place + lane;
+                    let Some(to) = out.get_mut(at..at + WIDTH.min(row - lane)) else { return };
+                    to.iter_mut().zip(u).for_each(|(to, x)| *to = (*x as f32).to_le_bytes());
                 }
             }
         }

@@ -4,7 +4,7 @@ use octrt_ops::def::batch_normalization::BatchNormalization;
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::resize::{Resize, ResizeMode};
 use octrt_ops::graph::rewrite::Patch;
-use octrt_ops::{DType, Element, Graph, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
 
 use super::Skip;
 use super::query::{constant_input, input, producer, uses};
@@ -138,9 +138,8 @@ fn scaled(weight: &Tensor, conv: &Node, scale: &[f64]) -> Result<Tensor, Skip> {
     }
     let mut bytes = weight.bytes().to_vec();
     for (run, factor) in bytes.chunks_exact_mut(4 * run).zip(factors) {
-        for element in run.chunks_exact_mut(4) {
-            let scaled = (f64::from(f32::read(element)) * factor) as f32;
-            element.copy_from_slice(&scaled.to_le_bytes());
+        for element in run.as_chunks_mut::<4>().0 {
+            *element = ((f64::from(f32::from_le_bytes(*element)) * factor) as f32).to_le_bytes();
         }
     }
     finite(weight.shape().clone(), bytes)
@@ -148,7 +147,9 @@ fn scaled(weight: &Tensor, conv: &Node, scale: &[f64]) -> Result<Tensor, Skip> {
 
 /// The tensor of these bytes of f32, all of which must be finite.
 fn finite(shape: Shape, bytes: Vec<u8>) -> Result<Tensor, Skip> {
-    if bytes.chunks_exact(4).any(|b| !f32::read(b).is_finite()) {
+    // Without a way out of the loop, many elements are looked at together.
+    let wrong = bytes.as_chunks::<4>().0.iter().fold(false, |wrong, b| wrong | !f32::from_le_bytes(*b).is_finite());
+    if wrong {
         return blocked("the folded weights are not finite");
     }
     Tensor::from_bytes(TensorType { dtype: DType::F32, shape }, bytes)
