@@ -35,8 +35,8 @@ class MobileNetV1(nn.Sequential):
     """MobileNet 1.0 (Howard et al. 2017, table 1): a stem and 13 depthwise-separable blocks."""
 
     # output channels and stride of each block
-    BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
-    BLOCKS += [(512, 1)] * 5 + [(1024, 2), (1024, 1)]
+    BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2))
+    BLOCKS += ((512, 1),) * 5 + ((1024, 2), (1024, 1))
 
     def __init__(self):
         layers = self.conv_bn(3, 32, 3, 2)
