@@ -15,9 +15,9 @@ use crate::leaf::BinaryOp;
 use crate::strategy::window::WindowKind;
 use crate::target::Target;
 
+mod emit;
 pub mod fuse;
 pub mod lower;
-mod emit;
 mod matrix;
 
 use fuse::{Follow, Group, Users};
@@ -180,8 +180,9 @@ impl Matcher<'_> {
                 (1..5).all(|i| self.constant(node, i)).then(|| (Kind::Affine, vec![(x, self.free())]))
             }
             Op::Concat(c) if matches!(c.axis, 1 | -3) => self.concat(node),
-            Op::Gemm(_) | Op::MatMul(_) => matrix::problem(self.graph, node)
-                .map(|_| (Kind::Matrix, Vec::new())),
+            Op::Gemm(_) | Op::MatMul(_) => {
+                matrix::problem(self.graph, node).map(|_| (Kind::Matrix, Vec::new()))
+            }
             _ => self.elementwise(node),
         }
     }
@@ -278,7 +279,8 @@ impl Matcher<'_> {
     }
 
     fn concat(&self, node: &Node) -> Match {
-        let inputs: Option<Vec<(ValueId, Map)>> = (0..node.inputs.len()).map(|i| self.input(node, i)).collect();
+        let inputs: Option<Vec<(ValueId, Map)>> =
+            (0..node.inputs.len()).map(|i| self.input(node, i)).collect();
         let inputs = inputs?;
         let fits = inputs.iter().all(|(_, m)| m.c % self.lanes == 0)
             && inputs.iter().any(|(v, _)| self.blocked[v.index()]);

@@ -153,7 +153,8 @@ impl Map {
     /// Bytes from the first byte of a block to the pixel in row `h` and column `w`, counted from the map's first;
     /// negative ones lie in the halo.
     pub fn pixel(&self, h: i64, w: i64) -> i64 {
-        (self.layout.halo.top as i64 + h) * self.row_bytes() + (self.layout.halo.left as i64 + w) * self.pixel_bytes()
+        (self.layout.halo.top as i64 + h) * self.row_bytes()
+            + (self.layout.halo.left as i64 + w) * self.pixel_bytes()
     }
 
     /// Whether both have the same bytes: one pixel, or equal layouts.

@@ -76,7 +76,9 @@ struct Weights<'a> {
 impl<'a> Weights<'a> {
     fn new(t: &'a Tensor) -> Option<Weights<'a>> {
         match t.shape().dims() {
-            &[oc, ic, kh, kw] if t.dtype() == DType::F32 => Some(Weights { bytes: t.bytes(), oc, ic, taps: kh * kw }),
+            &[oc, ic, kh, kw] if t.dtype() == DType::F32 => {
+                Some(Weights { bytes: t.bytes(), oc, ic, taps: kh * kw })
+            }
             _ => None,
         }
     }
@@ -166,7 +168,9 @@ fn conv(p: &ConvPacking, w: &Weights<'_>, out: &mut [u8]) {
             let row = vectors * p.lanes;
             for block in 0..blocks {
                 let (begin, end) = (block * p.src_lanes, ((block + 1) * p.src_lanes).min(channels));
-                let Some((to, behind)) = rest.split_at_mut_checked(w.taps * p.src_lanes * row) else { return };
+                let Some((to, behind)) = rest.split_at_mut_checked(w.taps * p.src_lanes * row) else {
+                    return;
+                };
                 rest = behind;
                 // Eight output channels at a time: their kernels are read side by side and written as runs.
                 for lane in (0..row).step_by(LANES) {

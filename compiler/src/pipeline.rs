@@ -10,8 +10,8 @@ use crate::calls::Work;
 use crate::codegen::Codegen;
 use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
-use crate::program::{Nest, Program};
 use crate::precision::Precision;
+use crate::program::{Nest, Program};
 use crate::target::Target;
 use crate::{calls, strategy, tile};
 
@@ -58,7 +58,8 @@ pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError>
                 match known {
                     Some(i) => FunctionId(i as u32),
                     None => {
-                        let internal = |e| CompileError::internal("strategy", &call.node, format!("{e}\n{nest}"));
+                        let internal =
+                            |e| CompileError::internal("strategy", &call.node, format!("{e}\n{nest}"));
                         tile::verify::verify(nest).map_err(internal)?;
                         nests.push(Nest::Tile(nest.clone()));
                         next

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{buffer, copy_byte, function, mode, model, port, scale_twice, step};
-use octrt::compiler::artifact::{Artifact, Copy, FunctionId, Place};
+use octrt::compiler::artifact::{Artifact, Constant, Copy, FunctionId, Place};
 use octrt::compiler::{Isa, Target};
 use octrt::ops::{DType, Tensor, TensorType};
 use octrt::{DataType, Error, ErrorKind, InputError, LoadOptions, TensorMut, TensorRef, Threads};
@@ -119,6 +119,7 @@ fn mode_artifact() -> Artifact {
         copies: vec![],
         constants: vec![],
         arena_bytes: 0,
+        scratch_bytes: 0,
     }
 }
 
@@ -166,6 +167,7 @@ fn checks_stop_the_run_and_name_the_node() {
         copies: vec![],
         constants: vec![],
         arena_bytes: 0,
+        scratch_bytes: 0,
     };
     a.steps[0].check = Some("an index is out of range".to_string());
     let mut session = model(vec![a], &options()).unwrap().session().unwrap();
@@ -187,6 +189,7 @@ fn bools_are_zero_or_one_whatever_code_writes() {
         copies: vec![],
         constants: vec![],
         arena_bytes: 0,
+        scratch_bytes: 0,
     };
     let x = buffer(Place::Input(0), DType::U8, &[1]);
     a.steps.push(step(0, vec![x, buffer(Place::Output(0), DType::Bool, &[1])], 1));
@@ -211,7 +214,7 @@ fn bools_that_change_while_they_are_loaded_are_refused() {
     let ty = TensorType::new(DType::Bool, [1]);
     let bytes = Arc::new(Restless(AtomicUsize::new(0)));
     let mut a = scale_twice(3);
-    a.constants.push(Tensor::from_shared(ty, bytes, 0).unwrap());
+    a.constants.push(Constant::Plain(Tensor::from_shared(ty, bytes, 0).unwrap()));
     let e = model(vec![a], &options()).unwrap().session().unwrap_err();
     assert!(matches!(&e, Error::Artifact(m) if m.contains("a bool is neither 0 nor 1")), "{e}");
 }
@@ -220,7 +223,7 @@ fn bools_that_change_while_they_are_loaded_are_refused() {
 fn copies_follow_the_steps() {
     let mut a = scale_twice(3);
     a.outputs.extend(["y2", "x2", "w2", "half"].map(|n| port(n, DType::F32, &[3])));
-    a.constants.push(Tensor::new([3], &[7.0f32, 8.0, 9.0]).unwrap());
+    a.constants.push(Constant::Plain(Tensor::new([3], &[7.0f32, 8.0, 9.0]).unwrap()));
     let places = [Place::Output(0), Place::Input(0), Place::Const(2), Place::Arena(64)];
     a.copies = places.into_iter().enumerate().map(|(i, from)| Copy { from, output: i + 1 }).collect();
     let mut session = model(vec![a], &options()).unwrap().session().unwrap();
@@ -286,17 +289,30 @@ fn lying_artifacts_are_refused() {
         ("no Input(1)", |a| a.steps[0].buffers[0].place = Place::Input(1)),
         ("no Const(2)", |a| a.steps[0].buffers[1].place = Place::Const(2)),
         ("no Output(9)", |a| a.steps[1].buffers[2].place = Place::Output(9)),
-        ("offset 64 of an arena of 100", |a| a.arena_bytes = 100),
+        ("offset 64 of the arena of 100", |a| a.arena_bytes = 100),
         ("offset 68 is no multiple", |a| a.steps[0].buffers[2].place = Place::Arena(68)),
         ("offset 18446744073709551552", |a| a.steps[0].buffers[2].place = Place::Arena(usize::MAX - 63)),
+        ("offset 0 of the scratch of 0", |a| a.steps[0].buffers[0].place = Place::Scratch(0)),
+        ("writes Scratch(0)", |a| {
+            a.scratch_bytes = 64;
+            a.steps[0].buffers[2].place = Place::Scratch(0);
+        }),
+        ("shares scratch with another", |a| {
+            a.scratch_bytes = 64;
+            a.steps[0].buffers[0].place = Place::Scratch(0);
+            a.steps[0].buffers[1].place = Place::Scratch(0);
+        }),
+        ("copies scratch", |a| a.copies.push(Copy { from: Place::Scratch(0), output: 0 })),
         ("while reading buffer 0", |a| a.steps[1].buffers[2].place = Place::Arena(64)),
         ("which holds f32[12]", |a| a.inputs[0].ty = TensorType::new(DType::F32, [12])),
         ("which holds i32[16]", |a| a.outputs[0].ty = TensorType::new(DType::I32, [16])),
-        ("which holds f32[2]", |a| a.constants[1] = Tensor::new([2], &[0.0f32; 2]).unwrap()),
+        ("which holds f32[2]", |a| {
+            a.constants[1] = Constant::Plain(Tensor::new([2], &[0.0f32; 2]).unwrap());
+        }),
         ("is not one bool", |a| a.steps[0].check = Some(String::new())),
         ("a bool is neither 0 nor 1", |a| {
             let ty = TensorType::new(DType::Bool, [1]);
-            a.constants.push(Tensor::from_bytes(ty, vec![2]).unwrap());
+            a.constants.push(Constant::Plain(Tensor::from_bytes(ty, vec![2]).unwrap()));
         }),
         ("nothing computes it", |a| a.outputs.push(port("z", DType::F32, &[1]))),
         ("no such output", |a| a.copies.push(Copy { from: Place::Input(0), output: 1 })),

@@ -169,8 +169,7 @@ impl Lowering<'_> {
             .map(|(g, v)| f64::from(*g) / (f64::from(*v) + f64::from(op.epsilon)).sqrt())
             .collect();
         let shift = beta.iter().zip(mean).zip(&scale);
-        let shift: Vec<f32> =
-            shift.map(|((b, m), s)| (f64::from(*b) - f64::from(*m) * s) as f32).collect();
+        let shift: Vec<f32> = shift.map(|((b, m), s)| (f64::from(*b) - f64::from(*m) * s) as f32).collect();
         let scale: Vec<f32> = scale.iter().map(|s| *s as f32).collect();
         let (src, src_map) = self.input(t, 0, owner)?;
         let (tail, addend) = self.tail(&t.group, owner)?;
@@ -220,7 +219,8 @@ impl Lowering<'_> {
     }
 
     fn concat(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
-        let sources: Option<Vec<(Virtual, Map)>> = (0..t.inputs.len()).map(|i| self.input(t, i, owner)).collect();
+        let sources: Option<Vec<(Virtual, Map)>> =
+            (0..t.inputs.len()).map(|i| self.input(t, i, owner)).collect();
         let sources = sources?;
         let (dst, dst_map) = self.result(t.group.result, owner)?;
         let mut first_block = 0;
@@ -294,12 +294,8 @@ impl Lowering<'_> {
         let lanes = width.lanes() as usize;
         let len = tiles.iter().sum::<usize>() * lanes;
         let nest = gemm::nest(&problem, self.options.target)?;
-        let packing = Packing::Matrix {
-            transposed: product.transposed,
-            lanes,
-            tiles,
-            scale: product.scale.to_bits(),
-        };
+        let packing =
+            Packing::Matrix { transposed: product.transposed, lanes, tiles, scale: product.scale.to_bits() };
         let src = self.plain(product.src, owner.node);
         let wei = self.packed(packing, product.wei);
         let bias = match product.bias {

@@ -157,10 +157,12 @@ fn addend(
 
 /// Whether a node is a nearest upsampling of rows and columns by two: output pixel `i` shows input pixel `i / 2`.
 pub fn doubles(graph: &Graph, node: &Node) -> bool {
-    let Op::Resize(Resize { mode: ResizeMode::Nearest, coordinates, nearest_mode, aspect, .. }) = &node.op else {
+    let Op::Resize(Resize { mode: ResizeMode::Nearest, coordinates, nearest_mode, aspect, .. }) = &node.op
+    else {
         return false;
     };
-    let types = (|| Some((graph.ty(node.inputs.first().copied()??).ok()?, graph.ty(node.outputs[0]).ok()?)))();
+    let types =
+        (|| Some((graph.ty(node.inputs.first().copied()??).ok()?, graph.ty(node.outputs[0]).ok()?)))();
     let Some((from, to)) = types else { return false };
     let twice = |(i, (a, b)): (usize, (&usize, &usize))| if i < 2 { a == b } else { 2 * a == *b };
     let even = from.shape.rank() == 4

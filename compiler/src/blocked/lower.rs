@@ -147,7 +147,12 @@ impl Lowering<'_> {
     }
 
     /// A value in exactly this layout, which has no halo.
-    pub(super) fn without_halo(&mut self, v: ValueId, layout: Layout, reader: &str) -> Option<(Virtual, Map)> {
+    pub(super) fn without_halo(
+        &mut self,
+        v: ValueId,
+        layout: Layout,
+        reader: &str,
+    ) -> Option<(Virtual, Map)> {
         let map = Map::new(self.ty(v)?, layout)?;
         if let Some(form) = self.forms[v.index()].iter().find(|f| f.layout == layout) {
             return Some((form.place, map));
@@ -268,7 +273,8 @@ impl Lowering<'_> {
         let compute = with_args(self.graph, node, |args| op.compute(args))??;
         let mut places = Vec::with_capacity(compute.buffers.len());
         for (i, buffer) in compute.buffers.iter().enumerate() {
-            let output = compute.outputs.iter().position(|b| b.0 as usize == i).and_then(|k| node.outputs.get(k));
+            let output =
+                compute.outputs.iter().position(|b| b.0 as usize == i).and_then(|k| node.outputs.get(k));
             places.push(match (&buffer.kind, output) {
                 (BufferKind::Input(k), _) => match node.inputs.get(*k) {
                     Some(Some(v)) => self.plain(*v, &node.name),

@@ -178,7 +178,12 @@ impl<'a, 'b> TileEmitter<'a, 'b> {
 }
 
 /// The finished function: the loops, then the leaves, with the calls between them resolved.
-pub(super) fn link(nest: &TileNest, code: &CompiledCode, names: &[UserExternalName], symbol: String) -> Emit<Function> {
+pub(super) fn link(
+    nest: &TileNest,
+    code: &CompiledCode,
+    names: &[UserExternalName],
+    symbol: String,
+) -> Emit<Function> {
     let mut bytes = code.code_buffer().to_vec();
     let mut at = Vec::with_capacity(nest.leaves.len());
     for program in &nest.leaves {

@@ -52,7 +52,8 @@ struct State {
 /// The reach of a program that keeps the rules, at most one entry per slot and direction; `None` where something is not
 /// known, or a loop assigns a pointer of the statements before it other than by moving it.
 pub fn reach(program: &Program, known: &dyn Known) -> Option<Vec<Reach>> {
-    let mut analysis = Analysis { known, vector_bytes: i64::from(program.width.bytes()), found: BTreeMap::new() };
+    let mut analysis =
+        Analysis { known, vector_bytes: i64::from(program.width.bytes()), found: BTreeMap::new() };
     analysis.block(&program.body, &mut State::default())?;
     let reach = |((slot, store), (lo, hi))| Reach { slot, store, lo, hi };
     Some(analysis.found.into_iter().map(reach).collect())
@@ -101,7 +102,11 @@ impl Analysis<'_> {
                 Operand::Broadcast(a) => self.access(*a, state, false, 4)?,
                 Operand::Vector(_) => {}
             },
-            Inst::Prefetch(_) | Inst::Zero(_) | Inst::Splat(..) | Inst::Copy { .. } | Inst::Unordered { .. } => {}
+            Inst::Prefetch(_)
+            | Inst::Zero(_)
+            | Inst::Splat(..)
+            | Inst::Copy { .. }
+            | Inst::Unordered { .. } => {}
         }
         Some(())
     }

@@ -148,7 +148,8 @@ fn scaled(weight: &Tensor, conv: &Node, scale: &[f64]) -> Result<Tensor, Skip> {
 /// The tensor of these bytes of f32, all of which must be finite.
 fn finite(shape: Shape, bytes: Vec<u8>) -> Result<Tensor, Skip> {
     // Without a way out of the loop, many elements are looked at together.
-    let wrong = bytes.as_chunks::<4>().0.iter().fold(false, |wrong, b| wrong | !f32::from_le_bytes(*b).is_finite());
+    let wrong =
+        bytes.as_chunks::<4>().0.iter().fold(false, |wrong, b| wrong | !f32::from_le_bytes(*b).is_finite());
     if wrong {
         return blocked("the folded weights are not finite");
     }

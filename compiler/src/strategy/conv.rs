@@ -65,7 +65,9 @@ impl Tail {
     pub fn walk(&self, nest: &mut NestBuilder, pixels: &[(usize, usize)]) -> Option<Option<Walk>> {
         let Some(addend) = &self.addend else { return Some(None) };
         let buffer = nest.buffer(addend.map.ty(), BufferRole::Src);
-        let at = |&(h, w): &(usize, usize)| addend.map.pixel((h / addend.repeat) as i64, (w / addend.repeat) as i64);
+        let at = |&(h, w): &(usize, usize)| {
+            addend.map.pixel((h / addend.repeat) as i64, (w / addend.repeat) as i64)
+        };
         let distances: Vec<i64> = pixels.iter().map(at).collect();
         Walk::new(nest, buffer, 0, addend.map.block_bytes(), &distances).map(Some)
     }
@@ -110,7 +112,10 @@ impl ConvProblem {
 
     /// Whether Winograd's algorithm serves it.
     pub fn is_3x3_s1(&self) -> bool {
-        self.kernel == [3, 3] && self.strides == [1, 1] && self.dilations == [1, 1] && self.groups * self.merged == 1
+        self.kernel == [3, 3]
+            && self.strides == [1, 1]
+            && self.dilations == [1, 1]
+            && self.groups * self.merged == 1
     }
 
     /// The distance of the input pixel under the first tap of the window at an output pixel.
@@ -138,4 +143,3 @@ pub fn operands(nest: &mut NestBuilder, p: &ConvProblem, wei_elements: usize) ->
     let wei = nest.buffer(vector(wei_elements), BufferRole::Src);
     [src, wei, nest.buffer(vector(bias), BufferRole::Src)]
 }
-

@@ -7,8 +7,8 @@ use crate::precision::Precision;
 use crate::target::Target;
 
 use super::conv::ConvProblem;
-use super::conv_winograd::{self, Plan};
 use super::conv_direct;
+use super::conv_winograd::{self, Plan};
 
 /// Bytes of weights that come from memory in a cycle.
 const COLD_BYTES: f64 = 5.0;

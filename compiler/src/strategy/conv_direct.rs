@@ -139,7 +139,9 @@ impl<'a> Emitter<'a> {
         let vector_bytes = p.vector_bytes(self.width) as i64;
         let addend = p.tail.addend.map(|a| image.times(a.map.image_bytes()));
         b.call(program, &|name| match name {
-            "src" => Some(self.src.pointer(pixel, &blocks(p.src_blocks()), &image.times(p.src.image_bytes()))),
+            "src" => {
+                Some(self.src.pointer(pixel, &blocks(p.src_blocks()), &image.times(p.src.image_bytes())))
+            }
             "src_offsets" => self.src.offsets(pixel),
             "wei" => Some(SlotValue::Pointer(self.wei, oc.times(vector_bytes))),
             "bias" => Some(SlotValue::Pointer(self.bias, oc.times(self.width.bytes().into()))),

@@ -15,11 +15,11 @@
 use octrt_ops::{DType, TensorType};
 
 use crate::layout::Map;
-use crate::leaf::{Width, registers};
 use crate::leaf::build::{
     Activation, Addend, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd,
     WinogradInput, WinogradOutput,
 };
+use crate::leaf::{Width, registers};
 use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
@@ -138,7 +138,8 @@ fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, width: Width) -> Option<Til
     let mut done = Some(());
     b.each(if p.src.mb > 1 { chunks } else { 1 }, |b, l| {
         let one = |l| Distance::default().plus(l, 1);
-        let (image, chunk) = if p.src.mb > 1 { (one(outer), one(l)) } else { (Distance::default(), one(outer)) };
+        let (image, chunk) =
+            if p.src.mb > 1 { (one(outer), one(l)) } else { (Distance::default(), one(outer)) };
         let first = chunk.times(rows as i64);
         let calls = e
             .input(b, (src, v, temporary), (&image, &first, rows), None)
@@ -168,7 +169,12 @@ fn parts(p: &ConvProblem, tiles: Tiles, width: Width) -> Option<Plan> {
     let temporary = e.temporary(&mut b);
     let outer = Distance::default().plus(b.parallel(), 1);
     let (image, block) = if mb > 1 { (outer, None) } else { (Distance::default(), Some(outer)) };
-    e.input(&mut b, (src, planes(v, p.src_blocks()), temporary), (&image, &whole, tiles.rows), block.as_ref())?;
+    e.input(
+        &mut b,
+        (src, planes(v, p.src_blocks()), temporary),
+        (&image, &whole, tiles.rows),
+        block.as_ref(),
+    )?;
     let first = b.finish();
 
     let elements = tiles.size.input() * tiles.size.input();
@@ -248,14 +254,17 @@ impl Emitter<'_> {
     ) -> Option<()> {
         let (p, m, n) = (self.p, self.tiles.size.output(), self.tiles.size.input());
         let halo = p.src.layout.halo;
-        for [(row0, row_tiles, _), (column0, column_tiles, _)] in self.runs(rows, rows == self.tiles.rows, &p.dst) {
+        for [(row0, row_tiles, _), (column0, column_tiles, _)] in
+            self.runs(rows, rows == self.tiles.rows, &p.dst)
+        {
             // A tile at an end of the map may hang over the input and its halo.
             let exists = |have: usize, tile: usize| have.saturating_sub(tile * m).min(n);
             let below = halo.top + p.src.h + halo.bottom - (halo.top - p.pads[0]);
             let beside = halo.left + p.src.w + halo.right - (halo.left - p.pads[1]);
             // Where rows are some of many, all of them are whole.
             let last_row = if rows == self.tiles.rows { row0 + row_tiles - 1 } else { 0 };
-            let (have_rows, have_columns) = (exists(below, last_row), exists(beside, column0 + column_tiles - 1));
+            let (have_rows, have_columns) =
+                (exists(below, last_row), exists(beside, column0 + column_tiles - 1));
             let leaf = WinogradInput {
                 width: self.width,
                 size: self.tiles.size,
@@ -280,7 +289,9 @@ impl Emitter<'_> {
                         .and(&image.times(p.src.image_bytes()))
                         .offset(p.src.pixel(-(p.pads[0] as i64), -(p.pads[1] as i64)));
                     let from = block.map_or(from.clone(), |k| from.and(&k.times(p.src.block_bytes())));
-                    let to = within.times(self.lane_bytes()).and(&image.times(v.plane_bytes * self.elements() as i64));
+                    let to = within
+                        .times(self.lane_bytes())
+                        .and(&image.times(v.plane_bytes * self.elements() as i64));
                     let to = block.map_or(to.clone(), |k| to.and(&k.times(v.block_bytes)));
                     b.call(program.clone(), &|name| match name {
                         "src" => Some(SlotValue::Pointer(src, from.clone())),
@@ -317,7 +328,8 @@ impl Emitter<'_> {
             for (first, n, vectors) in tiles::runs(&cut) {
                 b.each(n, |b, l| {
                     let oc = Distance::new((first * cut[0]) as i64).plus(l, vectors as i64);
-                    for (pixel, size, n) in EvenSplit::new(v.tiles, tiles::pixels(self.width, vectors)).runs() {
+                    for (pixel, size, n) in EvenSplit::new(v.tiles, tiles::pixels(self.width, vectors)).runs()
+                    {
                         let Some(program) = self.product(size, vectors, v, m) else {
                             done = None;
                             return;
@@ -325,7 +337,9 @@ impl Emitter<'_> {
                         b.each(n, |b, l| {
                             let pixel = Distance::new(pixel as i64).plus(l, size as i64);
                             let of = |planes: Planes| {
-                                element.times(planes.plane_bytes).and(&image.times(planes.plane_bytes * elements))
+                                element
+                                    .times(planes.plane_bytes)
+                                    .and(&image.times(planes.plane_bytes * elements))
                             };
                             let from = pixel.times(lane).and(&of(v));
                             let to = pixel.times(lane).and(&oc.times(m.block_bytes)).and(&of(m));
@@ -413,7 +427,10 @@ impl Emitter<'_> {
                     let from = match from {
                         SlotValue::Pointer(buffer, at) => {
                             let at = at.and(&images);
-                            SlotValue::Pointer(buffer, block.map_or(at.clone(), |k| at.and(&k.times(m.block_bytes))))
+                            SlotValue::Pointer(
+                                buffer,
+                                block.map_or(at.clone(), |k| at.and(&k.times(m.block_bytes))),
+                            )
                         }
                         other => other,
                     };

@@ -25,7 +25,8 @@ impl EvenSplit {
 
     /// First element, extent and number of each run of equal tiles.
     pub fn runs(self) -> impl Iterator<Item = (usize, usize, usize)> {
-        let runs = [(0, self.size, self.large), (self.large * self.size, self.size.saturating_sub(1), self.small)];
+        let runs =
+            [(0, self.size, self.large), (self.large * self.size, self.size.saturating_sub(1), self.small)];
         runs.into_iter().filter(|&(_, size, n)| size > 0 && n > 0)
     }
 }

@@ -70,7 +70,8 @@ pub fn nest(p: &WindowProblem, target: Target) -> Option<TileNest> {
     let (rows, columns) = emitter.tile()?;
     let mut whole = Some(());
     b.each(if p.src.mb > 1 { blocks } else { 1 }, |b, l| {
-        let (image, block) = if p.src.mb > 1 { (one(outer), one(l)) } else { (Distance::default(), one(outer)) };
+        let (image, block) =
+            if p.src.mb > 1 { (one(outer), one(l)) } else { (Distance::default(), one(outer)) };
         for (first_row, rows, n) in EvenSplit::new(p.dst.h, rows).runs() {
             b.each(n, |b, row| {
                 let row = Distance::new(first_row as i64).plus(row, rows as i64);
@@ -78,7 +79,8 @@ pub fn nest(p: &WindowProblem, target: Target) -> Option<TileNest> {
                     let program = emitter.program(rows, columns);
                     b.each(n, |b, column| {
                         let column = Distance::new(first as i64).plus(column, columns as i64);
-                        let call = program.clone().map(|x| emitter.call(b, x, [&image, &block, &row, &column]));
+                        let call =
+                            program.clone().map(|x| emitter.call(b, x, [&image, &block, &row, &column]));
                         whole = whole.and(call);
                     });
                 }
@@ -101,9 +103,8 @@ impl<'a> Emitter<'a> {
     fn new(b: &mut NestBuilder, p: &'a WindowProblem, width: Width) -> Option<Self> {
         let vector = |n: usize| TensorType::new(DType::F32, [n * p.src.blocks() * width.lanes() as usize]);
         let src = b.buffer(p.src.ty(), BufferRole::Src);
-        let weights = (p.kind == WindowKind::Weights).then(|| {
-            [vector(p.kernel[0] * p.kernel[1]), vector(1)].map(|ty| b.buffer(ty, BufferRole::Src))
-        });
+        let weights = (p.kind == WindowKind::Weights)
+            .then(|| [vector(p.kernel[0] * p.kernel[1]), vector(1)].map(|ty| b.buffer(ty, BufferRole::Src)));
         if p.tail.addend.is_some_and(|a| a.repeat != 1) {
             return None;
         }
@@ -159,8 +160,17 @@ impl<'a> Emitter<'a> {
         let epilogue = Epilogue { residual, activation: p.tail.activation, dst, tail: None, pool: None };
         let (width, pixels, vectors) = (self.width, rows * columns, 1);
         let pool = |kind, epilogue| {
-            Pool { width, pixels, vectors, taps: taps.clone(), src: src.clone(), reduction: reduction.clone(), kind, epilogue }
-                .program()
+            Pool {
+                width,
+                pixels,
+                vectors,
+                taps: taps.clone(),
+                src: src.clone(),
+                reduction: reduction.clone(),
+                kind,
+                epilogue,
+            }
+            .program()
         };
         Some(match p.kind {
             WindowKind::Max => pool(PoolKind::Max, epilogue),
@@ -191,9 +201,11 @@ impl<'a> Emitter<'a> {
             "wei" => Some(SlotValue::Pointer(self.weights?[0], block.times(taps * vector))),
             "bias" => Some(SlotValue::Pointer(self.weights?[1], block.times(vector))),
             "dst" => Some(place(self.dst, &p.dst, [1, 1], p.dst.pixel(0, 0))),
-            "residual" => p.tail.addend.map(|a| a.map).and_then(|map| {
-                Some(place(self.addend?, &map, [1, 1], map.pixel(0, 0)))
-            }),
+            "residual" => p
+                .tail
+                .addend
+                .map(|a| a.map)
+                .and_then(|map| Some(place(self.addend?, &map, [1, 1], map.pixel(0, 0)))),
             "kh" => Some(SlotValue::Number(p.kernel[0] as i64)),
             _ => None,
         });
@@ -220,7 +232,8 @@ pub fn global(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Option<
     let program = |vectors: usize| {
         let reduction = Reduction::Loops(vec![rows.clone(), columns.clone()]);
         let epilogue = Epilogue::store(dst_grid.clone());
-        Pool { width, pixels: 1, vectors, taps: vec![0], src: src_grid.clone(), reduction, kind, epilogue }.program()
+        Pool { width, pixels: 1, vectors, taps: vec![0], src: src_grid.clone(), reduction, kind, epilogue }
+            .program()
     };
     let blocks = src.blocks();
     let mut b = NestBuilder::new("global_pool", src.mb);

@@ -61,8 +61,12 @@ pub fn races(nest: &TileNest, inputs: &[Option<&Tensor>]) -> Result<Option<usize
     for i in 0..nest.extent {
         // What an iteration writes differs from one of two backgrounds.
         for background in [0x5a, 0xa5] {
-            let ty = nest.dst().map(|b| nest.buffers[b.index()].ty.clone()).ok_or_else(|| fail("no result".into()))?;
-            let old = Tensor::from_bytes(ty.clone(), vec![background; ty.bytes()]).map_err(|e| fail(e.to_string()))?;
+            let ty = nest
+                .dst()
+                .map(|b| nest.buffers[b.index()].ty.clone())
+                .ok_or_else(|| fail("no result".into()))?;
+            let old = Tensor::from_bytes(ty.clone(), vec![background; ty.bytes()])
+                .map_err(|e| fail(e.to_string()))?;
             let mut machine = Machine::new(nest, inputs, Some(&old), Engine::Interpreter).map_err(fail)?;
             machine.iteration(i).map_err(fail)?;
             let new = machine.result().map_err(fail)?;
@@ -89,7 +93,9 @@ impl<'a> Machine<'a> {
         let mut memory = Memory::default();
         for (i, b) in nest.buffers.iter().enumerate() {
             let held = |t: Option<&Tensor>| match t {
-                Some(t) if t.ty().bytes() == b.ty.bytes() && t.dtype() == b.ty.dtype => Ok(t.bytes().to_vec()),
+                Some(t) if t.ty().bytes() == b.ty.bytes() && t.dtype() == b.ty.dtype => {
+                    Ok(t.bytes().to_vec())
+                }
                 Some(t) => Err(format!("b{i}: expected {}, found {}", b.ty, t.ty())),
                 None => Err(format!("b{i} is missing")),
             };
@@ -145,7 +151,9 @@ impl<'a> Machine<'a> {
         };
         let values: Vec<Value> = slots.iter().map(value).collect();
         match &self.code[leaf] {
-            None => interp::run(&self.nest.leaves[leaf], &values, &mut self.memory).map_err(|e| e.to_string()),
+            None => {
+                interp::run(&self.nest.leaves[leaf], &values, &mut self.memory).map_err(|e| e.to_string())
+            }
             Some(code) => code.run(&values, &mut self.memory).map_err(|e| e.to_string()),
         }
     }

@@ -47,7 +47,13 @@ fn check(nest: &TileNest) -> Result<(), String> {
             return Err(format!("{id}: expected a table {} of i32, found {}", b.ty, t.ty()));
         }
     }
-    let mut checker = Checker { nest, loops: Vec::new(), seen: Vec::new(), tables: table_bounds(nest), reaches: Vec::new() };
+    let mut checker = Checker {
+        nest,
+        loops: Vec::new(),
+        seen: Vec::new(),
+        tables: table_bounds(nest),
+        reaches: Vec::new(),
+    };
     checker.enter(nest.parallel, nest.extent)?;
     checker.block(&nest.body)
 }
@@ -147,13 +153,15 @@ impl Checker<'_> {
         if let Some((_, found)) = self.reaches.iter().find(|(k, _)| *k == key) {
             return Ok(found.clone());
         }
-        let found = reach(program, &call).ok_or_else(|| format!("how far '{}' reaches is not known", program.name))?;
+        let found = reach(program, &call)
+            .ok_or_else(|| format!("how far '{}' reaches is not known", program.name))?;
         self.reaches.push((key, found.clone()));
         Ok(found)
     }
 
     fn bounds(&self, buffer: BufferId, at: &Distance, r: Reach) -> Result<(), String> {
-        let b = self.nest.buffers.get(buffer.index()).ok_or_else(|| format!("there is no buffer {buffer}"))?;
+        let b =
+            self.nest.buffers.get(buffer.index()).ok_or_else(|| format!("there is no buffer {buffer}"))?;
         if r.store && !matches!(b.role, BufferRole::Dst | BufferRole::Scratch) {
             return Err(format!("writes {buffer}, which is only read"));
         }
@@ -188,7 +196,10 @@ fn check_slots(program: &Program, slots: &[SlotValue]) -> Result<(), String> {
             _ => false,
         };
         if !fits {
-            return Err(format!("'{}': slot '{}' is a {}, found {value:?}", program.name, slot.name, slot.kind));
+            return Err(format!(
+                "'{}': slot '{}' is a {}, found {value:?}",
+                program.name, slot.name, slot.kind
+            ));
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 #![allow(dead_code, missing_docs)]
 
 use iced_x86::code_asm::*;
-use octrt::compiler::artifact::{Artifact, BufferRef, Function, FunctionId, Place, Port, Step};
+use octrt::compiler::artifact::{Artifact, BufferRef, Constant, Function, FunctionId, Place, Port, Step};
 use octrt::compiler::{Isa, Target};
 use octrt::ops::{DType, Tensor, TensorType};
 use octrt::{Error, LoadOptions, Model};
@@ -91,8 +91,9 @@ pub fn scale_twice(n: usize) -> Artifact {
             step(0, vec![f32s(Place::Arena(64)), weight(1), f32s(Place::Output(0))], n),
         ],
         copies: vec![],
-        constants: vec![Tensor::new([1], &[2.0f32]).unwrap(), Tensor::new([1], &[3.0f32]).unwrap()],
+        constants: [2.0f32, 3.0].map(|x| Constant::Plain(Tensor::new([1], &[x]).unwrap())).into(),
         arena_bytes: 64 + n * 4,
+        scratch_bytes: 0,
     }
 }
 
