@@ -37,6 +37,8 @@ pub(crate) struct PlanStep {
     pub(crate) buffers: Vec<BufferRef>,
     pub(crate) dst: usize,
     pub(crate) extent: usize,
+    /// Size of all buffers together.
+    pub(crate) bytes: usize,
     /// Whether several threads are worth their start.
     pub(crate) parallel: bool,
     pub(crate) node: String,
@@ -89,6 +91,7 @@ impl Plan {
 fn plan_step(step: Step) -> PlanStep {
     let bytes: usize = step.buffers.iter().fold(0, |a, b| b.ty.bytes().saturating_add(a));
     PlanStep {
+        bytes,
         parallel: step.extent > 1 && bytes >= PARALLEL_BYTES,
         function: step.function,
         buffers: step.buffers,
