@@ -1,3 +1,14 @@
-//! Benchmarks of octrt: `cargo bench -p octrt-bench`.
+//! What measurements of octrt share: `octrt bench`, `octrt profile` and the criterion benches.
 //!
-//! `benches/shapes.rs` measures the model in `shapes/`, which the repository carries.
+//! * [`measure`]: what is run, how often, in which order.
+//! * [`stats`]: quantiles, paired ratios.
+//! * [`machine`]: the machine, and the fused multiply-add peak that speeds are held against.
+//! * [`table`]: how results are printed.
+//!
+//! `cargo bench -p octrt-bench` runs `benches/shapes.rs`, the model in `shapes/` that the repository carries.
+#![forbid(unsafe_code)]
+
+pub mod machine;
+pub mod measure;
+pub mod stats;
+pub mod table;
