@@ -1,5 +1,6 @@
 //! What measurements of octrt share: `octrt bench`, `octrt profile` and the criterion benches.
 //!
+//! * [`problem`]: a convolution as a line of text, and those of well-known networks.
 //! * [`measure`]: what is run, how often, in which order.
 //! * [`stats`]: quantiles, paired ratios.
 //! * [`machine`]: the machine, and the fused multiply-add peak that speeds are held against.
@@ -10,5 +11,6 @@
 
 pub mod machine;
 pub mod measure;
+pub mod problem;
 pub mod stats;
 pub mod table;
