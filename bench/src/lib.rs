@@ -1,4 +1,4 @@
-//! What measurements of octrt share: `octrt bench`, `octrt profile` and the criterion benches.
+//! What measurements of octrt share: `octrt bench`, `octrt profile`, the program `octrt-bench` and the criterion benches.
 //!
 //! * [`problem`]: a convolution as a line of text, and those of well-known networks.
 //! * [`measure`]: what is run, how often, in which order.
@@ -6,7 +6,8 @@
 //! * [`machine`]: the machine, and the fused multiply-add peak that speeds are held against.
 //! * [`table`]: how results are printed.
 //!
-//! `cargo bench -p octrt-bench` runs `benches/shapes.rs`, the model in `shapes/` that the repository carries.
+//! `cargo bench -p octrt-bench` runs `benches/shapes.rs`, the model in `shapes/` that the repository carries, and
+//! `benches/conv.rs`, the convolutions of the networks one by one.
 #![forbid(unsafe_code)]
 
 pub mod machine;
