@@ -1,3 +1,17 @@
-//! Benchmarks of octrt: `cargo bench -p octrt-bench`.
+//! What measurements of octrt share: `octrt bench`, `octrt profile`, the program `octrt-bench` and the criterion benches.
 //!
-//! `benches/shapes.rs` measures the model in `shapes/`, which the repository carries.
+//! * [`problem`]: a convolution as a line of text, and those of well-known networks.
+//! * [`measure`]: what is run, how often, in which order.
+//! * [`stats`]: quantiles, paired ratios.
+//! * [`machine`]: the machine, and the fused multiply-add peak that speeds are held against.
+//! * [`table`]: how results are printed.
+//!
+//! `cargo bench -p octrt-bench` runs `benches/shapes.rs`, the model in `shapes/` that the repository carries, and
+//! `benches/conv.rs`, the convolutions of the networks one by one.
+#![forbid(unsafe_code)]
+
+pub mod machine;
+pub mod measure;
+pub mod problem;
+pub mod stats;
+pub mod table;

@@ -24,6 +24,8 @@ pub struct StepEvent<'a> {
     pub stage: &'static str,
     /// Wall time of the step.
     pub elapsed: Duration,
+    /// Size of all buffers of the step, those read and the one written; one that is read in parts counts in full.
+    pub bytes_touched: usize,
     /// Type of the result.
     pub ty: &'a TensorType,
     /// The result: dense, row-major, little-endian.
@@ -132,6 +134,7 @@ unsafe fn run_steps(
                 op: step.op,
                 stage: step.stage,
                 elapsed: start.elapsed(),
+                bytes_touched: step.bytes,
                 ty: &step.dst().ty,
                 bytes: result,
             };

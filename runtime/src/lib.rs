@@ -41,6 +41,7 @@ mod load;
 mod machine;
 mod model;
 mod options;
+pub mod peak;
 mod plan;
 mod ports;
 mod session;

@@ -41,6 +41,8 @@ pub(crate) struct PlanStep {
     pub(crate) extent: usize,
     /// Whether a buffer lies in scratch.
     pub(crate) scratch: bool,
+    /// Size of all buffers together.
+    pub(crate) bytes: usize,
     /// Whether several threads are worth their start.
     pub(crate) parallel: bool,
     pub(crate) node: String,
@@ -107,6 +109,7 @@ fn plan_step(step: Step) -> PlanStep {
     let bytes: usize = step.buffers.iter().fold(0, |a, b| b.ty.bytes().saturating_add(a));
     PlanStep {
         scratch: step.buffers.iter().any(|b| matches!(b.place, Place::Scratch(_))),
+        bytes,
         parallel: step.extent > 1 && bytes >= PARALLEL_BYTES,
         function: step.function,
         buffers: step.buffers,

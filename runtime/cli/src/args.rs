@@ -1,5 +1,7 @@
 //! The command line. Doc comments here are the program's help.
 
+mod measure;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +10,8 @@ use octrt::compiler::Precision;
 use octrt::image::{ChannelOrder, Filter, Preset};
 
 use crate::failure::EXIT_CODES;
+pub use measure::{BenchArgs, BenchFormat, By, ProfileArgs, RepeatArgs};
+
 use crate::sizes::{ByteCount, DimArg, Factor, Size, TargetArg, Triple};
 
 /// Runs convolutional networks (ONNX) on the CPU: picture in, label out.
@@ -53,6 +57,20 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Measure a classifier's accuracy on a folder or tar of pictures
     Eval(EvalArgs),
+    /// Measure how fast models run, alone or side by side
+    ///
+    /// Inputs are random, as the word `random` of `octrt run`. GFLOP/s count two operations for every
+    /// multiply-accumulate of the model's graph over the median, and over the fastest run. The peak is that of one core
+    /// times the threads: the fastest of 50 windows of 5 ms, spread over the runs, in which a loop of fused
+    /// multiply-adds runs. A machine is noisy, which is said on stderr, where the 90 % quantile lies more than 15 %
+    /// above the fastest run.
+    Bench(BenchArgs),
+    /// Show where a model spends its time, by node or by operator
+    ///
+    /// Inputs are random, as the word `random` of `octrt run`. Runs that are timed step by step alternate with runs
+    /// that are timed as a whole; at the end the sum of the nodes is held against the whole. Nodes that the compiler
+    /// fuses are one, with the name of one of them.
+    Profile(ProfileArgs),
     /// Show what a stage of the compiler makes of a model
     Compile(CompileArgs),
     /// Compare machine code with the reference interpreter, node by node

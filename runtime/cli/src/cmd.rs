@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod bench;
 pub mod compare;
 pub mod compile;
 pub mod completions;
@@ -7,4 +8,5 @@ pub mod eval;
 pub mod inspect;
 pub mod list_ops;
 pub mod preprocess;
+pub mod profile;
 pub mod run;

@@ -134,6 +134,15 @@ impl Inputs {
         Ok(Inputs(tensors))
     }
 
+    /// A random tensor for every input of the model, at most `max_bytes` each.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when a dimension is open, [`Failure::Limit`].
+    pub fn random(model: &Model, dims: &Dims<'_>, max_bytes: usize) -> Result<Self, Failure> {
+        let tensor = |(i, port)| random(port, dims.shape(port)?, i as u64, max_bytes);
+        model.inputs().iter().enumerate().map(tensor).collect::<Result<_, _>>().map(Inputs)
+    }
+
     /// Names and tensors, borrowed.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The program `octrt`: loads, runs, inspects, compiles, compares and evaluates ONNX models.
+//! The program `octrt`: loads, runs, measures, inspects, compiles, compares and evaluates ONNX models.
 //!
 //! `args` says what the command line is, `cmd/<command>.rs` does it. Results go to stdout (`output`), progress, notes and
 //! errors to stderr; `failure` turns errors into exit codes.
@@ -11,6 +11,7 @@ mod difference;
 mod failure;
 mod inputs;
 mod labels;
+mod measured;
 mod model;
 mod output;
 mod preprocessing;
@@ -46,6 +47,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Preprocess(args) => cmd::preprocess::run(args),
         Command::Inspect(args) => cmd::inspect::run(args),
         Command::Eval(args) => cmd::eval::run(args),
+        Command::Bench(args) => cmd::bench::run(args),
+        Command::Profile(args) => cmd::profile::run(args),
         Command::Compile(args) => cmd::compile::run(args),
         Command::Compare(args) => cmd::compare::run(args),
         Command::ListOps(args) => cmd::list_ops::run(args),

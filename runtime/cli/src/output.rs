@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -41,6 +42,14 @@ pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 pub fn note(text: &str) {
     // Nobody can be told that stderr is closed.
     let _ = writeln!(io::stderr(), "octrt: {text}");
+}
+
+/// A progress bar on stderr, which is drawn on terminals only.
+pub fn progress(count: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta}");
+    style.map(|s| bar.set_style(s)).ok();
+    bar
 }
 
 /// Tells on stderr why the program ends.

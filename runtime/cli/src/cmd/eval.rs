@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use octrt::ops::Dim;
 use octrt::{Model, Session, TensorRef};
 use serde::Serialize;
@@ -134,7 +133,7 @@ struct Runner<'a> {
 impl<'a> Runner<'a> {
     /// Predicts all pictures, `batch` at a time; the last run is filled up with zeros.
     fn run(&mut self, batch: usize, args: &EvalArgs) -> anyhow::Result<Vec<Prediction>> {
-        let progress = progress(self.set.items.len());
+        let progress = output::progress(self.set.items.len());
         let mut predictions = Vec::with_capacity(self.set.items.len());
         let mut waiting: Vec<(&'a Item, Vec<f32>)> = Vec::new();
         let set = self.set;
@@ -197,14 +196,6 @@ impl<'a> Runner<'a> {
 /// Whether the picture itself is at fault: it cannot be read, is corrupt or too large.
 fn is_unreadable(error: &anyhow::Error) -> bool {
     matches!(failure::exit_code(error), 1 | 5 | 6)
-}
-
-/// A progress bar on stderr, which is drawn on terminals only.
-fn progress(count: usize) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta}");
-    style.map(|s| bar.set_style(s)).ok();
-    bar
 }
 
 fn save(path: &Path, predictions: &[Prediction]) -> anyhow::Result<()> {

@@ -21,6 +21,8 @@ fn help_lists_commands_and_exit_codes() {
           preprocess   Turn a picture into a model's input and save it
           inspect      Show what a model is made of and whether it can be run
           eval         Measure a classifier's accuracy on a folder or tar of pictures
+          bench        Measure how fast models run, alone or side by side
+          profile      Show where a model spends its time, by node or by operator
           compile      Show what a stage of the compiler makes of a model
           compare      Compare machine code with the reference interpreter, node by node
           list-ops     List the ONNX operators that are supported
@@ -64,7 +66,19 @@ fn help_lists_commands_and_exit_codes() {
 
 #[test]
 fn every_command_has_help() {
-    for command in ["run", "preprocess", "inspect", "eval", "compile", "compare", "list-ops", "completions"] {
+    let commands = [
+        "run",
+        "preprocess",
+        "inspect",
+        "eval",
+        "bench",
+        "profile",
+        "compile",
+        "compare",
+        "list-ops",
+        "completions",
+    ];
+    for command in commands {
         let help = octrt(&[command, "--help"]);
         assert!(help.text().contains("Usage: octrt "), "{command}: {}", help.stdout);
     }

@@ -4,6 +4,7 @@ mod compiler;
 mod eval;
 mod exit_codes;
 mod help;
+mod measure;
 mod photos;
 mod pictures;
 mod program;

@@ -1,0 +1,58 @@
+//! The program `octrt-bench` as its users see it.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn octrt_bench(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_octrt-bench")).args(args).output().unwrap()
+}
+
+fn stdout(args: &[&str]) -> String {
+    let output = octrt_bench(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const TWO: [&str; 8] =
+    ["conv", "--problem", "ic8ih7oc16kh3ph1", "g4ic4ih7oc4kh3", "--runs", "3", "--warmup", "1"];
+
+#[test]
+fn convolutions_are_measured_for_programs() {
+    let report: Value = serde_json::from_str(&stdout(&[&TWO[..], &["--format", "json"]].concat())).unwrap();
+    assert_eq!(report["schema"], "octrt-bench.conv/1");
+    assert!(report["machine"]["cores"].as_u64() >= Some(1));
+    let results = report["results"].as_array().unwrap();
+    let problems: Vec<&str> = results.iter().map(|r| r["problem"].as_str().unwrap()).collect();
+    assert_eq!(problems, ["ic8ih7oc16kh3ph1", "g4ic4ih7oc4kh3"]);
+    assert_eq!(results[0]["macs"], 16 * 49 * 8 * 9);
+    assert_eq!(results[0]["samples_ms"].as_array().unwrap().len(), 3);
+    assert!(results.iter().all(|r| r["count"] == 1 && r["threads"] == 1));
+}
+
+#[test]
+fn convolutions_are_measured_for_people() {
+    let text = stdout(&[&TWO[..], &["--precision", "strict"]].concat());
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[1], "3 runs after 1 of warm-up, 1 thread, precision strict; times in ms");
+    let titles: Vec<&str> = lines[3].split_whitespace().collect();
+    assert_eq!(titles.join(" "), "min median GFLOP/s of peak at min count problem");
+    assert!(lines[4].ends_with("  1  ic8ih7oc16kh3ph1"), "{text}");
+    assert!(lines[6].ends_with("  2  all, as often as they count"), "{text}");
+    assert!(stdout(&[&TWO[..], &["--format", "md"]].concat()).contains("| 1 | g4ic4ih7oc4kh3 |\n"));
+}
+
+#[test]
+fn what_cannot_be_measured_is_said() {
+    let cases = [
+        (&["conv"][..], "--problem <PROBLEM>...|--network <NAME>"),
+        (&["conv", "--problem", "ic8"], "'ih' is missing"),
+        (&["conv", "--network", "vgg"], "unknown network 'vgg': expected one of resnet50, "),
+        (&["conv", "--problem", "ic8ih7oc16kh3", "--runs", "0"], "expected a number from 1 on"),
+    ];
+    for (args, message) in cases {
+        let output = octrt_bench(args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && stderr.contains(message), "{args:?}: {stderr}");
+    }
+}

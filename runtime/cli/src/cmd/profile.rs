@@ -1,0 +1,289 @@
+//! `octrt profile`: where a model spends its time.
+//!
+//! Runs that are observed step by step alternate with runs that are not; the sum of the nodes is held against the latter.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use octrt::ops::Graph;
+use octrt::ops::graph::infer::with_args;
+use octrt::{Error, LoadOptions, StepEvent, Threads};
+use octrt_bench::machine::{self, Machine, Peak};
+use octrt_bench::measure::{Order, Schedule, gflops};
+use octrt_bench::stats::Samples;
+use octrt_bench::table::{Align, Table, milliseconds, percent};
+use serde::Serialize;
+
+use crate::args::{By, Format, ProfileArgs, RepeatArgs};
+use crate::measured::{self, Measured};
+use crate::{model, output};
+
+#[derive(Serialize)]
+struct Report {
+    schema: String,
+    machine: Machine,
+    model: String,
+    threads: usize,
+    /// What takes longest comes first.
+    rows: Vec<Row>,
+    /// By the medians.
+    #[serde(flatten)]
+    sum: Sum,
+    /// By the fastest runs.
+    fastest: Sum,
+}
+
+/// All nodes together against the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Sum {
+    /// What the nodes of a run took together, in milliseconds.
+    nodes_ms: f64,
+    /// What a run took that was not observed, in milliseconds.
+    end_to_end_ms: f64,
+    /// By how much the sum is larger than the whole, as a share of the whole.
+    difference: f64,
+}
+
+impl Sum {
+    fn new(nodes_ms: f64, end_to_end_ms: f64) -> Self {
+        Sum { nodes_ms, end_to_end_ms, difference: nodes_ms / end_to_end_ms - 1.0 }
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (nodes, whole) = (milliseconds(self.nodes_ms), milliseconds(self.end_to_end_ms));
+        write!(f, "sum of nodes {nodes}, end to end {whole}, difference {:+.1} %", 100.0 * self.difference)
+    }
+}
+
+/// The steps of one node, or of all nodes with one operator.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Row {
+    /// Name of the node; none when there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    /// ONNX name of the operator.
+    op: &'static str,
+    /// Number of nodes that have steps.
+    nodes: usize,
+    /// Number of steps.
+    steps: usize,
+    median_ms: f64,
+    min_ms: f64,
+    /// The median as a share of the sum of all.
+    share: f64,
+    macs: u64,
+    /// By the median; 0 for what multiplies nothing.
+    gflops: f64,
+    peak_fraction: Option<f64>,
+    /// Size of all buffers of all steps.
+    bytes: usize,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Those of loading and running the model.
+pub fn run(args: &ProfileArgs) -> anyhow::Result<()> {
+    let threads = Threads::new(args.machine.threads)?;
+    let options = LoadOptions { threads: threads.clone(), ..model::options(&args.machine.compiler) };
+    let mut measured = measured::load(&args.model, &args.dims, &options)?;
+    let macs = macs_by_node(&measured.model.stages(&measured.types)?.optimized);
+    let report = measure(args, &mut measured, &macs, threads.count())?;
+    match args.format.format {
+        Format::Json => output::print_json(&report),
+        Format::Text => Ok(output::print(&text(args, &report))?),
+    }
+}
+
+/// Multiply-accumulates of the nodes after the passes, by name: steps bear these names.
+fn macs_by_node(graph: &Graph) -> BTreeMap<String, u64> {
+    let mut macs = BTreeMap::new();
+    for node in &graph.nodes {
+        let count = with_args(graph, node, |args| node.op.as_operator().macs(args)).unwrap_or(0);
+        *macs.entry(node.name.clone()).or_default() += count;
+    }
+    macs
+}
+
+/// A step as the first run shows it.
+struct Step {
+    node: String,
+    op: &'static str,
+    bytes: usize,
+}
+
+/// What observed runs took, step by step.
+#[derive(Default)]
+struct Recording {
+    steps: Vec<Step>,
+    /// Milliseconds by run, then by step.
+    runs: Vec<Vec<f64>>,
+}
+
+impl Recording {
+    /// Observes one run, and returns what its steps took together.
+    fn record(&mut self, measured: &mut Measured) -> Result<Duration, Error> {
+        let (mut times, mut sum) = (Vec::with_capacity(self.steps.len()), Duration::ZERO);
+        let (steps, is_first) = (&mut self.steps, self.runs.is_empty());
+        let mut observer = |event: &StepEvent<'_>| {
+            if is_first {
+                let (node, op, bytes) = (event.node.to_string(), event.op, event.bytes_touched);
+                steps.push(Step { node, op, bytes });
+            }
+            times.push(event.elapsed.as_secs_f64() * 1e3);
+            sum += event.elapsed;
+            ControlFlow::Continue(())
+        };
+        measured.subject.observe(&mut observer)?;
+        self.runs.push(times);
+        Ok(sum)
+    }
+
+    /// The steps in groups of one key, in the order of the first of each, and what each group took in each run but the
+    /// first `warmup`.
+    fn groups<'a, K: Ord>(
+        &'a self,
+        warmup: usize,
+        key: impl Fn(&'a Step) -> K,
+    ) -> Vec<(Vec<&'a Step>, Samples)> {
+        let mut positions: BTreeMap<K, Vec<usize>> = BTreeMap::new();
+        for (i, step) in self.steps.iter().enumerate() {
+            positions.entry(key(step)).or_default().push(i);
+        }
+        let mut groups: Vec<Vec<usize>> = positions.into_values().collect();
+        groups.sort();
+        let time = |group: &[usize], run: &Vec<f64>| group.iter().map(|&i| run[i]).sum();
+        let samples = |group: &[usize]| self.runs.iter().skip(warmup).map(|run| time(group, run)).collect();
+        let of = |g: Vec<usize>| (g.iter().map(|&i| &self.steps[i]).collect(), Samples(samples(&g)));
+        groups.into_iter().map(of).collect()
+    }
+}
+
+fn measure(
+    args: &ProfileArgs,
+    measured: &mut Measured,
+    macs: &BTreeMap<String, u64>,
+    threads: usize,
+) -> anyhow::Result<Report> {
+    let RepeatArgs { runs, warmup } = args.repeat;
+    let schedule = Schedule { runs, warmup, order: Order::Interleaved };
+    let mut peak = Peak::over(2 * runs)?;
+    let progress = output::progress(2 * (runs + warmup));
+    let mut recording = Recording::default();
+    let run = |which| if which == 0 { measured.subject.run() } else { recording.record(measured) };
+    let samples = schedule.measure(2, &mut peak, run, || progress.inc(1))?;
+    progress.finish_and_clear();
+    let machine = Machine::this(&peak)?;
+    let groups = match args.by {
+        By::Node => recording.groups(warmup, |s| s.node.as_str()),
+        By::Op => recording.groups(warmup, |s| s.op),
+    };
+    let mut rows: Vec<Row> =
+        groups.iter().map(|(steps, samples)| row(args.by, steps, samples, macs)).collect();
+    let total: f64 = rows.iter().map(|r| r.median_ms).sum();
+    for row in &mut rows {
+        row.share = row.median_ms / total;
+        row.peak_fraction = machine.peak_fraction(row.gflops, threads).filter(|_| row.macs > 0);
+    }
+    rows.sort_by(|a, b| b.median_ms.total_cmp(&a.median_ms));
+    let sum = |of: fn(&Samples) -> f64| Sum::new(of(&samples[1]), of(&samples[0]));
+    let (schema, model) = (output::schema("profile"), args.model.display().to_string());
+    let (sum, fastest) = (sum(Samples::median), sum(Samples::min));
+    measured::note_noise(&model, &samples[0]);
+    Ok(Report { schema, machine, model, threads, rows, sum, fastest })
+}
+
+/// A group without its shares.
+fn row(by: By, steps: &[&Step], samples: &Samples, macs: &BTreeMap<String, u64>) -> Row {
+    let names: std::collections::BTreeSet<&str> = steps.iter().map(|s| s.node.as_str()).collect();
+    let macs = names.iter().filter_map(|n| macs.get(*n)).sum();
+    let first = steps.first();
+    Row {
+        node: first.filter(|_| by == By::Node).map(|s| s.node.clone()),
+        op: first.map_or("", |s| s.op),
+        nodes: names.len(),
+        steps: steps.len(),
+        median_ms: samples.median(),
+        min_ms: samples.min(),
+        macs,
+        gflops: gflops(macs, samples.median()),
+        bytes: steps.iter().map(|s| s.bytes).sum(),
+        ..Row::default()
+    }
+}
+
+fn text(args: &ProfileArgs, report: &Report) -> String {
+    let RepeatArgs { runs, warmup } = args.repeat;
+    let threads = machine::threads_note(report.threads);
+    let mut out = format!("{}\n", report.machine);
+    let _ = writeln!(out, "{runs} runs after {warmup} of warm-up, {threads}; times in ms\n");
+    let mut table = Table::new(&[
+        ("median", Align::Right),
+        ("min", Align::Right),
+        ("share", Align::Right),
+        ("GFLOP/s", Align::Right),
+        ("of peak", Align::Right),
+        ("kB", Align::Right),
+        ("GB/s", Align::Right),
+        ("op", Align::Left),
+        (if args.by == By::Node { "node" } else { "nodes" }, Align::Left),
+    ]);
+    for r in &report.rows {
+        let speed = if r.macs > 0 { format!("{:.2}", r.gflops) } else { "-".to_string() };
+        table.row(vec![
+            milliseconds(r.median_ms),
+            milliseconds(r.min_ms),
+            percent(Some(r.share)),
+            speed,
+            percent(r.peak_fraction),
+            format!("{:.1}", r.bytes as f64 / 1e3),
+            format!("{:.2}", r.bytes as f64 / (r.median_ms * 1e6)),
+            r.op.to_string(),
+            r.node.clone().unwrap_or_else(|| r.nodes.to_string()),
+        ]);
+    }
+    out.push_str(&table.text());
+    let _ = writeln!(out, "\nmedian run:  {}\nfastest run: {}", report.sum, report.fastest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(node: &str, op: &'static str) -> Step {
+        Step { node: node.to_string(), op, bytes: 10 }
+    }
+
+    #[test]
+    fn steps_of_one_name_are_summed_up() {
+        let steps = vec![step("b", "Conv"), step("a", "Conv"), step("b", "Conv"), step("c", "Relu")];
+        // The first run is warm-up.
+        let runs = vec![vec![9.0; 4], vec![1.0, 2.0, 3.0, 4.0], vec![1.0, 2.0, 5.0, 4.0]];
+        let recording = Recording { steps, runs };
+        let macs = BTreeMap::from([("a".to_string(), 3_000_000), ("b".to_string(), 1_000_000)]);
+        let nodes = recording.groups(1, |s| s.node.as_str());
+        let rows: Vec<Row> = nodes.iter().map(|(steps, s)| row(By::Node, steps, s, &macs)).collect();
+        let b = Row {
+            node: Some("b".to_string()),
+            op: "Conv",
+            nodes: 1,
+            steps: 2,
+            median_ms: 5.0,
+            min_ms: 4.0,
+            macs: 1_000_000,
+            gflops: 0.4,
+            bytes: 20,
+            ..Row::default()
+        };
+        assert_eq!((rows.len(), &rows[0]), (3, &b));
+        let ops = recording.groups(1, |s| s.op);
+        let conv = row(By::Op, &ops[0].0, &ops[0].1, &macs);
+        assert_eq!((conv.nodes, conv.steps, conv.macs, conv.median_ms), (2, 3, 4_000_000, 7.0));
+        assert_eq!((conv.node, ops[1].1.0.as_slice()), (None, &[4.0, 4.0][..]));
+    }
+}
