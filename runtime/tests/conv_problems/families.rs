@@ -13,7 +13,7 @@ use crate::problem::{Conv, Fill, Kind, Problem};
 pub type Family = (&'static str, fn() -> Vec<Problem>);
 
 /// Problems of convolutions and what surrounds them.
-pub const CONVOLUTIONS: [Family; 22] = [
+pub const CONVOLUTIONS: [Family; 23] = [
     ("kernels", lists::kernels),
     ("three_by_three", lists::three_by_three),
     ("depthwise", lists::depthwise),
@@ -32,6 +32,7 @@ pub const CONVOLUTIONS: [Family; 22] = [
     ("octave", || drawn(600_000, 180, |d| octave::octave(d, 2))),
     ("octave_3d", || drawn(610_000, 20, |d| octave::octave(d, 3))),
     ("forked", || drawn(700_000, 180, branches::forked)),
+    ("weights", || drawn(710_000, 80, branches::weights)),
     ("inverted", || drawn(800_000, 70, sequences::inverted)),
     ("excited", || drawn(810_000, 40, branches::excited)),
     ("moved", || drawn(820_000, 100, sequences::moved)),
@@ -73,11 +74,14 @@ pub fn convs(p: &Problem) -> impl Iterator<Item = &Conv> {
     p.nodes.iter().filter_map(|n| if let Kind::Conv(c) = &n.kind { Some(c) } else { None })
 }
 
-/// The problem with NaN and infinities among the numbers of its inputs.
+/// The problem with NaN and infinities among the numbers of its inputs, but for those that are weights: the product of
+/// an infinite weight and padding is nothing that definitions speak of.
 pub fn with_special_values(mut p: Problem) -> Problem {
-    for node in &mut p.nodes {
-        if let Kind::Input { fill, .. } = &mut node.kind {
-            *fill = Fill::Special;
+    for i in 0..p.nodes.len() {
+        let is_weights = p.is_weights(i);
+        match &mut p.nodes[i].kind {
+            Kind::Input { fill, .. } if !is_weights => *fill = Fill::Special,
+            _ => {}
         }
     }
     p
