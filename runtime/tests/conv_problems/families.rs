@@ -13,11 +13,12 @@ use crate::problem::{Conv, Fill, Kind, Problem};
 pub type Family = (&'static str, fn() -> Vec<Problem>);
 
 /// Problems of convolutions and what surrounds them.
-pub const CONVOLUTIONS: [Family; 23] = [
+pub const CONVOLUTIONS: [Family; 24] = [
     ("kernels", lists::kernels),
     ("three_by_three", lists::three_by_three),
     ("depthwise", lists::depthwise),
     ("paddings", lists::paddings),
+    ("large", lists::large),
     ("single", || drawn(100_000, 700, |d| sequences::single(d, 2))),
     ("single_1d", || drawn(110_000, 100, |d| sequences::single(d, 1))),
     ("single_3d", || drawn(120_000, 120, |d| sequences::single(d, 3))),

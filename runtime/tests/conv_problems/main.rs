@@ -46,7 +46,7 @@ macro_rules! families {
 }
 
 families! {
-    kernels three_by_three depthwise paddings
+    kernels three_by_three depthwise paddings large
     single single_1d single_3d chains chains_1d chains_3d residuals residuals_3d pooled pooled_3d
     joined octave octave_3d forked weights inverted excited moved elementwise
     gemm matmul pooling pooling_negative pooling_special transposed
