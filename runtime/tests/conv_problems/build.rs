@@ -144,13 +144,16 @@ impl Builder<'_> {
     }
 
     fn conv(&mut self, node: usize, c: &Conv) -> ValueId {
-        let src = self.src(node);
-        let wei = data::conv_weights(self.p, node, c, &src);
-        let wei = self.floats(&shape::conv_weights(c, &src), &wei);
-        let bias = data::bias(self.p, node, c).and_then(|b| self.floats(&[c.oc], &b));
+        let mut parameters = Vec::new();
+        if self.p.nodes[node].inputs.len() == 1 {
+            let src = self.src(node);
+            let wei = data::conv_weights(self.p, node, c, &src);
+            parameters.push(self.floats(&shape::conv_weights(c, &src), &wei));
+        }
+        parameters.push(data::bias(self.p, node, c).and_then(|b| self.floats(&[c.oc], &b)));
         let Attributes { kernel, strides, dilations, pads, auto_pad } = attributes(&c.window);
         let op = conv::Conv { kernel, strides, dilations, pads, auto_pad, group: c.group };
-        self.operator(node, op, &[wei, bias])
+        self.operator(node, op, &parameters)
     }
 
     fn transposed(&mut self, node: usize, c: &Conv, output_padding: &[usize]) -> ValueId {

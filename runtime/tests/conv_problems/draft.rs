@@ -71,6 +71,11 @@ impl Draft {
         self.add(Kind::Conv(conv), &[src])
     }
 
+    /// A convolution whose weights are another node.
+    pub fn conv_by(&mut self, conv: Conv, src: usize, wei: usize) -> Option<usize> {
+        self.add(Kind::Conv(conv), &[src, wei])
+    }
+
     /// `f(a, b)`, or `f(b, a)`.
     pub fn binary(&mut self, f: Binary, a: usize, b: usize) -> Option<usize> {
         let inputs = if self.r.one_in(2) { [a, b] } else { [b, a] };

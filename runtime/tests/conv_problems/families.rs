@@ -13,11 +13,12 @@ use crate::problem::{Conv, Fill, Kind, Problem};
 pub type Family = (&'static str, fn() -> Vec<Problem>);
 
 /// Problems of convolutions and what surrounds them.
-pub const CONVOLUTIONS: [Family; 22] = [
+pub const CONVOLUTIONS: [Family; 24] = [
     ("kernels", lists::kernels),
     ("three_by_three", lists::three_by_three),
     ("depthwise", lists::depthwise),
     ("paddings", lists::paddings),
+    ("large", lists::large),
     ("single", || drawn(100_000, 700, |d| sequences::single(d, 2))),
     ("single_1d", || drawn(110_000, 100, |d| sequences::single(d, 1))),
     ("single_3d", || drawn(120_000, 120, |d| sequences::single(d, 3))),
@@ -32,6 +33,7 @@ pub const CONVOLUTIONS: [Family; 22] = [
     ("octave", || drawn(600_000, 180, |d| octave::octave(d, 2))),
     ("octave_3d", || drawn(610_000, 20, |d| octave::octave(d, 3))),
     ("forked", || drawn(700_000, 180, branches::forked)),
+    ("weights", || drawn(710_000, 80, branches::weights)),
     ("inverted", || drawn(800_000, 70, sequences::inverted)),
     ("excited", || drawn(810_000, 40, branches::excited)),
     ("moved", || drawn(820_000, 100, sequences::moved)),
@@ -73,11 +75,14 @@ pub fn convs(p: &Problem) -> impl Iterator<Item = &Conv> {
     p.nodes.iter().filter_map(|n| if let Kind::Conv(c) = &n.kind { Some(c) } else { None })
 }
 
-/// The problem with NaN and infinities among the numbers of its inputs.
+/// The problem with NaN and infinities among the numbers of its inputs, but for those that are weights: the product of
+/// an infinite weight and padding is nothing that definitions speak of.
 pub fn with_special_values(mut p: Problem) -> Problem {
-    for node in &mut p.nodes {
-        if let Kind::Input { fill, .. } = &mut node.kind {
-            *fill = Fill::Special;
+    for i in 0..p.nodes.len() {
+        let is_weights = p.is_weights(i);
+        match &mut p.nodes[i].kind {
+            Kind::Input { fill, .. } if !is_weights => *fill = Fill::Special,
+            _ => {}
         }
     }
     p

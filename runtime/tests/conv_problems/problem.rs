@@ -80,7 +80,7 @@ pub enum Bias {
     Negative,
 }
 
-/// A convolution, transposed or not, with constant weights.
+/// A convolution, transposed or not. Its weights are constants that are drawn, or another value of the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conv {
     pub oc: usize,
@@ -207,6 +207,11 @@ impl Problem {
         let mut all = self.outputs.clone();
         all.push(self.nodes.len() - 1);
         all
+    }
+
+    /// Whether a node is the weights of a convolution.
+    pub fn is_weights(&self, node: usize) -> bool {
+        self.nodes.iter().any(|n| matches!(n.kind, Kind::Conv(_)) && n.inputs.get(1) == Some(&node))
     }
 
     /// Positions of the inputs.

@@ -113,7 +113,10 @@ fn evaluate(
             Value::exact(shape, &data::elements(p, node, Role::Elements, shape, *fill))
         }
         Kind::Conv(c) => {
-            let wei = data::conv_weights(p, node, c, &inputs[0].shape);
+            let wei = match inputs.get(1) {
+                Some(wei) => wei.v.iter().map(|&v| v as f32).collect(),
+                None => data::conv_weights(p, node, c, &inputs[0].shape),
+            };
             let bias = data::bias(p, node, c);
             window::conv(c, inputs[0], &wei, bias.as_deref(), shape, precision.part(c))
         }

@@ -96,7 +96,8 @@ pub fn infer(kind: &Kind, inputs: &[&[usize]]) -> Option<Vec<usize>> {
         Kind::Input { shape, .. } | Kind::Const { shape, .. } => shape.clone(),
         Kind::Conv(c) => {
             let extents = windows(src, &c.window, Rounding::Floor)?;
-            divides(c, src[1]).then(|| with(c.oc, extents))?
+            let fits = divides(c, src[1]) && inputs.get(1).is_none_or(|w| **w == conv_weights(c, src));
+            fits.then(|| with(c.oc, extents))?
         }
         Kind::ConvTranspose { conv, output_padding } => {
             if !spatial(conv.window.kernel.len()) || !divides(conv, src[1]) {

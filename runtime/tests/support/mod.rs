@@ -114,15 +114,21 @@ pub struct Tolerance {
 impl Tolerance {
     pub const EXACT: Tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
 
-    /// This part of the largest expected magnitude.
-    pub fn of_largest(part: f64, expected: &Tensor) -> Self {
-        Tolerance { absolute: part * largest(expected), relative: 0.0 }
+    /// This part of the root mean square of the expected elements.
+    pub fn of_rms(part: f64, expected: &Tensor) -> Self {
+        Tolerance { absolute: part * rms(expected), relative: 0.0 }
     }
 }
 
 /// Largest magnitude of a finite element.
 pub fn largest(t: &Tensor) -> f64 {
     t.to_f64s().into_iter().filter(|v| v.is_finite()).fold(0.0, |a, v| a.max(v.abs()))
+}
+
+/// Root of the mean square of the finite elements.
+pub fn rms(t: &Tensor) -> f64 {
+    let finite: Vec<f64> = t.to_f64s().into_iter().filter(|v| v.is_finite()).collect();
+    (finite.iter().map(|v| v * v).sum::<f64>() / finite.len().max(1) as f64).sqrt()
 }
 
 /// The largest difference between the elements of two tensors.

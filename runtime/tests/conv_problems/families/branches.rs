@@ -126,3 +126,27 @@ pub fn excited(d: &mut Draft) -> Option<()> {
     let oc = d.r.pick(&CHANNELS);
     d.conv(Conv { oc, group: 1, bias: Bias::None, window }, y).map(drop)
 }
+
+/// Weights that two convolutions share, or that are known only when the model runs, or are a part of others.
+pub fn weights(d: &mut Draft) -> Option<()> {
+    let x = source(d, 2)?;
+    let ic = d.channels(x);
+    let (oc, kernel) = (d.r.pick(&CHANNELS), d.r.pick(&[1, 3, 3, 5]));
+    let wei = match d.r.below(3) {
+        0 => d.input(&[oc, ic, kernel, kernel], Fill::Unit)?,
+        1 => d.constant(&[oc, ic, kernel, kernel], Fill::Unit)?,
+        _ => {
+            let (before, behind) = (d.r.below(4), d.r.below(4));
+            let all = d.constant(&[oc, before + ic + behind, kernel, kernel], Fill::Unit)?;
+            d.add(Kind::Slice(before, before + ic), &[all])?
+        }
+    };
+    let window = |stride, pad| Window::uniform(2, kernel, stride, pad);
+    let conv = |window| Conv { oc, group: 1, bias: Bias::Unit, window };
+    let first = d.conv_by(conv(window(1, kernel / 2)), x, wei)?;
+    let first = tail(d, first)?;
+    d.output(first);
+    let (stride, pad) = (d.r.pick(&[1, 2]), d.r.pick(&[0, 1, kernel / 2]));
+    let second = d.conv_by(conv(window(stride, pad)), x, wei)?;
+    tail(d, second).map(drop)
+}

@@ -92,3 +92,54 @@ pub fn paddings() -> Vec<Problem> {
     }
     all
 }
+
+/// Many channels on small maps, large maps with few, stems: where loops are cut into blocks.
+pub fn large() -> Vec<Problem> {
+    let mut all = Vec::new();
+    // Input and output channels, kernel, stride, extents.
+    let dense_ones = [
+        (512, 256, 1, 1, [3, 3]),
+        (256, 512, 1, 1, [2, 7]),
+        (384, 100, 1, 1, [7, 7]),
+        (130, 259, 1, 1, [7, 7]),
+        (200, 333, 1, 2, [10, 9]),
+        (1024, 101, 1, 1, [1, 1]),
+        (256, 64, 3, 1, [3, 3]),
+        (128, 32, 3, 1, [7, 7]),
+        (32, 128, 3, 1, [7, 7]),
+        (160, 72, 3, 1, [4, 4]),
+        (120, 120, 3, 2, [7, 7]),
+        (96, 160, 3, 2, [8, 6]),
+        (16, 16, 1, 1, [56, 56]),
+        (8, 8, 3, 1, [56, 56]),
+        (8, 12, 3, 1, [40, 70]),
+        (3, 16, 3, 1, [60, 60]),
+        (3, 16, 3, 2, [64, 64]),
+        (3, 8, 7, 2, [64, 64]),
+        (3, 24, 7, 2, [40, 41]),
+        (3, 32, 11, 4, [43, 43]),
+        (1, 16, 5, 1, [28, 28]),
+        (6, 5, 7, 1, [30, 30]),
+    ];
+    for (ic, oc, kernel, stride, [h, w]) in dense_ones {
+        one(&mut all, &[1, ic, h, w], dense(oc, Window::uniform(2, kernel, stride, kernel / 2)));
+    }
+    for (ic, kernel, stride, [h, w]) in [
+        (384, 3, 1, [7, 7]),
+        (192, 3, 2, [14, 14]),
+        (100, 5, 1, [14, 14]),
+        (576, 3, 1, [4, 5]),
+        (240, 7, 1, [7, 7]),
+        (16, 3, 1, [56, 56]),
+        (8, 5, 2, [64, 63]),
+    ] {
+        let window = Window::uniform(2, kernel, stride, kernel / 2);
+        one(&mut all, &[1, ic, h, w], Conv { group: ic, ..dense(ic, window) });
+    }
+    for (ic, oc, group, extent) in [(256, 256, 32, 7), (128, 256, 32, 7), (240, 120, 3, 7), (192, 192, 8, 5)]
+    {
+        let window = Window::uniform(2, 3, 1, 1);
+        one(&mut all, &[1, ic, extent, extent], Conv { group, ..dense(oc, window) });
+    }
+    all
+}
