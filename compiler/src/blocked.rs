@@ -85,6 +85,8 @@ pub struct Choice {
     pub taken: Vec<bool>,
     /// For each value, how the node that computes it leaves it.
     pub layouts: Vec<Layout>,
+    /// For each value that is written as a part of another one: that one, and the distance in bytes from its beginning.
+    pub placed: Vec<Option<(ValueId, usize)>>,
 }
 
 /// Decides for a graph whose types are known.
@@ -93,6 +95,7 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
         tiled: vec![None; graph.nodes.len()],
         taken: vec![false; graph.nodes.len()],
         layouts: vec![Layout::PLAIN; graph.values.len()],
+        placed: vec![None; graph.values.len()],
     };
     let Some(width) = target.width() else { return choice };
     let lanes = width.lanes() as usize;
@@ -111,6 +114,7 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
         choice.tiled[last.index()] = Some(Tiled { group, kind, inputs });
     }
     layouts(&mut choice, &blocked, lanes);
+    concat::place(graph, &mut choice);
     choice
 }
 
@@ -118,8 +122,8 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
 fn follow(kind: &Kind) -> Follow {
     match kind {
         Kind::Conv(_) => Follow::ALL,
-        Kind::Window(WindowKind::Weights, _) | Kind::Affine => Follow { upsampled: false, ..Follow::ALL },
-        Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
+        Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, ..Follow::ALL },
+        Kind::Affine | Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
         _ => Follow::NONE,
     }
 }

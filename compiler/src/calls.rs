@@ -21,8 +21,21 @@ pub enum Virtual {
     Const(usize),
     /// Position in [`Lowered::temporaries`].
     Temporary(usize),
+    /// A part of a temporary: from this distance in bytes on.
+    Within(usize, usize),
     /// Memory of the thread, for one call.
     Scratch,
+}
+
+impl Virtual {
+    /// The same buffer from some bytes on, for temporaries.
+    pub fn within(self, bytes: usize) -> Option<(usize, usize)> {
+        match self {
+            Virtual::Temporary(i) => Some((i, bytes)),
+            Virtual::Within(i, first) => Some((i, first + bytes)),
+            _ => None,
+        }
+    }
 }
 
 /// What a call runs.
@@ -100,6 +113,7 @@ pub fn place(
         Virtual::Output(i) => Place::Output(i),
         Virtual::Const(i) => Place::Const(i),
         Virtual::Temporary(i) => Place::Arena(memory.offsets[i]),
+        Virtual::Within(i, bytes) => Place::Arena(memory.offsets[i] + bytes),
         // Each call has the thread's memory for itself: see below.
         Virtual::Scratch => Place::Scratch(0),
     };
@@ -161,7 +175,7 @@ fn lifetimes(lowered: &Lowered) -> Vec<Lifetime> {
         .map(|ty| Lifetime { bytes: ty.bytes(), first: usize::MAX, last: 0 })
         .collect();
     let mut touch = |v: Virtual, step: usize| {
-        if let Virtual::Temporary(t) = v {
+        if let Virtual::Temporary(t) | Virtual::Within(t, _) = v {
             lifetimes[t].first = lifetimes[t].first.min(step);
             lifetimes[t].last = lifetimes[t].last.max(step);
         }

@@ -14,7 +14,7 @@ use crate::leaf::BinaryOp;
 use crate::pack::Packing;
 use crate::strategy::conv::{Addend, ConvProblem, Tail};
 use crate::strategy::conv_winograd::Plan;
-use crate::strategy::rows::{self, RowsProblem};
+use crate::strategy::rows::{self, RowsProblem, With};
 use crate::strategy::window::{self, WindowKind, WindowProblem};
 use crate::strategy::{conv_choice, gemm};
 
@@ -156,7 +156,7 @@ impl Lowering<'_> {
         Some(())
     }
 
-    /// A normalisation: a depthwise convolution with a window of one pixel.
+    /// A normalisation.
     fn affine(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
         let Op::BatchNormalization(op) = &self.graph.node(t.group.root).op else { return None };
         let values: Option<Vec<Vec<f32>>> =
@@ -172,20 +172,10 @@ impl Lowering<'_> {
         let shift: Vec<f32> = shift.map(|((b, m), s)| (f64::from(*b) - f64::from(*m) * s) as f32).collect();
         let scale: Vec<f32> = scale.iter().map(|s| *s as f32).collect();
         let (src, src_map) = self.input(t, 0, owner)?;
-        let (tail, addend) = self.tail(&t.group, owner)?;
         let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
-        let [one, none] = [[1, 1], [0, 0]];
-        let problem = WindowProblem {
-            kind: WindowKind::Weights,
-            src: src_map,
-            dst: dst_map,
-            kernel: one,
-            strides: one,
-            dilations: one,
-            pads: none,
-            tail,
-        };
-        let nest = window::nest(&problem, self.options.target)?;
+        let activation = t.group.activation;
+        let problem = RowsProblem { src: src_map, with: With::Channel, dst: dst_map, first_block: 0, activation };
+        let nest = rows::nest(&problem, self.options.target)?;
         let len = src_map.blocks() * src_map.layout.lanes;
         let padded = |mut v: Vec<f32>| {
             v.resize(len, 0.0);
@@ -193,8 +183,7 @@ impl Lowering<'_> {
         };
         let (scale, shift) = (self.vector(&padded(scale)), self.vector(&padded(shift)));
         let (dst, _) = self.result(t.group.result, owner)?;
-        let sources: Vec<Virtual> = [src, scale, shift].into_iter().chain(addend).collect();
-        self.call(nest, &sources, dst, owner, "norm");
+        self.call(nest, &[src, scale, shift], dst, owner, "norm");
         Some(())
     }
 
@@ -207,7 +196,7 @@ impl Lowering<'_> {
         let (dst, dst_map) = self.result(t.group.result, owner)?;
         let problem = RowsProblem {
             src: src_map,
-            other: other.map(|(op, (_, map))| (op, map)),
+            with: other.map_or(With::Nothing, |(op, (_, map))| With::Map(op, map)),
             dst: dst_map,
             first_block: 0,
             activation: t.group.activation,
@@ -225,10 +214,14 @@ impl Lowering<'_> {
         let (dst, dst_map) = self.result(t.group.result, owner)?;
         let mut first_block = 0;
         for (place, src) in sources {
-            let activation = crate::leaf::build::Activation::Identity;
-            let problem = RowsProblem { src, other: None, dst: dst_map, first_block, activation };
-            let nest = rows::nest(&problem, self.options.target)?;
-            self.call(nest, &[place], dst, owner, "concat");
+            // What its node has written in its place already needs no copy.
+            let here = dst.within(first_block * dst_map.block_bytes() as usize);
+            if place.within(0) != here || src.layout != dst_map.layout {
+                let activation = crate::leaf::build::Activation::Identity;
+                let problem = RowsProblem { src, with: With::Nothing, dst: dst_map, first_block, activation };
+                let nest = rows::nest(&problem, self.options.target)?;
+                self.call(nest, &[place], dst, owner, "concat");
+            }
             first_block += src.blocks();
         }
         Some(())

@@ -1,5 +1,7 @@
 //! From a graph to calls: every node through its tile nest or its definition, with reorders where layouts differ.
 
+use std::collections::BTreeMap;
+
 use octrt_ops::compute::{BufferKind, Compute};
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::graph::{Node, ValueDef};
@@ -12,7 +14,7 @@ use crate::layout::{Layout, Map, relayout};
 use crate::lower::lower;
 use crate::pack::Packing;
 use crate::pipeline::Options;
-use crate::strategy::rows::{self, RowsProblem};
+use crate::strategy::rows::{self, RowsProblem, With};
 use crate::tile::{BufferRole, TileNest};
 
 /// A value as it lies somewhere.
@@ -33,6 +35,7 @@ pub fn lower_graph(graph: &Graph, options: Options) -> Result<Lowered, CompileEr
         choice: choose(graph, options.target),
         forms: vec![Vec::new(); graph.values.len()],
         reserved: vec![None; graph.values.len()],
+        roots: BTreeMap::new(),
         out: Lowered::default(),
     };
     for (i, input) in graph.inputs.iter().enumerate() {
@@ -73,6 +76,8 @@ pub(super) struct Lowering<'a> {
     forms: Vec<Vec<Form>>,
     /// The output that a value's plain form is written to.
     reserved: Vec<Option<usize>>,
+    /// The buffers of values that others are written into.
+    roots: BTreeMap<ValueId, Virtual>,
     pub(super) out: Lowered,
 }
 
@@ -175,9 +180,9 @@ impl Lowering<'_> {
             false => self.out.temporary(Some(to.ty())),
         };
         let owner = Owner { node: reader, op: "Layout" };
-        if from.layout.lanes == layout.lanes && layout.lanes > 1 {
+        if from.layout.lanes == layout.lanes {
             let activation = crate::leaf::build::Activation::Identity;
-            let problem = RowsProblem { src: *from, other: None, dst: to, first_block: 0, activation };
+            let problem = RowsProblem { src: *from, with: With::Nothing, dst: to, first_block: 0, activation };
             if let Some(nest) = rows::nest(&problem, self.options.target) {
                 self.border(&to, dst, owner);
                 self.call(nest, &[main.place], dst, owner, "layout");
@@ -194,13 +199,30 @@ impl Lowering<'_> {
         let layout = self.choice.layouts[v.index()];
         let map = Map::new(self.ty(v)?, layout)?;
         let plain = Map { layout: Layout::PLAIN, ..map };
-        let place = match self.reserved[v.index()] {
-            Some(_) if map.same_bytes(&plain) => self.fresh_plain(v),
-            _ => self.out.temporary(Some(map.ty())),
+        let part = self.choice.placed[v.index()];
+        let place = match (part, self.roots.get(&v), self.reserved[v.index()]) {
+            (Some((root, bytes)), ..) => {
+                let (buffer, first) = self.root(root)?.within(bytes)?;
+                Virtual::Within(buffer, first)
+            }
+            (None, Some(place), _) => *place,
+            (None, None, Some(_)) if map.same_bytes(&plain) => self.fresh_plain(v),
+            (None, None, _) => self.out.temporary(Some(map.ty())),
         };
         self.forms[v.index()].push(Form { layout, place });
         self.border(&map, place, owner);
         Some((place, map))
+    }
+
+    /// The buffer of a value that others are written into.
+    fn root(&mut self, v: ValueId) -> Option<Virtual> {
+        if let Some(place) = self.roots.get(&v) {
+            return Some(*place);
+        }
+        let map = Map::new(self.ty(v)?, self.choice.layouts[v.index()])?;
+        let place = self.out.temporary(Some(map.ty()));
+        self.roots.insert(v, place);
+        Some(place)
     }
 
     /// A buffer for a plain result.

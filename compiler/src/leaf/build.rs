@@ -28,7 +28,7 @@ mod winograd;
 
 pub use conv::Conv;
 pub use depthwise::Depthwise;
-pub use elementwise::{Elementwise, Fill, Other};
+pub use elementwise::{Affine, Elementwise, Fill, Other};
 pub use pool::{Pool, PoolKind, Scale};
 pub use winograd::{Addend, Winograd, WinogradInput, WinogradOutput};
 

@@ -1,19 +1,30 @@
-//! Element by element on blocked activations, row by row: copies between layouts, activations, sums of two tensors, and
-//! the borders of halos.
+//! Element by element on activations of one layout, row by row: copies, activations, sums of two tensors, factors per
+//! channel, and the borders of halos.
 
 use crate::layout::{Halo, Map};
-use crate::leaf::build::{Activation, Elementwise, Fill, Other};
-use crate::leaf::{BinaryOp, Width};
+use crate::leaf::build::{Activation, Affine, Elementwise, Fill, Other};
+use crate::leaf::{BinaryOp, Program, Width};
 use crate::target::Target;
 use crate::tile::{BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
 
-/// `dst = activation(op(src, other))`. Buffers, in order: src, other if there is one, dst.
+/// What an element is computed with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum With {
+    /// Nothing: `src`.
+    Nothing,
+    /// The element of another map: `op(src, other)`.
+    Map(BinaryOp, Map),
+    /// A factor and a summand of its channel: `src * scale + shift`. Maps in blocks only.
+    Channel,
+}
+
+/// `dst = activation(...)`. Buffers, in order: src; other, or scale and shift; dst. All maps have as many lanes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowsProblem {
     /// The input.
     pub src: Map,
-    /// A second input of the same extents, and what is done with it.
-    pub other: Option<(BinaryOp, Map)>,
+    /// What its elements are computed with.
+    pub with: With,
     /// The output: at least as many blocks of channels as the input.
     pub dst: Map,
     /// The block of the output that the first block of the input goes to.
@@ -22,34 +33,77 @@ pub struct RowsProblem {
     pub activation: Activation,
 }
 
-/// The nest; `None` where there are no leaf programs.
+/// Most vectors of a trip.
+const VECTORS: usize = 4;
+
+/// Full vectors of a run of floats in trips of equal length, and what is left over: vectors of a trip, trips, lanes.
+fn trips(floats: usize, width: Width) -> [(usize, usize, u8); 2] {
+    let lanes = width.lanes() as usize;
+    let full = floats / lanes;
+    let vectors = (1..=VECTORS).rev().find(|v| full % v == 0).unwrap_or(1);
+    let rest = floats % lanes;
+    [(vectors, full / vectors, lanes as u8), (1, usize::from(rest > 0), rest as u8)]
+}
+
+impl RowsProblem {
+    fn program(&self, width: Width, vectors: usize, lanes: u8) -> Program {
+        let tail = (u32::from(lanes) < width.lanes()).then_some(lanes);
+        let activation = self.activation;
+        match self.with {
+            With::Channel => Affine { width, vectors, activation }.program(),
+            With::Nothing => Elementwise { width, vectors, other: Other::Absent, activation, tail }.program(),
+            With::Map(op, _) => Elementwise { width, vectors, other: Other::Along(op), activation, tail }.program(),
+        }
+    }
+}
+
+/// The nest; `None` where there are no leaf programs, or lanes differ.
 pub fn nest(p: &RowsProblem, target: Target) -> Option<TileNest> {
     let width = target.width()?;
-    let maps: Vec<&Map> = [&p.src, &p.dst].into_iter().chain(p.other.iter().map(|(_, m)| m)).collect();
+    let other = match p.with {
+        With::Map(_, map) => Some(map),
+        _ => None,
+    };
+    let lanes = p.src.layout.lanes;
+    let maps: Vec<&Map> = [&p.src, &p.dst].into_iter().chain(&other).collect();
+    let per_channel = p.with == With::Channel;
+    if maps.iter().any(|m| m.layout.lanes != lanes) || per_channel && lanes != width.lanes() as usize {
+        return None;
+    }
     // Without halos the rows of a block lie one after the other.
     let whole = maps.iter().all(|m| m.layout.halo.is_none());
     let (rows, columns) = if whole { (1, p.src.h * p.src.w) } else { (p.src.h, p.src.w) };
-    let vectors = (1..=4).rev().find(|v| columns % v == 0).unwrap_or(1);
-    let other = p.other.map_or(Other::Absent, |(op, _)| Other::Along(op));
-    let leaf = Elementwise { width, vectors, other, activation: p.activation, tail: None }.program();
     let mut b = NestBuilder::new("elementwise", if p.src.mb > 1 { p.src.mb } else { p.src.blocks() });
     let src = b.buffer(p.src.ty(), BufferRole::Src);
-    let other = p.other.map(|(_, map)| (b.buffer(map.ty(), BufferRole::Src), map));
+    let other = other.map(|map| (b.buffer(map.ty(), BufferRole::Src), map));
+    let vector = octrt_ops::TensorType::new(octrt_ops::DType::F32, [p.src.blocks() * lanes]);
+    let channel = per_channel.then(|| [(); 2].map(|()| b.buffer(vector.clone(), BufferRole::Src)));
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
     each_block(&mut b, &p.src, |b, image, block| {
         b.each(rows, |b, row| {
-            let place = |buffer, map: &Map, first: usize| {
-                let block = block.offset(first as i64).times(map.block_bytes());
-                let at = image.times(map.image_bytes()).and(&block).plus(row, map.row_bytes());
-                Some(SlotValue::Pointer(buffer, at.offset(map.pixel(0, 0))))
-            };
-            b.call(leaf.clone(), &|name| match name {
-                "src" => place(src, &p.src, 0),
-                "other" => other.as_ref().and_then(|(buffer, map)| place(*buffer, map, 0)),
-                "dst" => place(dst, &p.dst, p.first_block),
-                "trips" => Some(SlotValue::Number((columns / vectors) as i64)),
-                _ => None,
-            });
+            let mut done = 0;
+            for (vectors, n, of) in trips(columns * lanes, width) {
+                let place = |buffer, map: &Map, first: usize| {
+                    let block = block.offset(first as i64).times(map.block_bytes());
+                    let at = image.times(map.image_bytes()).and(&block).plus(row, map.row_bytes());
+                    Some(SlotValue::Pointer(buffer, at.offset(map.pixel(0, 0) + done)))
+                };
+                let of_channel = |i: usize| {
+                    Some(SlotValue::Pointer(channel?[i], block.offset(0).times(4 * lanes as i64)))
+                };
+                if n > 0 {
+                    b.call(p.program(width, vectors, of), &|name| match name {
+                        "src" => place(src, &p.src, 0),
+                        "other" => other.as_ref().and_then(|(buffer, map)| place(*buffer, map, 0)),
+                        "scale" => of_channel(0),
+                        "shift" => of_channel(1),
+                        "dst" => place(dst, &p.dst, p.first_block),
+                        "trips" => Some(SlotValue::Number(n as i64)),
+                        _ => None,
+                    });
+                }
+                done += (vectors * n * usize::from(of) * 4) as i64;
+            }
         });
     });
     Some(b.finish())
@@ -78,21 +132,25 @@ impl BlockAt {
 
 /// Writes the halo of a map. Buffers: dst.
 pub fn border(map: &Map, target: Target) -> Option<TileNest> {
-    let width: Width = target.width()?;
+    let width = target.width()?;
     let Halo { top, bottom, left, right } = map.layout.halo;
-    let leaf = Fill { width, value: map.layout.border.value() }.program();
     let mut b = NestBuilder::new("border", if map.mb > 1 { map.mb } else { map.blocks() });
     let dst = b.buffer(map.ty(), BufferRole::Dst);
     let columns = left + map.w + right;
+    let value = map.layout.border.value();
     each_block(&mut b, map, |b, image, block| {
         let base = image.times(map.image_bytes()).and(&block.offset(0).times(map.block_bytes()));
         let run = |b: &mut NestBuilder, at: Distance, pixels: usize| {
-            if pixels > 0 {
-                b.call(leaf.clone(), &|name| match name {
-                    "dst" => Some(SlotValue::Pointer(dst, at.clone())),
-                    "trips" => Some(SlotValue::Number(pixels as i64)),
-                    _ => None,
-                });
+            let mut done = 0;
+            for (vectors, n, lanes) in trips(pixels * map.layout.lanes, width) {
+                if n > 0 {
+                    b.call(Fill { width, value, lanes }.program(), &|name| match name {
+                        "dst" => Some(SlotValue::Pointer(dst, at.clone().offset(done))),
+                        "trips" => Some(SlotValue::Number((vectors * n) as i64)),
+                        _ => None,
+                    });
+                }
+                done += (vectors * n * usize::from(lanes) * 4) as i64;
             }
         };
         // The right end of a row and the left end of the next one are one run.

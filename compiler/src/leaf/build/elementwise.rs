@@ -72,6 +72,43 @@ impl Elementwise {
     }
 }
 
+/// `dst = activation(src * scale + shift)` over `trips * vectors` vectors in a row: the pointer slots `scale` and `shift`
+/// each hold one vector for all, the slot `trips` is a count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Affine {
+    /// Width of the vectors.
+    pub width: Width,
+    /// Vectors of one trip.
+    pub vectors: usize,
+    /// The function that is applied.
+    pub activation: Activation,
+}
+
+impl Affine {
+    /// The program.
+    pub fn program(&self) -> Program {
+        let mut b = Builder::new(format!("affine_{}", self.vectors), self.width);
+        let (src, dst) = (b.pointer("src"), b.pointer("dst"));
+        let [scale, shift] = ["scale", "shift"].map(|name| {
+            let p = b.pointer(name);
+            b.load(Address::new(p, 0))
+        });
+        let constants = b.activation_constants(self.activation);
+        let (lanes, bytes) = (self.width.lanes() as u8, self.width.bytes());
+        b.repeat("trips", |b| {
+            for v in 0..self.vectors as i32 {
+                let x = b.load(Address::new(src, v * bytes));
+                let y = b.sum(shift, &[(x, scale)]);
+                b.activate(self.activation, &constants, y);
+                b.store(Address::new(dst, v * bytes), lanes, y);
+            }
+            b.advance(src, self.vectors as i32 * bytes);
+            b.advance(dst, self.vectors as i32 * bytes);
+        });
+        b.finish()
+    }
+}
+
 /// `dst = value` for `trips` (a count slot) vectors in a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fill {
@@ -79,6 +116,8 @@ pub struct Fill {
     pub width: Width,
     /// What is stored; not NaN.
     pub value: f32,
+    /// Lanes of the vectors; those of a trip lie behind those of the one before.
+    pub lanes: u8,
 }
 
 impl Fill {
@@ -87,10 +126,9 @@ impl Fill {
         let mut b = Builder::new("fill".into(), self.width);
         let dst = b.pointer("dst");
         let value = b.splat(self.value);
-        let lanes = self.width.lanes() as u8;
         b.repeat("trips", |b| {
-            b.store(Address::new(dst, 0), lanes, value);
-            b.advance(dst, self.width.bytes());
+            b.store(Address::new(dst, 0), self.lanes, value);
+            b.advance(dst, 4 * i32::from(self.lanes));
         });
         b.finish()
     }

@@ -1,0 +1,48 @@
+//! Concatenations without copies: nodes write their results where a concatenation wants them.
+
+use octrt_ops::{Graph, ValueId};
+
+use super::{Choice, Kind};
+use crate::layout::Map;
+use crate::memory_plan::ALIGNMENT;
+
+/// Decides which values are written as parts of others.
+///
+/// The last concatenation of a value decides. One whose inputs lie in another's result already, one after the other, is
+/// a part of it itself.
+pub(super) fn place(graph: &Graph, choice: &mut Choice) {
+    for i in (0..choice.tiled.len()).rev() {
+        let Some(t) = choice.tiled[i].as_ref().filter(|t| t.kind == Kind::Concat) else { continue };
+        let result = t.group.result;
+        let inputs: Vec<ValueId> = t.inputs.iter().map(|(v, _)| *v).collect();
+        let layout = choice.layouts[result.index()];
+        let Some(map) = graph.value(result).ty.as_ref().and_then(|ty| Map::new(ty, layout)) else { continue };
+        if map.mb != 1 || !layout.halo.is_none() {
+            continue;
+        }
+        let mut at = 0;
+        let mut starts = Vec::with_capacity(inputs.len());
+        for v in &inputs {
+            starts.push(at);
+            let channels = graph.value(*v).ty.as_ref().map_or(0, |ty| ty.shape[1]);
+            at += channels / layout.lanes * map.block_bytes() as usize;
+        }
+        if choice.placed[result.index()].is_none()
+            && let Some((root, first)) = inputs.first().and_then(|v| choice.placed[v.index()])
+        {
+            let follows = |(v, start): (&ValueId, &usize)| choice.placed[v.index()] == Some((root, first + start));
+            if inputs.iter().zip(&starts).all(follows) {
+                choice.placed[result.index()] = Some((root, first));
+                continue;
+            }
+        }
+        let (root, first) = choice.placed[result.index()].unwrap_or((result, 0));
+        for (v, start) in inputs.iter().zip(starts) {
+            let made = choice.tiled.iter().flatten().any(|t| t.group.result == *v && t.kind != Kind::Concat);
+            let free = choice.placed[v.index()].is_none() && choice.layouts[v.index()] == layout;
+            if made && free && (first + start) % ALIGNMENT == 0 {
+                choice.placed[v.index()] = Some((root, first + start));
+            }
+        }
+    }
+}
