@@ -12,7 +12,7 @@ use octrt::ops::graph::infer::with_args;
 use octrt::{Error, LoadOptions, StepEvent, Threads};
 use octrt_bench::machine::{self, Machine, Peak};
 use octrt_bench::measure::{Order, Schedule, gflops};
-use octrt_bench::stats::Samples;
+use octrt_bench::stats::{Ratio, Samples};
 use octrt_bench::table::{Align, Table, milliseconds, percent};
 use serde::Serialize;
 
@@ -33,6 +33,8 @@ struct Report {
     sum: Sum,
     /// By the fastest runs.
     fastest: Sum,
+    /// Sum over whole by pairs of runs, one observed and one not, that were taken side by side.
+    ratio: Option<Ratio>,
 }
 
 /// All nodes together against the whole.
@@ -194,7 +196,8 @@ fn measure(
     let (schema, model) = (output::schema("profile"), args.model.display().to_string());
     let (sum, fastest) = (sum(Samples::median), sum(Samples::min));
     measured::note_noise(&model, &samples[0]);
-    Ok(Report { schema, machine, model, threads, rows, sum, fastest })
+    let ratio = Ratio::paired(&samples[1], &samples[0]);
+    Ok(Report { schema, machine, model, threads, rows, sum, fastest, ratio })
 }
 
 /// A group without its shares.
@@ -248,6 +251,9 @@ fn text(args: &ProfileArgs, report: &Report) -> String {
     }
     out.push_str(&table.text());
     let _ = writeln!(out, "\nmedian run:  {}\nfastest run: {}", report.sum, report.fastest);
+    if let Some(Ratio { median, low, high }) = report.ratio {
+        let _ = writeln!(out, "by pairs:    sum over whole {median:.3} [{low:.3}, {high:.3}]");
+    }
     out
 }
 

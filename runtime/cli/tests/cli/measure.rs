@@ -141,6 +141,8 @@ fn profile_shows_every_node() {
         assert!(nodes > 0.0 && whole > 0.0);
         assert!((number(&sum["difference"]) - (nodes / whole - 1.0)).abs() < 1e-9);
     }
+    let ratio = |key: &str| number(&report["ratio"][key]);
+    assert!(ratio("low") <= ratio("median") && ratio("median") <= ratio("high"));
     let fastest: f64 = rows.iter().map(|r| number(&r["min_ms"])).sum();
     assert!(fastest <= number(&report["fastest"]["nodes_ms"]) + 1e-9);
     let order: Vec<f64> = rows.iter().map(|r| number(&r["median_ms"])).collect();
@@ -157,7 +159,8 @@ fn profile_sums_up_operators() {
     let conv = rows.iter().find(|r| r["op"] == "Conv").unwrap();
     assert!(conv["nodes"].as_u64().unwrap() > 20 && conv["node"] == Value::Null, "{conv}");
     let text = octrt(&[&["profile", SHAPES, "--by", "op"], &FEW[..]].concat());
-    let last = text.text().lines().last().unwrap();
-    assert!(last.starts_with("fastest run: sum of nodes ") && last.contains(", end to end "), "{last}");
+    let end: Vec<&str> = text.text().lines().rev().take(4).collect();
+    assert!(end[0].starts_with("by pairs:    sum over whole ") && end[3].is_empty(), "{end:?}");
+    assert!(end[1].starts_with("fastest run: sum of nodes ") && end[1].contains(", end to end "), "{end:?}");
     assert!(text.text().contains("  op    ") && text.text().contains("  nodes\n"), "{}", text.stdout);
 }
