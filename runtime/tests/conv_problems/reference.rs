@@ -9,10 +9,13 @@
 //!
 //! The second term is what the rms of `y` would be if the signs of the products were random. It is about `rms(y)` for
 //! ordinary data, so that the rule is `max |y - reference| / rms(reference) <= part`; where products cancel and the rms
-//! is tiny, it keeps the rule from asking more than rounded products can give. All other operators hand on the error of
-//! their inputs, times the largest slope of what they compute, with a rounding of their own; a convolution hands on the
-//! error of its input times the length (L2) of its longest filter, since errors of different elements are unrelated.
-//! Relative errors thus add up along a chain.
+//! is tiny, it keeps the rule from asking more than rounded products can give. Winograd's algorithms compute with the
+//! whole filter also where padding hides most of it; for them a third term is what the rms of `y` would be without
+//! padding, `rms(x) * sqrt(mean over filters of sum of weight^2)`.
+//!
+//! All other operators hand on the error of their inputs, times the largest slope of what they compute, with a rounding
+//! of their own; a convolution hands on the error of its input times the length (L2) of its longest filter, since errors
+//! of different elements are unrelated. Relative errors thus add up along a chain.
 
 mod elements;
 mod matrix;

@@ -1,4 +1,4 @@
-//! The text form of a problem, in the words of oneDNN's problem strings:
+//! The text form of a problem:
 //!
 //! ```text
 //! seed7; in 2x16x14x14 unit; conv 0 oc24 k3x3 s1x1 d1x1 p1,1,1,1 g1 bias; relu 1; add 2 0; out 1

@@ -133,6 +133,10 @@ pub fn conv(
             }
         }
     }
+    if part > DIRECT {
+        let filter = wei.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>() / oc as f64;
+        squares = squares.max(filter * src.rms().powi(2) * v.len() as f64);
+    }
     let handed_on = src.error * longest(wei, group_ic * taps);
     of_sums(Value { shape: shape.to_vec(), v, error: 0.0 }, squares, part, handed_on)
 }
