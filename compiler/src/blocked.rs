@@ -15,6 +15,7 @@ use crate::leaf::BinaryOp;
 use crate::strategy::window::WindowKind;
 use crate::target::Target;
 
+mod concat;
 mod emit;
 pub mod fuse;
 pub mod lower;
@@ -239,7 +240,11 @@ impl Matcher<'_> {
             (Kind::Window(WindowKind::Weights, windows(op.group, 1)), self.lanes)
         } else if ic % self.lanes == 0 && group_oc % self.lanes == 0 {
             (Kind::Conv(windows(op.group, 1)), self.lanes)
-        } else if ic == group_oc && self.lanes % ic == 0 && op.group % (self.lanes / ic) == 0 {
+        } else if ic == group_oc
+            && [4, 2].contains(&(self.lanes / ic))
+            && self.lanes % ic == 0
+            && op.group % (self.lanes / ic) == 0
+        {
             let merged = self.lanes / ic;
             (Kind::Conv(windows(op.group / merged, merged)), self.lanes)
         } else {

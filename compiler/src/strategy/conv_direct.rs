@@ -113,7 +113,7 @@ impl<'a> Emitter<'a> {
         tile: &Tile,
     ) -> Option<()> {
         let mut whole = Some(());
-        for (first, size, n) in EvenSplit::new(self.chunk, tiles::pixels(self.width, tile.vectors)).runs() {
+        for (first, size, n) in EvenSplit::new(self.chunk, self.most_pixels(tile.vectors)).runs() {
             let program = self.program(size, tile.vectors)?;
             b.each(n, |b, l: LoopId| {
                 let pixel = chunk.times(self.chunk as i64).offset(first as i64).plus(l, size as i64);
@@ -158,6 +158,17 @@ impl<'a> Emitter<'a> {
         Some(())
     }
 
+    /// Pixels of a tile that fit the registers.
+    fn most_pixels(&self, vectors: usize) -> usize {
+        let pixels = tiles::pixels(self.width, vectors);
+        // Distances of pixels, with those of taps, share the general registers.
+        let pixels = if self.taps.is_some() { pixels.min(10) } else { pixels };
+        match self.p.merged {
+            1 => pixels,
+            merged => pixels.min((tiles::pixels(self.width, 2) * 2 / merged).max(1)),
+        }
+    }
+
     fn program(&self, pixels: usize, vectors: usize) -> Option<Program> {
         let p = self.p;
         let small = |x: i64| i32::try_from(x).ok();
@@ -185,6 +196,7 @@ impl<'a> Emitter<'a> {
             taps,
             src: self.src.grid()?,
             reduction,
+            merged: p.merged,
             start: Start::Bias,
             epilogue: p.tail.epilogue(&self.dst, self.addend.as_ref())?,
         };
