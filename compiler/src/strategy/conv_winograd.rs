@@ -341,9 +341,7 @@ impl Emitter<'_> {
                         b.each(n, |b, l| {
                             let pixel = Distance::new(pixel as i64).plus(l, size as i64);
                             let of = |planes: Planes| {
-                                element
-                                    .times(planes.plane_bytes)
-                                    .and(&image.times(planes.plane_bytes * elements))
+                                element.times(planes.plane_bytes).and(&image.times(planes.image_bytes))
                             };
                             let from = pixel.times(lane).and(&of(v));
                             let to = pixel.times(lane).and(&oc.times(m.block_bytes)).and(&of(m));

@@ -53,7 +53,7 @@ families! {
 }
 
 /// Sums of products carry NaN and infinities to the outputs that they belong to, and nowhere else. Winograd's algorithms
-/// carry them to a whole tile, so only convolutions that have none are here.
+/// carry them to a whole tile, so the precision is strict.
 #[test]
 fn special_values() {
     let problems: Vec<Problem> = convolutions().into_iter().map(with_special_values).collect();
