@@ -16,6 +16,7 @@ use crate::strategy::window::WindowKind;
 use crate::target::Target;
 
 mod emit;
+mod concat;
 pub mod fuse;
 pub mod lower;
 mod matrix;
