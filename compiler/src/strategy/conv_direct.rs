@@ -12,7 +12,7 @@
 use octrt_ops::{DType, Tensor, TensorType};
 
 use crate::leaf::build::{Advance, Axis, Conv, Reduction, Start};
-use crate::leaf::{Program, Width};
+use crate::leaf::{Program, Width, registers};
 use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
 
@@ -113,7 +113,7 @@ impl<'a> Emitter<'a> {
         tile: &Tile,
     ) -> Option<()> {
         let mut whole = Some(());
-        for (first, size, n) in EvenSplit::new(self.chunk, tiles::pixels(self.width, tile.vectors)).runs() {
+        for (first, size, n) in EvenSplit::new(self.chunk, self.most_pixels(tile.vectors)?).runs() {
             let program = self.program(size, tile.vectors)?;
             b.each(n, |b, l: LoopId| {
                 let pixel = chunk.times(self.chunk as i64).offset(first as i64).plus(l, size as i64);
@@ -121,6 +121,12 @@ impl<'a> Emitter<'a> {
             });
         }
         whole
+    }
+
+    /// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.
+    fn most_pixels(&self, vectors: usize) -> Option<usize> {
+        let fits = |n: &usize| self.program(*n, vectors).is_some_and(|p| registers::allocate(&p).is_ok());
+        (1..=tiles::pixels(self.width, vectors).min(self.chunk)).rev().find(fits)
     }
 
     fn call(

@@ -85,6 +85,8 @@ struct Planes {
     block_bytes: i64,
     /// From one element to the next.
     plane_bytes: i64,
+    /// From one picture to the next; 0 where each takes the place of the one before.
+    image_bytes: i64,
 }
 
 impl Planes {
@@ -100,7 +102,13 @@ impl Planes {
 
     fn new(buffer: BufferId, width: Width, size: Winograd, blocks: usize, tiles: usize) -> Planes {
         let (_, block_bytes, plane_bytes) = Planes::layout(width, size, blocks, tiles);
-        Planes { buffer, tiles, block_bytes, plane_bytes }
+        Planes { buffer, tiles, block_bytes, plane_bytes, image_bytes: 0 }
+    }
+
+    /// The same for several pictures, one after the other.
+    fn of_images(self, size: Winograd) -> Planes {
+        let elements = size.input() * size.input();
+        Planes { image_bytes: self.plane_bytes * elements as i64, ..self }
     }
 
     fn at(&self, tile: &Distance, lanes_bytes: i64) -> SlotValue {
@@ -161,7 +169,7 @@ fn parts(p: &ConvProblem, tiles: Tiles, width: Width) -> Option<Plan> {
     };
     let ty = |blocks| with_images(Planes::layout(width, tiles.size, blocks, n).0);
     let types = [ty(p.src_blocks()), ty(p.dst_blocks())];
-    let planes = |buffer, blocks| Planes::new(buffer, width, tiles.size, blocks, n);
+    let planes = |buffer, blocks| Planes::new(buffer, width, tiles.size, blocks, n).of_images(tiles.size);
 
     let mut b = NestBuilder::new("winograd_input", if mb > 1 { mb } else { p.src_blocks() });
     let src = b.buffer(p.src.ty(), BufferRole::Src);
@@ -289,9 +297,7 @@ impl Emitter<'_> {
                         .and(&image.times(p.src.image_bytes()))
                         .offset(p.src.pixel(-(p.pads[0] as i64), -(p.pads[1] as i64)));
                     let from = block.map_or(from.clone(), |k| from.and(&k.times(p.src.block_bytes())));
-                    let to = within
-                        .times(self.lane_bytes())
-                        .and(&image.times(v.plane_bytes * self.elements() as i64));
+                    let to = within.times(self.lane_bytes()).and(&image.times(v.image_bytes));
                     let to = block.map_or(to.clone(), |k| to.and(&k.times(v.block_bytes)));
                     b.call(program.clone(), &|name| match name {
                         "src" => Some(SlotValue::Pointer(src, from.clone())),
@@ -320,7 +326,6 @@ impl Emitter<'_> {
         let cut = tiles::vectors(p.dst_blocks());
         let vector_bytes = p.src_blocks() as i64 * lanes * lane;
         let plane = p.dst_blocks() as i64 * vector_bytes;
-        let elements = self.elements() as i64;
         let mut done = Some(());
         b.each(element.map_or(self.elements(), |_| 1), |b, l| {
             let own = Distance::default().plus(l, 1);
@@ -337,9 +342,7 @@ impl Emitter<'_> {
                         b.each(n, |b, l| {
                             let pixel = Distance::new(pixel as i64).plus(l, size as i64);
                             let of = |planes: Planes| {
-                                element
-                                    .times(planes.plane_bytes)
-                                    .and(&image.times(planes.plane_bytes * elements))
+                                element.times(planes.plane_bytes).and(&image.times(planes.image_bytes))
                             };
                             let from = pixel.times(lane).and(&of(v));
                             let to = pixel.times(lane).and(&oc.times(m.block_bytes)).and(&of(m));
@@ -423,7 +426,7 @@ impl Emitter<'_> {
                         .plus(r, self.tiles.columns as i64)
                         .plus(c, 1);
                     let from = m.at(&within, self.lane_bytes());
-                    let images = image.times(m.plane_bytes * self.elements() as i64);
+                    let images = image.times(m.image_bytes);
                     let from = match from {
                         SlotValue::Pointer(buffer, at) => {
                             let at = at.and(&images);
