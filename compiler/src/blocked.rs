@@ -17,6 +17,7 @@ use crate::target::Target;
 
 mod concat;
 mod emit;
+mod concat;
 pub mod fuse;
 pub mod lower;
 mod matrix;

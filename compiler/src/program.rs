@@ -6,6 +6,8 @@ use crate::artifact::{Constant, Copy, Port, Step};
 use crate::loop_ir::Kernel;
 use crate::tile::TileNest;
 
+pub mod interp;
+
 /// A scheduled nest: what one function is made from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Nest {

@@ -12,7 +12,7 @@
 use octrt_ops::{DType, Tensor, TensorType};
 
 use crate::leaf::build::{Advance, Axis, Conv, Reduction, Start};
-use crate::leaf::{Program, Width};
+use crate::leaf::{Program, Width, registers};
 use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
 
@@ -113,7 +113,7 @@ impl<'a> Emitter<'a> {
         tile: &Tile,
     ) -> Option<()> {
         let mut whole = Some(());
-        for (first, size, n) in EvenSplit::new(self.chunk, self.most_pixels(tile.vectors)).runs() {
+        for (first, size, n) in EvenSplit::new(self.chunk, self.most_pixels(tile.vectors)?).runs() {
             let program = self.program(size, tile.vectors)?;
             b.each(n, |b, l: LoopId| {
                 let pixel = chunk.times(self.chunk as i64).offset(first as i64).plus(l, size as i64);
@@ -158,15 +158,17 @@ impl<'a> Emitter<'a> {
         Some(())
     }
 
-    /// Pixels of a tile that fit the registers.
-    fn most_pixels(&self, vectors: usize) -> usize {
+    /// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.
+    fn most_pixels(&self, vectors: usize) -> Option<usize> {
         let pixels = tiles::pixels(self.width, vectors);
-        // Distances of pixels, with those of taps, share the general registers.
+        // Distances of pixels share the general registers with those of taps.
         let pixels = if self.taps.is_some() { pixels.min(10) } else { pixels };
-        match self.p.merged {
+        let most = match self.p.merged {
             1 => pixels,
             merged => pixels.min((tiles::pixels(self.width, 2) * 2 / merged).max(1)),
-        }
+        };
+        let fits = |n: &usize| self.program(*n, vectors).is_some_and(|p| registers::allocate(&p).is_ok());
+        (1..=most.min(self.chunk)).rev().find(fits)
     }
 
     fn program(&self, pixels: usize, vectors: usize) -> Option<Program> {

@@ -1,6 +1,6 @@
 //! The meaning of tile nests: every call through the leaf interpreter, or through emulated machine code.
 
-use octrt_ops::{DType, Tensor, TensorType};
+use octrt_ops::{Tensor, TensorType};
 
 use super::{BufferRole, Distance, LoopId, SlotValue, Stmt, TileNest};
 use crate::leaf::emulate::Emulator;
@@ -26,92 +26,20 @@ pub struct InterpError {
     pub message: String,
 }
 
-/// A nest ready to be run.
-struct Machine<'a> {
+/// A nest with its leaf programs ready to be run as often as wanted.
+#[derive(Clone, Debug)]
+pub struct Prepared<'a> {
     nest: &'a TileNest,
+    /// Decoded machine code of each leaf; `None` for those that are interpreted.
     code: Vec<Option<Emulator>>,
-    memory: Memory,
-    values: Vec<(LoopId, i64)>,
 }
 
-/// Runs a nest on its inputs, in the order of its buffers (`None` for tables, the result and scratch). The result starts
-/// as `dst`, or as zeros where that is `None`; elements that no call writes keep it.
-///
-/// # Errors
-/// [`InterpError`] when an input is missing or does not fit, or a leaf program faults.
-pub fn run(
-    nest: &TileNest,
-    inputs: &[Option<&Tensor>],
-    dst: Option<&Tensor>,
-    engine: Engine,
-) -> Result<Tensor, InterpError> {
-    let fail = |message: String| InterpError { nest: nest.name.clone(), message };
-    let mut machine = Machine::new(nest, inputs, dst, engine).map_err(fail)?;
-    (0..nest.extent).try_for_each(|i| machine.iteration(i)).map_err(fail)?;
-    machine.result().map_err(fail)
-}
-
-/// The first byte of the result that two iterations of the parallel loop write, if any: with inputs as for [`run`].
-///
-/// # Errors
-/// As [`run`].
-pub fn races(nest: &TileNest, inputs: &[Option<&Tensor>]) -> Result<Option<usize>, InterpError> {
-    let fail = |message: String| InterpError { nest: nest.name.clone(), message };
-    let mut owner: Vec<Option<usize>> = Vec::new();
-    for i in 0..nest.extent {
-        // What an iteration writes differs from one of two backgrounds.
-        for background in [0x5a, 0xa5] {
-            let ty = nest
-                .dst()
-                .map(|b| nest.buffers[b.index()].ty.clone())
-                .ok_or_else(|| fail("no result".into()))?;
-            let old = Tensor::from_bytes(ty.clone(), vec![background; ty.bytes()])
-                .map_err(|e| fail(e.to_string()))?;
-            let mut machine = Machine::new(nest, inputs, Some(&old), Engine::Interpreter).map_err(fail)?;
-            machine.iteration(i).map_err(fail)?;
-            let new = machine.result().map_err(fail)?;
-            owner.resize(ty.bytes(), None);
-            for (at, (a, o)) in new.bytes().iter().zip(&mut owner).enumerate() {
-                match *o {
-                    _ if *a == background => {}
-                    Some(other) if other != i => return Ok(Some(at)),
-                    _ => *o = Some(i),
-                }
-            }
-        }
-    }
-    Ok(None)
-}
-
-impl<'a> Machine<'a> {
-    fn new(
-        nest: &'a TileNest,
-        inputs: &[Option<&Tensor>],
-        dst: Option<&Tensor>,
-        engine: Engine,
-    ) -> Result<Machine<'a>, String> {
-        let mut memory = Memory::default();
-        for (i, b) in nest.buffers.iter().enumerate() {
-            let held = |t: Option<&Tensor>| match t {
-                Some(t) if t.ty().bytes() == b.ty.bytes() && t.dtype() == b.ty.dtype => {
-                    Ok(t.bytes().to_vec())
-                }
-                Some(t) => Err(format!("b{i}: expected {}, found {}", b.ty, t.ty())),
-                None => Err(format!("b{i} is missing")),
-            };
-            let region = match &b.role {
-                BufferRole::Src => {
-                    Region { bytes: held(inputs.get(i).copied().flatten())?, access: Access::Read }
-                }
-                BufferRole::Table(t) => Region { bytes: t.bytes().to_vec(), access: Access::Read },
-                BufferRole::Dst => {
-                    let bytes = dst.map_or(Ok(vec![0; b.ty.bytes()]), |t| held(Some(t)))?;
-                    Region { bytes, access: Access::ReadWrite }
-                }
-                BufferRole::Scratch => Region { bytes: garbage(&b.ty), access: Access::ReadWrite },
-            };
-            memory.add(region);
-        }
+impl<'a> Prepared<'a> {
+    /// Assembles and decodes what the engine needs.
+    ///
+    /// # Errors
+    /// [`InterpError`] when a leaf program cannot be assembled.
+    pub fn new(nest: &'a TileNest, engine: Engine) -> Result<Prepared<'a>, InterpError> {
         let code = |p| match engine {
             Engine::Interpreter => Ok(None),
             Engine::Emulator => {
@@ -119,11 +47,135 @@ impl<'a> Machine<'a> {
                 Emulator::new(&function.bytes).map(Some).map_err(|e| e.to_string())
             }
         };
-        let code = nest.leaves.iter().map(code).collect::<Result<_, String>>()?;
-        Ok(Machine { nest, code, memory, values: Vec::new() })
+        let code = nest.leaves.iter().map(code).collect::<Result<_, String>>();
+        Ok(Prepared { nest, code: code.map_err(|e| fail(nest, e))? })
+    }
+
+    /// The nest.
+    pub fn nest(&self) -> &'a TileNest {
+        self.nest
+    }
+
+    /// Runs the nest on its inputs, in the order of its buffers (`None` for tables, the result and scratch). The result
+    /// starts as `dst`, or as zeros where that is `None`; elements that no call writes keep it. Scratch is NaN at the
+    /// beginning of each iteration of the parallel loop.
+    ///
+    /// # Errors
+    /// [`InterpError`] when an input is missing or does not fit, a call names a leaf that is not there, or a leaf program faults.
+    pub fn run(&self, inputs: &[Option<&Tensor>], dst: Option<&Tensor>) -> Result<Tensor, InterpError> {
+        let run = || {
+            let mut machine = Machine::new(self, inputs)?;
+            machine.begin(dst)?;
+            (0..self.nest.extent).try_for_each(|i| machine.iteration(i))?;
+            machine.result()
+        };
+        run().map_err(|e| fail(self.nest, e))
+    }
+
+    /// The first byte of the result that two iterations of the parallel loop write, if any: with inputs as for
+    /// [`Prepared::run`].
+    ///
+    /// # Errors
+    /// As [`Prepared::run`].
+    pub fn races(&self, inputs: &[Option<&Tensor>]) -> Result<Option<usize>, InterpError> {
+        self.find_race(inputs).map_err(|e| fail(self.nest, e))
+    }
+
+    fn find_race(&self, inputs: &[Option<&Tensor>]) -> Result<Option<usize>, String> {
+        let dst = self.nest.dst().ok_or("no result")?;
+        let ty = &self.nest.buffers[dst.index()].ty;
+        let mut owner: Vec<Option<usize>> = vec![None; ty.bytes()];
+        let mut machine = Machine::new(self, inputs)?;
+        for i in 0..self.nest.extent {
+            // What an iteration writes differs from one of two backgrounds.
+            for background in [0x5a, 0xa5] {
+                let old = Tensor::from_bytes(ty.clone(), vec![background; ty.bytes()])
+                    .map_err(|e| e.to_string())?;
+                machine.begin(Some(&old))?;
+                machine.iteration(i)?;
+                let new = machine.result()?;
+                for (at, (a, o)) in new.bytes().iter().zip(&mut owner).enumerate() {
+                    match *o {
+                        _ if *a == background => {}
+                        Some(other) if other != i => return Ok(Some(at)),
+                        _ => *o = Some(i),
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// As [`Prepared::run`], once.
+///
+/// # Errors
+/// As [`Prepared::new`] and [`Prepared::run`].
+pub fn run(
+    nest: &TileNest,
+    inputs: &[Option<&Tensor>],
+    dst: Option<&Tensor>,
+    engine: Engine,
+) -> Result<Tensor, InterpError> {
+    Prepared::new(nest, engine)?.run(inputs, dst)
+}
+
+/// As [`Prepared::races`], by the interpreter.
+///
+/// # Errors
+/// As [`Prepared::new`] and [`Prepared::run`].
+pub fn races(nest: &TileNest, inputs: &[Option<&Tensor>]) -> Result<Option<usize>, InterpError> {
+    Prepared::new(nest, Engine::Interpreter)?.races(inputs)
+}
+
+fn fail(nest: &TileNest, message: String) -> InterpError {
+    InterpError { nest: nest.name.clone(), message }
+}
+
+/// A nest that runs, with its memory.
+struct Machine<'a> {
+    nest: &'a TileNest,
+    code: &'a [Option<Emulator>],
+    memory: Memory,
+    values: Vec<(LoopId, i64)>,
+}
+
+impl<'a> Machine<'a> {
+    fn new(prepared: &'a Prepared<'a>, inputs: &[Option<&Tensor>]) -> Result<Machine<'a>, String> {
+        let nest = prepared.nest;
+        let mut memory = Memory::default();
+        for (i, b) in nest.buffers.iter().enumerate() {
+            memory.add(match &b.role {
+                BufferRole::Src => {
+                    Region { bytes: held(i, &b.ty, inputs.get(i).copied().flatten())?, access: Access::Read }
+                }
+                BufferRole::Table(t) => Region { bytes: t.bytes().to_vec(), access: Access::Read },
+                BufferRole::Dst | BufferRole::Scratch => {
+                    Region { bytes: Vec::new(), access: Access::ReadWrite }
+                }
+            });
+        }
+        Ok(Machine { nest, code: &prepared.code, memory, values: Vec::new() })
+    }
+
+    /// The result as it is before the first call.
+    fn begin(&mut self, dst: Option<&Tensor>) -> Result<(), String> {
+        let id = self.nest.dst().ok_or("no result")?;
+        let ty = &self.nest.buffers[id.index()].ty;
+        let bytes = match dst {
+            Some(t) => held(id.index(), ty, Some(t))?,
+            None => vec![0; ty.bytes()],
+        };
+        self.memory.regions[id.index()].bytes = bytes;
+        Ok(())
     }
 
     fn iteration(&mut self, i: usize) -> Result<(), String> {
+        for (b, region) in self.nest.buffers.iter().zip(&mut self.memory.regions) {
+            if b.role == BufferRole::Scratch {
+                region.bytes = garbage(b.ty.bytes());
+            }
+        }
         self.values = vec![(self.nest.parallel, i as i64)];
         self.block(&self.nest.body)
     }
@@ -150,11 +202,12 @@ impl<'a> Machine<'a> {
             SlotValue::Pointer(b, at) => Value::Pointer(Place { region: b.index(), byte: self.distance(at) }),
         };
         let values: Vec<Value> = slots.iter().map(value).collect();
-        match &self.code[leaf] {
-            None => {
-                interp::run(&self.nest.leaves[leaf], &values, &mut self.memory).map_err(|e| e.to_string())
+        match (self.nest.leaves.get(leaf), self.code.get(leaf)) {
+            (Some(program), Some(None)) => {
+                interp::run(program, &values, &mut self.memory).map_err(|e| e.to_string())
             }
-            Some(code) => code.run(&values, &mut self.memory).map_err(|e| e.to_string()),
+            (_, Some(Some(code))) => code.run(&values, &mut self.memory).map_err(|e| e.to_string()),
+            _ => Err(format!("there is no leaf {leaf}")),
         }
     }
 
@@ -163,15 +216,23 @@ impl<'a> Machine<'a> {
         at.terms.iter().fold(at.base, |sum, (id, factor)| sum + factor * value(id))
     }
 
-    fn result(mut self) -> Result<Tensor, String> {
+    fn result(&mut self) -> Result<Tensor, String> {
         let dst = self.nest.dst().ok_or("no result")?;
         let bytes = std::mem::take(&mut self.memory.regions[dst.index()].bytes);
         Tensor::from_bytes(self.nest.buffers[dst.index()].ty.clone(), bytes).map_err(|e| e.to_string())
     }
 }
 
-/// NaN everywhere: what a nest reads from scratch before it writes it must show.
-fn garbage(ty: &TensorType) -> Vec<u8> {
-    debug_assert_eq!(ty.dtype, DType::F32);
-    f32::NAN.to_le_bytes().iter().copied().cycle().take(ty.bytes()).collect()
+/// The bytes of a tensor for buffer `i`.
+fn held(i: usize, ty: &TensorType, t: Option<&Tensor>) -> Result<Vec<u8>, String> {
+    match t {
+        Some(t) if t.ty().bytes() == ty.bytes() && t.dtype() == ty.dtype => Ok(t.bytes().to_vec()),
+        Some(t) => Err(format!("b{i}: expected {ty}, found {}", t.ty())),
+        None => Err(format!("b{i} is missing")),
+    }
+}
+
+/// NaN everywhere: what is read before it is written must show.
+pub(crate) fn garbage(bytes: usize) -> Vec<u8> {
+    f32::NAN.to_le_bytes().iter().copied().cycle().take(bytes).collect()
 }

@@ -1,0 +1,241 @@
+//! The graphs.
+
+use octrt_ops::def::binary::BinaryKind;
+use octrt_ops::def::global_pool::GlobalPoolKind;
+use octrt_ops::def::leaky_relu::LeakyRelu;
+use octrt_ops::def::unary::UnaryKind;
+use octrt_ops::{Graph, Tensor};
+
+use crate::net::{Net, same};
+
+/// A graph, and the tile nests that its program must have for every target and precision.
+pub struct Case {
+    pub name: &'static str,
+    pub graph: Graph,
+    pub uses: &'static [&'static str],
+}
+
+fn case(name: &'static str, uses: &'static [&'static str], write: impl FnOnce(&mut Net)) -> Case {
+    let mut net = Net::new();
+    write(&mut net);
+    Case { name, graph: net.finish(), uses }
+}
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    [convolutions(), sequences(), pools(), channels(), matrices()].into_iter().flatten().collect()
+}
+
+fn convolutions() -> Vec<Case> {
+    let one = |name, uses, dims: [usize; 4], oc: usize, w| {
+        case(name, uses, |n| {
+            let x = n.input(&dims);
+            let y = n.conv(x, dims[1], oc, w);
+            n.output(y);
+        })
+    };
+    let odd = case("conv, uneven pads", &["conv"], |n| {
+        let x = n.input(&[1, 8, 9, 11]);
+        let y = n.conv_padded(x, [8, 16], same(3).stride(2), &[0, 1, 2, 1]);
+        n.output(y);
+    });
+    vec![
+        one("1x1", &["conv"], [1, 24, 7, 7], 40, same(1)),
+        one("1x1, one pixel", &["conv"], [1, 24, 1, 1], 20, same(1)),
+        one("1x1, stride 2", &["conv"], [1, 20, 13, 13], 24, same(1).stride(2)),
+        one("3x3, stride 2", &["conv"], [1, 20, 15, 15], 16, same(3).stride(2)),
+        one("3x3, stride 2, batch 2", &["conv"], [2, 16, 10, 10], 20, same(3).stride(2)),
+        one("5x5, dilated", &["conv"], [1, 17, 14, 14], 9, same(5).dilation(2).pad(4)),
+        one("no padding", &["conv"], [1, 16, 9, 9], 33, same(3).stride(2).pad(0)),
+        one("7x7 stem", &["conv"], [1, 3, 30, 30], 20, same(7).stride(2)),
+        one("groups of 4", &["conv"], [1, 32, 9, 9], 32, same(3).group(8)),
+        one("groups of 4, batch 2, stride 2", &["conv"], [2, 64, 6, 6], 64, same(3).group(16).stride(2)),
+        one("groups of 16", &["conv"], [1, 32, 5, 5], 64, same(3).group(2)),
+        one("groups of 6", &[], [1, 12, 5, 5], 12, same(3).group(2)),
+        one("depthwise 3x3", &["conv_depthwise"], [1, 20, 13, 13], 20, same(3).group(20)),
+        one("depthwise 3x3, stride 2", &["conv_depthwise"], [1, 32, 14, 14], 32, same(3).group(32).stride(2)),
+        one("depthwise 5x5", &["conv_depthwise"], [1, 16, 9, 9], 16, same(5).group(16)),
+        one(
+            "depthwise 5x5, stride 2, batch 2",
+            &["conv_depthwise"],
+            [2, 20, 13, 13],
+            20,
+            same(5).group(20).stride(2),
+        ),
+        one("3x3 at 7", &["conv"], [1, 20, 7, 7], 24, same(3)),
+        one("3x3 at 28, wide", &[], [1, 32, 28, 28], 40, same(3)),
+        one("3x3 at 15, batch 2", &[], [2, 48, 15, 15], 40, same(3)),
+        odd,
+    ]
+}
+
+fn sequences() -> Vec<Case> {
+    let residual = |dims: [usize; 4]| {
+        move |n: &mut Net| {
+            let c = dims[1];
+            let x = n.input(&dims);
+            let a = n.conv(x, c, 24, same(3));
+            let a = n.relu(a);
+            let b = n.conv(a, 24, 24, same(3));
+            let b = n.conv(b, 24, 24, same(1));
+            let sum = n.add(b, a);
+            let y = n.relu(sum);
+            let tail = n.conv(y, 24, 10, same(1).stride(2));
+            n.output(tail);
+        }
+    };
+    let inverted = |n: &mut Net| {
+        let x = n.input(&[1, 16, 11, 11]);
+        let a = n.conv(x, 16, 40, same(1));
+        let a = n.clip(a, 0.0, 0.6);
+        let a = n.conv(a, 40, 40, same(3).group(40));
+        let a = n.unary(UnaryKind::HardSwish, a);
+        let a = n.conv(a, 40, 16, same(1));
+        let y = n.add(a, x);
+        n.output(y);
+        n.output(a);
+    };
+    let gate = |n: &mut Net| {
+        let x = n.input(&[2, 16, 6, 6]);
+        let x = n.conv(x, 16, 32, same(1));
+        let s = n.global_pool(x, GlobalPoolKind::Average);
+        let s = n.conv(s, 32, 8, same(1));
+        let s = n.relu(s);
+        let s = n.conv(s, 8, 32, same(1));
+        let s = n.unary(UnaryKind::Sigmoid, s);
+        let x = n.binary(BinaryKind::Mul, x, s);
+        let half = n.constant(Tensor::scalar(0.5f32));
+        let x = n.binary(BinaryKind::Mul, x, half);
+        let x = n.node(LeakyRelu { alpha: 0.1 }, &[x]);
+        let y = n.conv(x, 32, 16, same(3));
+        n.output(y);
+    };
+    let after = |n: &mut Net| {
+        let x = n.input(&[1, 16, 8, 8]);
+        let low = n.conv(x, 16, 20, same(1));
+        let a = n.conv(x, 16, 20, same(3));
+        let a = n.relu(a);
+        let y = n.add(low, a);
+        n.output(y);
+    };
+    vec![
+        case("residual", &["conv", "border"], residual([1, 20, 9, 9])),
+        case("residual, batch 2", &["conv", "border"], residual([2, 16, 8, 8])),
+        case("inverted residual", &["conv", "conv_depthwise"], inverted),
+        case("squeeze and excitation", &["conv", "global_pool"], gate),
+        case("sum after the activation", &["conv"], after),
+    ]
+}
+
+fn pools() -> Vec<Case> {
+    let negative = |mb: usize| {
+        move |n: &mut Net| {
+            let x = n.input(&[mb, 16, 11, 11]);
+            n.bias = -10.0;
+            let a = n.conv(x, 16, 20, same(1));
+            // Both a maximum and a convolution want a border.
+            let b = n.conv(a, 20, 24, same(3));
+            let a = n.max_pool(a, same(3).stride(2));
+            n.output(a);
+            n.output(b);
+        }
+    };
+    let stem = |n: &mut Net| {
+        let x = n.input(&[1, 3, 29, 29]);
+        let a = n.conv(x, 3, 16, same(7).stride(2));
+        let a = n.relu(a);
+        let a = n.max_pool(a, same(3).stride(2));
+        let y = n.conv(a, 16, 16, same(1));
+        n.output(y);
+    };
+    let average = |n: &mut Net| {
+        let x = n.input(&[1, 16, 12, 12]);
+        let a = n.conv(x, 16, 20, same(1));
+        let b = n.average_pool(a, same(3));
+        let c = n.average_pool(a, same(2).stride(2).pad(0));
+        n.output(b);
+        n.output(c);
+    };
+    let global = |n: &mut Net| {
+        let x = n.input(&[2, 16, 7, 5]);
+        let a = n.conv(x, 16, 48, same(1));
+        let mean = n.global_pool(a, GlobalPoolKind::Average);
+        let most = n.global_pool(a, GlobalPoolKind::Max);
+        let flat = n.mean(a);
+        let class = n.gemm(flat, 48, 10);
+        [mean, most, class].into_iter().for_each(|v| n.output(v));
+    };
+    vec![
+        case("maxima of negative numbers", &["conv", "max_pool"], negative(1)),
+        case("maxima of negative numbers, batch 2", &["conv", "max_pool"], negative(2)),
+        case("stem with pool", &["conv", "max_pool"], stem),
+        case("averages", &["average_pool"], average),
+        case("global pools", &["global_pool", "gemm"], global),
+    ]
+}
+
+fn channels() -> Vec<Case> {
+    let concat = |second: usize| {
+        move |n: &mut Net| {
+            let x = n.input(&[1, 16, 9, 9]);
+            let a = n.conv(x, 16, 32, same(1));
+            let b = n.conv(x, 16, second, same(3).stride(1));
+            let both = n.concat(&[a, b, x]);
+            let both = n.norm(both, 48 + second);
+            let both = n.relu(both);
+            let y = n.conv(both, 48 + second, 12, same(3).stride(2));
+            n.output(y);
+        }
+    };
+    let octave = |mb: usize, hw: usize| {
+        move |n: &mut Net| {
+            let high = n.input(&[mb, 24, 2 * hw, 2 * hw]);
+            let low = n.input(&[mb, 16, hw, hw]);
+            let hh = n.conv(high, 24, 32, same(3));
+            let lh = n.conv(low, 16, 32, same(3));
+            let up = n.double(lh);
+            let h = n.add(hh, up);
+            let h = n.relu(h);
+            let pooled = n.average_pool(high, same(2).stride(2).pad(0));
+            let hl = n.conv(pooled, 24, 20, same(3));
+            let ll = n.conv(low, 16, 20, same(3));
+            let l = n.add(ll, hl);
+            let l = n.relu(l);
+            n.output(h);
+            n.output(l);
+        }
+    };
+    vec![
+        case("concat", &["elementwise", "conv"], concat(16)),
+        case("concat within a block", &["conv"], concat(12)),
+        case("octave", &["conv"], octave(1, 7)),
+        case("octave, batch 2, smaller", &["conv"], octave(2, 4)),
+    ]
+}
+
+fn matrices() -> Vec<Case> {
+    let gemm = |m: usize, k: usize, n: usize| {
+        move |net: &mut Net| {
+            let x = net.input(&[m, k]);
+            let a = net.gemm(x, k, n);
+            let a = net.relu(a);
+            let b = net.matmul(a, n, 19);
+            net.output(a);
+            net.output(b);
+        }
+    };
+    let classifier = |n: &mut Net| {
+        let x = n.input(&[1, 16, 4, 4]);
+        let a = n.conv(x, 16, 24, same(3));
+        let a = n.flatten(a);
+        let y = n.gemm(a, 24 * 16, 30);
+        n.output(y);
+    };
+    vec![
+        case("gemm, one row", &["gemm"], gemm(1, 64, 100)),
+        case("gemm, one row, odd", &["gemm"], gemm(1, 37, 10)),
+        case("gemm, five rows", &["gemm"], gemm(5, 24, 33)),
+        case("gemm, thirteen rows", &["gemm"], gemm(13, 20, 64)),
+        case("classifier", &["gemm"], classifier),
+    ]
+}

@@ -1,0 +1,173 @@
+//! Small graphs as scheduled programs: run through the interpreters of the nests, with the leaf programs' emulated machine
+//! code, they give what the graphs mean, for both vector widths and precisions.
+#![allow(missing_docs)]
+
+mod cases;
+mod net;
+mod winograd;
+
+use octrt_compiler::artifact::Constant;
+use octrt_compiler::leaf::build::Winograd;
+use octrt_compiler::pack::Packing;
+use octrt_compiler::program::{Nest, Program, interp};
+use octrt_compiler::tile::interp::{Engine, races};
+use octrt_compiler::tile::{BufferRole, TileNest, verify};
+use octrt_compiler::{Isa, Options, Precision, Target, pipeline};
+use octrt_ops::graph::text::random;
+use octrt_ops::{Tensor, graph};
+
+use cases::Case;
+
+const ISAS: [Isa; 2] = [Isa::V3, Isa::V4];
+
+/// Largest error over the root of the mean square of an output.
+const DIRECT: f64 = 1e-5;
+const WITH_F4: f64 = 5e-5;
+
+/// Calls `check` for every case, vector width and precision; panics with all that it complains of.
+fn each(check: &dyn Fn(&Case, &Program) -> Result<(), String>) {
+    let mut failures = Vec::new();
+    for case in cases::all() {
+        for isa in ISAS {
+            for precision in Precision::ALL {
+                let target = Target::new(isa);
+                let program = pipeline::program(&case.graph, Options { target, precision });
+                let checked = program.map_err(|e| e.to_string()).and_then(|p| check(&case, &p));
+                if let Err(e) = checked {
+                    failures.push(format!("{}, {target}, {precision}: {e}", case.name));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn tiles(program: &Program) -> impl Iterator<Item = &TileNest> {
+    program.nests.iter().filter_map(|n| match n {
+        Nest::Tile(nest) => Some(nest),
+        Nest::Loop(_) => None,
+    })
+}
+
+/// Whether a convolution of the program is computed by this transform.
+fn transforms(program: &Program, size: Winograd) -> bool {
+    let packed = |c: &Constant| matches!(c, Constant::Packed(Packing::Winograd(s, _), _) if *s == size);
+    program.constants.iter().any(packed)
+}
+
+/// Root of the mean square.
+fn rms(x: &[f64]) -> f64 {
+    (x.iter().map(|x| x * x).sum::<f64>() / x.len().max(1) as f64).sqrt()
+}
+
+/// Compares with what is expected: largest error over root of the mean square.
+fn compare(found: &[f64], expected: &[f64], tolerance: f64) -> Result<f64, String> {
+    assert_eq!(found.len(), expected.len());
+    let scale = rms(expected).max(f64::MIN_POSITIVE);
+    let mut worst = 0.0f64;
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        let error = if f.is_finite() { (f - e).abs() / scale } else { f64::INFINITY };
+        if error > tolerance {
+            return Err(format!("element {i}: expected {e}, found {f}: {error:.1e} of the root mean square"));
+        }
+        worst = worst.max(error);
+    }
+    Ok(worst)
+}
+
+#[test]
+fn programs_give_what_graphs_mean() {
+    each(&|case, program| {
+        let inputs = net::inputs(&case.graph);
+        let expected = graph::interp::run(&case.graph, &inputs).map_err(|e| e.to_string())?;
+        let found = interp::run(program, &inputs, Engine::Emulator).map_err(|e| e.to_string())?;
+        let tolerance = if transforms(program, Winograd::F4) { WITH_F4 } else { DIRECT };
+        for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
+            let by_output = |m: String| format!("output {i} {}: {m}", e.ty());
+            if f.ty() != e.ty() {
+                return Err(by_output(format!("found {}", f.ty())));
+            }
+            compare(&f.to_f64s(), &e.to_f64s(), tolerance).map_err(by_output)?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn leaves_mean_what_their_machine_code_does() {
+    each(&|case, program| {
+        let inputs = net::inputs(&case.graph);
+        let run = |engine| interp::run(program, &inputs, engine).map_err(|e| e.to_string());
+        if run(Engine::Interpreter)? == run(Engine::Emulator)? { Ok(()) } else { Err("they differ".into()) }
+    });
+}
+
+#[test]
+fn cases_use_the_nests_that_they_are_about() {
+    each(&|case, program| {
+        let names: Vec<&str> = tiles(program).map(|n| n.name.as_str()).collect();
+        match case.uses.iter().find(|u| !names.contains(u)) {
+            Some(missing) => Err(format!("expected {missing}, found {names:?}")),
+            None => Ok(()),
+        }
+    });
+}
+
+#[test]
+fn strict_programs_do_without_transforms() {
+    let (mut f2, mut f4) = (false, false);
+    for case in cases::all() {
+        for isa in ISAS {
+            let of = |precision| {
+                pipeline::program(&case.graph, Options { target: Target::new(isa), precision }).unwrap()
+            };
+            let strict = of(Precision::Strict);
+            assert!(
+                !transforms(&strict, Winograd::F2) && !transforms(&strict, Winograd::F4),
+                "{}",
+                case.name
+            );
+            let free = of(Precision::Default);
+            f2 |= transforms(&free, Winograd::F2);
+            f4 |= transforms(&free, Winograd::F4);
+        }
+    }
+    assert!(f2 && f4, "F2 in a case: {f2}, F4 in a case: {f4}");
+}
+
+#[test]
+fn every_nest_verifies() {
+    each(&|_, program| {
+        tiles(program).try_for_each(|nest| verify::verify(nest).map_err(|e| format!("{e}\n{nest}")))
+    });
+}
+
+/// Tensors for the inputs of a nest.
+fn sources(nest: &TileNest) -> Vec<Option<Tensor>> {
+    let one = |(i, b): (usize, &octrt_compiler::tile::TileBuffer)| match b.role {
+        BufferRole::Src => Some(random(&b.ty.shape, i as u64).unwrap()),
+        _ => None,
+    };
+    nest.buffers.iter().enumerate().map(one).collect()
+}
+
+#[test]
+fn parallel_iterations_write_different_bytes() {
+    let mut seen: Vec<TileNest> = Vec::new();
+    for case in cases::all() {
+        for isa in ISAS {
+            let options = Options { target: Target::new(isa), precision: Precision::Default };
+            let program = pipeline::program(&case.graph, options).unwrap();
+            for nest in tiles(&program).filter(|n| n.extent > 1) {
+                if seen.contains(nest) {
+                    continue;
+                }
+                seen.push(nest.clone());
+                let sources = sources(nest);
+                let inputs: Vec<Option<&Tensor>> = sources.iter().map(Option::as_ref).collect();
+                assert_eq!(races(nest, &inputs), Ok(None), "{}, {isa:?}\n{nest}", case.name);
+            }
+        }
+    }
+    assert!(seen.len() > 50, "{} nests", seen.len());
+}

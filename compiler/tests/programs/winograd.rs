@@ -1,0 +1,230 @@
+//! The schedules of 3x3 convolutions, whatever the costs say: direct, F(2x2) and F(4x4), at odd sizes, with channels that do
+//! not fill vectors, on pictures side by side, with all that may follow.
+
+use octrt_compiler::layout::{Border, Halo, Layout, Map, relayout};
+use octrt_compiler::leaf::build::{Activation, Winograd};
+use octrt_compiler::pack::Packing;
+use octrt_compiler::strategy::conv::{Addend, ConvProblem, Tail};
+use octrt_compiler::strategy::conv_direct;
+use octrt_compiler::strategy::conv_winograd::{self, Plan};
+use octrt_compiler::tile::interp::{Engine, races, run};
+use octrt_compiler::tile::{BufferRole, TileNest, verify};
+use octrt_compiler::{Isa, Target};
+use octrt_ops::graph::text::random;
+use octrt_ops::{DType, Tensor, TensorType};
+
+use crate::{DIRECT, ISAS, WITH_F4, compare};
+
+/// A convolution with padding 1.
+#[derive(Clone, Copy, Debug)]
+struct Problem {
+    mb: usize,
+    ic: usize,
+    oc: usize,
+    h: usize,
+    w: usize,
+    /// What follows.
+    relu: bool,
+    /// The addend's pixels are this many rows and columns of the result.
+    repeat: Option<usize>,
+}
+
+fn problems() -> Vec<Problem> {
+    let extents = [(7, 7), (9, 9), (14, 14), (15, 15), (8, 8), (9, 14), (1, 5), (28, 12)];
+    let channels = [(20, 24), (16, 16), (5, 9), (33, 40)];
+    let follows = [(false, None), (true, Some(1)), (true, Some(2))];
+    let mut all = Vec::new();
+    for (i, (h, w)) in extents.into_iter().enumerate() {
+        for (k, (relu, repeat)) in follows.into_iter().enumerate() {
+            let (ic, oc) = channels[(i + k) % channels.len()];
+            all.push(Problem { mb: 1 + (i + k) % 2, ic, oc, h, w, relu, repeat });
+        }
+    }
+    all
+}
+
+/// Tensors of a problem, plain.
+struct Data {
+    src: Tensor,
+    wei: Tensor,
+    bias: Tensor,
+    addend: Option<Tensor>,
+}
+
+impl Problem {
+    fn data(&self) -> Data {
+        let of = |dims: &[usize], seed| random(&dims.to_vec().into(), seed).unwrap();
+        let addend = self.repeat.map(|r| of(&[self.mb, self.oc, self.h.div_ceil(r), self.w.div_ceil(r)], 4));
+        Data {
+            src: of(&[self.mb, self.ic, self.h, self.w], 1),
+            wei: of(&[self.oc, self.ic, 3, 3], 2),
+            bias: of(&[self.oc], 3),
+            addend,
+        }
+    }
+
+    /// The result in f64.
+    fn reference(&self, data: &Data) -> Vec<f64> {
+        let [src, wei, bias] = [&data.src, &data.wei, &data.bias].map(|t| t.to_f64s());
+        let addend = data.addend.as_ref().map(|t| t.to_f64s());
+        let (h, w) = (self.h, self.w);
+        let mut out = Vec::new();
+        for (n, oc) in (0..self.mb).flat_map(|n| (0..self.oc).map(move |oc| (n, oc))) {
+            for (oh, ow) in (0..h).flat_map(|oh| (0..w).map(move |ow| (oh, ow))) {
+                let mut sum = bias[oc];
+                for (ic, tap) in (0..self.ic).flat_map(|ic| (0..9).map(move |tap| (ic, tap))) {
+                    let (ih, iw) = (oh + tap / 3, ow + tap % 3);
+                    if (1..=h).contains(&ih) && (1..=w).contains(&iw) {
+                        let x = src[((n * self.ic + ic) * h + ih - 1) * w + iw - 1];
+                        sum += x * wei[(oc * self.ic + ic) * 9 + tap];
+                    }
+                }
+                if let (Some(r), Some(a)) = (self.repeat, &addend) {
+                    let plane = (n * self.oc + oc) * h.div_ceil(r);
+                    sum += a[(plane + oh / r) * w.div_ceil(r) + ow / r];
+                }
+                out.push(if self.relu { sum.max(0.0) } else { sum });
+            }
+        }
+        out
+    }
+
+    fn conv(&self, lanes: usize) -> ConvProblem {
+        let map = |c, h, w, halo| Map {
+            mb: self.mb,
+            c,
+            h,
+            w,
+            layout: Layout { lanes, halo, border: Border::Zero },
+        };
+        let one = Halo { top: 1, bottom: 1, left: 1, right: 1 };
+        let more = Halo { top: 0, bottom: 1, left: 2, right: 1 };
+        let addend = self.repeat.map(|repeat| {
+            let map = map(self.oc, self.h.div_ceil(repeat), self.w.div_ceil(repeat), Halo::default());
+            Addend { map, repeat, after: false }
+        });
+        let activation = if self.relu { Activation::Relu } else { Activation::Identity };
+        ConvProblem {
+            src: map(self.ic, self.h, self.w, if self.h % 2 == 0 { one } else { one.union(more) }),
+            dst: map(self.oc, self.h, self.w, more),
+            groups: 1,
+            merged: 1,
+            ic: self.ic,
+            oc: self.oc,
+            kernel: [3, 3],
+            strides: [1, 1],
+            dilations: [1, 1],
+            pads: [1, 1],
+            tail: Tail { activation, addend },
+        }
+    }
+}
+
+/// The tensor in another layout; `map` says how it lies in blocks.
+fn to_blocks(t: &Tensor, map: &Map) -> Tensor {
+    let plain = Map { layout: Layout::PLAIN, ..*map };
+    relayout(&plain, map).evaluate(&[Some(t)]).unwrap().remove(0)
+}
+
+fn to_plain(t: &Tensor, map: &Map) -> Tensor {
+    let plain = Map { layout: Layout::PLAIN, ..*map };
+    relayout(map, &plain).evaluate(&[Some(t)]).unwrap().remove(0)
+}
+
+fn packed(packing: &Packing, t: &Tensor) -> Tensor {
+    let ty = packing.ty(t.ty());
+    let mut bytes = vec![0; ty.bytes()];
+    packing.pack(t, &mut bytes);
+    Tensor::from_bytes(ty, bytes).unwrap()
+}
+
+/// What a nest that keeps all rules makes of its sources; what it does not write is NaN.
+fn run_nest(nest: &TileNest, sources: &[&Tensor]) -> Tensor {
+    verify::verify(nest).unwrap();
+    let mut rest = sources.iter().copied();
+    let source = |b: &octrt_compiler::tile::TileBuffer| match b.role {
+        BufferRole::Src => rest.next(),
+        _ => None,
+    };
+    let inputs: Vec<Option<&Tensor>> = nest.buffers.iter().map(source).collect();
+    assert_eq!(rest.next(), None, "{nest}");
+    let ty: TensorType = nest.buffers[nest.dst().unwrap().index()].ty.clone();
+    let nan = Tensor::new(ty.shape.clone(), &vec![f32::NAN; ty.shape.numel()]).unwrap();
+    assert_eq!(races(nest, &inputs), Ok(None), "{nest}");
+    run(nest, &inputs, Some(&nan), Engine::Emulator).unwrap()
+}
+
+/// By an algorithm, as a plain tensor; `None` where it does not serve the problem.
+fn by(size: Option<Winograd>, p: &Problem, data: &Data, target: Target) -> Option<Tensor> {
+    let lanes = target.width().unwrap().lanes() as usize;
+    let conv = p.conv(lanes);
+    let (plan, packing) = match size {
+        None => (Plan::Whole(conv_direct::nest(&conv, target).unwrap()), Packing::Conv(conv.packing())),
+        Some(size) => (conv_winograd::plan(&conv, size, target)?, Packing::Winograd(size, conv.packing())),
+    };
+    let src = to_blocks(&data.src, &conv.src);
+    let wei = packed(&packing, &data.wei);
+    let bias = packed(&Packing::Vector { len: conv.dst_blocks() * lanes }, &data.bias);
+    let addend = conv.tail.addend.zip(data.addend.as_ref()).map(|(a, t)| to_blocks(t, &a.map));
+    let end = [&bias].into_iter().chain(&addend);
+    let dst = match &plan {
+        Plan::Whole(nest) => run_nest(nest, &[&src, &wei].into_iter().chain(end).collect::<Vec<_>>()),
+        Plan::Parts(nests, types) => {
+            let [input, products, output] = &**nests;
+            let v = run_nest(input, &[&src]);
+            let m = run_nest(products, &[&v, &wei]);
+            assert_eq!([v.ty(), m.ty()], [&types[0], &types[1]]);
+            run_nest(output, &[&m].into_iter().chain(end).collect::<Vec<_>>())
+        }
+    };
+    assert_eq!(dst.dtype(), DType::F32);
+    Some(to_plain(&dst, &conv.dst))
+}
+
+fn check(size: Option<Winograd>, tolerance: f64) {
+    let (mut worst, mut ran) = (0.0f64, 0);
+    for p in problems() {
+        let data = p.data();
+        let expected = p.reference(&data);
+        for isa in ISAS {
+            let Some(found) = by(size, &p, &data, Target::new(isa)) else { continue };
+            ran += 1;
+            match compare(&found.to_f64s(), &expected, tolerance) {
+                Ok(error) => worst = worst.max(error),
+                Err(e) => panic!("{p:?}, {isa:?}: {e}"),
+            }
+        }
+    }
+    println!("{size:?}: {ran} runs, largest error {worst:.1e} of the root mean square");
+    assert!(ran >= problems().len(), "{size:?}: {ran} runs");
+}
+
+#[test]
+fn direct_convolutions() {
+    check(None, DIRECT);
+}
+
+#[test]
+fn tiles_of_2() {
+    check(Some(Winograd::F2), DIRECT);
+}
+
+#[test]
+fn tiles_of_4() {
+    check(Some(Winograd::F4), WITH_F4);
+}
+
+#[test]
+fn a_kept_border_is_not_written() {
+    let p = Problem { mb: 1, ic: 8, oc: 8, h: 8, w: 8, relu: false, repeat: None };
+    let (data, target) = (p.data(), Target::new(Isa::V3));
+    let conv = p.conv(8);
+    let Some(Plan::Whole(nest)) = conv_winograd::plan(&conv, Winograd::F4, target) else {
+        panic!("expected one nest")
+    };
+    let wei = packed(&Packing::Winograd(Winograd::F4, conv.packing()), &data.wei);
+    let dst = run_nest(&nest, &[&to_blocks(&data.src, &conv.src), &wei, &data.bias]);
+    let nans = dst.to_f64s().iter().filter(|x| x.is_nan()).count();
+    let Halo { top, bottom, left, right } = conv.dst.layout.halo;
+    assert_eq!(nans, 8 * ((8 + top + bottom) * (8 + left + right) - 64));
+}
