@@ -17,7 +17,6 @@ use crate::target::Target;
 
 mod concat;
 mod emit;
-mod concat;
 pub mod fuse;
 pub mod lower;
 mod matrix;
