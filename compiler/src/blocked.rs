@@ -15,8 +15,8 @@ use crate::leaf::BinaryOp;
 use crate::strategy::window::WindowKind;
 use crate::target::Target;
 
-mod emit;
 mod concat;
+mod emit;
 pub mod fuse;
 pub mod lower;
 mod matrix;
@@ -240,7 +240,11 @@ impl Matcher<'_> {
             (Kind::Window(WindowKind::Weights, windows(op.group, 1)), self.lanes)
         } else if ic % self.lanes == 0 && group_oc % self.lanes == 0 {
             (Kind::Conv(windows(op.group, 1)), self.lanes)
-        } else if ic == group_oc && self.lanes % ic == 0 && op.group % (self.lanes / ic) == 0 {
+        } else if ic == group_oc
+            && [4, 2].contains(&(self.lanes / ic))
+            && self.lanes % ic == 0
+            && op.group % (self.lanes / ic) == 0
+        {
             let merged = self.lanes / ic;
             (Kind::Conv(windows(op.group / merged, merged)), self.lanes)
         } else {

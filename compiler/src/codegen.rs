@@ -83,14 +83,19 @@ impl Codegen {
         Ok(self.build(nest)?.display().to_string())
     }
 
-    /// The kernel's machine code as text.
+    /// The machine code as text: what Cranelift makes of the loops, then the leaf programs that they call.
     ///
     /// # Errors
     /// As [`Codegen::function`].
     pub fn assembly(&self, nest: &Nest) -> Result<String, CompileError> {
         let context = self.compile(nest, Listing::Yes)?;
-        let listing = context.compiled_code().and_then(|c| c.vcode.clone());
-        listing.ok_or_else(|| CompileError::internal(STAGE, nest.name(), "no listing"))
+        let fail = |e: &str| CompileError::internal(STAGE, nest.name(), e);
+        let listing =
+            context.compiled_code().and_then(|c| c.vcode.clone()).ok_or_else(|| fail("no listing"))?;
+        match nest {
+            Nest::Loop(_) => Ok(listing),
+            Nest::Tile(tile) => Ok(listing + &tile::listing(tile).map_err(|e| fail(&e))?),
+        }
     }
 
     fn build(&self, nest: &Nest) -> Result<ClifFunction, CompileError> {

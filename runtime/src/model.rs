@@ -247,6 +247,8 @@ impl Model {
             Some(i) => cache.plans.remove(i),
             None => {
                 let artifact = self.artifact(inputs)?;
+                // Weights that passes have changed are copies by now; the others are read once more, one by one.
+                self.0.files.iter().for_each(|f| f.release());
                 let plan = Plan::load(artifact, &mut cache.weights, self.0.options.max_memory)?;
                 // The constants have been copied; until the next compilation nobody reads the files.
                 self.0.files.iter().for_each(|f| f.release());

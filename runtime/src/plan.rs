@@ -90,8 +90,11 @@ impl Plan {
             why: format!("the limit is {max_bytes}"),
         })?;
         let code = Code::load(&artifact.functions, artifact.target)?;
-        let weights = store.load(&artifact.constants, rest)?;
-        check_bools(&artifact.constants, &weights)?;
+        let is_bool = |c: &Constant| c.ty().dtype == DType::Bool;
+        let bools: Vec<usize> =
+            (0..).zip(&artifact.constants).filter(|(_, c)| is_bool(c)).map(|(i, _)| i).collect();
+        let weights = store.load(artifact.constants, rest)?;
+        check_bools(&bools, &weights)?;
         Ok(Plan {
             inputs: artifact.inputs,
             outputs: artifact.outputs,
@@ -156,10 +159,8 @@ fn check(a: &Artifact) -> Result<(), Error> {
 }
 
 /// Checks the copies that code will read, not the tensors: whoever owns the bytes of those may have changed them since.
-fn check_bools(constants: &[Constant], weights: &Weights) -> Result<(), Error> {
-    let wrong =
-        |(i, c): (usize, &Constant)| c.ty().dtype == DType::Bool && weights.bytes(i).iter().any(|&b| b > 1);
-    match constants.iter().enumerate().position(wrong) {
+fn check_bools(bools: &[usize], weights: &Weights) -> Result<(), Error> {
+    match bools.iter().find(|i| weights.bytes(**i).iter().any(|&b| b > 1)) {
         None => Ok(()),
         Some(i) => Err(Error::Artifact(format!("constant {i}: a bool is neither 0 nor 1"))),
     }

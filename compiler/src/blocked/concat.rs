@@ -30,7 +30,8 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
         if choice.placed[result.index()].is_none()
             && let Some((root, first)) = inputs.first().and_then(|v| choice.placed[v.index()])
         {
-            let follows = |(v, start): (&ValueId, &usize)| choice.placed[v.index()] == Some((root, first + start));
+            let follows =
+                |(v, start): (&ValueId, &usize)| choice.placed[v.index()] == Some((root, first + start));
             if inputs.iter().zip(&starts).all(follows) {
                 choice.placed[result.index()] = Some((root, first));
                 continue;

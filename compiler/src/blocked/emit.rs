@@ -144,13 +144,18 @@ impl Lowering<'_> {
             GlobalPoolKind::Average => WindowKind::Sum(1.0 / (src_map.h * src_map.w) as f32),
             GlobalPoolKind::Max => WindowKind::Max,
         };
-        let one = Map { h: 1, w: 1, layout: Layout::blocked(src_map.layout.lanes), ..src_map };
-        let nest = window::global(kind, &src_map, &one, self.options.target)?;
-        let dst = match self.ty(t.group.result)?.shape.rank() {
-            4 => self.result(t.group.result, owner)?.0,
+        let rank = self.ty(t.group.result)?.shape.rank();
+        let layout = match rank {
+            4 => self.choice.layouts[t.group.result.index()],
             // Without the two axes of extent 1 the result is plain.
-            _ if src_map.c % one.layout.lanes == 0 => self.plain_result(t.group.result),
+            _ if src_map.c % src_map.layout.lanes == 0 => Layout::blocked(src_map.layout.lanes),
             _ => return None,
+        };
+        let dst_map = Map { h: 1, w: 1, layout, ..src_map };
+        let nest = window::global(kind, &src_map, &dst_map, self.options.target)?;
+        let dst = match rank {
+            4 => self.result(t.group.result, owner)?.0,
+            _ => self.plain_result(t.group.result),
         };
         self.call(nest, &[src], dst, owner, "pool");
         Some(())
@@ -174,7 +179,8 @@ impl Lowering<'_> {
         let (src, src_map) = self.input(t, 0, owner)?;
         let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
         let activation = t.group.activation;
-        let problem = RowsProblem { src: src_map, with: With::Channel, dst: dst_map, first_block: 0, activation };
+        let problem =
+            RowsProblem { src: src_map, with: With::Channel, dst: dst_map, first_block: 0, activation };
         let nest = rows::nest(&problem, self.options.target)?;
         let len = src_map.blocks() * src_map.layout.lanes;
         let padded = |mut v: Vec<f32>| {

@@ -182,7 +182,8 @@ impl Lowering<'_> {
         let owner = Owner { node: reader, op: "Layout" };
         if from.layout.lanes == layout.lanes {
             let activation = crate::leaf::build::Activation::Identity;
-            let problem = RowsProblem { src: *from, with: With::Nothing, dst: to, first_block: 0, activation };
+            let problem =
+                RowsProblem { src: *from, with: With::Nothing, dst: to, first_block: 0, activation };
             if let Some(nest) = rows::nest(&problem, self.options.target) {
                 self.border(&to, dst, owner);
                 self.call(nest, &[main.place], dst, owner, "layout");

@@ -11,6 +11,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::CallConv;
 use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilder;
+use iced_x86::{Code, Decoder, DecoderOptions, Formatter, GasFormatter};
 
 use super::emitter::Emit;
 use crate::artifact::Function;
@@ -210,4 +211,24 @@ pub(super) fn link(
         hole.copy_from_slice(&relative.to_le_bytes());
     }
     Ok(Function { symbol, alignment: code.buffer.alignment.max(x64::ALIGNMENT), bytes })
+}
+
+/// The machine code of a nest's leaf programs as text, each under its name.
+pub(super) fn listing(nest: &TileNest) -> Emit<String> {
+    let mut out = String::new();
+    for (i, program) in nest.leaves.iter().enumerate() {
+        let leaf = x64::assemble(program).map_err(|e| e.to_string())?;
+        out.push_str(&format!("leaf {i} {}:\n", program.name));
+        let mut formatter = GasFormatter::new();
+        for instruction in &mut Decoder::new(64, &leaf.bytes, DecoderOptions::NONE) {
+            out.push_str(&format!("{:6x}  ", instruction.ip()));
+            formatter.format(&instruction, &mut out);
+            out.push('\n');
+            // Constants follow the return.
+            if instruction.code() == Code::Retnq {
+                break;
+            }
+        }
+    }
+    Ok(out)
 }

@@ -123,12 +123,6 @@ impl<'a> Emitter<'a> {
         whole
     }
 
-    /// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.
-    fn most_pixels(&self, vectors: usize) -> Option<usize> {
-        let fits = |n: &usize| self.program(*n, vectors).is_some_and(|p| registers::allocate(&p).is_ok());
-        (1..=tiles::pixels(self.width, vectors).min(self.chunk)).rev().find(fits)
-    }
-
     fn call(
         &self,
         b: &mut NestBuilder,
@@ -164,6 +158,19 @@ impl<'a> Emitter<'a> {
         Some(())
     }
 
+    /// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.
+    fn most_pixels(&self, vectors: usize) -> Option<usize> {
+        let pixels = tiles::pixels(self.width, vectors);
+        // Distances of pixels share the general registers with those of taps.
+        let pixels = if self.taps.is_some() { pixels.min(10) } else { pixels };
+        let most = match self.p.merged {
+            1 => pixels,
+            merged => pixels.min((tiles::pixels(self.width, 2) * 2 / merged).max(1)),
+        };
+        let fits = |n: &usize| self.program(*n, vectors).is_some_and(|p| registers::allocate(&p).is_ok());
+        (1..=most.min(self.chunk)).rev().find(fits)
+    }
+
     fn program(&self, pixels: usize, vectors: usize) -> Option<Program> {
         let p = self.p;
         let small = |x: i64| i32::try_from(x).ok();
@@ -191,6 +198,7 @@ impl<'a> Emitter<'a> {
             taps,
             src: self.src.grid()?,
             reduction,
+            merged: p.merged,
             start: Start::Bias,
             epilogue: p.tail.epilogue(&self.dst, self.addend.as_ref())?,
         };

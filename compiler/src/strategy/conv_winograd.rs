@@ -85,7 +85,7 @@ struct Planes {
     block_bytes: i64,
     /// From one element to the next.
     plane_bytes: i64,
-    /// From one picture to the next; 0 where each takes the place of the one before.
+    /// From one picture to the next; 0 in a thread's own memory.
     image_bytes: i64,
 }
 
@@ -105,10 +105,9 @@ impl Planes {
         Planes { buffer, tiles, block_bytes, plane_bytes, image_bytes: 0 }
     }
 
-    /// The same for several pictures, one after the other.
-    fn of_images(self, size: Winograd) -> Planes {
-        let elements = size.input() * size.input();
-        Planes { image_bytes: self.plane_bytes * elements as i64, ..self }
+    /// The same for every picture of a batch.
+    fn each_image(self, size: Winograd) -> Planes {
+        Planes { image_bytes: self.plane_bytes * (size.input() * size.input()) as i64, ..self }
     }
 
     fn at(&self, tile: &Distance, lanes_bytes: i64) -> SlotValue {
@@ -169,7 +168,7 @@ fn parts(p: &ConvProblem, tiles: Tiles, width: Width) -> Option<Plan> {
     };
     let ty = |blocks| with_images(Planes::layout(width, tiles.size, blocks, n).0);
     let types = [ty(p.src_blocks()), ty(p.dst_blocks())];
-    let planes = |buffer, blocks| Planes::new(buffer, width, tiles.size, blocks, n).of_images(tiles.size);
+    let planes = |buffer, blocks| Planes::new(buffer, width, tiles.size, blocks, n).each_image(tiles.size);
 
     let mut b = NestBuilder::new("winograd_input", if mb > 1 { mb } else { p.src_blocks() });
     let src = b.buffer(p.src.ty(), BufferRole::Src);
@@ -378,6 +377,7 @@ impl Emitter<'_> {
             taps: vec![0],
             src: grid(v)?,
             reduction: Reduction::Loops(vec![axis]),
+            merged: 1,
             start: Start::Zero,
             epilogue: Epilogue::store(grid(m)?),
         };

@@ -52,7 +52,9 @@ impl RowsProblem {
         match self.with {
             With::Channel => Affine { width, vectors, activation }.program(),
             With::Nothing => Elementwise { width, vectors, other: Other::Absent, activation, tail }.program(),
-            With::Map(op, _) => Elementwise { width, vectors, other: Other::Along(op), activation, tail }.program(),
+            With::Map(op, _) => {
+                Elementwise { width, vectors, other: Other::Along(op), activation, tail }.program()
+            }
         }
     }
 }
@@ -88,9 +90,8 @@ pub fn nest(p: &RowsProblem, target: Target) -> Option<TileNest> {
                     let at = image.times(map.image_bytes()).and(&block).plus(row, map.row_bytes());
                     Some(SlotValue::Pointer(buffer, at.offset(map.pixel(0, 0) + done)))
                 };
-                let of_channel = |i: usize| {
-                    Some(SlotValue::Pointer(channel?[i], block.offset(0).times(4 * lanes as i64)))
-                };
+                let of_channel =
+                    |i: usize| Some(SlotValue::Pointer(channel?[i], block.offset(0).times(4 * lanes as i64)));
                 if n > 0 {
                     b.call(p.program(width, vectors, of), &|name| match name {
                         "src" => place(src, &p.src, 0),

@@ -203,8 +203,12 @@ pub enum Stage {
     Graph,
     /// The graph after all passes
     Passes,
+    /// The loop nests of operators before they are scheduled
+    Nest,
     /// The scheduled loop nests
     Loop,
+    /// The leaf programs that scheduled nests call
+    Leaf,
     /// Memory and the calls in order
     Plan,
     /// Cranelift's intermediate form

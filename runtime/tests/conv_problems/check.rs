@@ -10,7 +10,7 @@ use crate::reference::{self, Precision, Value};
 use crate::shape;
 use crate::support::run;
 
-/// How problems are compiled. A load has no choice of precision: it is only what the reference allows.
+/// How problems are compiled.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// The machine, if not the one that the test runs on.
@@ -22,8 +22,15 @@ impl Setting {
     /// What users get.
     pub const DEFAULT: Setting = Setting { target: None, precision: Precision::Default };
 
+    /// Direct convolutions only.
+    pub const STRICT: Setting = Setting { target: None, precision: Precision::Strict };
+
     pub fn options(self) -> LoadOptions {
-        LoadOptions { target: self.target, ..LoadOptions::default() }
+        let precision = match self.precision {
+            Precision::Default => octrt::compiler::Precision::Default,
+            Precision::Strict => octrt::compiler::Precision::Strict,
+        };
+        LoadOptions { target: self.target, precision, ..LoadOptions::default() }
     }
 }
 

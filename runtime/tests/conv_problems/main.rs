@@ -53,12 +53,19 @@ families! {
 }
 
 /// Sums of products carry NaN and infinities to the outputs that they belong to, and nowhere else. Winograd's algorithms
-/// carry them to a whole tile, so only convolutions that have none are here.
+/// carry them to a whole tile, so the precision is strict.
 #[test]
 fn special_values() {
-    let direct = |p: &Problem| convs(p).all(|c| Setting::DEFAULT.precision.part(c) == DIRECT);
-    let problems: Vec<Problem> = convolutions().into_iter().filter(direct).map(with_special_values).collect();
-    check_all("special values", &sample(problems, 250), Setting::DEFAULT);
+    let problems: Vec<Problem> = convolutions().into_iter().map(with_special_values).collect();
+    check_all("special values", &sample(problems, 250), Setting::STRICT);
+}
+
+/// Where the default takes faster algorithms, the direct one too.
+#[test]
+fn strict() {
+    let fast = |p: &Problem| convs(p).any(|c| Setting::DEFAULT.precision.part(c) != DIRECT);
+    let problems: Vec<Problem> = convolutions().into_iter().filter(fast).collect();
+    check_all("strict", &sample(problems, 300), Setting::STRICT);
 }
 
 /// Targets below this machine's.

@@ -24,6 +24,9 @@ pub struct Conv {
     pub src: Grid,
     /// What is repeated.
     pub reduction: Reduction,
+    /// Groups of channels that share a vector: output lane `l` sums over those input channels `c` of a tap for which
+    /// `l * merged / lanes == c * merged / channels`. Other than 1 only with one vector and [`Start::Bias`].
+    pub merged: usize,
     /// What the sums start from.
     pub start: Start,
     /// What happens to the sums.
@@ -35,7 +38,10 @@ impl Conv {
     pub fn program(&self) -> Program {
         let (pixels, vectors, width) = (self.pixels, self.vectors, self.width);
         let mut b = Builder::new(format!("conv_{pixels}x{}", vectors * width.lanes() as usize), width);
-        let tile = tile::start(&mut b, &self.start, (pixels, vectors), self.epilogue.tail);
+        let tile = match self.merged {
+            1 => tile::start(&mut b, &self.start, (pixels, vectors), self.epilogue.tail),
+            n => tile::start_merged(&mut b, pixels, n),
+        };
         let src = b.source(&self.src, pixels);
         let wei = b.pointer("wei");
         let row_bytes = vectors as i32 * width.bytes();
@@ -48,12 +54,19 @@ impl Conv {
                 for c in 0..self.channels {
                     let wei = |v: usize| Address::new(wei, row + v as i32 * width.bytes());
                     let src = |p: usize| src.at(p, 0, tap + 4 * c as i32);
-                    self.step(b, &tile, (&held, passing), (&src, &wei));
+                    // The accumulators of the channel's group.
+                    let group = c * self.merged / self.channels;
+                    let own = group..group + if self.merged > 1 { 1 } else { vectors };
+                    let rows: Vec<&[crate::leaf::VecId]> = tile.iter().map(|row| &row[own.clone()]).collect();
+                    self.step(b, &rows, (&held, passing), (&src, &wei));
                     row += row_bytes;
                 }
             }
         });
-        tile::finish(&mut b, &self.epilogue, &tile);
+        match self.merged {
+            1 => tile::finish(&mut b, &self.epilogue, &tile),
+            _ => tile::finish_merged(&mut b, &self.epilogue, &tile),
+        }
         b.finish()
     }
 
@@ -61,7 +74,7 @@ impl Conv {
     fn step(
         &self,
         b: &mut Builder,
-        tile: &tile::Tile,
+        tile: &[&[crate::leaf::VecId]],
         (held, passing): (&[crate::leaf::VecId], crate::leaf::VecId),
         (src, wei): (&dyn Fn(usize) -> Address, &dyn Fn(usize) -> Address),
     ) {

@@ -40,6 +40,33 @@ pub(super) fn start(
     }
 }
 
+/// As many accumulators for each pixel, all from the one vector at the slot `bias`.
+pub(super) fn start_merged(b: &mut Builder, pixels: usize, merged: usize) -> Tile {
+    let bias = b.pointer("bias");
+    (0..pixels).map(|_| (0..merged).map(|_| b.load(Address::new(bias, 0))).collect()).collect()
+}
+
+/// Finishes and stores accumulators each of which has its share of the lanes of one vector: the last is stored whole, then
+/// each overwrites the first lanes up to its own.
+pub(super) fn finish_merged(b: &mut Builder, epilogue: &Epilogue, tile: &Tile) {
+    let pixels = tile.len();
+    let full = b.width().lanes() as u8;
+    let constants = b.activation_constants(epilogue.activation);
+    let residual = match &epilogue.residual {
+        Residual::Absent => None,
+        Residual::Before(grid) | Residual::After(grid) => Some(b.places("residual", grid, pixels)),
+    };
+    let dst = b.places("dst", &epilogue.dst, pixels);
+    for (p, row) in tile.iter().enumerate() {
+        let residual = residual.as_ref().map(|places| b.pixel(places, p));
+        let dst = b.pixel(&dst, p);
+        for (i, &acc) in row.iter().enumerate().rev() {
+            end(b, epilogue, &constants, residual.map(|r| (r.at(0, 0), full)), acc);
+            b.store(dst.at(0, 0), full / row.len() as u8 * (i as u8 + 1), acc);
+        }
+    }
+}
+
 /// Finishes and stores the accumulators.
 pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile) {
     let (pixels, vectors) = (tile.len(), tile.first().map_or(0, Vec::len));

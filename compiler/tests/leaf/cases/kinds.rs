@@ -126,6 +126,7 @@ fn conv(width: Width, rng: &mut Rng) -> Case {
         taps: taps(rng),
         src,
         reduction,
+        merged: 1,
         start: start(width, pixels, rng),
         epilogue: epilogue(width, pixels, rng),
     };

@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
+use octrt::compiler::blocked::lower::lower_graph;
+use octrt::compiler::calls::Work;
 use octrt::compiler::codegen::Codegen;
 use octrt::compiler::pipeline;
 use octrt::compiler::program::Program;
-use octrt::compiler::{CompileError, Options, Target, passes};
+use octrt::compiler::{CompileError, Isa, Options, Target, passes};
+use octrt::ops::Graph;
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::text;
 use octrt::{Error, Model, detect_target};
@@ -44,18 +47,61 @@ fn stage(model: &Model, args: &CompileArgs) -> anyhow::Result<String> {
     }
     let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
     let options = Options { target, precision: args.machine.precision };
+    if args.emit == Stage::Nest {
+        return Ok(nests(&graph, options).map_err(fail)?);
+    }
     let program = pipeline::program(&graph, options).map_err(fail)?;
     Ok(match args.emit {
         Stage::Plan => program.to_string(),
         Stage::Loop => kernels(&program, "//", |k| Ok(k.to_string())).map_err(fail)?,
+        Stage::Leaf => leaves(&program),
         Stage::Clif => functions(&program, target, Codegen::clif).map_err(fail)?,
-        Stage::Asm | Stage::Graph | Stage::Passes => {
+        Stage::Asm | Stage::Graph | Stage::Passes | Stage::Nest => {
             functions(&program, target, Codegen::assembly).map_err(fail)?
         }
     })
 }
 
 type Kernel = octrt::compiler::program::Nest;
+
+/// What operators mean, as loop nests without a schedule.
+fn nests(graph: &Graph, options: Options) -> Result<String, CompileError> {
+    // Below x86-64-v3 every operator goes through the loop nest of its definition.
+    let options = Options { target: Target::new(Isa::V2), ..options };
+    let mut out = String::new();
+    for call in lower_graph(graph, options)?.calls {
+        if let Work::Naive(kernel) = call.work {
+            let _ = writeln!(
+                out,
+                "// '{}' ({}): {}\n{}\n",
+                call.node,
+                call.op,
+                call.stage,
+                kernel.to_string().trim_end()
+            );
+        }
+    }
+    Ok(out)
+}
+
+/// Every leaf program once, under a comment with the functions that call it.
+fn leaves(program: &Program) -> String {
+    let mut all: Vec<(&octrt::compiler::leaf::Program, Vec<String>)> = Vec::new();
+    for (i, nest) in program.nests.iter().enumerate() {
+        let Kernel::Tile(tile) = nest else { continue };
+        for leaf in &tile.leaves {
+            match all.iter_mut().find(|(known, _)| *known == leaf) {
+                Some((_, users)) => users.push(format!("f{i}")),
+                None => all.push((leaf, vec![format!("f{i}")])),
+            }
+        }
+    }
+    let mut out = String::new();
+    for (leaf, users) in all {
+        let _ = writeln!(out, "// {}\n{}\n", users.join(" "), leaf.to_string().trim_end());
+    }
+    out
+}
 
 /// The text of every kernel under a comment with its symbol.
 fn kernels(
