@@ -205,3 +205,6 @@ pub fn relayout(from: &Map, to: &Map) -> Compute {
     c.output(dst);
     c
 }
+
+#[cfg(test)]
+mod tests;

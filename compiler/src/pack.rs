@@ -6,6 +6,8 @@ use octrt_ops::{DType, Element, Tensor, TensorType};
 
 use crate::leaf::build::Winograd;
 
+#[cfg(test)]
+mod tests;
 mod winograd;
 
 /// How a weight becomes another one. Elements without a source are 0.
@@ -83,7 +85,8 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// The kernels of an output channel for `n` input channels from `first` on, row-major `[n][taps]`; those that do not exist are left out.
+    /// The kernels of an output channel for `n` input channels from `first` on, row-major `[n][taps]`; those that do not
+    /// exist are left out.
     fn row(&self, oc: usize, first: usize, n: usize) -> &'a [u8] {
         if oc >= self.oc || first >= self.ic {
             return &[];

@@ -2,15 +2,14 @@
 //!
 //! ```text
 //! tile "conv" {
-//!   in b0: f32[1, 8, 58, 58, 8]
-//!   in b1: f32[4, 8, 3, 3, 8, 16]
-//!   table b2: i32[3136]
-//!   out b3: f32[1, 8, 56, 56, 8]
-//!   for L0 in 28 parallel {
-//!     for L1 in 4 {
-//!       for L2 in 17 {
-//!         call conv_6x16 src = b0 + 0, src_offsets = b2 + 448*L0 + 24*L2, wei = b1 + 36864*L1, blocks = 8
-//!       }
+//!   in b0: f32[1,8,58,58,8]
+//!   in b1: f32[36864]
+//!   in b2: f32[64]
+//!   table b3: i32[3136] = [0, 32, 64, ...]
+//!   out b4: f32[1,8,56,56,8]
+//!   for L0 in 4 parallel {
+//!     for L1 in 523 {
+//!       call 0 "conv_6x16" (src = b0, src_offsets = b3 + 24*L1, wei = b1 + 36864*L0, bias = b2 + 64*L0, ic = 8, ...)
 //!     }
 //!   }
 //! }

@@ -21,10 +21,12 @@ mod parse;
 mod print;
 #[cfg(test)]
 mod tests;
+pub(crate) mod words;
 
 pub use parse::parse;
+pub(crate) use parse::program;
 
-/// Where a text is not a leaf program.
+/// Where a text is not a leaf program or a tile nest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: expected {expected}, found {found}")]
 pub struct ParseError {

@@ -2,8 +2,10 @@
 //!
 //! * loop ids are unique, extents are 1 or more; exactly one buffer is `Dst`; tables are of i32; every buffer can be
 //!   addressed;
+//! * every leaf keeps the [rules of leaf programs](crate::leaf::verify);
 //! * every call gives each slot of its leaf a value of the slot's kind; counts are not negative;
-//! * distances name loops around the call only;
+//! * distances name loops around the call only; they, strides and entries of tables are multiples of 4, so that what a leaf
+//!   reads from a table is an entry of it;
 //! * every byte that a call may touch, over all iterations, lies in the buffer of its slot, and is written only in `Dst`
 //!   and `Scratch`: this makes machine code safe. How far a leaf reaches is found by [`reach`](crate::leaf::reach).
 //!
@@ -13,7 +15,7 @@ use octrt_ops::{DType, Tensor};
 
 use super::{BufferId, BufferRole, Distance, LoopId, SlotValue, Stmt, TileNest};
 use crate::leaf::reach::{Known, Reach, reach};
-use crate::leaf::{Program, SlotId, SlotKind};
+use crate::leaf::{self, Program, SlotId, SlotKind};
 
 /// A rule that a nest breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +48,13 @@ fn check(nest: &TileNest) -> Result<(), String> {
         {
             return Err(format!("{id}: expected a table {} of i32, found {}", b.ty, t.ty()));
         }
+        if let BufferRole::Table(t) = &b.role
+            && let Some(entry) = t.to_i64s().unwrap_or_default().iter().find(|e| *e % ELEMENT != 0)
+        {
+            return Err(format!("{id}: expected multiples of {ELEMENT}, found {entry}"));
+        }
     }
+    nest.leaves.iter().try_for_each(|leaf| leaf::verify::verify(leaf).map_err(|e| e.to_string()))?;
     let mut checker = Checker {
         nest,
         loops: Vec::new(),
@@ -181,6 +189,19 @@ impl Checker<'_> {
     }
 }
 
+/// Bytes of an element: what everything is a multiple of.
+const ELEMENT: i64 = 4;
+
+/// A part of a slot's value that is no such multiple.
+fn unaligned(kind: SlotKind, value: &SlotValue) -> Option<i64> {
+    let all = match value {
+        SlotValue::Pointer(_, at) => at.terms.iter().map(|(_, factor)| *factor).chain([at.base]).collect(),
+        SlotValue::Number(n) if kind == SlotKind::Stride => vec![*n],
+        SlotValue::Number(_) => Vec::new(),
+    };
+    all.into_iter().find(|bytes| bytes % ELEMENT != 0)
+}
+
 fn check_slots(program: &Program, slots: &[SlotValue]) -> Result<(), String> {
     if program.slots.len() != slots.len() {
         let (expected, found) = (program.slots.len(), slots.len());
@@ -197,6 +218,10 @@ fn check_slots(program: &Program, slots: &[SlotValue]) -> Result<(), String> {
                 "'{}': slot '{}' is a {}, found {value:?}",
                 program.name, slot.name, slot.kind
             ));
+        }
+        if let Some(bytes) = unaligned(slot.kind, value) {
+            let what = format!("expected multiples of {ELEMENT} bytes, found {bytes}");
+            return Err(format!("'{}': slot '{}': {what}", program.name, slot.name));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use octrt_compiler::leaf::build::Winograd;
 use octrt_compiler::pack::Packing;
 use octrt_compiler::program::{Nest, Program, interp};
 use octrt_compiler::tile::interp::{Engine, races};
-use octrt_compiler::tile::{BufferRole, TileNest, verify};
+use octrt_compiler::tile::{BufferRole, TileNest, text, verify};
 use octrt_compiler::{Isa, Options, Precision, Target, pipeline};
 use octrt_ops::graph::text::random;
 use octrt_ops::{Tensor, graph};
@@ -139,6 +139,20 @@ fn strict_programs_do_without_transforms() {
 fn every_nest_verifies() {
     each(&|_, program| {
         tiles(program).try_for_each(|nest| verify::verify(nest).map_err(|e| format!("{e}\n{nest}")))
+    });
+}
+
+#[test]
+fn nests_parse_back() {
+    each(&|_, program| {
+        tiles(program).try_for_each(|nest| {
+            let printed = nest.to_string();
+            match text::parse(&printed) {
+                Ok(read) if read == *nest => Ok(()),
+                Ok(_) => Err(format!("another nest is read\n{printed}")),
+                Err(e) => Err(format!("{e}\n{printed}")),
+            }
+        })
     });
 }
 

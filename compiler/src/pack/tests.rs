@@ -1,0 +1,182 @@
+use super::*;
+
+/// A tensor whose elements are all different and not 0.
+fn counted(dims: &[usize]) -> Tensor {
+    let n = dims.iter().product::<usize>();
+    let elements: Vec<f32> = (0..n).map(|i| (i + 1) as f32 * if i % 3 == 0 { -1.0 } else { 1.0 }).collect();
+    Tensor::new(dims.to_vec(), &elements).unwrap()
+}
+
+fn floats(t: &Tensor) -> Vec<f32> {
+    t.to_vec().unwrap()
+}
+
+/// What a recipe makes of a tensor; its size is that of its type.
+fn packed(packing: &Packing, source: &Tensor) -> Vec<f32> {
+    let ty = packing.ty(source.ty());
+    let mut bytes = vec![0; ty.bytes()];
+    packing.pack(source, &mut bytes);
+    bytes.as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect()
+}
+
+fn recipe([lanes, src_lanes, groups, merged]: [usize; 4], tiles: &[usize]) -> ConvPacking {
+    ConvPacking { lanes, src_lanes, groups, merged, tiles: tiles.to_vec() }
+}
+
+/// The kernel, as its first element, that belongs to an output channel and an input channel of a packed group.
+fn kernel(p: &ConvPacking, [oc, ic, taps]: [usize; 3], group: usize, o: usize, i: usize) -> Option<usize> {
+    let group_oc = oc / p.groups;
+    if o >= group_oc || i >= ic * p.merged {
+        return None;
+    }
+    // Output channels of one group of the model see the input channels of that group only.
+    let model_group = o / (group_oc / p.merged);
+    (i / ic == model_group).then(|| ((group * group_oc + o) * ic + i % ic) * taps)
+}
+
+/// Convolution weights, one element after the other in the order of the header.
+fn naive_conv(p: &ConvPacking, source: &Tensor) -> Vec<f32> {
+    let &[oc, ic, kh, kw] = source.shape().dims() else { unreachable!() };
+    let (w, taps, mut out) = (floats(source), kh * kw, Vec::new());
+    for group in 0..p.groups {
+        for (t, vectors) in p.tiles.iter().enumerate() {
+            let first: usize = p.tiles[..t].iter().sum();
+            for block in 0..(ic * p.merged).div_ceil(p.src_lanes) {
+                for (tap, channel) in (0..taps).flat_map(|t| (0..p.src_lanes).map(move |c| (t, c))) {
+                    for lane in 0..vectors * p.lanes {
+                        let (o, i) = (first * p.lanes + lane, block * p.src_lanes + channel);
+                        let at = kernel(p, [oc, ic, taps], group, o, i);
+                        out.push(at.map_or(0.0, |at| w[at + tap]));
+                    }
+                }
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn convolutions() {
+    // Lanes, lanes of the input, groups, merged; vectors of tiles; weights.
+    let cases: &[([usize; 4], &[usize], [usize; 4])] = &[
+        ([8, 8, 1, 1], &[2], [16, 8, 3, 3]),
+        ([8, 8, 1, 1], &[2, 3], [40, 16, 1, 1]),
+        // Channels that do not fill blocks.
+        ([8, 8, 1, 1], &[3], [20, 13, 3, 3]),
+        ([8, 8, 1, 1], &[1], [1, 1, 5, 5]),
+        ([16, 16, 1, 1], &[2], [17, 20, 1, 3]),
+        // Planar inputs.
+        ([8, 1, 1, 1], &[3], [20, 3, 7, 7]),
+        ([16, 1, 1, 1], &[2], [32, 3, 3, 3]),
+        // Groups.
+        ([8, 8, 2, 1], &[2], [32, 8, 3, 3]),
+        ([8, 8, 3, 1], &[1], [24, 16, 1, 1]),
+        // Several groups of the model in each.
+        ([8, 8, 4, 2], &[1], [32, 4, 3, 3]),
+        ([16, 16, 2, 4], &[1], [32, 4, 3, 3]),
+        ([16, 16, 1, 8], &[1], [16, 2, 5, 5]),
+    ];
+    for (p, tiles, dims) in cases {
+        let (p, source) = (recipe(*p, tiles), counted(dims));
+        let found = packed(&Packing::Conv(p.clone()), &source);
+        assert_eq!(found, naive_conv(&p, &source), "{p:?} {dims:?}");
+        // Nothing is lost: each weight appears once.
+        let (mut a, mut b) = (floats(&source), found);
+        b.retain(|x| *x != 0.0);
+        a.sort_by(f32::total_cmp);
+        b.sort_by(f32::total_cmp);
+        assert_eq!(a, b, "{p:?} {dims:?}");
+    }
+}
+
+#[test]
+fn transforms_are_rounded_once() {
+    for (size, lanes, tiles, oc, ic) in [
+        (Winograd::F2, 8, &[2][..], 16, 8),
+        (Winograd::F2, 16, &[3], 40, 20),
+        (Winograd::F4, 8, &[2, 3], 35, 13),
+        (Winograd::F4, 16, &[1], 5, 3),
+    ] {
+        let p = recipe([lanes, lanes, 1, 1], tiles);
+        let source = octrt_ops::graph::text::random(&vec![oc, ic, 3, 3].into(), 7).unwrap();
+        let (w, g, n) = (floats(&source), size.kernel(), size.input());
+        let found = packed(&Packing::Winograd(size, p.clone()), &source);
+        let channels = ic.div_ceil(lanes) * lanes;
+        let mut at = 0;
+        for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            for (t, vectors) in p.tiles.iter().enumerate() {
+                let first = p.tiles[..t].iter().sum::<usize>() * lanes;
+                for (c, o) in (0..channels).flat_map(|c| (0..vectors * lanes).map(move |l| (c, first + l))) {
+                    // Element (i, j) of G k G^T.
+                    let tap = |x: usize, y: usize| f64::from(w[(o * ic + c) * 9 + 3 * x + y]);
+                    let all = (0..3).flat_map(|x| (0..3).map(move |y| (x, y)));
+                    let expected: f64 = match o < oc && c < ic {
+                        true => all.map(|(x, y)| g[i][x] * tap(x, y) * g[j][y]).sum(),
+                        false => 0.0,
+                    };
+                    let error = (f64::from(found[at]) - expected).abs();
+                    assert!(error <= expected.abs() * 2f64.powi(-24) + 1e-15, "{size:?} {o} {c}: {error}");
+                    at += 1;
+                }
+            }
+        }
+        assert_eq!(at, found.len());
+    }
+}
+
+#[test]
+fn depthwise() {
+    let source = counted(&[20, 1, 3, 2]);
+    let (w, found) = (floats(&source), packed(&Packing::Depthwise { lanes: 8 }, &source));
+    assert_eq!(found.len(), 24 * 6);
+    for (i, x) in found.iter().enumerate() {
+        let (block, tap, lane) = (i / 48, i / 8 % 6, i % 8);
+        let c = block * 8 + lane;
+        assert_eq!(*x, if c < 20 { w[c * 6 + tap] } else { 0.0 }, "{i}");
+    }
+}
+
+#[test]
+fn vectors_end_in_zeros() {
+    let source = counted(&[1, 3]);
+    assert_eq!(packed(&Packing::Vector { len: 5 }, &source), [-1.0, 2.0, 3.0, 0.0, 0.0]);
+    assert_eq!(packed(&Packing::Vector { len: 3 }, &source), [-1.0, 2.0, 3.0]);
+}
+
+#[test]
+fn matrices() {
+    let (n, k, lanes, tiles) = (35, 5, 8, [2, 2, 1]);
+    for transposed in [true, false] {
+        let source = counted(&if transposed { [n, k] } else { [k, n] });
+        let w = floats(&source);
+        let scale = 0.5f32;
+        let packing = Packing::Matrix { transposed, lanes, tiles: tiles.to_vec(), scale: scale.to_bits() };
+        let mut expected = Vec::new();
+        for (t, vectors) in tiles.iter().enumerate() {
+            let first = tiles[..t].iter().sum::<usize>() * lanes;
+            for (i, column) in (0..k).flat_map(|i| (0..vectors * lanes).map(move |l| (i, first + l))) {
+                let at = if transposed { column * k + i } else { i * n + column };
+                expected.push(if column < n { w[at] * scale } else { 0.0 });
+            }
+        }
+        assert_eq!(packed(&packing, &source), expected, "{transposed}");
+    }
+}
+
+#[test]
+fn other_sources_leave_zeros() {
+    let conv = recipe([8, 8, 1, 1], &[1]);
+    let integers = Tensor::new([8, 8, 3, 3], &[1i64; 576]).unwrap();
+    let flat = counted(&[64, 9]);
+    let square = counted(&[8, 8, 2, 2]);
+    let matrix = Packing::Matrix { transposed: false, lanes: 8, tiles: vec![1], scale: 0 };
+    for (packing, source) in [
+        (Packing::Conv(conv.clone()), &integers),
+        (Packing::Conv(conv.clone()), &flat),
+        (Packing::Winograd(Winograd::F2, conv.clone()), &square),
+        (Packing::Depthwise { lanes: 8 }, &flat),
+        (matrix, &square),
+    ] {
+        assert!(packed(&packing, source).iter().all(|x| *x == 0.0), "{packing:?}");
+    }
+}

@@ -1,0 +1,60 @@
+//! Tile nests on the files of `filetests/tile`.
+//!
+//! `; test verify` verifies the nest and prints it. `; test run` runs it in the interpreter and with emulated machine code,
+//! which must agree, and prints the result; the elements of its inputs stand in directives, one per buffer `in`, in order:
+//! `; buffer 1.0 2.5`. `; test races` says which byte two iterations of the parallel loop write.
+
+mod filetest;
+
+use filetest::Case;
+use octrt_compiler::tile::interp::{Engine, races, run};
+use octrt_compiler::tile::{BufferRole, TileNest, text, verify};
+use octrt_ops::Tensor;
+
+#[test]
+fn nests() {
+    filetest::run_folder("filetests/tile", &test);
+}
+
+fn test(case: &Case) -> Result<String, String> {
+    let nest = text::parse(&case.input).map_err(|e| e.to_string())?;
+    let printed = nest.to_string();
+    assert_eq!(text::parse(&printed).as_ref(), Ok(&nest), "{}", case.path.display());
+    verify::verify(&nest).map_err(|e| e.to_string())?;
+    let inputs = inputs(case, &nest)?;
+    let inputs: Vec<Option<&Tensor>> = inputs.iter().map(Option::as_ref).collect();
+    let what = case.directive("test").map(|d| d.words.join(" ")).unwrap_or_default();
+    match what.as_str() {
+        "verify" => Ok(printed),
+        "run" => {
+            let by = |engine| run(&nest, &inputs, None, engine).map_err(|e| e.to_string());
+            let result = by(Engine::Interpreter)?;
+            assert_eq!(by(Engine::Emulator)?, result, "{}", case.path.display());
+            Ok(format!("{:?}\n", result.to_vec::<f32>().map_err(|e| e.to_string())?))
+        }
+        "races" => match races(&nest, &inputs).map_err(|e| e.to_string())? {
+            Some(byte) => Ok(format!("byte {byte}\n")),
+            None => Ok("none\n".into()),
+        },
+        _ => Err(format!("there is no test '{what}'")),
+    }
+}
+
+/// A tensor for each buffer `in`, zeros where the file has no elements.
+fn inputs(case: &Case, nest: &TileNest) -> Result<Vec<Option<Tensor>>, String> {
+    let mut given = case.directives.iter().filter(|d| d.name == "buffer");
+    let mut all = Vec::new();
+    for b in &nest.buffers {
+        if b.role != BufferRole::Src {
+            all.push(None);
+            continue;
+        }
+        let elements = match given.next() {
+            Some(d) => d.words.iter().map(|w| w.parse::<f32>().map_err(|e| format!("{w}: {e}"))).collect(),
+            None => Ok(vec![0.0; b.ty.shape.numel()]),
+        };
+        let tensor = Tensor::new(b.ty.shape.clone(), &elements?).map_err(|e| e.to_string())?;
+        all.push(Some(tensor));
+    }
+    Ok(all)
+}
