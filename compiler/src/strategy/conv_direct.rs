@@ -16,7 +16,7 @@ use octrt_ops::{DType, Tensor, TensorType};
 
 use crate::leaf::build::{Advance, Axis, Conv, Epilogue, Reduction, Start};
 use crate::leaf::{Program, Width, registers};
-use crate::target::Target;
+use crate::target::{Caches, Target};
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
 
 use super::conv::{ConvProblem, operands};
@@ -92,6 +92,8 @@ struct At<'a> {
     pixel: &'a Distance,
     block: &'a Distance,
     blocks: usize,
+    /// Bytes from the next tile's weights on that the call brings near.
+    share: &'a Distance,
 }
 
 /// From this many tiles of pixels on, parts of the input channels pay.
@@ -107,8 +109,9 @@ struct Emitter<'a> {
     bias: BufferId,
     taps: Option<BufferId>,
     chunk: usize,
-    /// Size of the level-1 cache.
+    /// Sizes of the caches.
     l1: usize,
+    l2: usize,
 }
 
 impl<'a> Emitter<'a> {
@@ -130,8 +133,8 @@ impl<'a> Emitter<'a> {
         let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
         let dst = Walk::new(b, dst, 0, p.dst.block_bytes(), &to)?;
         debug_assert_eq!(lanes, p.dst.layout.lanes);
-        let l1 = target.caches().l1;
-        Some(Emitter { p, width, src, dst, addend, wei, bias, taps, chunk: all.len() / chunks, l1 })
+        let Caches { l1, l2 } = target.caches();
+        Some(Emitter { p, width, src, dst, addend, wei, bias, taps, chunk: all.len() / chunks, l1, l2 })
     }
 
     /// The calls for all pixel tiles of a chunk and one tile of output channels.
@@ -144,24 +147,42 @@ impl<'a> Emitter<'a> {
         tile: &Tile,
     ) -> Option<()> {
         let split = EvenSplit::new(self.chunk, self.most_pixels(tile.vectors)?);
+        let tiles = split.large + split.small;
+        let ahead = self.ahead(tile.vectors, tiles);
         let mut whole = Some(());
-        for (part, first, blocks, n) in self.parts(tile.vectors, split.large + split.small) {
+        for (part, first, blocks, n) in self.parts(tile.vectors, tiles) {
             b.each(n, |b, l| {
                 let block = Distance::new(first as i64).plus(l, blocks as i64);
+                let mut before = 0;
                 for (first, size, n) in split.runs() {
-                    let Some(program) = self.program(size, tile.vectors, part) else {
+                    let Some(program) = self.program(size, tile.vectors, (part, ahead)) else {
                         whole = None;
                         return;
                     };
                     b.each(n, |b, l: LoopId| {
                         let pixel = chunk.times(self.chunk as i64).offset(first as i64).plus(l, size as i64);
-                        let at = At { image, group, pixel: &pixel, block: &block, blocks };
+                        // Each tile of pixels brings its share of the next tile's weights.
+                        let trips = (blocks * self.p.kernel[0]) as i64;
+                        let share = Distance::new(before).plus(l, 1).times(trips * i64::from(ahead));
+                        let at = At { image, group, pixel: &pixel, block: &block, blocks, share: &share };
                         whole = whole.and(self.call(b, program, &at, tile));
                     });
+                    before += n as i64;
                 }
             });
         }
         whole
+    }
+
+    /// Bytes of the next tile's weights that each trip brings near, where weights come from beyond the level-2 cache.
+    fn ahead(&self, vectors: usize, pixel_tiles: usize) -> i32 {
+        let p = self.p;
+        let all = p.groups * p.dst_blocks() * p.vector_bytes(self.width);
+        if all <= self.l2 / 2 || self.taps.is_some() || p.merged > 1 || pixel_tiles < 4 {
+            return 0;
+        }
+        let trip = p.kernel[1] * p.src.layout.lanes * vectors * self.width.bytes() as usize;
+        trip.div_ceil(pixel_tiles).next_multiple_of(4).min(256) as i32
     }
 
     /// Parts of the input channels: which, first block, blocks of each, how many of them.
@@ -196,7 +217,7 @@ impl<'a> Emitter<'a> {
 
     fn call(&self, b: &mut NestBuilder, program: Program, at: &At<'_>, tile: &Tile) -> Option<()> {
         let p = self.p;
-        let At { image, group, pixel, block, blocks } = *at;
+        let At { image, group, pixel, block, blocks, share } = *at;
         let oc = group.times(p.dst_blocks() as i64).and(&tile.first);
         let ic = group.times(p.src_blocks() as i64).and(block);
         let none = Distance::default();
@@ -210,6 +231,10 @@ impl<'a> Emitter<'a> {
             "src_offsets" => self.src.offsets(pixel),
             "wei" => {
                 Some(SlotValue::Pointer(self.wei, oc.times(vector_bytes).and(&block.times(block_bytes))))
+            }
+            "ahead" => {
+                let next = oc.times(vector_bytes).offset(vector_bytes * tile.vectors as i64);
+                Some(SlotValue::Pointer(self.wei, next.and(&block.times(block_bytes)).and(share)))
             }
             "bias" => Some(SlotValue::Pointer(self.bias, oc.times(self.width.bytes().into()))),
             "dst" | "start" => Some(dst.clone()),
@@ -235,12 +260,12 @@ impl<'a> Emitter<'a> {
             merged => pixels.min((tiles::pixels(self.width, 2) * 2 / merged).max(1)),
         };
         let fits = |n: &usize| {
-            self.program(*n, vectors, Part::Whole).is_some_and(|p| registers::allocate(&p).is_ok())
+            self.program(*n, vectors, (Part::Whole, 4)).is_some_and(|p| registers::allocate(&p).is_ok())
         };
         (1..=most.min(self.chunk)).rev().find(fits)
     }
 
-    fn program(&self, pixels: usize, vectors: usize, part: Part) -> Option<Program> {
+    fn program(&self, pixels: usize, vectors: usize, (part, ahead): (Part, i32)) -> Option<Program> {
         let p = self.p;
         let small = |x: i64| i32::try_from(x).ok();
         let column = p.dilations[1] as i64 * p.src.pixel_bytes();
@@ -268,6 +293,7 @@ impl<'a> Emitter<'a> {
             src: self.src.grid()?,
             reduction,
             merged: p.merged,
+            ahead,
             start: match part {
                 Part::Whole | Part::First => Start::Bias,
                 Part::Middle | Part::Last => Start::Load(self.dst.grid()?),
