@@ -63,7 +63,7 @@ pub enum BufferRole {
     Src,
     /// Reads distances in bytes from it, which are known now.
     Table(Tensor),
-    /// Writes it; exactly one buffer.
+    /// Writes it, and reads what it has written in the same iteration of the parallel loop; exactly one buffer.
     Dst,
     /// Writes and reads it within one iteration of the parallel loop.
     Scratch,

@@ -1,9 +1,12 @@
 //! Direct convolution: register tiles of pixels times channels over flattened maps.
 //!
 //! ```text
-//! for chunk parallel  for group  for tile of oc  for tile of pixels
+//! for chunk parallel  for group  for tile of oc  for part of ic  for tile of pixels
 //!   call conv: for block of ic  for kh   (kw and channels unrolled)
 //! ```
+//!
+//! A *part* of the input channels is one whose weights stay in the level-1 cache while the tiles of pixels pass; sums go on
+//! from one part to the next by way of the output.
 //!
 //! A *chunk* is a run of output pixels whose input stays in the level-2 cache while all output channels pass; where
 //! the weights are the larger part there is one chunk, and output channels are the parallel loop. Tiles are as even
@@ -11,9 +14,9 @@
 
 use octrt_ops::{DType, Tensor, TensorType};
 
-use crate::leaf::build::{Advance, Axis, Conv, Reduction, Start};
+use crate::leaf::build::{Advance, Axis, Conv, Epilogue, Reduction, Start};
 use crate::leaf::{Program, Width, registers};
-use crate::target::Target;
+use crate::target::{Caches, Target};
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
 
 use super::conv::{ConvProblem, operands};
@@ -22,6 +25,19 @@ use super::tiles::{self, EvenSplit};
 
 /// Most input channels times columns of a window that are unrolled.
 const UNROLLED: usize = 32;
+
+/// The part of a sum that a call computes: what it starts from and what happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// All of it.
+    Whole,
+    /// From the bias; stored as it is.
+    First,
+    /// From what the part before has stored; stored as it is.
+    Middle,
+    /// From what the part before has stored; finished.
+    Last,
+}
 
 /// The nest of a convolution; `None` where distances do not fit leaf programs.
 pub fn nest(p: &ConvProblem, target: Target) -> Option<TileNest> {
@@ -37,7 +53,7 @@ pub fn nest(p: &ConvProblem, target: Target) -> Option<TileNest> {
     };
     let mut b = NestBuilder::new("conv", extent);
     let outer = b.parallel();
-    let emitter = Emitter::new(&mut b, p, width, &all, chunks)?;
+    let emitter = Emitter::new(&mut b, p, width, &all, (chunks, target))?;
     let image = if p.src.mb > 1 { Distance::default().plus(outer, 1) } else { Distance::default() };
     if by_channel {
         let tile = Tile { first: Distance::default().plus(outer, tiles[0] as i64), vectors: tiles[0] };
@@ -69,6 +85,20 @@ struct Tile {
     vectors: usize,
 }
 
+/// Where a call stands: picture, group, first pixel, first block of input channels and how many.
+struct At<'a> {
+    image: &'a Distance,
+    group: &'a Distance,
+    pixel: &'a Distance,
+    block: &'a Distance,
+    blocks: usize,
+    /// Bytes from the next tile's weights on that the call brings near.
+    share: &'a Distance,
+}
+
+/// From this many tiles of pixels on, parts of the input channels pay.
+const MANY_TILES: usize = 6;
+
 struct Emitter<'a> {
     p: &'a ConvProblem,
     width: Width,
@@ -79,6 +109,9 @@ struct Emitter<'a> {
     bias: BufferId,
     taps: Option<BufferId>,
     chunk: usize,
+    /// Sizes of the caches.
+    l1: usize,
+    l2: usize,
 }
 
 impl<'a> Emitter<'a> {
@@ -87,7 +120,7 @@ impl<'a> Emitter<'a> {
         p: &'a ConvProblem,
         width: Width,
         all: &[(usize, usize)],
-        chunks: usize,
+        (chunks, target): (usize, Target),
     ) -> Option<Self> {
         let lanes = width.lanes() as usize;
         let wei = p.groups * p.dst_blocks() * p.vector_bytes(width) / 4;
@@ -100,7 +133,8 @@ impl<'a> Emitter<'a> {
         let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
         let dst = Walk::new(b, dst, 0, p.dst.block_bytes(), &to)?;
         debug_assert_eq!(lanes, p.dst.layout.lanes);
-        Some(Emitter { p, width, src, dst, addend, wei, bias, taps, chunk: all.len() / chunks })
+        let Caches { l1, l2 } = target.caches();
+        Some(Emitter { p, width, src, dst, addend, wei, bias, taps, chunk: all.len() / chunks, l1, l2 })
     }
 
     /// The calls for all pixel tiles of a chunk and one tile of output channels.
@@ -112,46 +146,104 @@ impl<'a> Emitter<'a> {
         chunk: &Distance,
         tile: &Tile,
     ) -> Option<()> {
+        let split = EvenSplit::new(self.chunk, self.most_pixels(tile.vectors)?);
+        let tiles = split.large + split.small;
+        let ahead = self.ahead(tile.vectors, tiles);
         let mut whole = Some(());
-        for (first, size, n) in EvenSplit::new(self.chunk, self.most_pixels(tile.vectors)?).runs() {
-            let program = self.program(size, tile.vectors)?;
-            b.each(n, |b, l: LoopId| {
-                let pixel = chunk.times(self.chunk as i64).offset(first as i64).plus(l, size as i64);
-                whole = whole.and(self.call(b, program, image, group, &pixel, tile));
+        for (part, first, blocks, n) in self.parts(tile.vectors, tiles) {
+            b.each(n, |b, l| {
+                let block = Distance::new(first as i64).plus(l, blocks as i64);
+                let mut before = 0;
+                for (first, size, n) in split.runs() {
+                    let Some(program) = self.program(size, tile.vectors, (part, ahead)) else {
+                        whole = None;
+                        return;
+                    };
+                    b.each(n, |b, l: LoopId| {
+                        let pixel = chunk.times(self.chunk as i64).offset(first as i64).plus(l, size as i64);
+                        // Each tile of pixels brings its share of the next tile's weights.
+                        let trips = (blocks * self.p.kernel[0]) as i64;
+                        let share = Distance::new(before).plus(l, 1).times(trips * i64::from(ahead));
+                        let at = At { image, group, pixel: &pixel, block: &block, blocks, share: &share };
+                        whole = whole.and(self.call(b, program, &at, tile));
+                    });
+                    before += n as i64;
+                }
             });
         }
         whole
     }
 
-    fn call(
-        &self,
-        b: &mut NestBuilder,
-        program: Program,
-        image: &Distance,
-        group: &Distance,
-        pixel: &Distance,
-        tile: &Tile,
-    ) -> Option<()> {
+    /// Bytes of the next tile's weights that each trip brings near, where weights come from beyond the level-2 cache.
+    fn ahead(&self, vectors: usize, pixel_tiles: usize) -> i32 {
         let p = self.p;
-        let blocks = |per_group: usize| group.times(per_group as i64);
-        let oc = blocks(p.dst_blocks()).and(&tile.first);
+        let all = p.groups * p.dst_blocks() * p.vector_bytes(self.width);
+        if all <= self.l2 / 2 || self.taps.is_some() || p.merged > 1 || pixel_tiles < 4 {
+            return 0;
+        }
+        let trip = p.kernel[1] * p.src.layout.lanes * vectors * self.width.bytes() as usize;
+        trip.div_ceil(pixel_tiles).next_multiple_of(4).min(256) as i32
+    }
+
+    /// Parts of the input channels: which, first block, blocks of each, how many of them.
+    fn parts(&self, vectors: usize, pixel_tiles: usize) -> Vec<(Part, usize, usize, usize)> {
+        let blocks = self.p.src_blocks();
+        let block_bytes = self.p.vector_bytes(self.width) * vectors / blocks.max(1);
+        let most = (self.l1 / 2 / block_bytes.max(1)).max(1);
+        // A tap table counts all blocks; few tiles of pixels use no weight often enough.
+        if self.taps.is_some() || self.p.merged > 1 || blocks <= most || pixel_tiles < MANY_TILES {
+            return vec![(Part::Whole, 0, blocks, 1)];
+        }
+        let parts = blocks.div_ceil(most);
+        let (size, rest) = (blocks / parts, blocks % parts);
+        // The first parts are larger by a block each where the number of parts does not divide.
+        let sizes: Vec<usize> = (0..parts).map(|i| size + usize::from(i < rest)).collect();
+        let mut out: Vec<(Part, usize, usize, usize)> = Vec::new();
+        let mut first = 0;
+        for (i, &size) in sizes.iter().enumerate() {
+            let part = match i {
+                0 => Part::First,
+                i if i + 1 == parts => Part::Last,
+                _ => Part::Middle,
+            };
+            match out.last_mut() {
+                Some((Part::Middle, _, s, n)) if part == Part::Middle && *s == size => *n += 1,
+                _ => out.push((part, first, size, 1)),
+            }
+            first += size;
+        }
+        out
+    }
+
+    fn call(&self, b: &mut NestBuilder, program: Program, at: &At<'_>, tile: &Tile) -> Option<()> {
+        let p = self.p;
+        let At { image, group, pixel, block, blocks, share } = *at;
+        let oc = group.times(p.dst_blocks() as i64).and(&tile.first);
+        let ic = group.times(p.src_blocks() as i64).and(block);
         let none = Distance::default();
         let vector_bytes = p.vector_bytes(self.width) as i64;
+        // Bytes of the weights of one block of input channels for this tile.
+        let block_bytes = vector_bytes * tile.vectors as i64 / p.src_blocks() as i64;
         let addend = p.tail.addend.map(|a| image.times(a.map.image_bytes()));
+        let dst = self.dst.pointer(pixel, &oc, &image.times(p.dst.image_bytes()));
         b.call(program, &|name| match name {
-            "src" => {
-                Some(self.src.pointer(pixel, &blocks(p.src_blocks()), &image.times(p.src.image_bytes())))
-            }
+            "src" => Some(self.src.pointer(pixel, &ic, &image.times(p.src.image_bytes()))),
             "src_offsets" => self.src.offsets(pixel),
-            "wei" => Some(SlotValue::Pointer(self.wei, oc.times(vector_bytes))),
+            "wei" => {
+                Some(SlotValue::Pointer(self.wei, oc.times(vector_bytes).and(&block.times(block_bytes))))
+            }
+            "ahead" => {
+                let next = oc.times(vector_bytes).offset(vector_bytes * tile.vectors as i64);
+                Some(SlotValue::Pointer(self.wei, next.and(&block.times(block_bytes)).and(share)))
+            }
             "bias" => Some(SlotValue::Pointer(self.bias, oc.times(self.width.bytes().into()))),
-            "dst" => Some(self.dst.pointer(pixel, &oc, &image.times(p.dst.image_bytes()))),
-            "dst_offsets" => self.dst.offsets(pixel),
+            "dst" | "start" => Some(dst.clone()),
+            "dst_offsets" | "start_offsets" => self.dst.offsets(pixel),
             "residual" => Some(self.addend.as_ref()?.pointer(pixel, &oc, addend.as_ref()?)),
             "residual_offsets" => self.addend.as_ref()?.offsets(pixel),
-            "ic" => Some(SlotValue::Number(p.src_blocks() as i64)),
+            "ic" => Some(SlotValue::Number(blocks as i64)),
             "kh" => Some(SlotValue::Number(p.kernel[0] as i64)),
-            "taps" => Some(SlotValue::Number((p.src_blocks() * p.kernel[0] * p.kernel[1]) as i64)),
+            "taps" => Some(SlotValue::Number((blocks * p.kernel[0] * p.kernel[1]) as i64)),
             "tap_offsets" => Some(SlotValue::Pointer(self.taps?, none.clone())),
             _ => None,
         });
@@ -167,11 +259,13 @@ impl<'a> Emitter<'a> {
             1 => pixels,
             merged => pixels.min((tiles::pixels(self.width, 2) * 2 / merged).max(1)),
         };
-        let fits = |n: &usize| self.program(*n, vectors).is_some_and(|p| registers::allocate(&p).is_ok());
+        let fits = |n: &usize| {
+            self.program(*n, vectors, (Part::Whole, 4)).is_some_and(|p| registers::allocate(&p).is_ok())
+        };
         (1..=most.min(self.chunk)).rev().find(fits)
     }
 
-    fn program(&self, pixels: usize, vectors: usize) -> Option<Program> {
+    fn program(&self, pixels: usize, vectors: usize, (part, ahead): (Part, i32)) -> Option<Program> {
         let p = self.p;
         let small = |x: i64| i32::try_from(x).ok();
         let column = p.dilations[1] as i64 * p.src.pixel_bytes();
@@ -199,8 +293,15 @@ impl<'a> Emitter<'a> {
             src: self.src.grid()?,
             reduction,
             merged: p.merged,
-            start: Start::Bias,
-            epilogue: p.tail.epilogue(&self.dst, self.addend.as_ref())?,
+            ahead,
+            start: match part {
+                Part::Whole | Part::First => Start::Bias,
+                Part::Middle | Part::Last => Start::Load(self.dst.grid()?),
+            },
+            epilogue: match part {
+                Part::Whole | Part::Last => p.tail.epilogue(&self.dst, self.addend.as_ref())?,
+                Part::First | Part::Middle => Epilogue::store(self.dst.grid()?),
+            },
         };
         Some(leaf.program())
     }

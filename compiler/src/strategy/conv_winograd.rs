@@ -378,6 +378,7 @@ impl Emitter<'_> {
             src: grid(v)?,
             reduction: Reduction::Loops(vec![axis]),
             merged: 1,
+            ahead: 0,
             start: Start::Zero,
             epilogue: Epilogue::store(grid(m)?),
         };

@@ -109,6 +109,9 @@ fn program(
     i32::try_from(4 * p.k.max(p.n) * pixels).ok()?;
     let reduction = Reduction::Loops(vec![Axis { name: "k", src: Advance::Bytes(4 * channels as i32) }]);
     let epilogue = Epilogue { residual: Residual::Absent, activation: p.activation, dst, tail, pool: None };
-    let (start, taps, merged) = (Start::Bias, vec![0], 1);
-    Some(Conv { width, pixels, vectors, channels, taps, src, reduction, merged, start, epilogue }.program())
+    let (start, taps, merged, ahead) = (Start::Bias, vec![0], 1, 0);
+    Some(
+        Conv { width, pixels, vectors, channels, taps, src, reduction, merged, ahead, start, epilogue }
+            .program(),
+    )
 }

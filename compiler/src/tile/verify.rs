@@ -173,9 +173,6 @@ impl Checker<'_> {
         if r.store && !matches!(b.role, BufferRole::Dst | BufferRole::Scratch) {
             return Err(format!("writes {buffer}, which is only read"));
         }
-        if !r.store && b.role == BufferRole::Dst {
-            return Err(format!("reads {buffer}, which is only written"));
-        }
         let (mut lo, mut hi) = (i128::from(at.base), i128::from(at.base));
         for (id, factor) in &at.terms {
             let extent = self.loops.iter().find(|(l, _)| l == id).map(|(_, e)| *e);

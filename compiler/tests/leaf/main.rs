@@ -74,6 +74,8 @@ fn main_tile(width: Width, pixels: usize, vectors: usize) -> Program {
             Axis { name: "blocks", src: Advance::Slot },
             Axis { name: "kh", src: Advance::Slot },
         ]),
+        merged: 1,
+        ahead: 0,
         start: Start::Bias,
         epilogue: Epilogue { activation: Activation::Relu, ..Epilogue::store(dst) },
     }

@@ -27,6 +27,9 @@ pub struct Conv {
     /// Groups of channels that share a vector: output lane `l` sums over those input channels `c` of a tap for which
     /// `l * merged / lanes == c * merged / channels`. Other than 1 only with one vector and [`Start::Bias`].
     pub merged: usize,
+    /// Bytes after each trip of the innermost loop that are brought near from the pointer slot `ahead` on, which goes on by as
+    /// many: the weights of a later call. 0 for none; a multiple of 4.
+    pub ahead: i32,
     /// What the sums start from.
     pub start: Start,
     /// What happens to the sums.
@@ -44,11 +47,16 @@ impl Conv {
         };
         let src = b.source(&self.src, pixels);
         let wei = b.pointer("wei");
+        let ahead = (self.ahead > 0).then(|| b.pointer("ahead"));
         let row_bytes = vectors as i32 * width.bytes();
         let wei_bytes = (self.taps.len() * self.channels) as i32 * row_bytes;
         b.reduce(&self.reduction, &src, Some((wei, wei_bytes)), |b, src| {
             let held: Vec<_> = (0..vectors.min(pixels)).map(|_| b.vector()).collect();
             let passing = b.vector();
+            if let Some(ahead) = ahead {
+                (0..self.ahead).step_by(64).for_each(|at| b.push(Inst::Prefetch(Address::new(ahead, at))));
+                b.advance(ahead, self.ahead);
+            }
             let mut row = 0;
             for tap in &self.taps {
                 for c in 0..self.channels {

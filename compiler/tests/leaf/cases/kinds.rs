@@ -127,6 +127,7 @@ fn conv(width: Width, rng: &mut Rng) -> Case {
         src,
         reduction,
         merged: 1,
+        ahead: 0,
         start: start(width, pixels, rng),
         epilogue: epilogue(width, pixels, rng),
     };
