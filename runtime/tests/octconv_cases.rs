@@ -1,14 +1,18 @@
 //! Small OctConv networks of every known dialect: compiled code gives the outputs that another runtime stored, and so
-//! does the interpreter; one thread and two give the same bits.
+//! does the interpreter; one thread and two give the same bits. Compiled for AVX-512 and emulated they give them on any machine.
 #![allow(missing_docs)]
 
 mod support;
 
 use std::path::Path;
 
-use octrt::ops::Tensor;
+use octrt::compiler::program::{Program, interp};
+use octrt::compiler::tile::interp::Engine;
+use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
+use octrt::ops::graph::infer::{Limits, specialize};
+use octrt::ops::{Tensor, TensorType};
 use octrt::{Model, Session, Threads};
-use support::{Tolerance, compare_all, folders, interpret, load, npy_files, rms, run, shared, stem};
+use support::{Tolerance, compare_all, folders, interpret, load, npy_files, rms, rounded, run, shared, stem};
 
 /// Largest error as a part of the root mean square of an output.
 const PART: f64 = 5e-5;
@@ -95,4 +99,50 @@ fn every_case_gives_the_stored_outputs() {
     );
     assert!(failures.is_empty(), "{} of {sets} sets failed:\n{}", failures.len(), failures.join("\n"));
     assert!(cases >= 39, "{cases} cases in {}", root.display());
+}
+
+/// The largest relative error of the model compiled for AVX-512, with leaf programs as emulated machine code, over all
+/// sets of a case.
+fn emulate_case(case: &Path, precision: Precision) -> Result<f64, String> {
+    let model = load(&case.join("model.onnx")).map_err(|e| e.to_string())?;
+    let graph = model.graph().ok_or("no graph")?;
+    let options = Options { target: Target::new(Isa::V4), precision };
+    let mut compiled: Option<(Vec<TensorType>, Program)> = None;
+    let mut worst = 0.0f64;
+    for set in std::iter::once(case.to_path_buf()).chain(folders(case)) {
+        let of_set = |e: String| format!("{}: {e}", stem(&set));
+        let (inputs, expected) = (npy_files(&set, "input"), npy_files(&set, "output"));
+        let types: Vec<TensorType> = inputs.iter().map(|t| t.ty().clone()).collect();
+        let program = match compiled.take() {
+            Some((of, program)) if of == types => program,
+            _ => {
+                let graph =
+                    specialize(graph, &types, Limits::default()).map_err(|e| of_set(e.to_string()))?;
+                let (graph, _) = passes::optimize(&graph).map_err(|e| of_set(e.to_string()))?;
+                pipeline::program(&graph, options).map_err(|e| of_set(e.to_string()))?
+            }
+        };
+        let found = interp::run(&program, &inputs, Engine::Emulator).map_err(|e| of_set(e.to_string()))?;
+        let found: Vec<Tensor> =
+            found.iter().zip(model.outputs()).map(|(t, port)| rounded(t, port.dtype)).collect();
+        worst = worst.max(judge(&found, &expected).map_err(of_set)?);
+        compiled = Some((types, program));
+    }
+    Ok(worst)
+}
+
+#[test]
+fn every_case_compiled_for_avx512_gives_the_stored_outputs() {
+    let Some(root) = shared("octconv") else { return };
+    let (mut failures, mut worst) = (Vec::new(), 0.0f64);
+    for case in folders(&root) {
+        for precision in Precision::ALL {
+            match emulate_case(&case, precision) {
+                Ok(error) => worst = worst.max(error),
+                Err(e) => failures.push(format!("{}, {precision}: {e}", stem(&case))),
+            }
+        }
+    }
+    println!("{} failed; largest error over rms {worst:.1e}", failures.len());
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
 }

@@ -41,7 +41,9 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
         for (v, start) in inputs.iter().zip(starts) {
             let made = choice.tiled.iter().flatten().any(|t| t.group.result == *v && t.kind != Kind::Concat);
             let free = choice.placed[v.index()].is_none() && choice.layouts[v.index()] == layout;
-            if made && free && (first + start) % ALIGNMENT == 0 {
+            // One that is wanted twice would be copied within the result.
+            let once = inputs.iter().filter(|other| *other == v).count() == 1;
+            if made && free && once && (first + start) % ALIGNMENT == 0 {
                 choice.placed[v.index()] = Some((root, first + start));
             }
         }

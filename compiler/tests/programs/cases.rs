@@ -23,7 +23,8 @@ fn case(name: &'static str, uses: &'static [&'static str], write: impl FnOnce(&m
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [convolutions(), sequences(), pools(), channels(), matrices()].into_iter().flatten().collect()
+    let all = [convolutions(), sequences(), pools(), channels(), matrices(), shared()];
+    all.into_iter().flatten().collect()
 }
 
 fn convolutions() -> Vec<Case> {
@@ -50,6 +51,9 @@ fn convolutions() -> Vec<Case> {
         one("7x7 stem", &["conv"], [1, 3, 30, 30], 20, same(7).stride(2)),
         one("groups of 4", &["conv"], [1, 32, 9, 9], 32, same(3).group(8)),
         one("groups of 4, batch 2, stride 2", &["conv"], [2, 64, 6, 6], 64, same(3).group(16).stride(2)),
+        one("groups of 8", &["conv"], [1, 32, 7, 6], 32, same(3).group(4)),
+        one("groups of 2", &[], [1, 48, 5, 9], 48, same(3).group(24).stride(2)),
+        one("groups of 4, 1x1", &["conv"], [1, 32, 5, 5], 32, same(1).group(8)),
         one("groups of 16", &["conv"], [1, 32, 5, 5], 64, same(3).group(2)),
         one("groups of 6", &[], [1, 12, 5, 5], 12, same(3).group(2)),
         one("depthwise 3x3", &["conv_depthwise"], [1, 20, 13, 13], 20, same(3).group(20)),
@@ -237,5 +241,88 @@ fn matrices() -> Vec<Case> {
         case("gemm, five rows", &["gemm"], gemm(5, 24, 33)),
         case("gemm, thirteen rows", &["gemm"], gemm(13, 20, 64)),
         case("classifier", &["gemm"], classifier),
+    ]
+}
+
+/// Values that several nodes want in several ways.
+fn shared() -> Vec<Case> {
+    let dense = |mb: usize| {
+        move |n: &mut Net| {
+            let x = n.input(&[mb, 3, 12, 12]);
+            let mut all = n.conv(x, 3, 16, same(3));
+            for i in 1..4 {
+                let new = n.norm(all, 16 * i);
+                let new = n.relu(new);
+                let new = n.conv(new, 16 * i, 16, same(3));
+                all = n.concat(&[all, new]);
+            }
+            let y = n.average_pool(all, same(2).stride(2).pad(0));
+            n.output(y);
+        }
+    };
+    let twice = |n: &mut Net| {
+        let x = n.input(&[1, 16, 6, 6]);
+        let a = n.conv(x, 16, 16, same(1));
+        let b = n.conv(x, 16, 32, same(3));
+        let c = n.concat(&[a, b, a]);
+        let d = n.concat(&[b, c]);
+        let e = n.conv(d, 96, 16, same(3));
+        let f = n.add(a, e);
+        [a, c, d, f].into_iter().for_each(|v| n.output(v));
+    };
+    let inception = |n: &mut Net| {
+        let x = n.input(&[1, 8, 9, 9]);
+        let x = n.conv(x, 8, 32, same(1));
+        let a = n.conv(x, 32, 16, same(1));
+        let b = n.conv(x, 32, 16, same(5));
+        let b = n.relu(b);
+        let c = n.max_pool(x, same(3));
+        let d = n.average_pool(x, same(3));
+        let y = n.concat(&[a, b, c, d]);
+        let y = n.max_pool(y, same(3).stride(2));
+        let y = n.conv(y, 96, 24, same(3));
+        n.output(y);
+    };
+    let pixel = |n: &mut Net| {
+        let x = n.input(&[2, 16, 5, 5]);
+        let a = n.conv(x, 16, 20, same(1));
+        let a = n.global_pool(a, GlobalPoolKind::Average);
+        let b = n.conv(a, 20, 24, same(3));
+        let c = n.conv(a, 20, 24, same(1));
+        let y = n.add(b, c);
+        n.output(y);
+    };
+    let plain = |n: &mut Net| {
+        let x = n.input(&[1, 16, 6, 7]);
+        let a = n.conv(x, 16, 20, same(3));
+        let b = n.unary(UnaryKind::Softplus, a);
+        let c = n.mean(a);
+        let d = n.conv(b, 20, 20, same(3).group(20));
+        let d = n.unary(UnaryKind::HardSwish, d);
+        let d = n.add(d, a);
+        let e = n.flatten(d);
+        [a, c, e].into_iter().for_each(|v| n.output(v));
+    };
+    let chain = |n: &mut Net| {
+        let x = n.input(&[1, 16, 7, 7]);
+        let a = n.conv(x, 16, 16, same(3));
+        let a = n.relu(a);
+        let a = n.add(a, x);
+        let a = n.relu(a);
+        let b = n.add(a, a);
+        let c = n.binary(BinaryKind::Sub, b, x);
+        let d = n.binary(BinaryKind::Mul, c, a);
+        let d = n.conv(d, 16, 16, same(3).stride(2));
+        n.output(d);
+        n.output(c);
+    };
+    vec![
+        case("dense", &["conv"], dense(1)),
+        case("dense, batch 2", &["conv"], dense(2)),
+        case("concat of a value twice", &["conv"], twice),
+        case("inception", &["conv", "max_pool", "average_pool"], inception),
+        case("maps of one pixel", &["global_pool"], pixel),
+        case("plain and blocked users", &["conv", "conv_depthwise"], plain),
+        case("elementwise", &["elementwise"], chain),
     ]
 }

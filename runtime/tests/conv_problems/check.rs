@@ -1,7 +1,10 @@
 //! One problem: what compiled code gives, against the reference.
 
-use octrt::compiler::{Isa, Target};
-use octrt::ops::Tensor;
+use octrt::compiler::program::interp;
+use octrt::compiler::tile::interp::Engine;
+use octrt::compiler::{Isa, Options, Target, passes, pipeline};
+use octrt::ops::graph::infer::{Limits, specialize};
+use octrt::ops::{Tensor, TensorType};
 use octrt::{LoadOptions, Model, Session};
 
 use crate::build::{self, Extents};
@@ -13,7 +16,7 @@ use crate::support::run;
 /// How problems are compiled.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// The machine, if not the one that the test runs on.
+    /// The machine, if not the one that the test runs on; leaf programs for more than that one has are emulated.
     pub target: Option<Target>,
     pub precision: Precision,
 }
@@ -26,11 +29,14 @@ impl Setting {
     pub const STRICT: Setting = Setting { target: None, precision: Precision::Strict };
 
     pub fn options(self) -> LoadOptions {
-        let precision = match self.precision {
+        LoadOptions { target: self.target, precision: self.precision(), ..LoadOptions::default() }
+    }
+
+    fn precision(self) -> octrt::compiler::Precision {
+        match self.precision {
             Precision::Default => octrt::compiler::Precision::Default,
             Precision::Strict => octrt::compiler::Precision::Strict,
-        };
-        LoadOptions { target: self.target, precision, ..LoadOptions::default() }
+        }
     }
 }
 
@@ -56,6 +62,21 @@ pub fn session(p: &Problem, setting: Setting) -> Result<Session, String> {
     model(p, Extents::Fixed, setting)?.session().map_err(|e| format!("compile: {e}"))
 }
 
+/// What the scheduled program gives, with leaf programs as emulated machine code.
+fn emulate(
+    p: &Problem,
+    shapes: &[Vec<usize>],
+    options: Options,
+    inputs: &[Tensor],
+) -> Result<Vec<Tensor>, String> {
+    let types: Vec<TensorType> = inputs.iter().map(|t| t.ty().clone()).collect();
+    let graph = build::graph(p, shapes, Extents::Fixed);
+    let graph = specialize(&graph, &types, Limits::default()).map_err(|e| format!("specialize: {e}"))?;
+    let (graph, _) = passes::optimize(&graph).map_err(|e| format!("passes: {e}"))?;
+    let program = pipeline::program(&graph, options).map_err(|e| format!("compile: {e}"))?;
+    interp::run(&program, inputs, Engine::Emulator).map_err(|e| format!("run: {e}"))
+}
+
 /// Compares compiled code with the reference. Gives the largest error of any output as a part of what is allowed.
 ///
 /// # Errors
@@ -63,8 +84,11 @@ pub fn session(p: &Problem, setting: Setting) -> Result<Session, String> {
 pub fn check(p: &Problem, setting: Setting) -> Result<f64, String> {
     let found = shapes(p).and_then(|shapes| {
         let expected = reference::run(p, &shapes, 0, setting.precision);
-        let mut session = session(p, setting)?;
-        let found = run(&mut session, &build::inputs(p, 0)).map_err(|e| format!("run: {e}"))?;
+        let inputs = build::inputs(p, 0);
+        let found = match setting.target.filter(|t| !targets().contains(t)) {
+            Some(target) => emulate(p, &shapes, Options { target, precision: setting.precision() }, &inputs)?,
+            None => run(&mut session(p, setting)?, &inputs).map_err(|e| format!("run: {e}"))?,
+        };
         compare(p, &found, &expected)
     });
     found.map_err(|e| {

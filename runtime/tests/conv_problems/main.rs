@@ -23,6 +23,8 @@ mod shape;
 mod support;
 mod text;
 
+use octrt::compiler::{Isa, Target};
+
 use check::{Setting, check, check_all, targets};
 use families::{CONVOLUTIONS, OTHERS, convolutions, convs, family, sample, with_special_values};
 use problem::Problem;
@@ -78,13 +80,22 @@ fn other_targets() {
     }
 }
 
+/// AVX-512, emulated where this machine does not have it.
+#[test]
+fn avx512() {
+    let all = [convolutions(), OTHERS.iter().flat_map(|(_, draw)| draw()).collect()].concat();
+    let target = Some(Target::new(Isa::V4));
+    check_all("avx512", &sample(all, 400), Setting { target, ..Setting::DEFAULT });
+    check_all("avx512, strict", &sample(convolutions(), 100), Setting { target, ..Setting::STRICT });
+}
+
 /// The problem in `OCTRT_PROBLEM`, or one for show.
 #[test]
 fn one_problem() {
     let shown = "seed7; in 2x16x14x14; conv 0 oc16 k3x3 s1x1 d1x1 p1,1,1,1 g1 bias; relu 1; add 2 0; out 1";
     let text = std::env::var("OCTRT_PROBLEM").unwrap_or_else(|_| shown.into());
     let p: Problem = text.parse().unwrap();
-    for target in targets() {
+    for target in [Isa::V2, Isa::V3, Isa::V4].map(Target::new) {
         let part = check(&p, Setting { target: Some(target), ..Setting::DEFAULT });
         println!("{target}: {:.3} of the allowed error", part.unwrap_or_else(|e| panic!("{e}")));
     }

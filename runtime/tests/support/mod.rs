@@ -88,7 +88,7 @@ pub fn run(session: &mut Session, inputs: &[Tensor]) -> Result<Vec<Tensor>, Erro
 }
 
 /// `t` as a caller gets it back: rounded to the element type that the model declares.
-fn rounded(t: &Tensor, dtype: DataType) -> Tensor {
+pub fn rounded(t: &Tensor, dtype: DataType) -> Tensor {
     if dtype.inside() != t.dtype() {
         return t.clone();
     }
