@@ -61,19 +61,34 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Option<Plan> {
     }
     let tiles = Tiles::of(&p.dst, size);
     let even = p.dst.h % size.output() == 0;
+    let l2 = target.caches().l2;
     match chunk_rows(p, tiles, target).filter(|_| even) {
-        Some(rows) => whole(p, tiles, rows, width).map(Plan::Whole),
-        None => parts(p, tiles, width),
+        Some(rows) => whole(p, tiles, rows, (width, l2)).map(Plan::Whole),
+        None => parts(p, tiles, (width, l2)),
     }
 }
 
-/// How many rows of tiles make a chunk; `None` where a single row is too much for the level-2 cache.
+/// How many rows of tiles make a chunk, so that the fewest bytes come from beyond the level-2 cache: weights once for each
+/// chunk, V and M where those of a chunk do not fit. `None` for one chunk.
 fn chunk_rows(p: &ConvProblem, tiles: Tiles, target: Target) -> Option<usize> {
     let elements = tiles.size.input() * tiles.size.input();
     let lanes = p.src.layout.lanes;
     let row = elements * tiles.columns * 4 * lanes * (p.src_blocks() + p.dst_blocks());
-    let most = (target.caches().l2 / row.max(1)).max(usize::from(row <= target.caches().l2 * 3 / 2));
-    (1..=most.min(tiles.rows)).rev().find(|r| tiles.rows % r == 0)
+    let weights = weight_bytes(p, tiles.size);
+    let l2 = target.caches().l2;
+    let traffic = |rows: usize| {
+        let again = if weights + row * rows <= l2 { 1 } else { tiles.rows / rows };
+        weights * again + if row * rows <= l2 { 0 } else { 2 * row * tiles.rows }
+    };
+    let rows =
+        (1..=tiles.rows).filter(|r| tiles.rows % r == 0).min_by_key(|r| (traffic(*r), tiles.rows - r))?;
+    (rows < tiles.rows).then_some(rows)
+}
+
+/// Bytes of the transformed weights.
+fn weight_bytes(p: &ConvProblem, size: Winograd) -> usize {
+    let lanes = p.src.layout.lanes;
+    4 * size.input() * size.input() * p.src_blocks() * p.dst_blocks() * lanes * lanes
 }
 
 /// A run of tiles in V and M: `[element][block][tile]` vectors.
@@ -119,16 +134,18 @@ struct Emitter<'a> {
     p: &'a ConvProblem,
     width: Width,
     tiles: Tiles,
+    /// Size of the level-2 cache.
+    l2: usize,
 }
 
 fn small(x: i64) -> Option<i32> {
     i32::try_from(x).ok()
 }
 
-fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, width: Width) -> Option<TileNest> {
+fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, (width, l2): (Width, usize)) -> Option<TileNest> {
     let chunks = tiles.rows / rows;
     let mut b = NestBuilder::new("conv_winograd", if p.src.mb > 1 { p.src.mb } else { chunks });
-    let e = Emitter { p, width, tiles };
+    let e = Emitter { p, width, tiles, l2 };
     let src = b.buffer(p.src.ty(), BufferRole::Src);
     let wei = e.weights(&mut b);
     let bias = e.bias(&mut b);
@@ -157,8 +174,8 @@ fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, width: Width) -> Option<Til
     done.map(|()| b.finish())
 }
 
-fn parts(p: &ConvProblem, tiles: Tiles, width: Width) -> Option<Plan> {
-    let e = Emitter { p, width, tiles };
+fn parts(p: &ConvProblem, tiles: Tiles, (width, l2): (Width, usize)) -> Option<Plan> {
+    let e = Emitter { p, width, tiles, l2 };
     let mb = p.src.mb;
     let n = tiles.rows * tiles.columns;
     let whole = Distance::default();
@@ -325,6 +342,7 @@ impl Emitter<'_> {
         let cut = tiles::vectors(p.dst_blocks());
         let vector_bytes = p.src_blocks() as i64 * lanes * lane;
         let plane = p.dst_blocks() as i64 * vector_bytes;
+        let cold = weight_bytes(p, self.tiles.size) > self.l2 / 2;
         let mut done = Some(());
         b.each(element.map_or(self.elements(), |_| 1), |b, l| {
             let own = Distance::default().plus(l, 1);
@@ -332,13 +350,22 @@ impl Emitter<'_> {
             for (first, n, vectors) in tiles::runs(&cut) {
                 b.each(n, |b, l| {
                     let oc = Distance::new((first * cut[0]) as i64).plus(l, vectors as i64);
-                    for (pixel, size, n) in EvenSplit::new(v.tiles, tiles::pixels(self.width, vectors)).runs()
-                    {
-                        let Some(program) = self.product(size, vectors, v, m) else {
+                    let split = EvenSplit::new(v.tiles, tiles::pixels(self.width, vectors));
+                    // Each call brings its share of the next tile's weights near.
+                    let trip = (vectors as i64 * lanes * lane) as usize;
+                    let share = trip.div_ceil(split.large + split.small).next_multiple_of(4);
+                    let ahead = if cold { share as i32 } else { 0 };
+                    let mut before = 0;
+                    for (pixel, size, n) in split.runs() {
+                        let Some(program) = self.product(size, vectors, ahead, (v, m)) else {
                             done = None;
                             return;
                         };
                         b.each(n, |b, l| {
+                            let near = Distance::new(before)
+                                .plus(l, 1)
+                                .times(p.src_blocks() as i64 * i64::from(ahead))
+                                .offset(vector_bytes * vectors as i64);
                             let pixel = Distance::new(pixel as i64).plus(l, size as i64);
                             let of = |planes: Planes| {
                                 element.times(planes.plane_bytes).and(&image.times(planes.image_bytes))
@@ -351,11 +378,16 @@ impl Emitter<'_> {
                                     let at = element.times(plane).and(&oc.times(vector_bytes));
                                     Some(SlotValue::Pointer(wei, at))
                                 }
+                                "ahead" => {
+                                    let at = element.times(plane).and(&oc.times(vector_bytes)).and(&near);
+                                    Some(SlotValue::Pointer(wei, at))
+                                }
                                 "dst" => Some(SlotValue::Pointer(m.buffer, to.clone())),
                                 "ic" => Some(SlotValue::Number(p.src_blocks() as i64)),
                                 _ => None,
                             });
                         });
+                        before += n as i64;
                     }
                 });
             }
@@ -363,7 +395,13 @@ impl Emitter<'_> {
         done
     }
 
-    fn product(&self, pixels: usize, vectors: usize, v: Planes, m: Planes) -> Option<crate::leaf::Program> {
+    fn product(
+        &self,
+        pixels: usize,
+        vectors: usize,
+        ahead: i32,
+        (v, m): (Planes, Planes),
+    ) -> Option<crate::leaf::Program> {
         let grid = |planes: Planes| {
             let pixels = Pixels::Strided { bytes: self.width.bytes(), repeat: 1 };
             Some(Grid { pixels, vector_bytes: small(planes.block_bytes)? })
@@ -378,7 +416,7 @@ impl Emitter<'_> {
             src: grid(v)?,
             reduction: Reduction::Loops(vec![axis]),
             merged: 1,
-            ahead: 0,
+            ahead,
             start: Start::Zero,
             epilogue: Epilogue::store(grid(m)?),
         };
