@@ -40,7 +40,20 @@ fn convolutions() -> Vec<Case> {
         let y = n.conv_padded(x, [8, 16], same(3).stride(2), &[0, 1, 2, 1]);
         n.output(y);
     });
+    let large = |kernel, ic: usize, oc: usize, hw: usize| {
+        move |n: &mut Net| {
+            let x = n.input(&[1, ic, hw, hw]);
+            let other = n.input(&[1, oc, hw, hw]);
+            let y = n.conv(x, ic, oc, same(kernel));
+            let y = n.add(y, other);
+            let y = n.relu(y);
+            n.output(y);
+        }
+    };
     vec![
+        // Weights beyond the caches: sums go on from part to part.
+        case("3x3, many channels", &[], large(3, 128, 128, 7)),
+        case("1x1, many channels", &["conv"], large(1, 640, 256, 7)),
         one("1x1", &["conv"], [1, 24, 7, 7], 40, same(1)),
         one("1x1, one pixel", &["conv"], [1, 24, 1, 1], 20, same(1)),
         one("1x1, stride 2", &["conv"], [1, 20, 13, 13], 24, same(1).stride(2)),
