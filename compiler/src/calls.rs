@@ -10,6 +10,9 @@ use crate::tile::TileNest;
 
 pub use crate::artifact::Constant;
 
+/// What steps that only reorder a tensor have in the place of an operator's name.
+pub const LAYOUT: &str = "Layout";
+
 /// A buffer before it has a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Virtual {
@@ -54,7 +57,7 @@ pub struct Call {
     pub work: Work,
     /// Name of the node it belongs to.
     pub node: String,
-    /// ONNX name of the node's operator; `Layout` for reorders.
+    /// ONNX name of the node's operator; [`LAYOUT`] for reorders.
     pub op: &'static str,
     /// The stage of the node's definition.
     pub stage: &'static str,

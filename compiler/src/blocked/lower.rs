@@ -8,7 +8,7 @@ use octrt_ops::graph::{Node, ValueDef};
 use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
 
 use super::{Choice, choose};
-use crate::calls::{Call, Constant, Lowered, Virtual, Work};
+use crate::calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
 use crate::error::CompileError;
 use crate::layout::{Layout, Map, relayout};
 use crate::lower::lower;
@@ -179,7 +179,7 @@ impl Lowering<'_> {
             true => self.fresh_plain(v),
             false => self.out.temporary(Some(to.ty())),
         };
-        let owner = Owner { node: reader, op: "Layout" };
+        let owner = Owner { node: reader, op: LAYOUT };
         if from.layout.lanes == layout.lanes {
             let activation = crate::leaf::build::Activation::Identity;
             let problem =

@@ -136,6 +136,9 @@ pub struct Epilogue {
     pub dst: Grid,
     /// Lanes of the last vector that exist in `start`, `residual`, `dst` and `pool`; `None` for all.
     pub tail: Option<u8>,
+    /// Lanes of the last vector that mean something; the others become 0, so that they hold numbers whatever the sums are.
+    /// `None` for all.
+    pub used: Option<u8>,
     /// Where the averages of pixels `4q` to `4q + 3` go, from the slot `pool`: as pixel `q`.
     pub pool: Option<Grid>,
 }
@@ -143,6 +146,13 @@ pub struct Epilogue {
 impl Epilogue {
     /// Stores the accumulators as they are.
     pub fn store(dst: Grid) -> Epilogue {
-        Epilogue { residual: Residual::Absent, activation: Activation::Identity, dst, tail: None, pool: None }
+        Epilogue {
+            residual: Residual::Absent,
+            activation: Activation::Identity,
+            dst,
+            tail: None,
+            used: None,
+            pool: None,
+        }
     }
 }

@@ -79,7 +79,14 @@ impl Tail {
             (Some(walk), Some(_)) => Residual::Before(walk.grid()?),
             _ => Residual::Absent,
         };
-        Some(Epilogue { residual, activation: self.activation, dst: dst.grid()?, tail: None, pool: None })
+        Some(Epilogue {
+            residual,
+            activation: self.activation,
+            dst: dst.grid()?,
+            tail: None,
+            used: None,
+            pool: None,
+        })
     }
 }
 

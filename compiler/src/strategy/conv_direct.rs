@@ -45,7 +45,9 @@ pub fn nest(p: &ConvProblem, target: Target) -> Option<TileNest> {
     let all = p.dst_pixels();
     let chunks = chunks(p, all.len(), width, target);
     let tiles = tiles::vectors(p.dst_blocks());
-    let by_channel = chunks == 1 && p.src.mb == 1 && p.groups == 1 && tiles.iter().all(|t| *t == tiles[0]);
+    let rest = p.oc % p.dst.layout.lanes;
+    let same = rest == 0 && tiles.iter().all(|t| *t == tiles[0]);
+    let by_channel = chunks == 1 && p.src.mb == 1 && p.groups == 1 && same;
     let extent = match (p.src.mb, chunks) {
         (1, 1) if by_channel => tiles.len(),
         (1, chunks) => chunks,
@@ -56,7 +58,8 @@ pub fn nest(p: &ConvProblem, target: Target) -> Option<TileNest> {
     let emitter = Emitter::new(&mut b, p, width, &all, (chunks, target))?;
     let image = if p.src.mb > 1 { Distance::default().plus(outer, 1) } else { Distance::default() };
     if by_channel {
-        let tile = Tile { first: Distance::default().plus(outer, tiles[0] as i64), vectors: tiles[0] };
+        let tile =
+            Tile { first: Distance::default().plus(outer, tiles[0] as i64), vectors: tiles[0], used: None };
         emitter.pixels(&mut b, &image, &Distance::default(), &Distance::default(), &tile)?;
         return Some(b.finish());
     }
@@ -67,11 +70,19 @@ pub fn nest(p: &ConvProblem, target: Target) -> Option<TileNest> {
         let chunk = if chunks > 1 { Distance::default().plus(chunk, 1) } else { Distance::default() };
         b.each(p.groups, |b, group| {
             let group = Distance::default().plus(group, 1);
-            for (first, n, vectors) in tiles::runs(&tiles) {
+            // A last tile with lanes that are no channels is one of its own.
+            let (full, last) = tiles.split_at(tiles.len() - usize::from(rest > 0));
+            for (first, n, vectors) in tiles::runs(full) {
                 b.each(n, |b, tile| {
                     let first = Distance::new((first * tiles[0]) as i64).plus(tile, vectors as i64);
-                    whole = whole.and(emitter.pixels(b, &image, &group, &chunk, &Tile { first, vectors }));
+                    let tile = Tile { first, vectors, used: None };
+                    whole = whole.and(emitter.pixels(b, &image, &group, &chunk, &tile));
                 });
+            }
+            for &vectors in last {
+                let first = Distance::new(full.iter().sum::<usize>() as i64);
+                let tile = Tile { first, vectors, used: Some(rest as u8) };
+                whole = whole.and(emitter.pixels(b, &image, &group, &chunk, &tile));
             }
         });
     });
@@ -83,6 +94,8 @@ struct Tile {
     /// Its first vector in the group.
     first: Distance,
     vectors: usize,
+    /// Lanes of its last vector that are channels, where some are not.
+    used: Option<u8>,
 }
 
 /// Where a call stands: picture, group, first pixel, first block of input channels and how many.
@@ -146,7 +159,7 @@ impl<'a> Emitter<'a> {
         chunk: &Distance,
         tile: &Tile,
     ) -> Option<()> {
-        let split = EvenSplit::new(self.chunk, self.most_pixels(tile.vectors)?);
+        let split = EvenSplit::new(self.chunk, self.most_pixels(tile)?);
         let tiles = split.large + split.small;
         let ahead = self.ahead(tile.vectors, tiles);
         let mut whole = Some(());
@@ -155,7 +168,7 @@ impl<'a> Emitter<'a> {
                 let block = Distance::new(first as i64).plus(l, blocks as i64);
                 let mut before = 0;
                 for (first, size, n) in split.runs() {
-                    let Some(program) = self.program(size, tile.vectors, (part, ahead)) else {
+                    let Some(program) = self.program(size, tile, (part, ahead)) else {
                         whole = None;
                         return;
                     };
@@ -251,7 +264,8 @@ impl<'a> Emitter<'a> {
     }
 
     /// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.
-    fn most_pixels(&self, vectors: usize) -> Option<usize> {
+    fn most_pixels(&self, tile: &Tile) -> Option<usize> {
+        let vectors = tile.vectors;
         let pixels = tiles::pixels(self.width, vectors);
         // Distances of pixels share the general registers with those of taps.
         let pixels = if self.taps.is_some() { pixels.min(10) } else { pixels };
@@ -260,12 +274,13 @@ impl<'a> Emitter<'a> {
             merged => pixels.min((tiles::pixels(self.width, 2) * 2 / merged).max(1)),
         };
         let fits = |n: &usize| {
-            self.program(*n, vectors, (Part::Whole, 4)).is_some_and(|p| registers::allocate(&p).is_ok())
+            self.program(*n, tile, (Part::Whole, 4)).is_some_and(|p| registers::allocate(&p).is_ok())
         };
         (1..=most.min(self.chunk)).rev().find(fits)
     }
 
-    fn program(&self, pixels: usize, vectors: usize, (part, ahead): (Part, i32)) -> Option<Program> {
+    fn program(&self, pixels: usize, tile: &Tile, (part, ahead): (Part, i32)) -> Option<Program> {
+        let vectors = tile.vectors;
         let p = self.p;
         let small = |x: i64| i32::try_from(x).ok();
         let column = p.dilations[1] as i64 * p.src.pixel_bytes();
@@ -299,7 +314,9 @@ impl<'a> Emitter<'a> {
                 Part::Middle | Part::Last => Start::Load(self.dst.grid()?),
             },
             epilogue: match part {
-                Part::Whole | Part::Last => p.tail.epilogue(&self.dst, self.addend.as_ref())?,
+                Part::Whole | Part::Last => {
+                    Epilogue { used: tile.used, ..p.tail.epilogue(&self.dst, self.addend.as_ref())? }
+                }
                 Part::First | Part::Middle => Epilogue::store(self.dst.grid()?),
             },
         };

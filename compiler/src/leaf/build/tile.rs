@@ -83,6 +83,11 @@ pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile) {
         for (v, &acc) in row.iter().enumerate() {
             end(b, epilogue, &constants, residual.map(|r| (r.at(v, 0), lanes[v])), acc);
             b.store(dst.at(v, 0), lanes[v], acc);
+            if let Some(used) = epilogue.used.filter(|_| v + 1 == vectors) {
+                // Loading some lanes clears the others.
+                let x = b.load_lanes(dst.at(v, 0), used);
+                b.store(dst.at(v, 0), lanes[v], x);
+            }
         }
     }
     if let Some(grid) = &epilogue.pool {

@@ -77,7 +77,14 @@ fn epilogue(width: Width, pixels: usize, rng: &mut Rng) -> Epilogue {
     };
     let tail = rng.chance(2).then(|| rng.range(1, i64::from(width.lanes())) as u8);
     let pool = (pixels >= 4 && rng.chance(3)).then(|| separate(width, pixels / 4, rng));
-    Epilogue { residual, activation: activation(rng), dst: separate(width, pixels, rng), tail, pool }
+    Epilogue {
+        residual,
+        activation: activation(rng),
+        dst: separate(width, pixels, rng),
+        tail,
+        used: None,
+        pool,
+    }
 }
 
 /// Pixels and vectors of a tile that fits the registers beside an epilogue.

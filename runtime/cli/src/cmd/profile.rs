@@ -7,6 +7,7 @@ use std::fmt::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use octrt::compiler::calls::LAYOUT;
 use octrt::ops::Graph;
 use octrt::ops::graph::infer::with_args;
 use octrt::{Error, LoadOptions, StepEvent, Threads};
@@ -181,7 +182,8 @@ fn measure(
     progress.finish_and_clear();
     let machine = Machine::this(&peak)?;
     let groups = match args.by {
-        By::Node => recording.groups(warmup, |s| s.node.as_str()),
+        // A reorder bears the name of the node that reads its result; it is no part of it.
+        By::Node => recording.groups(warmup, |s| (s.node.as_str(), s.op == LAYOUT)),
         By::Op => recording.groups(warmup, |s| s.op),
     };
     let mut rows: Vec<Row> =
@@ -203,7 +205,9 @@ fn measure(
 /// A group without its shares.
 fn row(by: By, steps: &[&Step], samples: &Samples, macs: &BTreeMap<String, u64>) -> Row {
     let names: std::collections::BTreeSet<&str> = steps.iter().map(|s| s.node.as_str()).collect();
-    let macs = names.iter().filter_map(|n| macs.get(*n)).sum();
+    let computing: std::collections::BTreeSet<&str> =
+        steps.iter().filter(|s| s.op != LAYOUT).map(|s| s.node.as_str()).collect();
+    let macs = computing.iter().filter_map(|n| macs.get(*n)).sum();
     let first = steps.first();
     Row {
         node: first.filter(|_| by == By::Node).map(|s| s.node.clone()),

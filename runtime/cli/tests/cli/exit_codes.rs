@@ -19,7 +19,7 @@ fn the_system_is_1() {
 
 #[test]
 fn usage_is_2() {
-    for args in [&["run"][..], &["what"], &["run", SHAPES, "--nope"], &["compile", SHAPES, "--emit", "nest"]]
+    for args in [&["run"][..], &["what"], &["run", SHAPES, "--nope"], &["compile", SHAPES, "--emit", "nets"]]
     {
         octrt(args).assert_fails(2, "For more information, try '--help'");
     }
