@@ -242,8 +242,8 @@ impl Matcher<'_> {
             (Kind::Conv(windows(op.group, 1)), self.lanes)
         } else if ic == group_oc
             && [4, 2].contains(&(self.lanes / ic))
-            && self.lanes % ic == 0
-            && op.group % (self.lanes / ic) == 0
+            && self.lanes.is_multiple_of(ic)
+            && op.group.is_multiple_of(self.lanes / ic)
         {
             let merged = self.lanes / ic;
             (Kind::Conv(windows(op.group / merged, merged)), self.lanes)

@@ -160,7 +160,7 @@ impl Map {
     /// Whether both have the same bytes: one pixel, or equal layouts.
     pub fn same_bytes(&self, other: &Map) -> bool {
         let free = |m: &Map| m.layout.halo.is_none();
-        let whole = |m: &Map| m.c % m.layout.lanes == 0;
+        let whole = |m: &Map| m.c.is_multiple_of(m.layout.lanes);
         self.layout == other.layout
             || free(self) && free(other) && self.layout.lanes == other.layout.lanes
             || self.h * self.w == 1 && free(self) && free(other) && whole(self) && whole(other)
@@ -188,7 +188,7 @@ pub fn relayout(from: &Map, to: &Map) -> Compute {
     let halo = to.layout.halo;
     let h = place(Expr::var(2), halo.top, to.h, halo.top + halo.bottom == 0);
     let w = place(Expr::var(3), halo.left, to.w, halo.left + halo.right == 0);
-    let real = (to.c % lanes(to) != 0).then(|| channel.clone().within(to.c));
+    let real = (!to.c.is_multiple_of(lanes(to))).then(|| channel.clone().within(to.c));
     let channel = if real.is_some() { channel.clamp(0, to.c as i64 - 1) } else { channel };
     let shift = |e: Expr, by: usize| if by == 0 { e } else { e + Expr::int(by) };
     let (h, w) = (shift(h, from.layout.halo.top), shift(w, from.layout.halo.left));

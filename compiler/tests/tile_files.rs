@@ -2,7 +2,7 @@
 //!
 //! `; test verify` verifies the nest and prints it. `; test run` runs it in the interpreter and with emulated machine code,
 //! which must agree, and prints the result; the elements of its inputs stand in directives, one per buffer `in`, in order:
-//! `; buffer 1.0 2.5`. `; test races` says which byte two iterations of the parallel loop write.
+//! `; buffer 1.0 2.5`. `; test races` says which byte two iterations of the parallel loop write, or one reads unwritten.
 
 mod filetest;
 

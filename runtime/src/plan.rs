@@ -200,7 +200,7 @@ fn check_step(a: &Artifact, step: &Step) -> Result<(), String> {
 fn check_buffer(a: &Artifact, b: &BufferRef) -> Result<(), String> {
     let bytes = b.ty.shape.checked_bytes(b.ty.dtype).map_err(|e| e.to_string())?;
     let within = |what: &str, offset: usize, size: usize| {
-        if offset % ALIGN != 0 {
+        if !offset.is_multiple_of(ALIGN) {
             Err(format!("{what} offset {offset} is no multiple of {ALIGN}"))
         } else if offset.checked_add(bytes).is_none_or(|end| end > size) {
             Err(format!("{bytes} bytes at offset {offset} of {what} of {size}"))

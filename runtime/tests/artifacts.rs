@@ -5,7 +5,7 @@ mod common;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{buffer, copy_byte, function, mode, model, port, scale_twice, step};
 use octrt::compiler::artifact::{Artifact, Constant, Copy, FunctionId, Place};

@@ -18,8 +18,8 @@ pub(super) fn pack(size: Winograd, p: &ConvPacking, w: &Weights<'_>, out: &mut [
             let place = at + ic * row;
             for lane in (0..row).step_by(WIDTH) {
                 let mut g = [[0.0f64; WIDTH]; 9];
-                for i in 0..WIDTH.min(row - lane) {
-                    for (tap, x) in w.row(first + lane + i, ic, 1).as_chunks::<4>().0.iter().enumerate() {
+                for (i, oc) in (first + lane..first + row).take(WIDTH).enumerate() {
+                    for (tap, x) in w.row(oc, ic, 1).as_chunks::<4>().0.iter().enumerate() {
                         g[tap][i] = f64::from(f32::from_le_bytes(*x));
                     }
                 }

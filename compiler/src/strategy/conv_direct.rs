@@ -354,6 +354,6 @@ fn chunks(p: &ConvProblem, pixels: usize, width: Width, target: Target) -> usize
         let again = if weights + src / n <= l2 * 3 / 4 { 1 } else { n };
         weights * again + src * if fits { 1 } else { passes }
     };
-    let good = |n: &usize| pixels % n == 0 && pixels / n >= 8 * tiles::pixels(width, 2);
+    let good = |n: &usize| pixels.is_multiple_of(*n) && pixels / n >= 8 * tiles::pixels(width, 2);
     (1..=pixels.min(256)).filter(|n| *n == 1 || good(n)).min_by_key(|&n| (traffic(n), n)).unwrap_or(1)
 }

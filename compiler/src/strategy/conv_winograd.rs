@@ -56,11 +56,11 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Option<Plan> {
     if !p.is_3x3_s1() || p.src.layout.lanes != p.dst.layout.lanes || p.tail.addend.is_some_and(|a| a.after) {
         return None;
     }
-    if p.tail.addend.is_some_and(|a| a.repeat > 1 && size.output() % a.repeat != 0) {
+    if p.tail.addend.is_some_and(|a| a.repeat > 1 && !size.output().is_multiple_of(a.repeat)) {
         return None;
     }
     let tiles = Tiles::of(&p.dst, size);
-    let even = p.dst.h % size.output() == 0;
+    let even = p.dst.h.is_multiple_of(size.output());
     let l2 = target.caches().l2;
     match chunk_rows(p, tiles, target).filter(|_| even) {
         Some(rows) => whole(p, tiles, rows, (width, l2)).map(Plan::Whole),
@@ -74,21 +74,8 @@ fn chunk_rows(p: &ConvProblem, tiles: Tiles, target: Target) -> Option<usize> {
     let elements = tiles.size.input() * tiles.size.input();
     let lanes = p.src.layout.lanes;
     let row = elements * tiles.columns * 4 * lanes * (p.src_blocks() + p.dst_blocks());
-    let weights = weight_bytes(p, tiles.size);
-    let l2 = target.caches().l2;
-    let traffic = |rows: usize| {
-        let again = if weights + row * rows <= l2 { 1 } else { tiles.rows / rows };
-        weights * again + if row * rows <= l2 { 0 } else { 2 * row * tiles.rows }
-    };
-    let rows =
-        (1..=tiles.rows).filter(|r| tiles.rows % r == 0).min_by_key(|r| (traffic(*r), tiles.rows - r))?;
-    (rows < tiles.rows).then_some(rows)
-}
-
-/// Bytes of the transformed weights.
-fn weight_bytes(p: &ConvProblem, size: Winograd) -> usize {
-    let lanes = p.src.layout.lanes;
-    4 * size.input() * size.input() * p.src_blocks() * p.dst_blocks() * lanes * lanes
+    let most = (target.caches().l2 / row.max(1)).max(usize::from(row <= target.caches().l2 * 3 / 2));
+    (1..=most.min(tiles.rows)).rev().find(|r| tiles.rows.is_multiple_of(*r))
 }
 
 /// A run of tiles in V and M: `[element][block][tile]` vectors.

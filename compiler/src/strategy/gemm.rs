@@ -54,7 +54,7 @@ pub fn nest(p: &GemmProblem, target: Target) -> Option<TileNest> {
     let wei = b.buffer(TensorType::new(DType::F32, [padded * p.k]), BufferRole::Src);
     let bias = b.buffer(TensorType::new(DType::F32, [padded]), BufferRole::Src);
     let dst = b.buffer(matrix(p.m, p.n), BufferRole::Dst);
-    let channels = [8, 4, 2, 1].into_iter().find(|c| p.k % c == 0)?;
+    let channels = [8, 4, 2, 1].into_iter().find(|c| p.k.is_multiple_of(*c))?;
     let mut whole = Some(());
     let mut emit = |b: &mut NestBuilder, first: Distance, vectors: usize, tail: Option<u8>| {
         let most = if p.m > 2 { tiles::pixels(width, vectors) } else { 1 };

@@ -40,7 +40,7 @@ const VECTORS: usize = 4;
 fn trips(floats: usize, width: Width) -> [(usize, usize, u8); 2] {
     let lanes = width.lanes() as usize;
     let full = floats / lanes;
-    let vectors = (1..=VECTORS).rev().find(|v| full % v == 0).unwrap_or(1);
+    let vectors = (1..=VECTORS).rev().find(|v| full.is_multiple_of(*v)).unwrap_or(1);
     let rest = floats % lanes;
     [(vectors, full / vectors, lanes as u8), (1, usize::from(rest > 0), rest as u8)]
 }

@@ -72,8 +72,8 @@ impl<'a> Prepared<'a> {
         run().map_err(|e| fail(self.nest, e))
     }
 
-    /// The first byte of the result that two iterations of the parallel loop write, if any: with inputs as for
-    /// [`Prepared::run`].
+    /// The first byte of the result that two iterations of the parallel loop write, or that one computes from what it has
+    /// not written before, if any: with inputs as for [`Prepared::run`].
     ///
     /// # Errors
     /// As [`Prepared::run`].
@@ -86,20 +86,24 @@ impl<'a> Prepared<'a> {
         let ty = &self.nest.buffers[dst.index()].ty;
         let mut owner: Vec<Option<usize>> = vec![None; ty.bytes()];
         let mut machine = Machine::new(self, inputs)?;
+        // What an iteration writes differs from one of two backgrounds, and depends on neither. A background tells places
+        // apart, and no byte of it is that of the other.
+        let background = |at: usize| (at.wrapping_mul(0x9e37_79b1) >> 13) as u8;
         for i in 0..self.nest.extent {
-            // What an iteration writes differs from one of two backgrounds.
-            for background in [0x5a, 0xa5] {
-                let old = Tensor::from_bytes(ty.clone(), vec![background; ty.bytes()])
-                    .map_err(|e| e.to_string())?;
-                machine.begin(Some(&old))?;
+            let mut over = |flip: u8| {
+                let old = (0..ty.bytes()).map(|at| background(at) ^ flip).collect();
+                let old = Tensor::from_bytes(ty.clone(), old);
+                machine.begin(Some(&old.map_err(|e| e.to_string())?))?;
                 machine.iteration(i)?;
-                let new = machine.result()?;
-                for (at, (a, o)) in new.bytes().iter().zip(&mut owner).enumerate() {
-                    match *o {
-                        _ if *a == background => {}
-                        Some(other) if other != i => return Ok(Some(at)),
-                        _ => *o = Some(i),
-                    }
+                machine.result()
+            };
+            let [one, other] = [over(0)?, over(0xff)?];
+            for (at, ((a, b), o)) in one.bytes().iter().zip(other.bytes()).zip(&mut owner).enumerate() {
+                match *o {
+                    _ if [*a, *b] == [background(at), !background(at)] => {}
+                    _ if a != b => return Ok(Some(at)),
+                    Some(writer) if writer != i => return Ok(Some(at)),
+                    _ => *o = Some(i),
                 }
             }
         }

@@ -9,7 +9,7 @@
 //! * every byte that a call may touch, over all iterations, lies in the buffer of its slot, and is written only in `Dst`
 //!   and `Scratch`: this makes machine code safe. How far a leaf reaches is found by [`reach`](crate::leaf::reach).
 //!
-//! That iterations of the parallel loop write different bytes is shown by [`interp`](super::interp::races) in tests.
+//! That iterations of the parallel loop write different bytes, and read of them only what they wrote, is shown by [`interp`](super::interp::races) in tests.
 
 use octrt_ops::{DType, Tensor};
 

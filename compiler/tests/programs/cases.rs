@@ -23,7 +23,7 @@ fn case(name: &'static str, uses: &'static [&'static str], write: impl FnOnce(&m
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    let all = [convolutions(), sequences(), pools(), channels(), matrices(), shared()];
+    let all = [convolutions(), sequences(), pools(), channels(), matrices(), joined(), shared()];
     all.into_iter().flatten().collect()
 }
 
@@ -40,7 +40,20 @@ fn convolutions() -> Vec<Case> {
         let y = n.conv_padded(x, [8, 16], same(3).stride(2), &[0, 1, 2, 1]);
         n.output(y);
     });
+    let large = |kernel, ic: usize, oc: usize, hw: usize| {
+        move |n: &mut Net| {
+            let x = n.input(&[1, ic, hw, hw]);
+            let other = n.input(&[1, oc, hw, hw]);
+            let y = n.conv(x, ic, oc, same(kernel));
+            let y = n.add(y, other);
+            let y = n.relu(y);
+            n.output(y);
+        }
+    };
     vec![
+        // Weights beyond the caches: sums go on from part to part.
+        case("3x3, many channels", &[], large(3, 128, 128, 7)),
+        case("1x1, many channels", &["conv"], large(1, 640, 256, 7)),
         one("1x1", &["conv"], [1, 24, 7, 7], 40, same(1)),
         one("1x1, one pixel", &["conv"], [1, 24, 1, 1], 20, same(1)),
         one("1x1, stride 2", &["conv"], [1, 20, 13, 13], 24, same(1).stride(2)),
@@ -244,8 +257,8 @@ fn matrices() -> Vec<Case> {
     ]
 }
 
-/// Values that several nodes want in several ways.
-fn shared() -> Vec<Case> {
+/// Concatenations whose parts are written in their places, and some that cannot be.
+fn joined() -> Vec<Case> {
     let dense = |mb: usize| {
         move |n: &mut Net| {
             let x = n.input(&[mb, 3, 12, 12]);
@@ -283,6 +296,16 @@ fn shared() -> Vec<Case> {
         let y = n.conv(y, 96, 24, same(3));
         n.output(y);
     };
+    vec![
+        case("dense", &["conv"], dense(1)),
+        case("dense, batch 2", &["conv"], dense(2)),
+        case("concat of a value twice", &["conv"], twice),
+        case("inception", &["conv", "max_pool", "average_pool"], inception),
+    ]
+}
+
+/// Values that several nodes want in several ways.
+fn shared() -> Vec<Case> {
     let pixel = |n: &mut Net| {
         let x = n.input(&[2, 16, 5, 5]);
         let a = n.conv(x, 16, 20, same(1));
@@ -317,10 +340,6 @@ fn shared() -> Vec<Case> {
         n.output(c);
     };
     vec![
-        case("dense", &["conv"], dense(1)),
-        case("dense, batch 2", &["conv"], dense(2)),
-        case("concat of a value twice", &["conv"], twice),
-        case("inception", &["conv", "max_pool", "average_pool"], inception),
         case("maps of one pixel", &["global_pool"], pixel),
         case("plain and blocked users", &["conv", "conv_depthwise"], plain),
         case("elementwise", &["elementwise"], chain),

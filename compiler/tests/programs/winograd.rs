@@ -105,7 +105,7 @@ impl Problem {
         });
         let activation = if self.relu { Activation::Relu } else { Activation::Identity };
         ConvProblem {
-            src: map(self.ic, self.h, self.w, if self.h % 2 == 0 { one } else { one.union(more) }),
+            src: map(self.ic, self.h, self.w, if self.h.is_multiple_of(2) { one } else { one.union(more) }),
             dst: map(self.oc, self.h, self.w, more),
             groups: 1,
             merged: 1,
