@@ -74,8 +74,21 @@ fn chunk_rows(p: &ConvProblem, tiles: Tiles, target: Target) -> Option<usize> {
     let elements = tiles.size.input() * tiles.size.input();
     let lanes = p.src.layout.lanes;
     let row = elements * tiles.columns * 4 * lanes * (p.src_blocks() + p.dst_blocks());
-    let most = (target.caches().l2 / row.max(1)).max(usize::from(row <= target.caches().l2 * 3 / 2));
-    (1..=most.min(tiles.rows)).rev().find(|r| tiles.rows.is_multiple_of(*r))
+    let weights = weight_bytes(p, tiles.size);
+    let l2 = target.caches().l2;
+    let traffic = |rows: usize| {
+        let again = if weights + row * rows <= l2 { 1 } else { tiles.rows / rows };
+        weights * again + if row * rows <= l2 { 0 } else { 2 * row * tiles.rows }
+    };
+    let divides = |r: &usize| tiles.rows.is_multiple_of(*r);
+    let rows = (1..=tiles.rows).filter(divides).min_by_key(|r| (traffic(*r), tiles.rows - r))?;
+    (rows < tiles.rows).then_some(rows)
+}
+
+/// Bytes of the transformed weights.
+fn weight_bytes(p: &ConvProblem, size: Winograd) -> usize {
+    let lanes = p.src.layout.lanes;
+    4 * size.input() * size.input() * p.src_blocks() * p.dst_blocks() * lanes * lanes
 }
 
 /// A run of tiles in V and M: `[element][block][tile]` vectors.
