@@ -16,15 +16,19 @@ use octrt_ops::{DType, TensorType};
 
 use crate::layout::Map;
 use crate::leaf::build::{
-    Activation, Addend, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd,
-    WinogradInput, WinogradOutput,
+    Addend, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd, WinogradInput,
+    WinogradOutput,
 };
-use crate::leaf::{Width, registers};
+use crate::leaf::{Program, Width, registers};
 use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
 use super::conv::ConvProblem;
 use super::tiles::{self, EvenSplit};
+
+mod planes;
+
+use planes::{Planes, Tiles, chunk_rows, weight_bytes};
 
 /// How a convolution is carried out.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,21 +37,6 @@ pub enum Plan {
     Whole(TileNest),
     /// Three nests, with the types of V and M between them. Buffers: src, V; V, wei, M; M, bias, the addend, dst.
     Parts(Box<[TileNest; 3]>, [TensorType; 2]),
-}
-
-/// Rows of tiles of a map.
-#[derive(Clone, Copy)]
-struct Tiles {
-    size: Winograd,
-    rows: usize,
-    columns: usize,
-}
-
-impl Tiles {
-    fn of(map: &Map, size: Winograd) -> Tiles {
-        let of = |extent: usize| extent.div_ceil(size.output());
-        Tiles { size, rows: of(map.h), columns: of(map.w) }
-    }
 }
 
 /// The nests of a convolution; `None` where the algorithm does not serve it.
@@ -65,68 +54,6 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Option<Plan> {
     match chunk_rows(p, tiles, target).filter(|_| even) {
         Some(rows) => whole(p, tiles, rows, (width, l2)).map(Plan::Whole),
         None => parts(p, tiles, (width, l2)),
-    }
-}
-
-/// How many rows of tiles make a chunk, so that the fewest bytes come from beyond the level-2 cache: weights once for each
-/// chunk, V and M where those of a chunk do not fit. `None` for one chunk.
-fn chunk_rows(p: &ConvProblem, tiles: Tiles, target: Target) -> Option<usize> {
-    let elements = tiles.size.input() * tiles.size.input();
-    let lanes = p.src.layout.lanes;
-    let row = elements * tiles.columns * 4 * lanes * (p.src_blocks() + p.dst_blocks());
-    let weights = weight_bytes(p, tiles.size);
-    let l2 = target.caches().l2;
-    let traffic = |rows: usize| {
-        let again = if weights + row * rows <= l2 { 1 } else { tiles.rows / rows };
-        weights * again + if row * rows <= l2 { 0 } else { 2 * row * tiles.rows }
-    };
-    let divides = |r: &usize| tiles.rows.is_multiple_of(*r);
-    let rows = (1..=tiles.rows).filter(divides).min_by_key(|r| (traffic(*r), tiles.rows - r))?;
-    (rows < tiles.rows).then_some(rows)
-}
-
-/// Bytes of the transformed weights.
-fn weight_bytes(p: &ConvProblem, size: Winograd) -> usize {
-    let lanes = p.src.layout.lanes;
-    4 * size.input() * size.input() * p.src_blocks() * p.dst_blocks() * lanes * lanes
-}
-
-/// A run of tiles in V and M: `[element][block][tile]` vectors.
-#[derive(Clone, Copy)]
-struct Planes {
-    buffer: BufferId,
-    tiles: usize,
-    /// From one block to the next.
-    block_bytes: i64,
-    /// From one element to the next.
-    plane_bytes: i64,
-    /// From one picture to the next; 0 in a thread's own memory.
-    image_bytes: i64,
-}
-
-impl Planes {
-    /// The type and the distances for so many blocks and tiles. Elements lie an odd number of cache lines apart, so that
-    /// those of a tile do not compete for one place in the cache.
-    fn layout(width: Width, size: Winograd, blocks: usize, tiles: usize) -> (TensorType, i64, i64) {
-        let lanes = width.lanes() as usize;
-        let lines = (blocks * tiles * 4 * lanes).div_ceil(64) | 1;
-        let elements = size.input() * size.input();
-        let ty = TensorType::new(DType::F32, [elements, 16 * lines]);
-        (ty, (tiles * 4 * lanes) as i64, 64 * lines as i64)
-    }
-
-    fn new(buffer: BufferId, width: Width, size: Winograd, blocks: usize, tiles: usize) -> Planes {
-        let (_, block_bytes, plane_bytes) = Planes::layout(width, size, blocks, tiles);
-        Planes { buffer, tiles, block_bytes, plane_bytes, image_bytes: 0 }
-    }
-
-    /// The same for every picture of a batch.
-    fn each_image(self, size: Winograd) -> Planes {
-        Planes { image_bytes: self.plane_bytes * (size.input() * size.input()) as i64, ..self }
-    }
-
-    fn at(&self, tile: &Distance, lanes_bytes: i64) -> SlotValue {
-        SlotValue::Pointer(self.buffer, tile.times(lanes_bytes))
     }
 }
 
@@ -313,8 +240,7 @@ impl Emitter<'_> {
                         .and(&image.times(p.src.image_bytes()))
                         .offset(p.src.pixel(-(p.pads[0] as i64), -(p.pads[1] as i64)));
                     let from = block.map_or(from.clone(), |k| from.and(&k.times(p.src.block_bytes())));
-                    let to = within.times(self.lane_bytes()).and(&image.times(v.image_bytes));
-                    let to = block.map_or(to.clone(), |k| to.and(&k.times(v.block_bytes)));
+                    let to = v.at(image, &within, block, self.lane_bytes());
                     b.call(program.clone(), &|name| match name {
                         "src" => Some(SlotValue::Pointer(src, from.clone())),
                         "dst" => Some(SlotValue::Pointer(v.buffer, to.clone())),
@@ -401,7 +327,7 @@ impl Emitter<'_> {
         vectors: usize,
         ahead: i32,
         (v, m): (Planes, Planes),
-    ) -> Option<crate::leaf::Program> {
+    ) -> Option<Program> {
         let grid = |planes: Planes| {
             let pixels = Pixels::Strided { bytes: self.width.bytes(), repeat: 1 };
             Some(Grid { pixels, vector_bytes: small(planes.block_bytes)? })
@@ -423,6 +349,31 @@ impl Emitter<'_> {
         Some(leaf.program())
     }
 
+    fn output_program(&self, m: Planes, rows: usize, columns: usize) -> Option<Program> {
+        let p = self.p;
+        let residual = match p.tail.addend {
+            Some(a) => Some(Addend {
+                row_bytes: small(a.map.row_bytes())?,
+                pixel_bytes: small(a.map.pixel_bytes())?,
+                repeat: a.repeat,
+            }),
+            None => None,
+        };
+        let leaf = WinogradOutput {
+            width: self.width,
+            size: self.tiles.size,
+            rows,
+            columns,
+            plane_bytes: small(m.plane_bytes)?,
+            row_bytes: small(p.dst.row_bytes())?,
+            pixel_bytes: small(p.dst.pixel_bytes())?,
+            residual,
+            activation: p.tail.activation,
+        };
+        let program = leaf.program();
+        registers::allocate(&program).is_ok().then_some(program)
+    }
+
     fn output(
         &self,
         b: &mut NestBuilder,
@@ -431,32 +382,11 @@ impl Emitter<'_> {
         block: Option<&Distance>,
     ) -> Option<()> {
         let (p, step) = (self.p, self.tiles.size.output());
-        let activation: Activation = p.tail.activation;
         let low = p.tail.addend.map(|a| (a.map, a.repeat));
         for [(row0, row_tiles, have_rows), (column0, column_tiles, have_columns)] in
             self.runs(rows, rows == self.tiles.rows, &p.dst)
         {
-            let residual = match low {
-                Some((map, repeat)) => Some(Addend {
-                    row_bytes: small(map.row_bytes())?,
-                    pixel_bytes: small(map.pixel_bytes())?,
-                    repeat,
-                }),
-                None => None,
-            };
-            let leaf = WinogradOutput {
-                width: self.width,
-                size: self.tiles.size,
-                rows: have_rows,
-                columns: have_columns,
-                plane_bytes: small(m.plane_bytes)?,
-                row_bytes: small(p.dst.row_bytes())?,
-                pixel_bytes: small(p.dst.pixel_bytes())?,
-                residual,
-                activation,
-            };
-            let program = leaf.program();
-            registers::allocate(&program).ok()?;
+            let program = self.output_program(m, have_rows, have_columns)?;
             b.each(row_tiles, |b, r| {
                 b.each(column_tiles, |b, c| {
                     let row = first.and(&Distance::new(row0 as i64).plus(r, 1));
@@ -464,18 +394,7 @@ impl Emitter<'_> {
                     let within = Distance::new((row0 * self.tiles.columns + column0) as i64)
                         .plus(r, self.tiles.columns as i64)
                         .plus(c, 1);
-                    let from = m.at(&within, self.lane_bytes());
-                    let images = image.times(m.image_bytes);
-                    let from = match from {
-                        SlotValue::Pointer(buffer, at) => {
-                            let at = at.and(&images);
-                            SlotValue::Pointer(
-                                buffer,
-                                block.map_or(at.clone(), |k| at.and(&k.times(m.block_bytes))),
-                            )
-                        }
-                        other => other,
-                    };
+                    let from = m.at(image, &within, block, self.lane_bytes());
                     let place = |map: &Map, step: i64| {
                         let at = row
                             .times(step * map.row_bytes())
@@ -486,7 +405,7 @@ impl Emitter<'_> {
                     };
                     let vectors = block.map_or(Distance::default(), |k| k.times(self.lane_bytes()));
                     b.call(program.clone(), &|name| match name {
-                        "src" => Some(from.clone()),
+                        "src" => Some(SlotValue::Pointer(m.buffer, from.clone())),
                         "dst" => Some(SlotValue::Pointer(dst, place(&p.dst, step as i64))),
                         "scratch" => Some(SlotValue::Pointer(temporary, Distance::default())),
                         "bias" => Some(SlotValue::Pointer(bias, vectors.clone())),
