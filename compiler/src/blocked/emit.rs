@@ -71,9 +71,14 @@ impl Lowering<'_> {
 
     fn conv(&mut self, t: &Tiled, w: &Windows, owner: Owner<'_>) -> Option<()> {
         let wei = self.operand(&t.group, 1)?.clone();
-        let (src, src_map) = self.input(t, 0, owner)?;
+        let (mut src, mut src_map) = self.input(t, 0, owner)?;
         let (tail, addend) = self.tail(&t.group, owner)?;
         let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
+        let mut strides = w.each(|a| a.stride);
+        if let Some(compact) = self.subsampled(w, &src_map, &dst_map) {
+            (src, src_map, strides) =
+                (self.subsample(src, &src_map, &compact, strides, owner)?, compact, [1, 1]);
+        }
         let problem = ConvProblem {
             src: src_map,
             dst: dst_map,
@@ -82,7 +87,7 @@ impl Lowering<'_> {
             ic: src_map.c / w.groups,
             oc: dst_map.c / w.groups,
             kernel: w.each(|a| a.kernel),
-            strides: w.each(|a| a.stride),
+            strides,
             dilations: w.each(|a| a.dilation),
             pads: w.each(|a| a.pad_begin),
             tail,
@@ -106,6 +111,39 @@ impl Lowering<'_> {
             }
         }
         Some(())
+    }
+
+    /// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.
+    fn subsampled(&self, w: &Windows, src: &Map, dst: &Map) -> Option<Map> {
+        let pointwise = w.each(|a| a.kernel) == [1, 1] && w.each(|a| a.pad_begin) == [0, 0];
+        let sparse = w.each(|a| a.stride) != [1, 1] && src.layout.lanes > 1;
+        let layout = Layout::blocked(src.layout.lanes);
+        (pointwise && sparse).then_some(Map { h: dst.h, w: dst.w, layout, ..*src })
+    }
+
+    /// Puts the pixels at steps of a map side by side: maxima of one element each.
+    fn subsample(
+        &mut self,
+        src: Virtual,
+        from: &Map,
+        to: &Map,
+        strides: [usize; 2],
+        owner: Owner<'_>,
+    ) -> Option<Virtual> {
+        let problem = WindowProblem {
+            kind: WindowKind::Max,
+            src: *from,
+            dst: *to,
+            kernel: [1, 1],
+            strides,
+            dilations: [1, 1],
+            pads: [0, 0],
+            tail: Tail::NONE,
+        };
+        let nest = window::nest(&problem, self.options.target)?;
+        let place = self.out.temporary(Some(to.ty()));
+        self.call(nest, &[src], place, owner, "subsample");
+        Some(place)
     }
 
     fn window(&mut self, t: &Tiled, kind: WindowKind, w: &Windows, owner: Owner<'_>) -> Option<()> {
