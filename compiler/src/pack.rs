@@ -2,7 +2,7 @@
 //!
 //! A recipe is data; whoever loads an artifact carries it out, straight into the memory that compiled code reads.
 
-use octrt_ops::{DType, Element, Tensor, TensorType};
+use octrt_ops::{DType, Tensor, TensorType};
 
 use crate::leaf::build::Winograd;
 
@@ -259,14 +259,16 @@ fn matrix(transposed: bool, lanes: usize, tiles: &[usize], scale: f32, source: &
         return;
     }
     let (n, k) = if transposed { (rows, columns) } else { (columns, rows) };
+    let from = source.bytes().as_chunks::<4>().0;
+    let to = out.as_chunks_mut::<4>().0;
     let (mut first, mut at) = (0, 0);
     for &vectors in tiles {
         let row = vectors * lanes;
         for lane in (0..row).filter(|lane| first + lane < n) {
             for i in 0..k {
-                let from = if transposed { (first + lane) * k + i } else { i * n + first + lane };
-                let x = f32::read(&source.bytes()[4 * from..4 * from + 4]) * scale;
-                put(out, at + i * row + lane, &x.to_le_bytes());
+                let place = if transposed { (first + lane) * k + i } else { i * n + first + lane };
+                let (Some(x), Some(y)) = (from.get(place), to.get_mut(at + i * row + lane)) else { return };
+                *y = (f32::from_le_bytes(*x) * scale).to_le_bytes();
             }
         }
         first += row;
