@@ -14,7 +14,7 @@
 
 use octrt_ops::{DType, Tensor, TensorType};
 
-use crate::leaf::build::{Advance, Axis, Conv, Epilogue, Reduction, Start};
+use crate::leaf::build::{Advance, Axis, Conv, Epilogue, Reduction, Residual, Start};
 use crate::leaf::{Program, Width, registers};
 use crate::target::{Caches, Target};
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
@@ -33,7 +33,7 @@ enum Part {
     Whole,
     /// From the bias; stored as it is.
     First,
-    /// From what the part before has stored; stored as it is.
+    /// From zero, then added to what the part before has stored: sums of sums, which lose fewer digits than a single one.
     Middle,
     /// From what the part before has stored; finished.
     Last,
@@ -107,6 +107,7 @@ struct At<'a> {
     blocks: usize,
     /// Bytes from the next tile's weights on that the call brings near.
     share: &'a Distance,
+    part: Part,
 }
 
 /// From this many tiles of pixels on, parts of the input channels pay.
@@ -177,7 +178,8 @@ impl<'a> Emitter<'a> {
                         // Each tile of pixels brings its share of the next tile's weights.
                         let trips = (blocks * self.p.kernel[0]) as i64;
                         let share = Distance::new(before).plus(l, 1).times(trips * i64::from(ahead));
-                        let at = At { image, group, pixel: &pixel, block: &block, blocks, share: &share };
+                        let at =
+                            At { image, group, pixel: &pixel, block: &block, blocks, share: &share, part };
                         whole = whole.and(self.call(b, program, &at, tile));
                     });
                     before += n as i64;
@@ -203,8 +205,8 @@ impl<'a> Emitter<'a> {
         let blocks = self.p.src_blocks();
         let block_bytes = self.p.vector_bytes(self.width) * vectors / blocks.max(1);
         let most = (self.l1 / 2 / block_bytes.max(1)).max(1);
-        // A tap table counts all blocks; few tiles of pixels use no weight often enough.
-        if self.taps.is_some() || self.p.merged > 1 || blocks <= most || pixel_tiles < MANY_TILES {
+        // Few tiles of pixels use no weight often enough.
+        if self.p.merged > 1 || blocks <= most || pixel_tiles < MANY_TILES {
             return vec![(Part::Whole, 0, blocks, 1)];
         }
         let parts = blocks.div_ceil(most);
@@ -230,10 +232,12 @@ impl<'a> Emitter<'a> {
 
     fn call(&self, b: &mut NestBuilder, program: Program, at: &At<'_>, tile: &Tile) -> Option<()> {
         let p = self.p;
-        let At { image, group, pixel, block, blocks, share } = *at;
+        let At { image, group, pixel, block, blocks, share, part } = *at;
         let oc = group.times(p.dst_blocks() as i64).and(&tile.first);
-        let ic = group.times(p.src_blocks() as i64).and(block);
-        let none = Distance::default();
+        // Where taps are in a table, it tells the blocks apart.
+        let first = group.times(p.src_blocks() as i64);
+        let ic = if self.taps.is_some() { first } else { first.and(block) };
+        let taps = (p.kernel[0] * p.kernel[1]) as i64;
         let vector_bytes = p.vector_bytes(self.width) as i64;
         // Bytes of the weights of one block of input channels for this tile.
         let block_bytes = vector_bytes * tile.vectors as i64 / p.src_blocks() as i64;
@@ -252,12 +256,14 @@ impl<'a> Emitter<'a> {
             "bias" => Some(SlotValue::Pointer(self.bias, oc.times(self.width.bytes().into()))),
             "dst" | "start" => Some(dst.clone()),
             "dst_offsets" | "start_offsets" => self.dst.offsets(pixel),
+            "residual" if part == Part::Middle => Some(dst.clone()),
+            "residual_offsets" if part == Part::Middle => self.dst.offsets(pixel),
             "residual" => Some(self.addend.as_ref()?.pointer(pixel, &oc, addend.as_ref()?)),
             "residual_offsets" => self.addend.as_ref()?.offsets(pixel),
             "ic" => Some(SlotValue::Number(blocks as i64)),
             "kh" => Some(SlotValue::Number(p.kernel[0] as i64)),
-            "taps" => Some(SlotValue::Number((blocks * p.kernel[0] * p.kernel[1]) as i64)),
-            "tap_offsets" => Some(SlotValue::Pointer(self.taps?, none.clone())),
+            "taps" => Some(SlotValue::Number(blocks as i64 * taps)),
+            "tap_offsets" => Some(SlotValue::Pointer(self.taps?, block.times(4 * taps))),
             _ => None,
         });
         Some(())
@@ -311,13 +317,18 @@ impl<'a> Emitter<'a> {
             ahead,
             start: match part {
                 Part::Whole | Part::First => Start::Bias,
-                Part::Middle | Part::Last => Start::Load(self.dst.grid()?),
+                Part::Middle => Start::Zero,
+                Part::Last => Start::Load(self.dst.grid()?),
             },
             epilogue: match part {
                 Part::Whole | Part::Last => {
                     Epilogue { used: tile.used, ..p.tail.epilogue(&self.dst, self.addend.as_ref())? }
                 }
-                Part::First | Part::Middle => Epilogue::store(self.dst.grid()?),
+                Part::First => Epilogue::store(self.dst.grid()?),
+                Part::Middle => Epilogue {
+                    residual: Residual::Before(self.dst.grid()?),
+                    ..Epilogue::store(self.dst.grid()?)
+                },
             },
         };
         Some(leaf.program())
