@@ -14,6 +14,7 @@ pub mod loop_ir;
 
 pub mod lower;
 pub mod memory_plan;
+pub mod options;
 pub mod pack;
 pub mod passes;
 pub mod pipeline;
@@ -26,6 +27,7 @@ pub mod tile;
 
 pub use artifact::Artifact;
 pub use error::CompileError;
-pub use pipeline::{Options, compile};
+pub use options::Options;
+pub use pipeline::compile;
 pub use precision::Precision;
 pub use target::{Isa, Target};

@@ -10,19 +10,9 @@ use crate::calls::Work;
 use crate::codegen::Codegen;
 use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
-use crate::precision::Precision;
+pub use crate::options::Options;
 use crate::program::{Nest, Program};
-use crate::target::Target;
 use crate::{calls, strategy, tile};
-
-/// What a caller may choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The machine to compile for.
-    pub target: Target,
-    /// How exact the algorithms must be.
-    pub precision: Precision,
-}
 
 /// Compiles a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
 ///

@@ -12,8 +12,8 @@ use crate::calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
 use crate::error::CompileError;
 use crate::layout::{Layout, Map, relayout};
 use crate::lower::lower;
+use crate::options::Options;
 use crate::pack::Packing;
-use crate::pipeline::Options;
 use crate::strategy::rows::{self, RowsProblem, With};
 use crate::tile::{BufferRole, TileNest};
 

@@ -1,8 +1,8 @@
 //! The algorithm of a convolution.
 
 use crate::leaf::build::Winograd;
+use crate::options::Options;
 use crate::pack::Packing;
-use crate::pipeline::Options;
 use crate::precision::Precision;
 use crate::target::Target;
 
