@@ -6,7 +6,7 @@
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, Function as ClifFunction, Signature, UserFuncName, types};
-use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
@@ -26,7 +26,10 @@ const STAGE: &str = "codegen";
 /// Compiles kernels for one target.
 pub struct Codegen {
     target: Target,
-    isa: OwnedTargetIsa,
+    /// For loops around leaf programs, which have the work: little to gain from optimisations that take time.
+    quick: OwnedTargetIsa,
+    /// For loops that do the work themselves.
+    thorough: OwnedTargetIsa,
 }
 
 impl Codegen {
@@ -36,24 +39,33 @@ impl Codegen {
     /// [`CompileError::Internal`] when Cranelift does not know the target.
     pub fn new(target: Target) -> Result<Self, CompileError> {
         let fail = |e: &dyn std::fmt::Display| CompileError::internal(STAGE, target.to_string(), e);
-        let mut flags = settings::builder();
-        for (name, value) in [
-            ("opt_level", "speed"),
-            ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
-            // A frame larger than a page must not step over the guard page of the caller's stack.
-            ("enable_probestack", "true"),
-            ("probestack_strategy", "inline"),
-            ("unwind_info", "false"),
-        ] {
-            flags.set(name, value).map_err(|e| fail(&e))?;
+        let isa = |opt_level| {
+            let mut flags = settings::builder();
+            for (name, value) in [
+                ("opt_level", opt_level),
+                ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+                // A frame larger than a page must not step over the guard page of the caller's stack.
+                ("enable_probestack", "true"),
+                ("probestack_strategy", "inline"),
+                ("unwind_info", "false"),
+            ] {
+                flags.set(name, value).map_err(|e| fail(&e))?;
+            }
+            let mut builder =
+                cranelift_codegen::isa::lookup_by_name("x86_64-unknown-linux-gnu").map_err(|e| fail(&e))?;
+            for name in features(target.isa) {
+                builder.enable(name).map_err(|e| fail(&e))?;
+            }
+            builder.finish(settings::Flags::new(flags)).map_err(|e| fail(&e))
+        };
+        Ok(Codegen { target, quick: isa("none")?, thorough: isa("speed")? })
+    }
+
+    fn isa(&self, nest: &Nest) -> &dyn TargetIsa {
+        match nest {
+            Nest::Tile(_) => &*self.quick,
+            Nest::Loop(_) => &*self.thorough,
         }
-        let mut builder =
-            cranelift_codegen::isa::lookup_by_name("x86_64-unknown-linux-gnu").map_err(|e| fail(&e))?;
-        for name in features(target.isa) {
-            builder.enable(name).map_err(|e| fail(&e))?;
-        }
-        let isa = builder.finish(settings::Flags::new(flags)).map_err(|e| fail(&e))?;
-        Ok(Codegen { target, isa })
     }
 
     /// Machine code of a nest.
@@ -110,7 +122,7 @@ impl Codegen {
         };
         emitted.map_err(|e| CompileError::internal(STAGE, nest.name(), e))?;
         builder.seal_all_blocks();
-        builder.finalize(self.isa.frontend_config());
+        builder.finalize(self.isa(nest).frontend_config());
         Ok(function)
     }
 
@@ -118,7 +130,7 @@ impl Codegen {
         let mut context = Context::for_function(self.build(nest)?);
         context.set_disasm(listing == Listing::Yes);
         context
-            .compile(&*self.isa, &mut ControlPlane::default())
+            .compile(self.isa(nest), &mut ControlPlane::default())
             .map_err(|e| CompileError::internal(STAGE, nest.name(), format!("{:?}", e.inner)))?;
         Ok(context)
     }

@@ -337,27 +337,23 @@ impl fmt::Display for Variable {
 
 impl Inst {
     /// The variables that the statement itself reads; for a loop none, its body has its own.
-    pub fn reads(&self) -> Vec<Variable> {
-        let mut out: Vec<Variable> = self.addresses().flat_map(Address::variables).collect();
-        let vector = |v: &VecId| Variable::Vector(*v);
-        match self {
-            Inst::Displace { base, by, .. } => out.extend([Variable::Pointer(*base), Variable::Offset(*by)]),
-            Inst::Advance { ptr, .. } => out.push(Variable::Pointer(*ptr)),
-            Inst::Offset { table, .. } => out.push(Variable::Pointer(*table)),
+    pub fn reads(&self) -> impl Iterator<Item = Variable> {
+        let vector = |v: &VecId| Some(Variable::Vector(*v));
+        let operand = |b: &Operand| b.vector().map(Variable::Vector);
+        let own = match self {
+            Inst::Displace { base, by, .. } => {
+                [Some(Variable::Pointer(*base)), Some(Variable::Offset(*by)), None]
+            }
+            Inst::Advance { ptr, .. } => [Some(Variable::Pointer(*ptr)), None, None],
+            Inst::Offset { table, .. } => [Some(Variable::Pointer(*table)), None, None],
             Inst::Copy { src, .. } | Inst::Unordered { src, .. } | Inst::Store { src, .. } => {
-                out.push(vector(src));
+                [vector(src), None, None]
             }
-            Inst::Fma { acc, a, b } => {
-                out.extend([vector(acc), vector(a)]);
-                out.extend(b.vector().map(Variable::Vector));
-            }
-            Inst::Binary { a, b, .. } => {
-                out.push(vector(a));
-                out.extend(b.vector().map(Variable::Vector));
-            }
-            _ => {}
-        }
-        out
+            Inst::Fma { acc, a, b } => [vector(acc), vector(a), operand(b)],
+            Inst::Binary { a, b, .. } => [vector(a), operand(b), None],
+            _ => [None; 3],
+        };
+        self.addresses().flat_map(Address::variables).chain(own.into_iter().flatten())
     }
 
     /// The variable that the statement itself assigns.

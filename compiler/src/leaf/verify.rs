@@ -120,7 +120,7 @@ impl Checker<'_> {
     }
 
     fn inst(&mut self, inst: &Inst) -> Result<(), Violation> {
-        if let Some(variable) = inst.reads().into_iter().find(|v| !self.assigned.contains(v)) {
+        if let Some(variable) = inst.reads().find(|v| !self.assigned.contains(v)) {
             return Err(Violation::Unassigned { inst: inst.to_string(), variable });
         }
         self.distances(inst)?;
