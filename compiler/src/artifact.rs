@@ -66,6 +66,12 @@ impl Constant {
         }
     }
 
+    /// The tensor of the model that it is made from.
+    pub fn source(&self) -> &Tensor {
+        let (Constant::Plain(t) | Constant::Packed(_, t)) = self;
+        t
+    }
+
     /// Writes what steps read, little-endian; `out` has the size of [`Constant::ty`] and is zero.
     pub fn write(&self, out: &mut [u8]) {
         match self {

@@ -2,6 +2,7 @@
 //!
 //! A recipe is data; whoever loads an artifact carries it out, straight into the memory that compiled code reads.
 
+use octrt_ops::tensor::scale;
 use octrt_ops::{DType, Tensor, TensorType};
 
 use crate::leaf::build::Winograd;
@@ -69,7 +70,10 @@ impl ConvPacking {
 
 /// Weights of the model `[oc, ic, kh, kw]` as numbers.
 struct Weights<'a> {
+    /// Before they are multiplied by `factors`.
     bytes: &'a [u8],
+    /// One for each output channel, or none.
+    factors: &'a [f64],
     oc: usize,
     ic: usize,
     taps: usize,
@@ -79,14 +83,23 @@ impl<'a> Weights<'a> {
     fn new(t: &'a Tensor) -> Option<Weights<'a>> {
         match t.shape().dims() {
             &[oc, ic, kh, kw] if t.dtype() == DType::F32 => {
-                Some(Weights { bytes: t.bytes(), oc, ic, taps: kh * kw })
+                let (bytes, factors) = match t.unscaled() {
+                    (bytes, factors) if factors.len() == oc => (bytes, factors),
+                    _ => (t.bytes(), &[][..]),
+                };
+                Some(Weights { bytes, factors, oc, ic, taps: kh * kw })
             }
             _ => None,
         }
     }
 
-    /// The kernels of an output channel for `n` input channels from `first` on, row-major `[n][taps]`; those that do not
-    /// exist are left out.
+    /// The factor of an output channel.
+    fn factor(&self, oc: usize) -> f64 {
+        self.factors.get(oc).copied().unwrap_or(1.0)
+    }
+
+    /// The kernels of an output channel for `n` input channels from `first` on, row-major `[n][taps]`, not yet multiplied
+    /// by their factor; those that do not exist are left out.
     fn row(&self, oc: usize, first: usize, n: usize) -> &'a [u8] {
         if oc >= self.oc || first >= self.ic {
             return &[];
@@ -135,10 +148,14 @@ impl Packing {
             }
             Packing::Depthwise { lanes } => {
                 if let Some(w) = Weights::new(source) {
+                    let out = out.as_chunks_mut::<4>().0;
                     for c in 0..w.oc {
                         let block = (c / lanes) * w.taps * lanes + c % lanes;
-                        for (tap, x) in w.row(c, 0, 1).chunks_exact(4).enumerate() {
-                            put(out, block + tap * lanes, x);
+                        let factor = w.factor(c);
+                        for (tap, x) in w.row(c, 0, 1).as_chunks().0.iter().enumerate() {
+                            if let Some(place) = out.get_mut(block + tap * lanes) {
+                                *place = scaled(*x, factor);
+                            }
                         }
                     }
                 }
@@ -154,74 +171,112 @@ impl Packing {
     }
 }
 
-/// Element `at` becomes these four bytes.
-fn put(out: &mut [u8], at: usize, x: &[u8]) {
-    if let Some(place) = out.get_mut(4 * at..4 * at + 4) {
-        place.copy_from_slice(x);
-    }
+/// An f32 times a factor.
+fn scaled(x: [u8; 4], factor: f64) -> [u8; 4] {
+    scale(f32::from_le_bytes(x), factor).to_le_bytes()
 }
 
 fn conv(p: &ConvPacking, w: &Weights<'_>, out: &mut [u8]) {
     let (channels, blocks) = p.inputs(w.ic);
     let group_oc = w.oc / p.groups;
     let mut rest = out.as_chunks_mut::<4>().0;
+    let mut panel = Panel::default();
     for group in 0..p.groups {
         let mut first = 0;
         for &vectors in &p.tiles {
             let row = vectors * p.lanes;
-            for block in 0..blocks {
-                let (begin, end) = (block * p.src_lanes, ((block + 1) * p.src_lanes).min(channels));
-                let Some((to, behind)) = rest.split_at_mut_checked(w.taps * p.src_lanes * row) else {
-                    return;
-                };
-                rest = behind;
-                // Eight output channels at a time: their kernels are read side by side and written as runs.
-                for lane in (0..row).step_by(LANES) {
-                    let kernels: [&[[u8; 4]]; LANES] = std::array::from_fn(|i| {
-                        let oc = first + lane + i;
-                        if lane + i >= row || oc >= group_oc {
-                            return &[][..];
-                        }
-                        match p.merged {
-                            1 => w.row(group * group_oc + oc, begin, end - begin).as_chunks::<4>().0,
-                            _ => &[][..],
-                        }
-                    });
-                    interleave(&kernels, w.taps, p.src_lanes, &mut to[lane..], row);
-                }
+            let of_block = w.taps * p.src_lanes * row;
+            let Some((tile, behind)) = rest.split_at_mut_checked(blocks * of_block) else { return };
+            rest = behind;
+            let begins = (0..channels).step_by(p.src_lanes);
+            for (begin, to) in begins.zip(tile.chunks_exact_mut(of_block.max(1))) {
+                let end = (begin + p.src_lanes).min(channels);
                 if p.merged > 1 {
                     diagonal(p, w, (group * group_oc, first, row), begin..end, to);
+                    continue;
                 }
+                let lanes = row.min(group_oc.saturating_sub(first));
+                let (from, n) = panel.block(w, group * group_oc + first, lanes, begin, end - begin);
+                interleave(from, (w.taps, n), p.src_lanes, to, row);
             }
             first += row;
         }
     }
 }
 
-/// Output channels whose kernels are read side by side.
+/// Elements of an output channel that a [`Panel`] holds, at least if that many are left.
+const PANEL_ROW: usize = 576;
+
+/// Kernels of a few channels, multiplied by their factors: the rows of a weight lie far from each other, often by a power of
+/// two, and would evict each other from the cache if they were read element by element.
+#[derive(Default)]
+struct Panel {
+    /// Output channel, input channel, tap.
+    values: Vec<f32>,
+    /// The first output channel, how many, the first input channel, how many.
+    holds: [usize; 4],
+}
+
+impl Panel {
+    /// The kernels of `lanes` output channels from `oc` on for `n` input channels from `begin` on: output channels lie as
+    /// many kernels apart as the second result says. Blocks are asked for in order.
+    fn block(&mut self, w: &Weights<'_>, oc: usize, lanes: usize, begin: usize, n: usize) -> (&[f32], usize) {
+        let [first, count, from, channels] = self.holds;
+        if (first, count) != (oc, lanes) || begin < from || begin + n > from + channels {
+            let blocks = (PANEL_ROW / (n * w.taps).max(1)).max(1);
+            self.fill(w, oc, lanes, begin, n * blocks);
+        }
+        let [.., from, channels] = self.holds;
+        (self.values.get((begin - from) * w.taps..).unwrap_or(&[]), channels)
+    }
+
+    /// Kernels that do not exist are 0.
+    fn fill(&mut self, w: &Weights<'_>, oc: usize, lanes: usize, begin: usize, channels: usize) {
+        self.holds = [oc, lanes, begin, channels];
+        let row = channels * w.taps;
+        self.values.resize(lanes * row, 0.0);
+        for (lane, to) in self.values.chunks_exact_mut(row.max(1)).enumerate() {
+            let from = w.row(oc + lane, begin, channels).as_chunks::<4>().0;
+            let each = to.iter_mut().zip(from).map(|(to, x)| (to, f32::from_le_bytes(*x)));
+            match w.factors.get(oc + lane) {
+                Some(factor) => each.for_each(|(to, x)| *to = scale(x, *factor)),
+                None => each.for_each(|(to, x)| *to = x),
+            }
+            to[from.len()..].fill(0.0);
+        }
+    }
+}
+
+/// Output channels that are written side by side.
 const LANES: usize = 8;
 
-/// Element `t` of input channel `c` of kernel `i` goes to `(t * channels + c) * row + i`.
-fn interleave(kernels: &[&[[u8; 4]]; LANES], taps: usize, channels: usize, to: &mut [[u8; 4]], row: usize) {
-    let n = kernels.iter().map(|k| k.len()).max().unwrap_or(0);
-    if kernels.iter().all(|k| k.len() == n) {
-        for c in 0..n / taps {
-            for t in 0..taps {
-                let at = (t * channels + c) * row;
-                let Some(place) = to.get_mut(at..at + LANES) else { return };
-                for (x, k) in place.iter_mut().zip(kernels) {
-                    *x = k[c * taps + t];
+/// Element `t` of input channel `c` of output channel `i`, at `from[(i * n + c) * taps + t]`, goes to
+/// `to[(t * channels + c) * row + i]`; `to` has room for no more input channels than `n`, and more output channels.
+fn interleave(from: &[f32], (taps, n): (usize, usize), channels: usize, to: &mut [[u8; 4]], row: usize) {
+    let (stride, len) = (n * taps, channels.min(n) * taps);
+    let lanes = from.len().div_ceil(stride.max(1)).min(row);
+    let kernels = |lane: usize| &from[lane * stride..][..len];
+    let whole = lanes / LANES * LANES;
+    for lane in (0..whole).step_by(LANES) {
+        let mut rows: [&[f32]; LANES] = [&[]; LANES];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = kernels(lane + i);
+        }
+        let [a, b, c, d, e, f, g, h] = rows;
+        for (t, to) in to.chunks_exact_mut(channels * row).enumerate() {
+            for (at, to) in (t..len).step_by(taps).zip(to.chunks_exact_mut(row)) {
+                let Some(to) = to[lane..].first_chunk_mut::<LANES>() else { return };
+                let column: [f32; LANES] = [a[at], b[at], c[at], d[at], e[at], f[at], g[at], h[at]];
+                for (to, x) in to.iter_mut().zip(column) {
+                    *to = x.to_le_bytes();
                 }
             }
         }
-        return;
     }
-    for (i, k) in kernels.iter().enumerate() {
-        for (c, kernel) in k.chunks_exact(taps).enumerate() {
-            for (t, x) in kernel.iter().enumerate() {
-                if let Some(place) = to.get_mut((t * channels + c) * row + i) {
-                    *place = *x;
-                }
+    for lane in whole..lanes {
+        for (t, to) in to.chunks_exact_mut(channels * row).enumerate() {
+            for (x, to) in kernels(lane)[t..].iter().step_by(taps).zip(to.chunks_exact_mut(row)) {
+                to[lane] = x.to_le_bytes();
             }
         }
     }
@@ -242,11 +297,12 @@ fn diagonal(
         let own = model_group * w.ic..(model_group + 1) * w.ic;
         let (begin, end) = (channels.start.max(own.start), channels.end.min(own.end));
         let source = if begin < end { w.row(group + oc, begin - own.start, end - begin) } else { &[] };
+        let factor = w.factor(group + oc);
         for (i, kernel) in source.as_chunks::<4>().0.chunks_exact(w.taps).enumerate() {
             let c = begin + i - channels.start;
             for (tap, x) in kernel.iter().enumerate() {
                 if let Some(place) = to.get_mut((tap * p.src_lanes + c) * row + lane) {
-                    *place = *x;
+                    *place = scaled(*x, factor);
                 }
             }
         }

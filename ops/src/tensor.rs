@@ -1,7 +1,7 @@
 //! Tensors: a type and shared little-endian bytes.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::dtype::DType;
 use crate::error::OpError;
@@ -56,11 +56,51 @@ impl Element for bool {
 #[derive(Clone)]
 pub struct Tensor {
     ty: TensorType,
-    data: SharedBytes,
-    offset: usize,
+    data: Data,
+    /// The largest magnitude, once somebody has asked for it.
+    magnitude: Arc<OnceLock<f32>>,
+}
+
+#[derive(Clone)]
+enum Data {
+    /// From this offset on.
+    Bytes(SharedBytes, usize),
+    Scaled(Arc<Scaled>),
+}
+
+/// Products that are computed when somebody reads them.
+struct Scaled {
+    source: Tensor,
+    factors: Vec<f64>,
+    products: OnceLock<Vec<u8>>,
+}
+
+impl Scaled {
+    fn products(&self) -> &[u8] {
+        self.products.get_or_init(|| {
+            let mut bytes = self.source.bytes().to_vec();
+            let run = self.source.numel() / self.factors.len().max(1);
+            for (run, factor) in bytes.chunks_exact_mut(4 * run.max(1)).zip(&self.factors) {
+                for x in run.as_chunks_mut::<4>().0 {
+                    *x = scale(f32::from_le_bytes(*x), *factor).to_le_bytes();
+                }
+            }
+            bytes
+        })
+    }
+}
+
+/// `x * factor`, rounded once.
+#[inline]
+pub fn scale(x: f32, factor: f64) -> f32 {
+    (f64::from(x) * factor) as f32
 }
 
 impl Tensor {
+    fn over(ty: TensorType, data: Data) -> Self {
+        Tensor { ty, data, magnitude: Arc::default() }
+    }
+
     /// A tensor from elements in row-major order.
     ///
     /// # Errors
@@ -72,14 +112,14 @@ impl Tensor {
         }
         let mut bytes = Vec::with_capacity(std::mem::size_of_val(elements));
         elements.iter().for_each(|e| e.write(&mut bytes));
-        Ok(Tensor { ty, data: Arc::new(bytes), offset: 0 })
+        Ok(Tensor::over(ty, Data::Bytes(Arc::new(bytes), 0)))
     }
 
     /// A scalar (rank 0).
     pub fn scalar<T: Element>(value: T) -> Self {
         let mut bytes = Vec::new();
         value.write(&mut bytes);
-        Tensor { ty: TensorType::new(T::DTYPE, Shape::scalar()), data: Arc::new(bytes), offset: 0 }
+        Tensor::over(TensorType::new(T::DTYPE, Shape::scalar()), Data::Bytes(Arc::new(bytes), 0))
     }
 
     /// A tensor whose elements are the little-endian bytes of `data` from `offset` on.
@@ -94,7 +134,7 @@ impl Tensor {
                 "tensor {ty} needs {need} bytes at offset {offset}, the data has {have}"
             )));
         }
-        Ok(Tensor { ty, data, offset })
+        Ok(Tensor::over(ty, Data::Bytes(data, offset)))
     }
 
     /// A tensor that owns its little-endian bytes.
@@ -148,7 +188,50 @@ impl Tensor {
 
     /// The elements as little-endian bytes, row-major; not necessarily aligned.
     pub fn bytes(&self) -> &[u8] {
-        &(*self.data).as_ref()[self.offset..self.offset + self.ty.bytes()]
+        match &self.data {
+            Data::Bytes(data, offset) => &(**data).as_ref()[*offset..offset + self.ty.bytes()],
+            Data::Scaled(s) => s.products(),
+        }
+    }
+
+    /// An f32 tensor with every element multiplied in f64 and rounded once: the elements are cut into as many runs of
+    /// equal length as there are factors. The products are computed when somebody reads them; see [`Tensor::unscaled`].
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when the elements are not f32 or cannot be cut so.
+    pub fn scaled(&self, factors: Vec<f64>) -> Result<Self, OpError> {
+        if self.dtype() != DType::F32 || factors.is_empty() || !self.numel().is_multiple_of(factors.len()) {
+            return Err(OpError::Invalid(format!(
+                "{} factors given for a tensor {}",
+                factors.len(),
+                self.ty
+            )));
+        }
+        let scaled = Scaled { source: self.clone(), factors, products: OnceLock::new() };
+        Ok(Tensor::over(self.ty.clone(), Data::Scaled(Arc::new(scaled))))
+    }
+
+    /// What [`Tensor::scaled`] was given: the bytes of the source, and the factors. For other tensors their own bytes,
+    /// without factors.
+    pub fn unscaled(&self) -> (&[u8], &[f64]) {
+        match &self.data {
+            Data::Scaled(s) => (s.source.bytes(), &s.factors),
+            Data::Bytes(..) => (self.bytes(), &[]),
+        }
+    }
+
+    /// The largest magnitude of the elements of an f32 tensor, NaN when one of them is; 0 for other types. Elements are
+    /// looked at once for all clones.
+    pub fn magnitude(&self) -> f32 {
+        *self.magnitude.get_or_init(|| {
+            if self.dtype() != DType::F32 {
+                return 0.0;
+            }
+            // Without their signs, f32s are ordered as their bits are, NaN above all; `i32` because baseline x86-64
+            // has no maximum for either.
+            let bits = self.bytes().as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b) & i32::MAX);
+            f32::from_bits(bits.fold(0, |a, b| if b > a { b } else { a }).cast_unsigned())
+        })
     }
 
     /// The elements, copied.
@@ -227,6 +310,30 @@ mod tests {
         assert!(t.to_vec::<i64>().is_err());
         assert_eq!(t.reshaped([4]).unwrap().shape().dims(), [4]);
         assert!(t.reshaped([5]).is_err());
+    }
+
+    #[test]
+    fn products_are_those_of_runs() {
+        let t = Tensor::new([2, 2], &[1.0f32, -2.0, 3.0, 0.1]).unwrap();
+        let s = t.scaled(vec![2.0, 0.3]).unwrap();
+        assert_eq!(s.unscaled(), (t.bytes(), &[2.0, 0.3][..]));
+        let expected = [2.0, -4.0, (3.0f64 * 0.3) as f32, (f64::from(0.1f32) * 0.3) as f32];
+        assert_eq!(s.to_vec::<f32>().unwrap(), expected);
+        assert_eq!(s.reshaped([4]).unwrap().to_vec::<f32>().unwrap(), expected);
+        assert_eq!(t.unscaled(), (t.bytes(), &[][..]));
+        assert!(t.scaled(vec![1.0; 3]).is_err());
+        assert!(t.scaled(Vec::new()).is_err());
+        assert!(Tensor::new([2], &[1i32, 2]).unwrap().scaled(vec![1.0]).is_err());
+    }
+
+    #[test]
+    fn magnitudes() {
+        let of = |x: &[f32]| Tensor::new([x.len()], x).unwrap().magnitude();
+        assert_eq!(of(&[]), 0.0);
+        assert_eq!(of(&[1.0, -3.0, 2.0]), 3.0);
+        assert_eq!(of(&[f32::MAX, f32::NEG_INFINITY]), f32::INFINITY);
+        assert!(of(&[f32::INFINITY, -f32::NAN]).is_nan());
+        assert_eq!(Tensor::new([1], &[7i64]).unwrap().magnitude(), 0.0);
     }
 
     #[test]

@@ -247,11 +247,11 @@ impl Model {
             Some(i) => cache.plans.remove(i),
             None => {
                 let artifact = self.artifact(inputs)?;
-                // Weights that passes have changed are copies by now; the others are read once more, one by one.
-                self.0.files.iter().for_each(|f| f.release());
-                let plan = Plan::load(artifact, &mut cache.weights, self.0.options.max_memory)?;
-                // The constants have been copied; until the next compilation nobody reads the files.
-                self.0.files.iter().for_each(|f| f.release());
+                // Once a constant has been packed, nobody reads its part of a file until the next compilation.
+                let release = |bytes: &[u8]| self.0.files.iter().for_each(|f| f.release(bytes));
+                let limit = self.0.options.max_memory;
+                let plan = Plan::load(artifact, &mut cache.weights, limit, &release)?;
+                self.0.files.iter().for_each(|f| f.release((**f).as_ref()));
                 (inputs.to_vec(), Arc::new(plan))
             }
         };

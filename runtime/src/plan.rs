@@ -77,12 +77,18 @@ impl fmt::Debug for Plan {
 }
 
 impl Plan {
-    /// Checks `artifact` and loads its code and constants, which together with the arena may take `max_bytes`.
+    /// Checks `artifact` and loads its code and constants, which together with the arena may take `max_bytes`. Hands
+    /// the bytes that the constants are made from to `release` when they have been read.
     ///
     /// # Errors
     /// [`Error::Artifact`] when the artifact breaks a rule, [`Error::Memory`] above the limit, and those of
     /// [`Code::load`].
-    pub(crate) fn load(artifact: Artifact, store: &mut WeightStore, max_bytes: usize) -> Result<Self, Error> {
+    pub(crate) fn load(
+        artifact: Artifact,
+        store: &mut WeightStore,
+        max_bytes: usize,
+        release: &dyn Fn(&[u8]),
+    ) -> Result<Self, Error> {
         check(&artifact)?;
         let rest = max_bytes.checked_sub(artifact.arena_bytes).ok_or_else(|| Error::Memory {
             what: "the arena".to_string(),
@@ -93,7 +99,7 @@ impl Plan {
         let is_bool = |c: &Constant| c.ty().dtype == DType::Bool;
         let bools: Vec<usize> =
             (0..).zip(&artifact.constants).filter(|(_, c)| is_bool(c)).map(|(i, _)| i).collect();
-        let weights = store.load(artifact.constants, rest)?;
+        let weights = store.load(artifact.constants, rest, release)?;
         check_bools(&bools, &weights)?;
         Ok(Plan {
             inputs: artifact.inputs,

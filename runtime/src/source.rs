@@ -7,9 +7,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::{Advice, Mmap, UncheckedAdvice};
 use octrt_onnx::{ExternalData, check_range, validate_location};
 use octrt_ops::tensor::SharedBytes;
+
+/// A multiple of the size of a page on the machines that octrt compiles for.
+const PAGE_BYTES: usize = 4096;
 
 /// A file mapped for reading. Its pages are read when they are first used, and may be given back in between.
 #[derive(Debug)]
@@ -26,14 +29,25 @@ impl MappedFile {
         let file = File::open(path)?;
         // SAFETY: the mapping is read-only and its bytes are used as bytes only; that nobody changes the file is the
         // rule told in the documentation of everything that maps files.
-        unsafe { Mmap::map(&file) }.map(MappedFile)
+        let map = unsafe { Mmap::map(&file) }?;
+        // All of it is about to be read. Systems that refuse the advice read pages one by one.
+        let _ = map.advise(Advice::PopulateRead);
+        Ok(MappedFile(map))
     }
 
-    /// Gives the memory of pages read so far back to the system; they are read again when used.
-    pub(crate) fn release(&self) {
+    /// Gives the memory of the pages that `bytes` lies in back to the system, if it is a part of this file; pages are
+    /// read again when used.
+    pub(crate) fn release(&self, bytes: &[u8]) {
+        let start = (bytes.as_ptr() as usize).wrapping_sub(self.0.as_ptr() as usize);
+        if start >= self.0.len() || bytes.len() > self.0.len() - start {
+            return;
+        }
+        // The system wants the first byte of a page.
+        let offset = start / PAGE_BYTES * PAGE_BYTES;
+        let len = start + bytes.len() - offset;
         // SAFETY: the mapping is of a file and read-only, so that pages read again have the same bytes.
         // A refusal leaves the pages where they are, which is as correct.
-        let _ = unsafe { self.0.unchecked_advise(UncheckedAdvice::DontNeed) };
+        let _ = unsafe { self.0.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len) };
     }
 }
 
@@ -145,7 +159,7 @@ mod tests {
         assert!(read("none", 0, 1).is_err());
         let mapped = files.into_files();
         assert_eq!(mapped.len(), 2);
-        mapped.iter().for_each(|f| f.release());
+        mapped.iter().for_each(|f| f.release((**f).as_ref()));
     }
 
     #[test]
@@ -154,7 +168,9 @@ mod tests {
         let path = dir.path().join("f");
         fs::write(&path, vec![7u8; 100_000]).unwrap();
         let file = MappedFile::open(&path).unwrap();
-        file.release();
-        assert!(file.as_ref().iter().all(|&b| b == 7));
+        for bytes in [file.as_ref(), &file.as_ref()[5000..70_001], &[], &[7; 10]] {
+            file.release(bytes);
+            assert!(file.as_ref().iter().all(|&b| b == 7));
+        }
     }
 }

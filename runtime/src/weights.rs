@@ -44,13 +44,18 @@ pub(crate) struct WeightStore {
 }
 
 impl WeightStore {
-    /// Writes `constants` into one allocation, each dropped when it is written, packed where they say so, but shares those whose bytes a live graph has
-    /// already. Equality is decided by comparing bytes, so it also finds weights that the compiler made anew from the same
-    /// model.
+    /// Writes `constants` into one allocation, each dropped when it is written, packed where they say so, but shares those
+    /// whose bytes a live graph has already. Equality is decided by comparing bytes, so it also finds weights that the
+    /// compiler made anew from the same model. Hands the bytes of each source to `release` when they have been read.
     ///
     /// # Errors
     /// [`Error::Memory`] when they need more than `max_bytes`, or more than the system has.
-    pub(crate) fn load(&mut self, constants: Vec<Source>, max_bytes: usize) -> Result<Weights, Error> {
+    pub(crate) fn load(
+        &mut self,
+        constants: Vec<Source>,
+        max_bytes: usize,
+        release: &dyn Fn(&[u8]),
+    ) -> Result<Weights, Error> {
         self.blocks.retain(|b| b.strong_count() > 0);
         let live: Vec<Arc<Block>> = self.blocks.iter().filter_map(Weak::upgrade).collect();
         let known = index(&live);
@@ -83,6 +88,7 @@ impl WeightStore {
             if let Some(range) = places.next() {
                 c.write(&mut memory.bytes_mut()[range.clone()]);
             }
+            release(c.source().unscaled().0);
         }
         let block = Arc::new(Block { memory, ranges });
         self.blocks.push(Arc::downgrade(&block));
@@ -135,7 +141,7 @@ mod tests {
     #[test]
     fn constants_are_copied_and_aligned() {
         let tensors = [tensor(&[1.0, 2.0]), tensor(&[]), tensor(&[3.0; 17])];
-        let w = WeightStore::default().load(tensors.to_vec(), usize::MAX).unwrap();
+        let w = WeightStore::default().load(tensors.to_vec(), usize::MAX, &|_| ()).unwrap();
         assert_eq!(w.constants.len(), 3);
         for (i, t) in tensors.iter().enumerate() {
             assert_eq!(w.bytes(i), bytes(t));
@@ -147,18 +153,18 @@ mod tests {
     fn equal_constants_of_live_graphs_are_shared() {
         let mut store = WeightStore::default();
         let (a, b) = (tensor(&[1.0; 100]), tensor(&[2.0; 100]));
-        let first = store.load(vec![a.clone()], usize::MAX).unwrap();
-        let second = store.load(vec![b, a], usize::MAX).unwrap();
+        let first = store.load(vec![a.clone()], usize::MAX, &|_| ()).unwrap();
+        let second = store.load(vec![b, a], usize::MAX, &|_| ()).unwrap();
         assert_eq!(second.bytes(1).as_ptr(), first.bytes(0).as_ptr());
         assert_ne!(second.bytes(0).as_ptr(), first.bytes(0).as_ptr());
         drop((first, second));
-        store.load(Vec::new(), usize::MAX).unwrap();
+        store.load(Vec::new(), usize::MAX, &|_| ()).unwrap();
         assert_eq!(store.blocks.len(), 1);
     }
 
     #[test]
     fn the_limit_holds() {
-        let e = WeightStore::default().load(vec![tensor(&[0.0; 1000])], 100).unwrap_err();
+        let e = WeightStore::default().load(vec![tensor(&[0.0; 1000])], 100, &|_| ()).unwrap_err();
         assert!(matches!(e, Error::Memory { bytes: 4000, .. }), "{e}");
     }
 }

@@ -137,6 +137,26 @@ fn depthwise() {
 }
 
 #[test]
+fn scaled_weights_are_packed_as_their_products() {
+    let winograd = |size| Packing::Winograd(size, recipe([8, 8, 1, 1], &[2, 3]));
+    for (packing, dims) in [
+        (Packing::Conv(recipe([8, 8, 1, 1], &[2, 3])), [40, 13, 3, 3]),
+        (Packing::Conv(recipe([8, 8, 1, 1], &[2])), [13, 20, 1, 1]),
+        (Packing::Conv(recipe([16, 16, 2, 4], &[1])), [32, 4, 3, 3]),
+        (winograd(Winograd::F2), [37, 20, 3, 3]),
+        (winograd(Winograd::F4), [40, 5, 3, 3]),
+        (Packing::Depthwise { lanes: 8 }, [20, 1, 3, 3]),
+    ] {
+        let source = octrt_ops::graph::text::random(&dims.to_vec().into(), 3).unwrap();
+        let factors: Vec<f64> = (0..dims[0]).map(|i| 0.3 * (i as f64 - 7.5)).collect();
+        let scaled = source.scaled(factors).unwrap();
+        let products = Tensor::from_bytes(scaled.ty().clone(), scaled.bytes().to_vec()).unwrap();
+        assert_eq!(packed(&packing, &scaled), packed(&packing, &products), "{packing:?}");
+        assert_ne!(packed(&packing, &scaled), packed(&packing, &source), "{packing:?}");
+    }
+}
+
+#[test]
 fn vectors_end_in_zeros() {
     let source = counted(&[1, 3]);
     assert_eq!(packed(&Packing::Vector { len: 5 }, &source), [-1.0, 2.0, 3.0, 0.0, 0.0]);

@@ -1,34 +1,38 @@
 //! Transformed weights of Winograd's algorithm: `G g G^T` of each kernel `g`, computed in f64 and rounded once.
 
-use super::{ConvPacking, Weights};
+use super::{ConvPacking, Panel, Weights};
 use crate::leaf::build::Winograd;
 
-/// Kernels that are transformed side by side.
-const WIDTH: usize = 16;
+/// Kernels that are transformed side by side: those of as many output channels for one input channel.
+const WIDTH: usize = 8;
+
+/// Input channels whose kernels are transformed before the results are written.
+const CHANNELS: usize = 16;
 
 pub(super) fn pack(size: Winograd, p: &ConvPacking, w: &Weights<'_>, out: &mut [u8]) {
-    let n = size.input();
+    let elements = size.input() * size.input();
     let blocks = w.ic.div_ceil(p.src_lanes);
     let plane = p.vectors() * p.lanes * blocks * p.src_lanes;
     let out = out.as_chunks_mut::<4>().0;
+    // Rows of one element of the transform lie far from those of the next, so results are collected first.
+    let (mut panel, mut results) = (Panel::default(), Vec::new());
     let (mut first, mut at) = (0, 0);
     for &vectors in &p.tiles {
         let row = vectors * p.lanes;
-        for ic in 0..w.ic {
-            let place = at + ic * row;
-            for lane in (0..row).step_by(WIDTH) {
-                let mut g = [[0.0f64; WIDTH]; 9];
-                for (i, oc) in (first + lane..first + row).take(WIDTH).enumerate() {
-                    for (tap, x) in w.row(oc, ic, 1).as_chunks::<4>().0.iter().enumerate() {
-                        g[tap][i] = f64::from(f32::from_le_bytes(*x));
-                    }
-                }
-                let u = transform(size, &g);
-                for (element, u) in u.iter().take(n * n).enumerate() {
-                    let at = element * plane + place + lane;
-                    let Some(to) = out.get_mut(at..at + WIDTH.min(row - lane)) else { return };
-                    to.iter_mut().zip(u).for_each(|(to, x)| *to = (*x as f32).to_le_bytes());
-                }
+        let lanes = row.min(w.oc.saturating_sub(first));
+        for begin in (0..w.ic).step_by(CHANNELS) {
+            let channels = CHANNELS.min(w.ic - begin);
+            results.clear();
+            results.resize(elements * channels * row, [0; 4]);
+            panel.fill(w, first, lanes, begin, channels);
+            for lane in (0..lanes).step_by(WIDTH) {
+                let from = &panel.values[lane * 9 * channels..];
+                transform_channels(size, from, channels, &mut results[lane..], row);
+            }
+            for (element, from) in results.chunks_exact(channels * row).enumerate() {
+                let at = element * plane + at + begin * row;
+                let Some(to) = out.get_mut(at..at + from.len()) else { return };
+                to.copy_from_slice(from);
             }
         }
         first += row;
@@ -36,29 +40,75 @@ pub(super) fn pack(size: Winograd, p: &ConvPacking, w: &Weights<'_>, out: &mut [
     }
 }
 
-/// `G g G^T` of [`WIDTH`] kernels at once, row-major.
-fn transform(size: Winograd, g: &[[f64; WIDTH]; 9]) -> [[f64; WIDTH]; 36] {
-    let matrix = size.kernel();
-    let n = matrix.len();
-    let mut half = [[0.0; WIDTH]; 18];
-    for (i, row) in matrix.iter().enumerate() {
-        for j in 0..3 {
-            for (k, factor) in row.iter().enumerate() {
-                for (h, x) in half[3 * i + j].iter_mut().zip(&g[3 * k + j]) {
-                    *h += factor * x;
-                }
+/// A number of each kernel.
+type Lanes = [f64; WIDTH];
+
+/// Element `e` of the transform of the kernel at `(i * channels + c) * 9` goes to `(e * channels + c) * row + i`.
+fn transform_channels(size: Winograd, from: &[f32], channels: usize, to: &mut [[u8; 4]], row: usize) {
+    let mut g = [[0.0; WIDTH]; 9];
+    for c in 0..channels {
+        for (i, kernel) in from.chunks(9 * channels).take(WIDTH).enumerate() {
+            for (g, x) in g.iter_mut().zip(&kernel[9 * c..]) {
+                g[i] = f64::from(*x);
             }
         }
-    }
-    let mut u = [[0.0; WIDTH]; 36];
-    for i in 0..n {
-        for (j, row) in matrix.iter().enumerate() {
-            for (k, factor) in row.iter().enumerate() {
-                for (u, x) in u[n * i + j].iter_mut().zip(&half[3 * i + k]) {
-                    *u += factor * x;
-                }
+        let put = |e: usize, u: &Lanes| {
+            let to = &mut to[(e * channels + c) * row..];
+            let n = WIDTH.min(to.len());
+            for (to, x) in to[..n].iter_mut().zip(u) {
+                *to = (*x as f32).to_le_bytes();
             }
+        };
+        match size {
+            Winograd::F2 => transform(&g, f2, put),
+            Winograd::F4 => transform(&g, f4, put),
         }
     }
-    u
+}
+
+/// Hands each element of `G g G^T` to `put`, `column` being `G` times a vector.
+#[inline(always)]
+fn transform<const N: usize>(
+    g: &[Lanes; 9],
+    column: impl Fn([&Lanes; 3], &mut [Lanes; N]),
+    mut put: impl FnMut(usize, &Lanes),
+) {
+    let mut half = [[[0.0; WIDTH]; N]; 3];
+    for (j, half) in half.iter_mut().enumerate() {
+        column([&g[j], &g[3 + j], &g[6 + j]], half);
+    }
+    let (mut row, [x, y, z]) = ([[0.0; WIDTH]; N], &half);
+    for (i, ((x, y), z)) in x.iter().zip(y).zip(z).enumerate() {
+        column([x, y, z], &mut row);
+        for (j, u) in row.iter().enumerate() {
+            put(N * i + j, u);
+        }
+    }
+}
+
+/// `G` of F(2x2, 3x3), which [`Winograd::kernel`] lists, times a vector.
+#[inline(always)]
+fn f2([a, b, c]: [&Lanes; 3], u: &mut [Lanes; 4]) {
+    for i in 0..WIDTH {
+        let outer = a[i] + c[i];
+        u[0][i] = a[i];
+        u[1][i] = 0.5 * (outer + b[i]);
+        u[2][i] = 0.5 * (outer - b[i]);
+        u[3][i] = c[i];
+    }
+}
+
+/// `G` of F(4x4, 3x3) times a vector.
+#[inline(always)]
+fn f4([a, b, c]: [&Lanes; 3], u: &mut [Lanes; 6]) {
+    for i in 0..WIDTH {
+        let near = a[i] + c[i];
+        let far = a[i] * (1.0 / 24.0) + c[i] * (1.0 / 6.0);
+        u[0][i] = 0.25 * a[i];
+        u[1][i] = (near + b[i]) * (-1.0 / 6.0);
+        u[2][i] = (near - b[i]) * (-1.0 / 6.0);
+        u[3][i] = far + b[i] * (1.0 / 12.0);
+        u[4][i] = far - b[i] * (1.0 / 12.0);
+        u[5][i] = c[i];
+    }
 }

@@ -4,7 +4,7 @@ use octrt_ops::def::batch_normalization::BatchNormalization;
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::resize::{Resize, ResizeMode};
 use octrt_ops::graph::rewrite::Patch;
-use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use super::Skip;
 use super::query::{constant_input, input, producer, uses};
@@ -13,8 +13,8 @@ use super::query::{constant_input, input, producer, uses};
 /// `s = scale / sqrt(var + epsilon)` per output channel; ConvTranspose and Gemm (whose C becomes a bias per column)
 /// likewise.
 ///
-/// Requires: the convolution has no other user; weight, bias and statistics are constants. New weights are computed
-/// in f64 and rounded once. The node keeps the convolution's name, its output that of the normalisation.
+/// Requires: the convolution has no other user; weight, bias and statistics are constants. New weights are products
+/// in f64, rounded once, computed when they are read. The node keeps the convolution's name, its output that of the normalisation.
 ///
 /// Blocked when: the result of the convolution has other users or is an output; something is not a constant; the
 /// new weights are not finite; the C of a Gemm is not a bias per column; or the normalisation follows an Add or a
@@ -111,7 +111,8 @@ impl Affine {
         };
         let old = old.iter().cycle().map(|b| b * factor);
         let new = old.zip(&self.scale).zip(&self.shift).map(|((b, s), shift)| (b * s + shift) as f32);
-        finite(Shape::new([channels]), new.flat_map(f32::to_le_bytes).collect())
+        let new: Vec<f32> = new.collect();
+        finite(Tensor::new([channels], &new).map_err(|e| Skip::Blocked(e.to_string()))?)
     }
 }
 
@@ -136,23 +137,17 @@ fn scaled(weight: &Tensor, conv: &Node, scale: &[f64]) -> Result<Tensor, Skip> {
         let message = format!("the weight {} of '{}' is not of {channels} channels", weight.ty(), conv.name);
         return blocked(message);
     }
-    let mut bytes = weight.bytes().to_vec();
-    for (run, factor) in bytes.chunks_exact_mut(4 * run).zip(factors) {
-        for element in run.as_chunks_mut::<4>().0 {
-            *element = ((f64::from(f32::from_le_bytes(*element)) * factor) as f32).to_le_bytes();
-        }
+    let bounded = factors.iter().all(|f| f.is_finite());
+    let largest = factors.iter().fold(0.0, |a: f64, f| a.max(f.abs()));
+    let scaled = weight.scaled(factors).map_err(|e| Skip::Blocked(e.to_string()))?;
+    // Most weights need no look at the products, which are computed where they are packed.
+    if bounded && f64::from(weight.magnitude()) * largest < f64::from(f32::MAX) {
+        return Ok(scaled);
     }
-    finite(weight.shape().clone(), bytes)
+    finite(scaled)
 }
 
-/// The tensor of these bytes of f32, all of which must be finite.
-fn finite(shape: Shape, bytes: Vec<u8>) -> Result<Tensor, Skip> {
-    // Without a way out of the loop, many elements are looked at together.
-    let wrong =
-        bytes.as_chunks::<4>().0.iter().fold(false, |wrong, b| wrong | !f32::from_le_bytes(*b).is_finite());
-    if wrong {
-        return blocked("the folded weights are not finite");
-    }
-    Tensor::from_bytes(TensorType { dtype: DType::F32, shape }, bytes)
-        .map_err(|e| Skip::Blocked(e.to_string()))
+/// The tensor, all of whose elements must be finite.
+fn finite(tensor: Tensor) -> Result<Tensor, Skip> {
+    if tensor.magnitude().is_finite() { Ok(tensor) } else { blocked("the folded weights are not finite") }
 }
