@@ -17,6 +17,9 @@ const F4_CHANNELS: usize = 128;
 /// Bytes of weights that come from memory in a cycle.
 const COLD_BYTES: f64 = 5.0;
 
+/// Winograd's part of the direct cycles above which it is not taken: three steps have costs of their own.
+const WORTH_IT: f64 = 0.9;
+
 /// The nests of a convolution and how its weights are packed; `None` where no schedule takes it.
 pub fn choose(p: &ConvProblem, options: Options) -> Option<(Plan, Packing)> {
     let direct = || Some((Plan::Whole(conv_direct::nest(p, options.target)?), Packing::Conv(p.packing())));
@@ -27,7 +30,7 @@ pub fn choose(p: &ConvProblem, options: Options) -> Option<(Plan, Packing)> {
         [Winograd::F2, Winograd::F4].map(|s| (winograd_cycles(p, s, options.target), s)).into();
     sizes.retain(|(cycles, size)| {
         let exact = *size == Winograd::F2 || p.ic <= F4_CHANNELS;
-        exact && *cycles < direct_cycles(p, options.target)
+        exact && *cycles < WORTH_IT * direct_cycles(p, options.target)
     });
     sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
     let plan = |(_, size): &(f64, Winograd)| {
