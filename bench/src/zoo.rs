@@ -220,7 +220,7 @@ impl Network {
     pub fn graph(&self, options: &Options) -> Result<Graph, ZooError> {
         let alpha = self.alpha(options)?;
         let Options { size, batch, weights, .. } = *options;
-        if size == 0 || size % STEP != 0 || size > MAX_SIZE {
+        if size == 0 || !size.is_multiple_of(STEP) || size > MAX_SIZE {
             return Err(ZooError::Size(size));
         }
         let style = self.style(options)?;

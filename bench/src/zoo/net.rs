@@ -23,6 +23,8 @@ use super::{Batch, Kind, Weights, ZooError};
 
 /// Classes of ImageNet.
 const CLASSES: usize = 1000;
+/// Mean square of what goes into the sigmoids of squeeze and excitation: small, so that factors stay near a half.
+const GATE: f64 = 0.25;
 
 /// Zeros for the largest tensor of any network, which all tensors of [`Weights::Blank`] share.
 static ZEROS: LazyLock<Arc<Vec<u8>>> = LazyLock::new(|| Arc::new(vec![0; 1 << 24]));
@@ -206,7 +208,7 @@ impl Net {
         Ok(self.graph.add_const(name, tensor))
     }
 
-    /// One convolution node with normally "same" padding; `spread` is that of its weights.
+    /// One convolution node; `spread` is that of its weights.
     fn window(
         &mut self,
         name: &str,
@@ -217,7 +219,7 @@ impl Net {
         spread: f64,
     ) -> Made<Map> {
         let [k, s] = window;
-        if x.channels % g != 0 || oc % g != 0 {
+        if !x.channels.is_multiple_of(g) || !oc.is_multiple_of(g) {
             return Err(ZooError::Groups { layer: name.to_string(), ic: x.channels, oc, groups: g });
         }
         let weight = self.uniform(&format!("{name}.weight"), vec![oc, x.channels / g, k, k], 0.0, spread)?;
@@ -471,12 +473,12 @@ impl Net {
             (Some(m), None) | (None, Some(m)) => m,
             (None, None) => return Err(ZooError::Unmerged),
         };
-        let squeezed = self.biased(&format!("{name}.conv1"), all, middle)?;
+        let squeezed = self.biased(&format!("{name}.conv1"), all, middle, 1.0)?;
         let squeezed = self.plain_relu(&format!("{name}.relu"), squeezed);
         let (conv, gate) = (format!("{name}.conv2"), format!("{name}.sigmoid"));
         self.each(name, x, |net, part, m| {
             let side = &part[name.len()..];
-            let factors = net.biased(&format!("{conv}{side}"), squeezed, m.channels)?;
+            let factors = net.biased(&format!("{conv}{side}"), squeezed, m.channels, GATE)?;
             let sigmoid = Unary { kind: UnaryKind::Sigmoid };
             let factors = net.node(&format!("{gate}{side}"), sigmoid, vec![Some(factors.value)]);
             let factors = Map { value: factors, ..m };
@@ -485,13 +487,14 @@ impl Net {
         })
     }
 
-    /// A 1x1 convolution with bias.
-    fn biased(&mut self, name: &str, x: Map, oc: usize) -> Made<Map> {
-        let y = self.plain_conv(name, x, oc, 1, 1)?;
+    /// A 1x1 convolution with bias whose result has about this mean square.
+    fn biased(&mut self, name: &str, x: Map, oc: usize, power: f64) -> Made<Map> {
+        let fan = x.channels as f64 * x.signal.square;
+        let y = self.window(name, x, oc, [1, 1], 1, (3.0 * power / fan).sqrt())?;
         let bias = self.uniform(&format!("{name}.bias"), vec![oc], 0.0, 0.1)?;
         if let Some(node) = self.graph.nodes.last_mut() {
             node.inputs.push(Some(bias));
         }
-        Ok(y)
+        Ok(Map { signal: Signal::centred(power), ..y })
     }
 }

@@ -5,8 +5,8 @@ use super::{Style, ZooError};
 
 /// Squeezed channels are so many times fewer.
 const REDUCTION: usize = 16;
-/// Mean square of what a block adds to its input: small, so that the sum grows slowly.
-const BRANCH: f64 = 0.25;
+/// Sum over all blocks of the mean squares of what they add to their inputs: small, so that the sum grows slowly.
+const BRANCHES: f64 = 2.0;
 
 /// What comes before the blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,11 @@ impl ResNet {
         Ok(x)
     }
 
+    /// Mean square of what a block adds to its input.
+    fn branch(&self) -> f64 {
+        BRANCHES / self.blocks.iter().sum::<usize>().max(1) as f64
+    }
+
     /// The three convolutions of a block and the one of its shortcut.
     fn layers(&self, block: &Block) -> [Layer; 4] {
         let at_3x3 = self.stem == Stem::Shallow;
@@ -106,7 +111,7 @@ impl ResNet {
             y = net.norm(&format!("{name}.bn1a"), y, Affine::Fixed)?;
         }
         for (i, layer) in layers[..3].iter().enumerate() {
-            let gain = if i == 2 { BRANCH.sqrt() } else { 1.0 };
+            let gain = if i == 2 { self.branch().sqrt() } else { 1.0 };
             y = net.conv(&format!("{name}.conv{}", i + 1), y, layer)?;
             y = net.norm(&format!("{name}.bn{}", i + 1), y, Affine::Learned(gain))?;
             if i < 2 {
@@ -139,7 +144,7 @@ impl ResNet {
         };
         let mut y = activated(net, x, 1, 1.0)?;
         y = activated(net, y, 2, 1.0)?;
-        y = activated(net, y, 3, BRANCH)?;
+        y = activated(net, y, 3, self.branch())?;
         let shortcut = match block.shortcut {
             Shortcut::Convolution => activated(net, x, 4, 1.0)?,
             Shortcut::Identity => x,
@@ -179,7 +184,7 @@ fn deep_stem(net: &mut Net, x: Map) -> Result<Map, ZooError> {
     let y = unit(net, "stem2.0", x, 32, [1, 1])?;
     let y = unit(net, "stem2.1", y, 32, [3, 2])?;
     let y = net.plain_conv("stem2.2.conv", y, 64, 1, 1)?;
-    let y = net.plain_norm("stem2.2.bn", y, Affine::Learned(BRANCH.sqrt()))?;
+    let y = net.plain_norm("stem2.2.bn", y, Affine::Learned(0.5))?;
     let shortcut = net.plain_conv("stem2.shortcut.conv", x, 64, 1, 2)?;
     let shortcut = net.plain_norm("stem2.shortcut.bn", shortcut, Affine::Learned(1.0))?;
     let sum = net.plain_add("stem2.add", y, shortcut);

@@ -27,9 +27,10 @@ impl Signal {
         (self.square - self.mean * self.mean).max(1e-6)
     }
 
-    /// After a 2x2 average: of independent elements a quarter of the variance would be left, of equal ones all.
+    /// After a 2x2 average: of independent elements a quarter of the variance would be left, of equal ones all. Channels
+    /// differ by their means more than pixels do.
     pub fn pooled(self) -> Self {
-        Signal::with_variance(self.mean, 0.5 * self.variance())
+        Signal::with_variance(self.mean, 0.75 * self.variance())
     }
 
     /// After a 3x3 maximum of elements that are partly alike.
@@ -37,9 +38,9 @@ impl Signal {
         Signal::with_variance(self.mean + self.variance().sqrt(), 0.5 * self.variance())
     }
 
-    /// After a mean over the whole map.
+    /// After a mean over the whole map: what is left is how channels differ.
     pub fn mean_of_all(self) -> Self {
-        Signal::with_variance(self.mean, 0.1 * self.variance())
+        Signal::with_variance(self.mean, 0.7 * self.variance())
     }
 
     /// After `max(x, 0)`.
@@ -66,8 +67,8 @@ impl Signal {
         Signal { mean: mix(self.mean, other.mean), square: mix(self.square, other.square) }
     }
 
-    /// After a product with values around a half.
+    /// After a product with values near a half.
     pub fn halved(self) -> Self {
-        Signal { mean: 0.5 * self.mean, square: 0.25 * self.square }
+        Signal { mean: 0.5 * self.mean, square: 0.26 * self.square }
     }
 }
