@@ -32,12 +32,17 @@ impl Cores {
         Ok(Cores((0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect()))
     }
 
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Pins the calling thread, and those that it starts from now on, to the last `count` of these cores.
     ///
     /// # Errors
     /// [`CoresError`]
     pub fn pin(&self, count: usize) -> Result<(), CoresError> {
-        let allowed = self.0.len();
+        let allowed = self.count();
         let from = allowed.checked_sub(count).ok_or(CoresError::TooFew { wanted: count, allowed })?;
         let mut set = CpuSet::new();
         self.0[from..].iter().for_each(|&core| set.set(core));
@@ -58,7 +63,7 @@ mod tests {
             assert_eq!(one.0, [*cores.0.last().unwrap()]);
             let error = one.pin(2).unwrap_err().to_string();
             assert_eq!(error, "2 threads need a core each, and this process may use 1");
-            cores.pin(cores.0.len()).unwrap();
+            cores.pin(cores.count()).unwrap();
             assert_eq!(Cores::allowed().unwrap(), cores);
         });
         pinned.join().unwrap();

@@ -112,7 +112,11 @@ impl fmt::Display for Case {
         if let Some(alpha) = self.alpha {
             write!(f, " alpha {alpha}")?;
         }
-        write!(f, ", {0} x {0} pixels, {1}, {2} threads", self.size, self.precision, self.threads)
+        if self.ablation != Ablation::default() {
+            write!(f, ", down: {}, exchange: {}", self.ablation.down, self.ablation.exchange)?;
+        }
+        let plural = if self.threads == 1 { "" } else { "s" };
+        write!(f, ", {0} x {0} pixels, {1}, {2} thread{plural}", self.size, self.precision, self.threads)
     }
 }
 
@@ -148,7 +152,10 @@ struct Entry {
 }
 
 /// Cases, compiled, with inputs.
-pub struct Subjects(Vec<Entry>);
+pub struct Subjects {
+    entries: Vec<Entry>,
+    cores: Cores,
+}
 
 impl Subjects {
     /// Builds and runs each case once. Cases that differ by size or threads only share their weights. Pins the calling
@@ -183,7 +190,7 @@ impl Subjects {
             };
             entries.push(Entry::new(*case, &model, threads)?);
         }
-        Ok(Subjects(entries))
+        Ok(Subjects { entries, cores })
     }
 
     /// Wall time of one run of the case at this position.
@@ -191,20 +198,20 @@ impl Subjects {
     /// # Errors
     /// As [`Subject::run`].
     pub fn run(&mut self, position: usize) -> Result<Duration, TablesError> {
-        let Entry { case, subject, .. } = &mut self.0[position];
+        let Entry { case, subject, .. } = &mut self.entries[position];
         subject.run().map_err(|e| case.failed(e))
     }
 
-    /// Runs all cases in turn; `progress` is told of every round.
+    /// Runs all cases in turn, then unpins the calling thread; `progress` is told of every round.
     ///
     /// # Errors
-    /// The first of the runs, and as [`Peak::over`].
+    /// The first of the runs, as [`Peak::over`], and of unpinning.
     pub fn measure(
         mut self,
         schedule: Schedule,
         mut progress: impl FnMut(usize),
     ) -> Result<(Vec<Measured>, Peak), TablesError> {
-        let count = self.0.len();
+        let count = self.entries.len();
         let mut peak = Peak::over(count * schedule.rounds * schedule.runs).map_err(Box::new)?;
         let mut rounds: Vec<Vec<Samples>> = vec![Vec::new(); count];
         for round in 0..schedule.rounds {
@@ -224,7 +231,8 @@ impl Subjects {
                 rounds[position].push(samples);
             }
         }
-        let measured = self.0.into_iter().zip(rounds).map(|(entry, rounds)| {
+        self.cores.pin(self.cores.count())?;
+        let measured = self.entries.into_iter().zip(rounds).map(|(entry, rounds)| {
             let Entry { case, macs, parameters, .. } = entry;
             Measured { case, macs, parameters, rounds }
         });
@@ -254,6 +262,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zoo::{Down, Exchange};
 
     #[test]
     fn rounds_start_with_another_case_each() {
@@ -265,7 +274,13 @@ mod tests {
     #[test]
     fn cases_have_names() {
         let case = Case::new("resnet50", 0.125).unwrap();
-        assert_eq!(case.to_string(), "oct-resnet50 alpha 0.125, 224 x 224 pixels, default, 1 threads");
+        assert_eq!(case.to_string(), "oct-resnet50 alpha 0.125, 224 x 224 pixels, default, 1 thread");
+        let ablation = Ablation { exchange: Exchange::None, down: Down::Stride };
+        let odd = Case { ablation, size: 96, precision: Precision::Strict, threads: 2, ..case };
+        assert_eq!(
+            odd.to_string(),
+            "oct-resnet50 alpha 0.125, down: stride, exchange: none, 96 x 96 pixels, strict, 2 threads"
+        );
         assert_eq!(Case::new("resnet50", 0.0).unwrap().network.to_string(), "resnet50");
         assert!(Case::new("vgg", 0.0).is_err());
     }
