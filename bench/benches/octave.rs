@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use octrt_bench::tables::{Case, Subjects};
 
 fn resnet50(c: &mut Criterion) {

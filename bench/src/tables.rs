@@ -35,7 +35,8 @@
 //!              samples_ms: [round][run], median_ms, min_ms: of all runs,
 //!              gflops: 2 * macs / median, peak_fraction: of threads * peak, or null,
 //!              against: null for vanilla, or
-//!                  {speedup: {median, low, high}, macs: vanilla's / the row's, attained: speedup.median / macs},
+//!                  {speedup: {median, low, high}, speedup_min: of the fastest runs,
+//!                   macs: vanilla's / the row's, attained: speedup.median / macs},
 //!              paper: null, or {ms, speedup: or null, peak_fraction: or null}}
 //! peers       null, or what a file of bench/peers says of ResNet-50, with the date of its own measurement:
 //!             {date, rows: [{alpha, runtime, version, median_ms, min_ms,

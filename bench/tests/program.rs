@@ -84,7 +84,8 @@ fn help_lists_commands() {
         Options:
           -h, --help     Print help
           -V, --version  Print version
-    "#]].assert_eq(&help);
+    "#]]
+    .assert_eq(&help);
     for table in ["table1", "table2", "table3", "table4", "table5", "tables"] {
         assert!(stdout(&[table, "--help"]).contains("--format <FORMAT>"), "{table}");
     }

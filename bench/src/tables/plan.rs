@@ -93,7 +93,7 @@ impl Plan {
     /// alphas, MobileNets no style.
     ///
     /// # Errors
-    /// None for the networks of the zoo; [`ZooError::Unknown`] is there for the compiler.
+    /// [`ZooError::Unknown`] when the zoo lacks a network of the paper.
     pub fn new(which: Which, choice: &Choice) -> Result<Self, ZooError> {
         let mut entries = Vec::new();
         for &threads in &choice.threads {

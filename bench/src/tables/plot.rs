@@ -9,6 +9,8 @@ const TOP: f64 = 16.0;
 const BOTTOM: f64 = 48.0;
 /// Height of a line of the legend.
 const LINE: f64 = 20.0;
+/// Colours of the page; more series than these begin again.
+const COLOURS: usize = 8;
 /// About as many ticks an axis has.
 const TICKS: f64 = 6.0;
 
@@ -159,7 +161,7 @@ impl Plot {
             let corners: Vec<String> = dots.iter().map(|(x, y)| format!("{x},{y}")).collect();
             Drawn {
                 name: s.name.clone(),
-                colour: i % 6,
+                colour: i % COLOURS,
                 mark: s.mark,
                 path: corners.join(" "),
                 dots,
