@@ -5,6 +5,9 @@ use serde::Serialize;
 /// The most that such a core computes, in GFLOP/s: 2 fused multiply-adds of 16 lanes a cycle at 2.0 GHz.
 pub const PEAK_GFLOPS: f64 = 128.0;
 
+/// Height and width of the picture in pixels, and threads, of all that the paper measured.
+pub const MEASURED: (usize, usize) = (224, 1);
+
 /// ResNet-50 of table 2: alpha, 10^9 multiply-accumulates, milliseconds.
 const RESNET50: [(f64, f64, f64); 5] =
     [(0.0, 4.1, 115.0), (0.125, 3.6, 116.0), (0.25, 3.1, 99.0), (0.5, 2.4, 74.0), (0.75, 1.9, 61.0)];

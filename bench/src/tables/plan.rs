@@ -75,7 +75,7 @@ pub struct Entry {
     pub case: Case,
     /// Position in the table of the vanilla network that it is held against.
     pub base: Option<usize>,
-    /// What the paper says.
+    /// What the paper says, of [`paper::MEASURED`] only.
     pub paper: Option<Published>,
 }
 
@@ -103,6 +103,7 @@ impl Plan {
                     let place = |case| Case { style, size, precision, threads, ..case };
                     for (case, paper) in group(which, choice)? {
                         let case = place(case);
+                        let paper = paper.filter(|_| (size, threads) == paper::MEASURED);
                         let base = (case.alpha.is_some())
                             .then(|| entries.iter().rposition(|e: &Entry| e.case.alpha.is_none()))
                             .flatten();
@@ -180,6 +181,18 @@ mod tests {
         let mobile = Plan::new(Which::MobileNets, &Choice { threads: vec![1], ..choice() }).unwrap();
         assert_eq!(bases(&mobile)[..8], [None, Some(0), None, Some(2), None, Some(4), None, Some(6)]);
         assert!(mobile.entries.iter().all(|e| e.case.style.is_none()));
+    }
+
+    #[test]
+    fn the_paper_speaks_of_one_size_and_one_thread() {
+        let published = |change: fn(&mut Choice)| {
+            let mut choice = Choice { threads: vec![1], ..choice() };
+            change(&mut choice);
+            let plan = Plan::new(Which::Alphas, &choice).unwrap();
+            plan.entries.iter().filter(|e| e.paper.is_some()).count()
+        };
+        assert_eq!((published(|_| ()), published(|c| c.alphas = vec![0.3])), (10, 2));
+        assert_eq!((published(|c| c.threads = vec![2]), published(|c| c.sizes = vec![256])), (0, 0));
     }
 
     #[test]
