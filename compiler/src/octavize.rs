@@ -8,7 +8,7 @@
 //!
 //! * The stem, every convolution that reads the picture, stays.
 //! * The last stage, at the smallest extent, has one frequency again, as has what only the last stage reads; also what
-//!   no further convolution reads. See [`plan`].
+//!   no further convolution reads.
 //! * A depthwise convolution works within each frequency. A grouped one has as many groups in every path.
 //! * Activations, normalisations, sums, concatenations, and poolings that fit work on both frequencies; before all
 //!   else the low frequency is upsampled and put behind the high one, in the order of the original channels.
@@ -24,6 +24,7 @@ use octrt_ops::graph::rewrite::compact;
 use octrt_ops::graph::{ValueDef, verify};
 use octrt_ops::{Graph, GraphError, Node, Op, OpError, TensorType};
 
+use conv::Refusal;
 use plan::Plan;
 use split::{Repr, Rewriter};
 
@@ -65,12 +66,13 @@ pub fn octavize(graph: &Graph, alpha: f64) -> Result<Octavized, GraphError> {
         let node = graph.node(id);
         let at_node = |e| GraphError::new(&node.name, node.op.as_operator().name(), e);
         if let Op::Conv(conv) = &node.op {
-            match conv::octave(&mut rewriter, node, conv, plan.role(id), alpha).map_err(at_node)? {
+            match conv::octave(&mut rewriter, node, conv, plan.role(id), alpha) {
                 Ok(()) => {
                     replaced.push(node.name.clone());
                     continue;
                 }
-                Err(reason) => kept.push(Kept { node: node.name.clone(), reason }),
+                Err(Refusal::Kept(reason)) => kept.push(Kept { node: node.name.clone(), reason }),
+                Err(Refusal::Failed(e)) => return Err(at_node(e)),
             }
         } else if reads_split(&rewriter, node)
             && let Some(repr) = propagate::both(&mut rewriter, node).map_err(at_node)?

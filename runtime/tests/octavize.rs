@@ -171,8 +171,8 @@ fn residual_networks() {
             assert_eq!(new.replaced, expected);
             let kept = [
                 "stem: it reads the picture",
-                "c.conv2: its input and its output have one frequency",
-                "d.conv: its input and its output have one frequency",
+                "c.conv2: the end of the network has one frequency",
+                "d.conv: the end of the network has one frequency",
             ];
             assert_eq!(reasons(&new), kept);
             assert_eq!(weights(&new.graph), weights(&graph));
@@ -265,8 +265,8 @@ fn what_cannot_be_replaced_is_said() {
         "grouped: its 4 groups do not divide the 6 channels of a frequency",
         "wide: its strides are [3, 3]; an OctConv has 1 or 2",
         "even: its padding does not keep the extent of a map (2x2, pads [1, 1, 1, 1])",
-        "next: its input and its output have one frequency",
-        "end: its input and its output have one frequency",
+        "next: the end of the network has one frequency",
+        "end: the end of the network has one frequency",
     ];
     assert_eq!(reasons(&new), kept);
     for alpha in [0.0, 1.0, -1.0, f64::NAN] {

@@ -31,87 +31,145 @@ struct Path<'a> {
     first: usize,
 }
 
-/// Puts an OctConv in place of `node`, or says why not.
+/// Why there is no OctConv in place of a convolution.
+pub(super) enum Refusal {
+    /// It cannot be replaced, for this reason.
+    Kept(String),
+    /// A tensor cannot be made.
+    Failed(OpError),
+}
+
+impl From<OpError> for Refusal {
+    fn from(e: OpError) -> Self {
+        Refusal::Failed(e)
+    }
+}
+
+fn kept<T>(reason: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Kept(reason.into()))
+}
+
+/// Puts an OctConv in place of `node`.
 ///
 /// # Errors
-/// [`OpError`] when a tensor cannot be made.
+/// [`Refusal`]; then nothing has changed, or the new graph is of no use.
 pub(super) fn octave(
     rewriter: &mut Rewriter<'_>,
     node: &Node,
     conv: &Conv,
     role: Role,
     alpha: f64,
-) -> Result<Result<(), String>, OpError> {
-    let Some(x) = node.inputs.first().copied().flatten() else { return Ok(Err("it has no input".into())) };
+) -> Result<(), Refusal> {
+    let Some(x) = node.inputs.first().copied().flatten() else { return kept("it has no input") };
     let input = rewriter.repr(x).clone();
-    let (kernel, stride) = match role {
-        Role::Stem => return Ok(Err("it reads the picture".into())),
-        Role::Pixel => return Ok(Err("its input is a single pixel".into())),
-        Role::Inner | Role::Last => match kernel(rewriter, node, conv) {
-            Ok(found) => found,
-            Err(reason) => return Ok(Err(reason)),
-        },
-    };
+    match role {
+        Role::Stem => return kept("it reads the picture"),
+        Role::Pixel => return kept("its input is a single pixel"),
+        Role::Last if matches!(input, Repr::Full(_)) => {
+            return kept("the end of the network has one frequency");
+        }
+        Role::Inner | Role::Last => {}
+    }
+    let (kernel, stride) = kernel(rewriter, node, conv)?;
     let [Some(from), Some(to)] = [Some(0), None].map(|i| extents(rewriter.old, node, i)) else {
-        return Ok(Err("it is not two-dimensional".into()));
+        return kept("it is not two-dimensional");
     };
     let alpha = if role == Role::Last || to.contains(&1) { 0.0 } else { alpha };
-    let out = match outputs(&kernel, &input, alpha) {
-        Ok(out) => out,
-        Err(reason) => return Ok(Err(reason)),
-    };
-    if let Err(reason) = check_groups(&kernel, &input, &out) {
-        return Ok(Err(reason));
+    let out = outputs(&kernel, &input, alpha)?;
+    check_groups(&kernel, &input, &out)?;
+    let layer = Layer { kernel, stride, from, to };
+    let repr = layer.build(rewriter, input, out)?;
+    rewriter.define(node.outputs[0], repr);
+    Ok(())
+}
+
+/// A convolution that will be replaced.
+struct Layer<'a> {
+    kernel: Kernel<'a>,
+    stride: usize,
+    /// Height and width of the input at high frequency.
+    from: [usize; 2],
+    /// Those of the output.
+    to: [usize; 2],
+}
+
+impl Layer<'_> {
+    /// The nodes of the OctConv whose output has the channels `out`, high first.
+    fn build(&self, rewriter: &mut Rewriter<'_>, input: Repr, out: [Vec<usize>; 2]) -> Result<Repr, OpError> {
+        let (high, low) = match input {
+            Repr::Full(value) => (Side { value, channels: (0..self.kernel.ic()).collect() }, None),
+            Repr::Split(split) => (split.high, Some(split.low)),
+        };
+        let high = self.stepped(rewriter, "h", &high, self.from);
+        let [high_out, low_out] = out;
+        let value = self.to_high(rewriter, &high, low.as_ref(), &high_out)?;
+        let y = Side { value, channels: high_out };
+        Ok(match self.to_low(rewriter, &high, low.as_ref(), &low_out)? {
+            Some(value) => {
+                let low = Side { value, channels: low_out };
+                Repr::Split(Split { high: y, low, extents: self.to })
+            }
+            None => Repr::Full(y.value),
+        })
     }
-    let (high, low) = match input {
-        Repr::Full(value) => (Side { value, channels: (0..kernel.ic()).collect() }, None),
-        Repr::Split(split) => (split.high, Some(split.low)),
-    };
-    let depthwise = kernel.is_depthwise();
-    let has_low = !out[1].is_empty();
-    let name = &node.name;
-    let halve = |r: &mut Rewriter<'_>, what: &str, side: &Side, from| Side {
-        value: r.halve(&format!("{name}.{what}"), side.value, from),
-        channels: side.channels.clone(),
-    };
-    let stepped = |r: &mut Rewriter<'_>, what: &str, side: &Side, from| {
-        if stride == 2 { halve(r, what, side, from) } else { side.clone() }
-    };
-    let high = stepped(rewriter, "h", &high, from);
-    let first_low = high.channels.len() / kernel.groups;
-    let mut y_high = kernel.path(rewriter, &path("h2h", &high, 0), &out[0], Bias::Yes)?;
-    if let (Some(low), false) = (&low, depthwise) {
-        let mut y = kernel.path(rewriter, &path("l2h", low, first_low), &out[0], Bias::No)?;
-        if stride == 1 {
-            y = rewriter.double(&format!("{name}.l2h"), y, to)?;
+
+    /// `conv(h) + upsample(conv(l))`, without the upsampling where `h` is halved.
+    fn to_high(
+        &self,
+        rewriter: &mut Rewriter<'_>,
+        high: &Side,
+        low: Option<&Side>,
+        out: &[usize],
+    ) -> Result<ValueId, OpError> {
+        let Layer { kernel, stride, to, .. } = self;
+        let name = &kernel.node.name;
+        let y = kernel.path(rewriter, &path("h2h", high, 0), out, Bias::Yes)?;
+        let Some(low) = low.filter(|_| !kernel.is_depthwise()) else { return Ok(y) };
+        let first = high.channels.len() / kernel.groups;
+        let mut from_low = kernel.path(rewriter, &path("l2h", low, first), out, Bias::No)?;
+        if *stride == 1 {
+            from_low = rewriter.double(&format!("{name}.l2h"), from_low, *to)?;
         }
-        y_high = sum(rewriter, &format!("{name}.h"), y_high, y);
+        Ok(sum(rewriter, &format!("{name}.h"), y, from_low))
     }
-    let [high_channels, low_channels] = out;
-    let y_high = Side { value: y_high, channels: high_channels };
-    if !has_low {
-        rewriter.define(node.outputs[0], Repr::Full(y_high.value));
-        return Ok(Ok(()));
-    }
-    let mut y_low = None;
-    if !depthwise {
-        let halved = halve(rewriter, "h2l", &high, to);
-        y_low = Some(kernel.path(rewriter, &path("h2l", &halved, 0), &low_channels, Bias::Yes)?);
-    }
-    if let Some(low) = &low {
-        let low = stepped(rewriter, "l", low, half(from));
-        let bias = if depthwise { Bias::Yes } else { Bias::No };
-        let y = kernel.path(rewriter, &path("l2l", &low, first_low), &low_channels, bias)?;
-        y_low = Some(match y_low {
-            Some(other) => sum(rewriter, &format!("{name}.l"), y, other),
+
+    /// `conv(l) + conv(average(h))`; none without output channels.
+    fn to_low(
+        &self,
+        rewriter: &mut Rewriter<'_>,
+        high: &Side,
+        low: Option<&Side>,
+        out: &[usize],
+    ) -> Result<Option<ValueId>, OpError> {
+        let Layer { kernel, from, to, .. } = self;
+        if out.is_empty() {
+            return Ok(None);
+        }
+        let mut from_high = None;
+        if !kernel.is_depthwise() {
+            let halved = self.halved(rewriter, "h2l", high, *to);
+            from_high = Some(kernel.path(rewriter, &path("h2l", &halved, 0), out, Bias::Yes)?);
+        }
+        let Some(low) = low else { return Ok(from_high) };
+        let first = high.channels.len() / kernel.groups;
+        let low = self.stepped(rewriter, "l", low, half(*from));
+        let bias = if from_high.is_some() { Bias::No } else { Bias::Yes };
+        let y = kernel.path(rewriter, &path("l2l", &low, first), out, bias)?;
+        Ok(Some(match from_high {
+            Some(other) => sum(rewriter, &format!("{}.l", kernel.node.name), y, other),
             None => y,
-        });
+        }))
     }
-    if let Some(value) = y_low {
-        let low = Side { value, channels: low_channels };
-        rewriter.define(node.outputs[0], Repr::Split(Split { high: y_high, low, extents: to }));
+
+    fn halved(&self, rewriter: &mut Rewriter<'_>, what: &str, side: &Side, from: [usize; 2]) -> Side {
+        let name = format!("{}.{what}", self.kernel.node.name);
+        Side { value: rewriter.halve(&name, side.value, from), channels: side.channels.clone() }
     }
-    Ok(Ok(()))
+
+    /// The side as convolutions with a step of 1 read it.
+    fn stepped(&self, rewriter: &mut Rewriter<'_>, what: &str, side: &Side, from: [usize; 2]) -> Side {
+        if self.stride == 2 { self.halved(rewriter, what, side, from) } else { side.clone() }
+    }
 }
 
 fn path<'a>(suffix: &'static str, src: &'a Side, first: usize) -> Path<'a> {
@@ -129,54 +187,31 @@ fn sum(rewriter: &mut Rewriter<'_>, name: &str, a: ValueId, b: ValueId) -> Value
     rewriter.add_of(&format!("{name}.sum"), Binary { kind: BinaryKind::Add }, &[a, b])
 }
 
-/// The convolution's numbers and its stride, or why it cannot be replaced.
-fn kernel<'a>(rewriter: &Rewriter<'_>, node: &'a Node, conv: &Conv) -> Result<(Kernel<'a>, usize), String> {
+/// The convolution's numbers and its stride.
+fn kernel<'a>(rewriter: &Rewriter<'_>, node: &'a Node, conv: &Conv) -> Result<(Kernel<'a>, usize), Refusal> {
     let graph = rewriter.old;
     let constant = |i: usize, what: &str| match node.inputs.get(i).copied().flatten() {
         None => Ok(None),
         Some(v) => match graph.constant(v).filter(|t| t.dtype() == DType::F32) {
             Some(t) => Ok(Some((t, graph.value(v).name.clone()))),
-            None => Err(format!("its {what} is no constant of f32")),
+            None => kept(format!("its {what} is no constant of f32")),
         },
     };
-    let (weight, weight_name) = constant(1, "weight")?.ok_or("it has no weight")?;
+    let Some((weight, weight_name)) = constant(1, "weight")? else { return kept("it has no weight") };
     let bias = constant(2, "bias")?;
-    let &[oc, ic, kh, kw] = weight.shape().dims() else { return Err("it is not two-dimensional".into()) };
+    let &[oc, ic, kh, kw] = weight.shape().dims() else { return kept("it is not two-dimensional") };
     let stride = match conv.strides[..] {
         [] | [1, 1] => 1,
         [2, 2] => 2,
-        _ => return Err(format!("its strides are {:?}; an OctConv has 1 or 2", conv.strides)),
+        _ => return kept(format!("its strides are {:?}; an OctConv has 1 or 2", conv.strides)),
     };
-    let dilations = if conv.dilations.is_empty() { vec![1; 2] } else { conv.dilations.clone() };
-    let reach = |k: usize, d: usize| (k - 1) * d;
-    let (h, w) = (reach(kh.max(1), dilations[0]), reach(kw.max(1), dilations[1]));
-    let same = vec![h / 2, w / 2, h / 2, w / 2];
-    let is_same = match conv.auto_pad {
-        AutoPad::NotSet => conv.pads == same || (conv.pads.is_empty() && h + w == 0),
-        AutoPad::SameUpper | AutoPad::SameLower => true,
-        AutoPad::Valid => h + w == 0,
-    };
-    if !is_same || h % 2 == 1 || w % 2 == 1 {
-        return Err(format!(
-            "its padding does not keep the extent of a map ({kh}x{kw}, pads {:?})",
-            conv.pads
-        ));
-    }
-    let numbers = |t: &Tensor| t.to_vec::<f32>().map_err(|e| e.message().to_string());
+    let op = path_op(conv, [kh, kw])?;
     let bias_name = bias.as_ref().map_or_else(String::new, |(_, name)| name.clone());
-    let op = Conv {
-        kernel: vec![kh, kw],
-        strides: vec![1; 2],
-        dilations,
-        pads: same,
-        auto_pad: AutoPad::NotSet,
-        group: 1,
-    };
     let kernel = Kernel {
         node,
         shape: [oc, ic, kh, kw],
-        weight: numbers(weight)?,
-        bias: bias.map(|(t, _)| numbers(t)).transpose()?,
+        weight: weight.to_vec()?,
+        bias: bias.map(|(t, _)| t.to_vec()).transpose()?,
         groups: conv.group,
         op,
         names: [weight_name, bias_name],
@@ -184,13 +219,30 @@ fn kernel<'a>(rewriter: &Rewriter<'_>, node: &'a Node, conv: &Conv) -> Result<(K
     Ok((kernel, stride))
 }
 
+/// The convolution with a step of 1, which must keep the extent of a map.
+fn path_op(conv: &Conv, [kh, kw]: [usize; 2]) -> Result<Conv, Refusal> {
+    let dilations = if conv.dilations.is_empty() { vec![1; 2] } else { conv.dilations.clone() };
+    let reach = |k: usize, d: usize| k.saturating_sub(1) * d;
+    let (h, w) = (reach(kh, dilations[0]), reach(kw, dilations[1]));
+    let same = vec![h / 2, w / 2, h / 2, w / 2];
+    let is_same = match conv.auto_pad {
+        AutoPad::NotSet => conv.pads == same || (conv.pads.is_empty() && h + w == 0),
+        AutoPad::SameUpper | AutoPad::SameLower => true,
+        AutoPad::Valid => h + w == 0,
+    };
+    if !is_same || h % 2 == 1 || w % 2 == 1 {
+        let pads = &conv.pads;
+        return kept(format!("its padding does not keep the extent of a map ({kh}x{kw}, pads {pads:?})"));
+    }
+    let (kernel, strides) = (vec![kh, kw], vec![1; 2]);
+    Ok(Conv { kernel, strides, dilations, pads: same, auto_pad: AutoPad::NotSet, group: 1 })
+}
+
 /// The channels of the output by frequency, high first.
-fn outputs(kernel: &Kernel<'_>, input: &Repr, alpha: f64) -> Result<[Vec<usize>; 2], String> {
+fn outputs(kernel: &Kernel<'_>, input: &Repr, alpha: f64) -> Result<[Vec<usize>; 2], Refusal> {
     let oc = kernel.shape[0];
     match input {
-        Repr::Full(_) if kernel.is_depthwise() => {
-            Err("it is depthwise, and its input has one frequency".into())
-        }
+        Repr::Full(_) if kernel.is_depthwise() => kept("it is depthwise, and its input has one frequency"),
         Repr::Split(split) if kernel.is_depthwise() => {
             let multiple = oc / kernel.groups;
             let of =
@@ -200,14 +252,14 @@ fn outputs(kernel: &Kernel<'_>, input: &Repr, alpha: f64) -> Result<[Vec<usize>;
         _ => {
             let low = (alpha * oc as f64) as usize;
             if low == 0 && matches!(input, Repr::Full(_)) {
-                return Err("its input and its output have one frequency".into());
+                return kept("its input and its output have one frequency");
             }
             Ok([(0..oc - low).collect(), (oc - low..oc).collect()])
         }
     }
 }
 
-fn check_groups(kernel: &Kernel<'_>, input: &Repr, out: &[Vec<usize>; 2]) -> Result<(), String> {
+fn check_groups(kernel: &Kernel<'_>, input: &Repr, out: &[Vec<usize>; 2]) -> Result<(), Refusal> {
     if kernel.groups == 1 || kernel.is_depthwise() {
         return Ok(());
     }
@@ -217,7 +269,9 @@ fn check_groups(kernel: &Kernel<'_>, input: &Repr, out: &[Vec<usize>; 2]) -> Res
     };
     let counts: Vec<usize> = inputs.into_iter().chain(out.iter().map(Vec::len)).collect();
     match counts.iter().find(|c| !c.is_multiple_of(kernel.groups)) {
-        Some(c) => Err(format!("its {} groups do not divide the {c} channels of a frequency", kernel.groups)),
+        Some(c) => {
+            kept(format!("its {} groups do not divide the {c} channels of a frequency", kernel.groups))
+        }
         None => Ok(()),
     }
 }

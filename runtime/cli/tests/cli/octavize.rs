@@ -20,9 +20,25 @@ fn a_network_gets_octconvs_and_runs() {
     let done = octrt(&["octavize", &model, "--alpha", "0.5", "-o", &out]);
     let summary = done.text().replace(&out, "OUT");
     expect_test::expect![[r#"
+        OUT: 38 of 52 convolutions are OctConvs, 25728512 -> 16760576 multiply-accumulates (65.1 %)
     "#]]
     .assert_eq(&summary);
     expect_test::expect![[r#"
+        octrt: kept 'stem.conv': it reads the picture
+        octrt: kept 'blocks.0.dw.conv': it is depthwise, and its input has one frequency
+        octrt: kept 'blocks.13.dw.conv': the end of the network has one frequency
+        octrt: kept 'blocks.13.project.conv': the end of the network has one frequency
+        octrt: kept 'blocks.14.expand.conv': the end of the network has one frequency
+        octrt: kept 'blocks.14.dw.conv': the end of the network has one frequency
+        octrt: kept 'blocks.14.project.conv': the end of the network has one frequency
+        octrt: kept 'blocks.15.expand.conv': the end of the network has one frequency
+        octrt: kept 'blocks.15.dw.conv': the end of the network has one frequency
+        octrt: kept 'blocks.15.project.conv': the end of the network has one frequency
+        octrt: kept 'blocks.16.expand.conv': the end of the network has one frequency
+        octrt: kept 'blocks.16.dw.conv': the end of the network has one frequency
+        octrt: kept 'blocks.16.project.conv': the end of the network has one frequency
+        octrt: kept 'tail.conv': the end of the network has one frequency
+        octrt: the network computes something else now: train it further before you use it
     "#]]
     .assert_eq(&done.stderr);
     octrt(&["compare", &out, "random"]).text();
