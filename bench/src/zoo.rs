@@ -30,6 +30,7 @@
 //! * Style v1 has 3,840 parameters more than v2 in a ResNet: it normalises what convolutions give, v2 what they get.
 
 mod densenet;
+mod layer;
 mod mobilenet;
 mod net;
 mod resnet;
