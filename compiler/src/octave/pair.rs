@@ -86,10 +86,11 @@ pub fn layers(view: &View<'_>, heads: &Heads, sums: Vec<Sum>, misses: &[Miss]) -
         .chain(misses.iter().flat_map(|m| m.convs))
         .collect();
     let lone: Vec<NodeId> = heads.ids().filter(|c| !added.contains(c)).collect();
-    let mut pool = Pool { view, heads, sums: sums.into_iter().map(Some).collect(), lone, drafts: Vec::new() };
+    let sums = sums.into_iter().map(Some).collect();
+    let mut pool = Pool { view, heads, sums, lone, inputs, drafts: Vec::new() };
     pool.sums_with_sums();
     pool.sums_with_convs();
-    pool.convs_with_convs(&inputs);
+    pool.convs_with_convs();
     pool.single_sums();
     pool.drafts
 }
@@ -116,6 +117,8 @@ struct Pool<'a> {
     heads: &'a Heads,
     sums: Vec<Option<Sum>>,
     lone: Vec<NodeId>,
+    /// For each sum, the convolutions that its high and its low input are made of.
+    inputs: Vec<[Vec<bool>; 2]>,
     drafts: Vec<Draft>,
 }
 
@@ -140,6 +143,17 @@ impl Pool<'_> {
     fn span(&self, convs: &[NodeId]) -> usize {
         let ordinals = convs.iter().map(|c| self.ordinal(*c));
         ordinals.clone().max().unwrap_or(0) - ordinals.min().unwrap_or(0)
+    }
+
+    /// Whether a later layer reads both results, of which these are convolutions.
+    fn read_together(&self, high: NodeId, low: NodeId) -> bool {
+        self.inputs.iter().any(|[h, l]| h[high.index()] && l[low.index()])
+    }
+
+    /// Whether two results are those of one layer, so far as what reads them, or the order of the graph, says so: other
+    /// layers may read the same inputs.
+    fn belong(&self, high: NodeId, low: NodeId, convs: &[NodeId]) -> bool {
+        self.read_together(high, low) || self.span(convs) < convs.len()
     }
 
     fn like(&self, a: NodeId, b: NodeId) -> bool {
@@ -183,15 +197,20 @@ impl Pool<'_> {
     fn partner(&self, i: usize) -> Option<(NodeId, bool)> {
         let sum = self.sums[i].as_ref()?;
         let (high, low) = (self.head(sum.high.conv)?, self.head(sum.low.conv)?);
-        let nearest = |other: &dyn Fn(&Head) -> bool| {
-            let fits = |c: &NodeId| self.like(*c, sum.high.conv) && self.head(*c).is_some_and(other);
-            let fitting = self.lone.iter().copied().filter(fits);
-            fitting.min_by_key(|c| self.span(&[*c, sum.high.conv, sum.low.conv]))
+        let convs = |c: NodeId| [c, sum.high.conv, sum.low.conv];
+        let nearest = |is_high: bool, other: &dyn Fn(&Head) -> bool| {
+            let belong = |c: NodeId| {
+                let (high, low) = if is_high { (c, sum.low.conv) } else { (sum.high.conv, c) };
+                self.belong(high, low, &convs(c))
+            };
+            let like = |c: NodeId| self.like(c, sum.high.conv) && self.head(c).is_some_and(other);
+            let fitting = self.lone.iter().copied().filter(|c| like(*c) && belong(*c));
+            fitting.min_by_key(|c| self.span(&convs(*c))).map(|c| (c, is_high))
         };
         let low_result = |h: &Head| h.source == low.source && h.before.is_none() && halved(&sum.to, &h.to);
         let high_result = |h: &Head| h.source == high.source && h.before.is_none() && halved(&h.to, &sum.to);
-        let as_high = || nearest(&low_result).map(|c| (c, false));
-        let as_low = || nearest(&high_result).map(|c| (c, true));
+        let as_high = || nearest(false, &low_result);
+        let as_low = || nearest(true, &high_result);
         match sum.side {
             Side::High => as_high(),
             Side::Low => as_low(),
@@ -201,12 +220,9 @@ impl Pool<'_> {
 
     /// `hh` with `hl` of one input, and `hh` with `ll` of two where every channel is convolved by itself. Only a later layer
     /// tells these from two convolutions of a usual network: there must be one that reads both results.
-    fn convs_with_convs(&mut self, inputs: &[[Vec<bool>; 2]]) {
+    fn convs_with_convs(&mut self) {
         for high in self.lone.clone() {
-            let fits = |low: &&NodeId| {
-                let read = |[h, l]: &[Vec<bool>; 2]| h[high.index()] && l[low.index()];
-                self.pair(high, **low).is_some() && inputs.iter().any(read)
-            };
+            let fits = |low: &&NodeId| self.pair(high, **low).is_some() && self.read_together(high, **low);
             if !self.lone.contains(&high) {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! `octrt inspect --octave`: the Octave Convolutions of a model, and why those that are not fused are not.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use octrt::compiler::octave::{self, Groups, Layer, Order, StrideKind, UpKind};
@@ -71,7 +71,7 @@ enum GroupsReport {
 pub fn report(model: &Model, graph: &Graph, types: &[TensorType]) -> Result<OctaveReport, Error> {
     let octave = octave::find(graph).map_err(|e| super::compile_error(model, e))?;
     let steps = model.stages(types)?.artifact.steps;
-    let own: BTreeSet<&str> = steps.iter().map(|s| s.node.as_str()).collect();
+    let own: BTreeMap<&str, &str> = steps.iter().map(|s| (s.node.as_str(), s.op)).collect();
     let near = |m: octave::NearMiss| NearMissReport { node: m.node, reason: m.reason };
     Ok(OctaveReport {
         octconv_layers: octave.layers.len(),
@@ -81,11 +81,12 @@ pub fn report(model: &Model, graph: &Graph, types: &[TensorType]) -> Result<Octa
     })
 }
 
-/// The report on a layer of a model that has steps for the nodes `own`.
-fn layer(layer: Layer, own: &BTreeSet<&str>) -> LayerReport {
+/// The report on a layer of a model that has steps for the nodes `own`, with their operators.
+fn layer(layer: Layer, own: &BTreeMap<&str, &str>) -> LayerReport {
     // What could be fused need not have been: the last word has the compiled model.
-    let left = || layer.inner.iter().find(|n| own.contains(n.as_str()));
-    let reason = layer.unfused.clone().or_else(|| left().map(|n| format!("'{n}' runs as a step of its own")));
+    let left = || layer.inner.iter().find_map(|n| Some((n, own.get(n.as_str())?)));
+    let separate = || left().map(|(n, op)| format!("{op} '{n}' runs as a step of its own"));
+    let reason = layer.unfused.clone().or_else(separate);
     LayerReport {
         convs: layer.convs.iter().map(|(route, _)| route.name()).collect(),
         stride: layer.stride,
@@ -116,7 +117,7 @@ pub fn describe(out: &mut String, report: &OctaveReport) {
     let fused = report.layers.iter().filter(|l| l.fused).count();
     let _ = writeln!(
         out,
-        "octave structure: {} layers, {fused} fused; the model is {} kernels",
+        "octave      {} OctConvs, {fused} of them fused; the model runs in {} kernels",
         report.octconv_layers, report.kernels
     );
     if !report.layers.is_empty() {
