@@ -6,7 +6,8 @@
 For each network NAME: OUT/NAME.onnx, OUT/NAME.input.npy (float32 [1, 3, 224, 224], normal) and
 OUT/NAME.output.npy (float32 [1, 1000], what ONNX Runtime computes). TorchScript exporter, opset 17,
 batch 1. Each BatchNormalization is a node of the graph; OUT/resnet50_folded.onnx is the same network
-with them folded into the convolutions.
+with them folded into the convolutions, OUT/oct_resnet50_50_dynamo.onnx (at each alpha) the same network
+from PyTorch's other exporter.
 
 The weights are random (seeded). The statistics of each batch normalisation are those of its input
 over a batch of random pictures, so that activations stay of order one through the whole network.
@@ -14,6 +15,7 @@ over a batch of random pictures, so that activations stay of order one through t
 
 import argparse
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +26,14 @@ import torchvision
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
+from octave import OctBottleneck, OctResNet
+
 SEED = 1
 CALIBRATION_BATCH = 8
 SIDE, CLASSES, OPSET = 224, 1000, 17
 FOLDED = ("resnet50",)  # networks that also get a file without BatchNormalization
+ALPHAS = {"125": 0.125, "25": 0.25, "50": 0.5, "75": 0.75}
+DYNAMO = tuple(f"oct_resnet50_{a}" for a in ALPHAS)  # networks that also get a file of the other exporter
 TOLERANCE = 1e-3  # ONNX Runtime against PyTorch, largest difference over root mean square
 
 
@@ -61,7 +67,7 @@ NETWORKS = {
     "squeezenet1_1": torchvision.models.squeezenet1_1,
     "resnext50_32x4d": torchvision.models.resnext50_32x4d,
     "densenet121": torchvision.models.densenet121,
-}
+} | {f"oct_resnet50_{name}": partial(OctResNet, (3, 4, 6, 3), alpha) for name, alpha in ALPHAS.items()}
 
 
 def build(name):
@@ -82,12 +88,25 @@ def build(name):
         if isinstance(module, Bottleneck):
             # As in trained networks, a block changes its input a little; rounding errors then grow little.
             module.bn3.weight.data *= 0.2
+        if isinstance(module, OctBottleneck):
+            for norm in module.last_norms:
+                norm.weight.data *= 0.2
     network.eval()
     for norm in norms:
         norm.train()
     with torch.no_grad():
         network(torch.randn(CALIBRATION_BATCH, 3, SIDE, SIDE))
     return network.eval()
+
+
+def export_dynamo(network, path):
+    """One ONNX file, by the exporter that traces with torch.export, as it is by default."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(network, (torch.zeros(1, 3, SIDE, SIDE),), dynamo=True,
+                                    input_names=["input"], output_names=["output"])  # fmt: skip
+        program.save(str(path), include_initializers=True, external_data=False)
+    onnx.checker.check_model(str(path), full_check=True)
 
 
 def export(network, path, training):
@@ -132,9 +151,13 @@ def write(name, folder):
         folded = folder / f"{name}_folded.onnx"
         export(network, folded, torch.onnx.TrainingMode.EVAL)
         files[folded] = 0
+    if name in DYNAMO:
+        dynamo = folder / f"{name}_dynamo.onnx"
+        export_dynamo(network, dynamo)
+        files[dynamo] = None  # this exporter folds those that follow a single convolution
     for file, wanted in files.items():
         found = count(file, "BatchNormalization")
-        if found != wanted:
+        if wanted is not None and found != wanted:
             raise SystemExit(f"{file}: {found} BatchNormalization nodes, expected {wanted}")
         y = run(file, x)
         off = np.abs(y - expected).max() / np.sqrt(np.mean(expected**2))

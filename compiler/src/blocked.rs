@@ -114,7 +114,7 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
         let last = group.nodes.iter().max().copied().unwrap_or(id);
         choice.tiled[last.index()] = Some(Tiled { group, kind, inputs });
     }
-    layouts(&mut choice, &blocked, lanes);
+    layouts(graph, &mut choice, &blocked, lanes);
     concat::place(graph, &mut choice);
     choice
 }
@@ -122,20 +122,21 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
 /// What a kind can do at its end.
 fn follow(kind: &Kind) -> Follow {
     match kind {
-        Kind::Conv(_) => Follow::ALL,
-        Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, ..Follow::ALL },
+        Kind::Conv(w) => Follow { base: w.merged == 1, ..Follow::ALL },
+        Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, base: false, ..Follow::ALL },
         Kind::Affine | Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
         _ => Follow::NONE,
     }
 }
 
 /// Gives every blocked value the halo that its users want.
-fn layouts(choice: &mut Choice, blocked: &[bool], lanes: usize) {
+fn layouts(graph: &Graph, choice: &mut Choice, blocked: &[bool], lanes: usize) {
     let mut wanted: Vec<[Halo; 2]> = vec![[Halo::default(); 2]; blocked.len()];
     for (value, layout) in choice.tiled.iter().flatten().flat_map(|t| &t.inputs) {
         let halo = &mut wanted[value.index()][usize::from(layout.border == Border::Lowest)];
         *halo = halo.union(layout.halo);
     }
+    concat::share_halos(graph, choice, &mut wanted);
     let physical: Vec<ValueId> =
         choice.tiled.iter().flatten().filter(|t| t.kind == Kind::Physical).map(|t| t.group.result).collect();
     for (i, layout) in choice.layouts.iter_mut().enumerate().filter(|(i, _)| blocked[*i]) {

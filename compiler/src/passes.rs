@@ -7,8 +7,12 @@ mod deduplicate;
 mod driver;
 mod fold_constants;
 mod fuse_batch_norm;
+mod linear;
+mod merge_convs;
+mod pool_before_pointwise;
 mod query;
 mod remove_identity;
+mod upsample_after_pointwise;
 
 use octrt_ops::graph::rewrite::Patch;
 use octrt_ops::{Graph, GraphError, NodeId};
@@ -17,7 +21,12 @@ pub use deduplicate::deduplicate;
 pub use driver::{Blocked, End, PassReport, Report, run};
 pub use fold_constants::fold_constants;
 pub use fuse_batch_norm::fuse_batch_norm;
+pub use merge_convs::merge_convs;
+pub use pool_before_pointwise::pool_before_pointwise;
 pub use remove_identity::remove_identity;
+pub use upsample_after_pointwise::upsample_after_pointwise;
+
+use crate::target::Target;
 
 /// Why a rule has no patch for a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +57,38 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "remove_identity", rule: remove_identity },
     // Needs convolutions with one user each, so it goes before the pass that shares convolutions.
     Pass { name: "fuse_batch_norm", rule: fuse_batch_norm },
+    // Normalisations are out of the way, so that these see convolutions side by side with pooling and upsampling.
+    Pass { name: "pool_before_pointwise", rule: pool_before_pointwise },
+    Pass { name: "upsample_after_pointwise", rule: upsample_after_pointwise },
     // Last: what differed by a constant or an identity only is equal by now.
     Pass { name: "deduplicate", rule: deduplicate },
 ];
 
-/// The graph after all [`PASSES`], with what they did and what kept them from doing more.
+/// Passes that depend on the number of channels of a block, after [`PASSES`].
+const BLOCKED: [(u32, &[Pass]); 2] = [
+    (
+        8,
+        &[
+            Pass { name: "merge_convs", rule: merge_convs::<8> },
+            Pass { name: "deduplicate", rule: deduplicate },
+        ],
+    ),
+    (
+        16,
+        &[
+            Pass { name: "merge_convs", rule: merge_convs::<16> },
+            Pass { name: "deduplicate", rule: deduplicate },
+        ],
+    ),
+];
+
+/// The passes that depend on a target.
+pub fn target_passes(target: Target) -> &'static [Pass] {
+    let lanes = target.width().map(|w| w.lanes());
+    BLOCKED.iter().find(|(l, _)| Some(*l) == lanes).map_or(&[], |(_, passes)| passes)
+}
+
+/// The graph after all [`PASSES`] and those for the target, with what they did and what kept them from doing more.
 ///
 /// Types must be known: see [`octrt_ops::graph::infer::specialize`]. Inputs and outputs stay what they are, in name,
 /// order and type; an output may come to show an input or a constant.
@@ -60,6 +96,10 @@ pub const PASSES: &[Pass] = &[
 /// # Errors
 /// [`GraphError`] when the graph breaks a rule of [`octrt_ops::graph::verify`], or an operator refuses the
 /// arguments that a patch gives it (a defect of the pass).
-pub fn optimize(graph: &Graph) -> Result<(Graph, Report), GraphError> {
-    run(graph, PASSES)
+pub fn optimize(graph: &Graph, target: Target) -> Result<(Graph, Report), GraphError> {
+    let (graph, mut report) = run(graph, PASSES)?;
+    let (graph, last) = run(&graph, target_passes(target))?;
+    report.passes.extend(last.passes);
+    report.end = if last.end == End::Bound { End::Bound } else { report.end };
+    Ok((graph, report))
 }

@@ -214,8 +214,9 @@ impl Model {
         let limits = Limits { max_bytes: model.options.max_memory };
         let fail = |e| self.compile_error(inputs, e);
         let specialized = specialize(graph, inputs, limits).map_err(|e| fail(e.into()))?;
-        let (optimized, report) = passes::optimize(&specialized).map_err(|e| fail(e.into()))?;
         let options = Options { target: self.target()?, precision: model.options.precision };
+        let (optimized, report) =
+            passes::optimize(&specialized, options.target).map_err(|e| fail(e.into()))?;
         let artifact = octrt_compiler::compile(&optimized, options).map_err(fail)?;
         Ok(Stages { specialized, optimized, report, artifact })
     }
@@ -234,7 +235,11 @@ impl Model {
         }
     }
 
-    fn target(&self) -> Result<Target, Error> {
+    /// The machine that it is compiled for.
+    ///
+    /// # Errors
+    /// [`Error::Target`] when that is this one, and octrt does not know its instructions.
+    pub fn target(&self) -> Result<Target, Error> {
         self.0.options.target.map_or_else(machine::detect_target, Ok)
     }
 

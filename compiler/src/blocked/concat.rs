@@ -3,8 +3,32 @@
 use octrt_ops::{Graph, ValueId};
 
 use super::{Choice, Kind};
-use crate::layout::Map;
+use crate::layout::{Halo, Map};
 use crate::memory_plan::ALIGNMENT;
+
+/// Lets the inputs and the result of each concatenation want the same halos, so that the inputs can be written where the
+/// result is. `wanted` has those with zeros and those with lowest numbers for every value.
+pub(super) fn share_halos(graph: &Graph, choice: &Choice, wanted: &mut [[Halo; 2]]) {
+    let batch = |v: ValueId| graph.value(v).ty.as_ref().and_then(|ty| ty.shape.first().copied());
+    let of_one = |t: &&super::Tiled| t.kind == Kind::Concat && batch(t.group.result) == Some(1);
+    loop {
+        let mut changed = false;
+        for t in choice.tiled.iter().flatten().filter(of_one) {
+            let members = || t.inputs.iter().map(|(v, _)| *v).chain([t.group.result]);
+            let all = members().fold([Halo::default(); 2], |[zero, lowest], v| {
+                let [z, l] = wanted[v.index()];
+                [zero.union(z), lowest.union(l)]
+            });
+            for v in members() {
+                changed |= wanted[v.index()] != all;
+                wanted[v.index()] = all;
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
 
 /// Decides which values are written as parts of others.
 ///
@@ -17,7 +41,7 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
         let inputs: Vec<ValueId> = t.inputs.iter().map(|(v, _)| *v).collect();
         let layout = choice.layouts[result.index()];
         let Some(map) = graph.value(result).ty.as_ref().and_then(|ty| Map::new(ty, layout)) else { continue };
-        if map.mb != 1 || !layout.halo.is_none() {
+        if map.mb != 1 {
             continue;
         }
         let mut at = 0;

@@ -5,7 +5,7 @@ use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::op::Arg;
 use octrt_ops::{Args, Op, Tensor, ValueId};
 
-use super::fuse::Group;
+use super::fuse::{self, Group};
 use super::lower::{Lowering, Owner};
 use super::{Kind, Tiled, Windows, matrix};
 use crate::calls::{Constant, Virtual};
@@ -40,14 +40,18 @@ impl Lowering<'_> {
         self.blocked(v, layout, owner.node)
     }
 
-    /// What follows a group's root, and the buffer of the addend.
-    fn tail(&mut self, group: &Group, owner: Owner<'_>) -> Option<(Tail, Option<Virtual>)> {
+    /// What follows a group's root, and the buffers of what is added.
+    fn tail(&mut self, group: &Group, owner: Owner<'_>) -> Option<(Tail, Vec<Virtual>)> {
         let lanes = self.options.target.width()?.lanes() as usize;
-        let mut tail = Tail { activation: group.activation, addend: None };
-        let Some(a) = group.addend else { return Some((tail, None)) };
-        let (place, map) = self.blocked(a.value, Layout::blocked(lanes), owner.node)?;
-        tail.addend = Some(Addend { map, repeat: a.repeat, after: a.after });
-        Some((tail, Some(place)))
+        let mut places = Vec::new();
+        let mut addend = |a: Option<fuse::Addend>| {
+            let Some(a) = a else { return Some(None) };
+            let (place, map) = self.blocked(a.value, Layout::blocked(lanes), owner.node)?;
+            places.push(place);
+            Some(Some(Addend { map, repeat: a.repeat, after: a.after }))
+        };
+        let (base, addend) = (addend(group.base)?, addend(group.addend)?);
+        Some((Tail { activation: group.activation, base, addend }, places))
     }
 
     /// A constant input of a group's root.
@@ -72,7 +76,7 @@ impl Lowering<'_> {
     fn conv(&mut self, t: &Tiled, w: &Windows, owner: Owner<'_>) -> Option<()> {
         let wei = self.operand(&t.group, 1)?.clone();
         let (mut src, mut src_map) = self.input(t, 0, owner)?;
-        let (tail, addend) = self.tail(&t.group, owner)?;
+        let (tail, addends) = self.tail(&t.group, owner)?;
         let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
         let mut strides = w.each(|a| a.stride);
         if let Some(compact) = self.subsampled(w, &src_map, &dst_map) {
@@ -98,7 +102,7 @@ impl Lowering<'_> {
         let (dst, _) = self.result(t.group.result, owner)?;
         match plan {
             Plan::Whole(nest) => {
-                let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(addend).collect();
+                let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(addends).collect();
                 self.call(nest, &sources, dst, owner, "conv");
             }
             Plan::Parts(nests, types) => {
@@ -106,7 +110,7 @@ impl Lowering<'_> {
                 let [v, m] = types.map(|ty| self.out.temporary(Some(ty)));
                 self.call(input, &[src], v, owner, "winograd_input");
                 self.call(products, &[v, wei], m, owner, "winograd_products");
-                let sources: Vec<Virtual> = [m, bias].into_iter().chain(addend).collect();
+                let sources: Vec<Virtual> = [m, bias].into_iter().chain(addends).collect();
                 self.call(output, &sources, dst, owner, "winograd_output");
             }
         }
@@ -148,7 +152,7 @@ impl Lowering<'_> {
 
     fn window(&mut self, t: &Tiled, kind: WindowKind, w: &Windows, owner: Owner<'_>) -> Option<()> {
         let (src, src_map) = self.input(t, 0, owner)?;
-        let (tail, addend) = self.tail(&t.group, owner)?;
+        let (tail, addends) = self.tail(&t.group, owner)?;
         let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
         let problem = WindowProblem {
             kind,
@@ -170,7 +174,7 @@ impl Lowering<'_> {
             sources.push(self.bias(&t.group, 2, src_map.blocks() * lanes)?);
             stage = "conv";
         }
-        sources.extend(addend);
+        sources.extend(addends);
         let (dst, _) = self.result(t.group.result, owner)?;
         self.call(nest, &sources, dst, owner, stage);
         Some(())
@@ -255,18 +259,25 @@ impl Lowering<'_> {
         let sources: Option<Vec<(Virtual, Map)>> =
             (0..t.inputs.len()).map(|i| self.input(t, i, owner)).collect();
         let sources = sources?;
-        let (dst, dst_map) = self.result(t.group.result, owner)?;
+        let (dst, dst_map) = self.bare_result(t.group.result)?;
         let mut first_block = 0;
+        let mut copied = Vec::new();
         for (place, src) in sources {
-            // What its node has written in its place already needs no copy.
+            // What its node has written in its place already needs no copy, and has its border.
             let here = dst.within(first_block * dst_map.block_bytes() as usize);
             if place.within(0) != here || src.layout != dst_map.layout {
-                let activation = crate::leaf::build::Activation::Identity;
-                let problem = RowsProblem { src, with: With::Nothing, dst: dst_map, first_block, activation };
-                let nest = rows::nest(&problem, self.options.target)?;
-                self.call(nest, &[place], dst, owner, "concat");
+                copied.push((place, src, first_block));
             }
             first_block += src.blocks();
+        }
+        if !copied.is_empty() {
+            self.border(&dst_map, dst, owner);
+        }
+        for (place, src, first_block) in copied {
+            let activation = crate::leaf::build::Activation::Identity;
+            let problem = RowsProblem { src, with: With::Nothing, dst: dst_map, first_block, activation };
+            let nest = rows::nest(&problem, self.options.target)?;
+            self.call(nest, &[place], dst, owner, "concat");
         }
         Some(())
     }

@@ -17,7 +17,9 @@ pub struct Group {
     pub nodes: Vec<NodeId>,
     /// The function that is applied.
     pub activation: Activation,
-    /// A tensor that is added.
+    /// A tensor that is added to the arguments of the activation.
+    pub base: Option<Addend>,
+    /// A tensor that is added then.
     pub addend: Option<Addend>,
     /// What the group computes.
     pub result: ValueId,
@@ -74,22 +76,25 @@ pub struct Follow {
     pub addend: bool,
     /// An addition of a tensor that is upsampled.
     pub upsampled: bool,
+    /// A second addition.
+    pub base: bool,
 }
 
 impl Follow {
     /// Everything.
-    pub const ALL: Follow = Follow { activation: true, addend: true, upsampled: true };
+    pub const ALL: Follow = Follow { activation: true, addend: true, upsampled: true, base: true };
     /// Nothing.
-    pub const NONE: Follow = Follow { activation: false, addend: false, upsampled: false };
+    pub const NONE: Follow = Follow { activation: false, addend: false, upsampled: false, base: false };
 }
 
 /// The group that begins with `root`: as many of the nodes behind it as may follow.
 pub fn group(users: &Users<'_>, root: NodeId, taken: &[bool], follow: Follow) -> Group {
     let graph = users.graph;
     let result = graph.node(root).outputs[0];
-    let mut g = Group { root, nodes: vec![root], activation: Activation::Identity, addend: None, result };
+    let (activation_of_root, nodes) = (activation(graph, graph.node(root)), vec![root]);
+    let mut g = Group { root, nodes, activation: Activation::Identity, base: None, addend: None, result };
     // A root that is an activation itself is the group's.
-    if let Some(activation) = activation(graph, graph.node(root)) {
+    if let Some(activation) = activation_of_root {
         g.activation = activation;
         return g;
     }
@@ -111,12 +116,18 @@ fn extend(users: &Users<'_>, g: &mut Group, next: NodeId, taken: &[bool], follow
         }
         g.activation = activation;
     } else if let Op::Binary(Binary { kind: BinaryKind::Add }) = node.op {
-        if !follow.addend || g.addend.is_some() {
+        // A second addition follows the first at once.
+        let second = g.addend.is_some();
+        let room = follow.base && g.base.is_none() && g.activation == Activation::Identity;
+        if !follow.addend || second && !room {
             return false;
         }
         let Some((value, upsampling)) = addend(users, g, node, taken) else { return false };
         let after = g.activation != Activation::Identity;
         let upsampling = upsampling.filter(|_| follow.upsampled);
+        if second {
+            g.base = g.addend;
+        }
         g.addend = Some(match upsampling {
             Some((source, resize)) => {
                 g.nodes.push(resize);

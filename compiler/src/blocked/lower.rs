@@ -197,6 +197,13 @@ impl Lowering<'_> {
 
     /// A buffer for the result of a group in the layout that the pass chose; its border is filled by a call before.
     pub(super) fn result(&mut self, v: ValueId, owner: Owner<'_>) -> Option<(Virtual, Map)> {
+        let (place, map) = self.bare_result(v)?;
+        self.border(&map, place, owner);
+        Some((place, map))
+    }
+
+    /// As [`Lowering::result`], but nothing fills the border.
+    pub(super) fn bare_result(&mut self, v: ValueId) -> Option<(Virtual, Map)> {
         let layout = self.choice.layouts[v.index()];
         let map = Map::new(self.ty(v)?, layout)?;
         let plain = Map { layout: Layout::PLAIN, ..map };
@@ -211,7 +218,6 @@ impl Lowering<'_> {
             (None, None, _) => self.out.temporary(Some(map.ty())),
         };
         self.forms[v.index()].push(Form { layout, place });
-        self.border(&map, place, owner);
         Some((place, map))
     }
 
@@ -233,7 +239,7 @@ impl Lowering<'_> {
         place
     }
 
-    fn border(&mut self, map: &Map, place: Virtual, owner: Owner<'_>) {
+    pub(super) fn border(&mut self, map: &Map, place: Virtual, owner: Owner<'_>) {
         if map.layout.halo.is_none() {
             return;
         }

@@ -128,13 +128,15 @@ pub enum Residual {
 /// What happens to the accumulators at the end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Epilogue {
-    /// What is added.
+    /// A tensor at the slot `base` that is added first.
+    pub base: Option<Grid>,
+    /// What is added then.
     pub residual: Residual,
     /// The function that is applied.
     pub activation: Activation,
     /// Where results go, from the slot `dst`.
     pub dst: Grid,
-    /// Lanes of the last vector that exist in `start`, `residual`, `dst` and `pool`; `None` for all.
+    /// Lanes of the last vector that exist in `start`, `base`, `residual`, `dst` and `pool`; `None` for all.
     pub tail: Option<u8>,
     /// Lanes of the last vector that mean something; the others become 0, so that they hold numbers whatever the sums are.
     /// `None` for all.
@@ -147,6 +149,7 @@ impl Epilogue {
     /// Stores the accumulators as they are.
     pub fn store(dst: Grid) -> Epilogue {
         Epilogue {
+            base: None,
             residual: Residual::Absent,
             activation: Activation::Identity,
             dst,

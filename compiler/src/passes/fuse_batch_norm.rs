@@ -1,64 +1,86 @@
 //! Pass `fuse_batch_norm`.
 
 use octrt_ops::def::batch_normalization::BatchNormalization;
-use octrt_ops::def::binary::{Binary, BinaryKind};
-use octrt_ops::def::resize::{Resize, ResizeMode};
 use octrt_ops::graph::rewrite::Patch;
 use octrt_ops::{DType, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use super::Skip;
-use super::query::{constant_input, input, producer, uses};
+use super::linear::{Linear, linear};
+use super::query::{constant_input, input};
 
 /// `BatchNormalization(Conv(x, w, b), scale, shift, mean, var) -> Conv(x, w * s, (b - mean) * s + shift)` with
 /// `s = scale / sqrt(var + epsilon)` per output channel; ConvTranspose and Gemm (whose C becomes a bias per column)
-/// likewise.
+/// likewise. A sum of such convolutions, some of them upsampled, is normalised by scaling each of them and shifting one.
 ///
-/// Requires: the convolution has no other user; weight, bias and statistics are constants. New weights are products
-/// in f64, rounded once, computed when they are read. The node keeps the convolution's name, its output that of the normalisation.
+/// Requires: no result before the normalisation has another user; weights, biases and statistics are constants. Weights
+/// are products in f64, rounded once, computed when they are read. Nodes keep their names, the last result that of the
+/// normalisation.
 ///
-/// Blocked when: the result of the convolution has other users or is an output; something is not a constant; the
-/// new weights are not finite; the C of a Gemm is not a bias per column; or the normalisation follows an Add or a
-/// nearest Resize, through which it is not folded.
+/// Blocked when: a result before the normalisation has other users or is an output; a part of a sum is no convolution;
+/// something is not a constant; the new weights are not finite; or the C of a Gemm is not a bias per column.
 pub fn fuse_batch_norm(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
     let norm = graph.node(id);
     let Op::BatchNormalization(op) = &norm.op else { return Err(Skip::NoMatch) };
     let x = input(norm, 0).ok_or(Skip::NoMatch)?;
-    let conv = graph.node(producer(graph, x).ok_or(Skip::NoMatch)?);
-    let tag = conv.op.tag();
-    match &conv.op {
-        Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm(_) => {}
-        Op::Binary(Binary { kind: BinaryKind::Add }) => {
-            return blocked(format!("it follows Add '{}', through which it is not folded", conv.name));
-        }
-        Op::Resize(Resize { mode: ResizeMode::Nearest, .. }) => {
-            return blocked(format!("it follows Resize '{}', through which it is not folded", conv.name));
-        }
-        _ => return Err(Skip::NoMatch),
-    }
-    match uses(graph, x) {
-        (1, 0) => {}
-        (_, 0) => return blocked(format!("the result of {tag} '{}' has other users", conv.name)),
-        _ => return blocked(format!("the result of {tag} '{}' is an output", conv.name)),
-    }
+    let linear = linear(graph, x)?;
     let affine = Affine::of(graph, norm, op)?;
-    let weight = f32_constant(graph, conv, 1, "the weight")?;
-    let new_weight = scaled(weight, conv, &affine.scale)?;
-    let new_bias = affine.bias(graph, conv)?;
-
-    let mut patch = Patch::new(graph);
-    let named = |v: ValueId| Some(graph.value(v).name.as_str()).filter(|name| !name.is_empty());
-    let name = |v: Option<ValueId>| v.and_then(named).unwrap_or(&conv.name);
-    let w = patch.add_const(format!("{}*{}", name(input(conv, 1)), norm.name), new_weight);
-    let b = patch.add_const(format!("{}*{}", name(input(conv, 2)), norm.name), new_bias);
-    let mut new_op = conv.op.clone();
-    if let Op::Gemm(gemm) = &mut new_op {
-        gemm.beta = 1.0;
-    }
+    let mut rebuild = Rebuild { graph, norm, affine, patch: Patch::new(graph), shifted: false };
     let result = norm.outputs[0];
-    let inputs = vec![input(conv, 0), Some(w), Some(b)];
-    let new = patch.add_node(&conv.name, new_op, inputs, &[&graph.value(result).name]);
-    patch.replace(result, new[0]);
+    let new = rebuild.linear(&linear, Some(&graph.value(result).name))?;
+    let mut patch = rebuild.patch;
+    patch.replace(result, new);
     Ok(patch)
+}
+
+/// Adds nodes that compute a normalised value.
+struct Rebuild<'a> {
+    graph: &'a Graph,
+    norm: &'a Node,
+    affine: Affine,
+    patch: Patch,
+    /// Whether a convolution has the shift already.
+    shifted: bool,
+}
+
+impl Rebuild<'_> {
+    /// The normalised value; the result of its last node has this name, or the one that it has now.
+    fn linear(&mut self, linear: &Linear, name: Option<&str>) -> Result<ValueId, Skip> {
+        let graph = self.graph;
+        let (Linear::Conv(id) | Linear::Sum(id, _) | Linear::Resize(id, _)) = linear;
+        let node = graph.node(*id);
+        let (op, inputs) = match linear {
+            Linear::Conv(_) => self.conv(node)?,
+            Linear::Sum(_, parts) => {
+                let [a, b] = &**parts;
+                (node.op.clone(), vec![Some(self.linear(a, None)?), Some(self.linear(b, None)?)])
+            }
+            Linear::Resize(_, part) => {
+                let part = self.linear(part, None)?;
+                let rest = node.inputs.get(1..).unwrap_or(&[]).iter().copied();
+                (node.op.clone(), [Some(part)].into_iter().chain(rest).collect())
+            }
+        };
+        let old = node.outputs.first().map_or("", |v| &graph.value(*v).name);
+        let outputs = self.patch.add_node(&node.name, op, inputs, &[name.unwrap_or(old)]);
+        outputs.first().copied().ok_or(Skip::NoMatch)
+    }
+
+    fn conv(&mut self, conv: &Node) -> Result<(Op, Vec<Option<ValueId>>), Skip> {
+        let (graph, norm) = (self.graph, self.norm);
+        let weight = f32_constant(graph, conv, 1, "the weight")?;
+        let new_weight = scaled(weight, conv, &self.affine.scale)?;
+        let new_bias = self.affine.bias(graph, conv, !self.shifted)?;
+        self.shifted = true;
+        let named = |v: ValueId| Some(graph.value(v).name.as_str()).filter(|name| !name.is_empty());
+        let name = |v: Option<ValueId>| v.and_then(named).unwrap_or(&conv.name);
+        let w = self.patch.add_const(format!("{}*{}", name(input(conv, 1)), norm.name), new_weight);
+        let b = self.patch.add_const(format!("{}*{}", name(input(conv, 2)), norm.name), new_bias);
+        let mut op = conv.op.clone();
+        if let Op::Gemm(gemm) = &mut op {
+            gemm.beta = 1.0;
+        }
+        Ok((op, vec![input(conv, 0), Some(w), Some(b)]))
+    }
 }
 
 fn blocked<T>(reason: impl Into<String>) -> Result<T, Skip> {
@@ -89,8 +111,8 @@ impl Affine {
         Ok(Affine { scale, shift })
     }
 
-    /// The normalised bias of a convolution, one element per channel.
-    fn bias(&self, graph: &Graph, conv: &Node) -> Result<Tensor, Skip> {
+    /// The normalised bias of a convolution, one element per channel, `shifted` or scaled only.
+    fn bias(&self, graph: &Graph, conv: &Node, shifted: bool) -> Result<Tensor, Skip> {
         let channels = self.scale.len();
         let factor = if let Op::Gemm(gemm) = &conv.op { f64::from(gemm.beta) } else { 1.0 };
         let old = match input(conv, 2) {
@@ -110,7 +132,10 @@ impl Affine {
             _ => vec![0.0],
         };
         let old = old.iter().cycle().map(|b| b * factor);
-        let new = old.zip(&self.scale).zip(&self.shift).map(|((b, s), shift)| (b * s + shift) as f32);
+        let new = old
+            .zip(&self.scale)
+            .zip(&self.shift)
+            .map(|((b, s), shift)| (b * s + if shifted { *shift } else { 0.0 }) as f32);
         let new: Vec<f32> = new.collect();
         finite(Tensor::new([channels], &new).map_err(|e| Skip::Blocked(e.to_string()))?)
     }

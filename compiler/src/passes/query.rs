@@ -1,7 +1,7 @@
 //! Questions that rules ask about a graph.
 
 use octrt_ops::graph::ValueDef;
-use octrt_ops::{DType, Element, Graph, Node, NodeId, Tensor, ValueId};
+use octrt_ops::{DType, Element, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 /// Input `i` of the node, if given.
 pub fn input(node: &Node, i: usize) -> Option<ValueId> {
@@ -19,6 +19,16 @@ pub fn producer(graph: &Graph, value: ValueId) -> Option<NodeId> {
         ValueDef::Node(n, _) => Some(n),
         _ => None,
     }
+}
+
+/// Whether the node is a convolution that looks at one pixel at a time, in place, with a constant weight.
+pub fn is_pointwise(graph: &Graph, node: &Node) -> bool {
+    let Op::Conv(op) = &node.op else { return false };
+    let ones = |list: &[usize]| list.iter().all(|n| *n == 1);
+    // With a window of 1, automatic padding is none.
+    constant_input(graph, node, 1).is_some_and(|w| w.shape().rank() > 2 && ones(&w.shape().dims()[2..]))
+        && ones(&op.strides)
+        && op.pads.iter().all(|p| *p == 0)
 }
 
 /// Number of uses by nodes, and by outputs of the graph.

@@ -9,7 +9,7 @@ use crate::tile::{BufferId, BufferRole, NestBuilder};
 use super::pixels::Walk;
 use super::tiles;
 
-/// A convolution with what follows it. Buffers of its nests, in order: src, wei, bias, the addend if there is one; then
+/// A convolution with what follows it. Buffers of its nests, in order: src, wei, bias, what is added; then
 /// tables, dst and scratch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvProblem {
@@ -42,7 +42,9 @@ pub struct ConvProblem {
 pub struct Tail {
     /// The function that is applied.
     pub activation: Activation,
-    /// A tensor that is added.
+    /// A tensor that is added to the arguments of the activation.
+    pub base: Option<Addend>,
+    /// A tensor that is added then.
     pub addend: Option<Addend>,
 }
 
@@ -57,29 +59,39 @@ pub struct Addend {
     pub after: bool,
 }
 
+impl Addend {
+    /// Its walk over these output pixels, in a buffer that is added now.
+    pub fn walk(&self, nest: &mut NestBuilder, pixels: &[(usize, usize)]) -> Option<Walk> {
+        let buffer = nest.buffer(self.map.ty(), BufferRole::Src);
+        let at =
+            |&(h, w): &(usize, usize)| self.map.pixel((h / self.repeat) as i64, (w / self.repeat) as i64);
+        let distances: Vec<i64> = pixels.iter().map(at).collect();
+        Walk::new(nest, buffer, 0, self.map.block_bytes(), &distances)
+    }
+}
+
 impl Tail {
     /// Stores results as they are.
-    pub const NONE: Tail = Tail { activation: Activation::Identity, addend: None };
+    pub const NONE: Tail = Tail { activation: Activation::Identity, base: None, addend: None };
 
-    /// The addend's walk over these output pixels, in a buffer that is added now.
-    pub fn walk(&self, nest: &mut NestBuilder, pixels: &[(usize, usize)]) -> Option<Option<Walk>> {
-        let Some(addend) = &self.addend else { return Some(None) };
-        let buffer = nest.buffer(addend.map.ty(), BufferRole::Src);
-        let at = |&(h, w): &(usize, usize)| {
-            addend.map.pixel((h / addend.repeat) as i64, (w / addend.repeat) as i64)
-        };
-        let distances: Vec<i64> = pixels.iter().map(at).collect();
-        Walk::new(nest, buffer, 0, addend.map.block_bytes(), &distances).map(Some)
+    /// What is added, in the order of the buffers.
+    pub fn addends(&self) -> impl Iterator<Item = Addend> {
+        [self.base, self.addend].into_iter().flatten()
     }
 
     /// The end of a leaf program whose results go to `dst`.
-    pub fn epilogue(&self, dst: &Walk, addend: Option<&Walk>) -> Option<Epilogue> {
+    pub fn epilogue(&self, dst: &Walk, base: Option<&Walk>, addend: Option<&Walk>) -> Option<Epilogue> {
         let residual = match (addend, &self.addend) {
             (Some(walk), Some(a)) if a.after => Residual::After(walk.grid()?),
             (Some(walk), Some(_)) => Residual::Before(walk.grid()?),
             _ => Residual::Absent,
         };
+        let base = match base {
+            Some(walk) => Some(walk.grid()?),
+            None => None,
+        };
         Some(Epilogue {
+            base,
             residual,
             activation: self.activation,
             dst: dst.grid()?,

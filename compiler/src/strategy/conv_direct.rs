@@ -19,7 +19,7 @@ use crate::leaf::{Program, Width, registers};
 use crate::target::{Caches, Target};
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
 
-use super::conv::{ConvProblem, operands};
+use super::conv::{Addend, ConvProblem, operands};
 use super::pixels::Walk;
 use super::tiles::{self, EvenSplit};
 
@@ -42,6 +42,9 @@ enum Part {
 /// The nest of a convolution; `None` where distances do not fit leaf programs.
 pub fn nest(p: &ConvProblem, target: Target) -> Option<TileNest> {
     let width = target.width()?;
+    if p.merged > 1 && p.tail.base.is_some() {
+        return None;
+    }
     let all = p.dst_pixels();
     let chunks = chunks(p, all.len(), width, target);
     let tiles = tiles::vectors(p.dst_blocks());
@@ -118,6 +121,7 @@ struct Emitter<'a> {
     width: Width,
     src: Walk,
     dst: Walk,
+    base: Option<Walk>,
     addend: Option<Walk>,
     wei: BufferId,
     bias: BufferId,
@@ -139,7 +143,11 @@ impl<'a> Emitter<'a> {
         let lanes = width.lanes() as usize;
         let wei = p.groups * p.dst_blocks() * p.vector_bytes(width) / 4;
         let [src, wei, bias] = operands(b, p, wei);
-        let addend = p.tail.walk(b, all)?;
+        let mut walk = |addend: Option<Addend>| match addend {
+            Some(a) => a.walk(b, all).map(Some),
+            None => Some(None),
+        };
+        let (base, addend) = (walk(p.tail.base)?, walk(p.tail.addend)?);
         let from: Vec<i64> = all.iter().map(|&(h, w)| p.src_pixel(h, w)).collect();
         let to: Vec<i64> = all.iter().map(|&(h, w)| p.dst.pixel(h as i64, w as i64)).collect();
         let src = Walk::new(b, src, 0, p.src.block_bytes(), &from)?;
@@ -148,7 +156,7 @@ impl<'a> Emitter<'a> {
         let dst = Walk::new(b, dst, 0, p.dst.block_bytes(), &to)?;
         debug_assert_eq!(lanes, p.dst.layout.lanes);
         let Caches { l1, l2 } = target.caches();
-        Some(Emitter { p, width, src, dst, addend, wei, bias, taps, chunk: all.len() / chunks, l1, l2 })
+        Some(Emitter { p, width, src, dst, base, addend, wei, bias, taps, chunk: all.len() / chunks, l1, l2 })
     }
 
     /// The calls for all pixel tiles of a chunk and one tile of output channels.
@@ -241,7 +249,8 @@ impl<'a> Emitter<'a> {
         let vector_bytes = p.vector_bytes(self.width) as i64;
         // Bytes of the weights of one block of input channels for this tile.
         let block_bytes = vector_bytes * tile.vectors as i64 / p.src_blocks() as i64;
-        let addend = p.tail.addend.map(|a| image.times(a.map.image_bytes()));
+        let of_image = |a: Option<Addend>| a.map(|a| image.times(a.map.image_bytes()));
+        let (base, addend) = (of_image(p.tail.base), of_image(p.tail.addend));
         let dst = self.dst.pointer(pixel, &oc, &image.times(p.dst.image_bytes()));
         b.call(program, &|name| match name {
             "src" => Some(self.src.pointer(pixel, &ic, &image.times(p.src.image_bytes()))),
@@ -258,6 +267,8 @@ impl<'a> Emitter<'a> {
             "dst_offsets" | "start_offsets" => self.dst.offsets(pixel),
             "residual" if part == Part::Middle => Some(dst.clone()),
             "residual_offsets" if part == Part::Middle => self.dst.offsets(pixel),
+            "base" => Some(self.base.as_ref()?.pointer(pixel, &oc, base.as_ref()?)),
+            "base_offsets" => self.base.as_ref()?.offsets(pixel),
             "residual" => Some(self.addend.as_ref()?.pointer(pixel, &oc, addend.as_ref()?)),
             "residual_offsets" => self.addend.as_ref()?.offsets(pixel),
             "ic" => Some(SlotValue::Number(blocks as i64)),
@@ -321,9 +332,10 @@ impl<'a> Emitter<'a> {
                 Part::Last => Start::Load(self.dst.grid()?),
             },
             epilogue: match part {
-                Part::Whole | Part::Last => {
-                    Epilogue { used: tile.used, ..p.tail.epilogue(&self.dst, self.addend.as_ref())? }
-                }
+                Part::Whole | Part::Last => Epilogue {
+                    used: tile.used,
+                    ..p.tail.epilogue(&self.dst, self.base.as_ref(), self.addend.as_ref())?
+                },
                 Part::First => Epilogue::store(self.dst.grid()?),
                 Part::Middle => Epilogue {
                     residual: Residual::Before(self.dst.grid()?),

@@ -23,7 +23,7 @@ use crate::leaf::{Program, Width, registers};
 use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
-use super::conv::ConvProblem;
+use super::conv::{self, ConvProblem};
 use super::tiles::{self, EvenSplit};
 
 mod planes;
@@ -33,9 +33,9 @@ use planes::{Planes, Tiles, chunk_rows, weight_bytes};
 /// How a convolution is carried out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
-    /// One nest; buffers: src, wei, bias, the addend if there is one, dst, scratch.
+    /// One nest; buffers: src, wei, bias, what is added, dst, scratch.
     Whole(TileNest),
-    /// Three nests, with the types of V and M between them. Buffers: src, V; V, wei, M; M, bias, the addend, dst.
+    /// Three nests, with the types of V and M between them. Buffers: src, V; V, wei, M; M, bias, what is added, dst.
     Parts(Box<[TileNest; 3]>, [TensorType; 2]),
 }
 
@@ -45,7 +45,7 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Option<Plan> {
     if !p.is_3x3_s1() || p.src.layout.lanes != p.dst.layout.lanes || p.tail.addend.is_some_and(|a| a.after) {
         return None;
     }
-    if p.tail.addend.is_some_and(|a| a.repeat > 1 && !size.output().is_multiple_of(a.repeat)) {
+    if p.tail.addends().any(|a| a.repeat > 1 && !size.output().is_multiple_of(a.repeat)) {
         return None;
     }
     let tiles = Tiles::of(&p.dst, size);
@@ -56,6 +56,9 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Option<Plan> {
         None => parts(p, tiles, (width, l2)),
     }
 }
+
+/// Base and residual with their buffers.
+type Addends = [Option<(BufferId, conv::Addend)>; 2];
 
 struct Emitter<'a> {
     p: &'a ConvProblem,
@@ -76,7 +79,7 @@ fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, (width, l2): (Width, usize)
     let src = b.buffer(p.src.ty(), BufferRole::Src);
     let wei = e.weights(&mut b);
     let bias = e.bias(&mut b);
-    let addend = p.tail.addend.map(|a| b.buffer(a.map.ty(), BufferRole::Src));
+    let addends = e.addends(&mut b);
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
     let n = rows * tiles.columns;
     let mut planes = |blocks: usize| {
@@ -95,7 +98,7 @@ fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, (width, l2): (Width, usize)
         let calls = e
             .input(b, (src, v, temporary), (&image, &first, rows), None)
             .and_then(|()| e.products(b, (wei, v, m), &Distance::default(), None))
-            .and_then(|()| e.output(b, (m, bias, addend, dst, temporary), (&image, &first, rows), None));
+            .and_then(|()| e.output(b, (m, bias, addends, dst, temporary), (&image, &first, rows), None));
         done = done.and(calls);
     });
     done.map(|()| b.finish())
@@ -142,13 +145,13 @@ fn parts(p: &ConvProblem, tiles: Tiles, (width, l2): (Width, usize)) -> Option<P
     let mut b = NestBuilder::new("winograd_output", if mb > 1 { mb } else { p.dst_blocks() });
     let m = b.buffer(types[1].clone(), BufferRole::Src);
     let bias = e.bias(&mut b);
-    let addend = p.tail.addend.map(|a| b.buffer(a.map.ty(), BufferRole::Src));
+    let addends = e.addends(&mut b);
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
     let temporary = e.temporary(&mut b);
     let outer = Distance::default().plus(b.parallel(), 1);
     let (image, block) = if mb > 1 { (outer, None) } else { (Distance::default(), Some(outer)) };
     let m = planes(m, p.dst_blocks());
-    e.output(&mut b, (m, bias, addend, dst, temporary), (&image, &whole, tiles.rows), block.as_ref())?;
+    e.output(&mut b, (m, bias, addends, dst, temporary), (&image, &whole, tiles.rows), block.as_ref())?;
     Some(Plan::Parts(Box::new([first, second, b.finish()]), types))
 }
 
@@ -171,6 +174,10 @@ impl Emitter<'_> {
     fn bias(&self, b: &mut NestBuilder) -> BufferId {
         let n = self.p.dst_blocks() * self.width.lanes() as usize;
         b.buffer(TensorType::new(DType::F32, [n]), BufferRole::Src)
+    }
+
+    fn addends(&self, b: &mut NestBuilder) -> Addends {
+        [self.p.tail.base, self.p.tail.addend].map(|a| a.map(|a| (b.buffer(a.map.ty(), BufferRole::Src), a)))
     }
 
     /// Room for the transform of a tile's columns.
@@ -351,13 +358,13 @@ impl Emitter<'_> {
 
     fn output_program(&self, m: Planes, rows: usize, columns: usize) -> Option<Program> {
         let p = self.p;
-        let residual = match p.tail.addend {
-            Some(a) => Some(Addend {
+        let addend = |a: Option<conv::Addend>| match a {
+            Some(a) => Some(Some(Addend {
                 row_bytes: small(a.map.row_bytes())?,
                 pixel_bytes: small(a.map.pixel_bytes())?,
                 repeat: a.repeat,
-            }),
-            None => None,
+            })),
+            None => Some(None),
         };
         let leaf = WinogradOutput {
             width: self.width,
@@ -367,7 +374,8 @@ impl Emitter<'_> {
             plane_bytes: small(m.plane_bytes)?,
             row_bytes: small(p.dst.row_bytes())?,
             pixel_bytes: small(p.dst.pixel_bytes())?,
-            residual,
+            base: addend(p.tail.base)?,
+            residual: addend(p.tail.addend)?,
             activation: p.tail.activation,
         };
         let program = leaf.program();
@@ -377,12 +385,12 @@ impl Emitter<'_> {
     fn output(
         &self,
         b: &mut NestBuilder,
-        (m, bias, addend, dst, temporary): (Planes, BufferId, Option<BufferId>, BufferId, BufferId),
+        (m, bias, addends, dst, temporary): (Planes, BufferId, Addends, BufferId, BufferId),
         (image, first, rows): (&Distance, &Distance, usize),
         block: Option<&Distance>,
     ) -> Option<()> {
         let (p, step) = (self.p, self.tiles.size.output());
-        let low = p.tail.addend.map(|a| (a.map, a.repeat));
+        let [base, residual] = addends;
         for [(row0, row_tiles, have_rows), (column0, column_tiles, have_columns)] in
             self.runs(rows, rows == self.tiles.rows, &p.dst)
         {
@@ -404,19 +412,21 @@ impl Emitter<'_> {
                         block.map_or(at.clone(), |k| at.and(&k.times(map.block_bytes())))
                     };
                     let vectors = block.map_or(Distance::default(), |k| k.times(self.lane_bytes()));
+                    let added = |(buffer, a): (BufferId, conv::Addend)| {
+                        Some(SlotValue::Pointer(buffer, place(&a.map, (step / a.repeat) as i64)))
+                    };
                     b.call(program.clone(), &|name| match name {
                         "src" => Some(SlotValue::Pointer(m.buffer, from.clone())),
                         "dst" => Some(SlotValue::Pointer(dst, place(&p.dst, step as i64))),
                         "scratch" => Some(SlotValue::Pointer(temporary, Distance::default())),
                         "bias" => Some(SlotValue::Pointer(bias, vectors.clone())),
-                        "residual" => {
-                            let (map, repeat) = low?;
-                            Some(SlotValue::Pointer(addend?, place(&map, (step / repeat) as i64)))
-                        }
+                        "base" => added(base?),
+                        "residual" => added(residual?),
                         "blocks" => Some(SlotValue::Number(block.map_or(p.dst_blocks(), |_| 1) as i64)),
                         "src_step" => Some(SlotValue::Number(m.block_bytes)),
                         "dst_step" => Some(SlotValue::Number(p.dst.block_bytes())),
-                        "residual_step" => Some(SlotValue::Number(low?.0.block_bytes())),
+                        "base_step" => Some(SlotValue::Number(base?.1.map.block_bytes())),
+                        "residual_step" => Some(SlotValue::Number(residual?.1.map.block_bytes())),
                         _ => None,
                     });
                 });

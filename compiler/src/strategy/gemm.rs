@@ -108,8 +108,15 @@ fn program(
     let (src, dst) = (grid(p.k)?, grid(p.n)?);
     i32::try_from(4 * p.k.max(p.n) * pixels).ok()?;
     let reduction = Reduction::Loops(vec![Axis { name: "k", src: Advance::Bytes(4 * channels as i32) }]);
-    let epilogue =
-        Epilogue { residual: Residual::Absent, activation: p.activation, dst, tail, used: None, pool: None };
+    let epilogue = Epilogue {
+        base: None,
+        residual: Residual::Absent,
+        activation: p.activation,
+        dst,
+        tail,
+        used: None,
+        pool: None,
+    };
     let (start, taps, merged, ahead) = (Start::Bias, vec![0], 1, 0);
     Some(
         Conv { width, pixels, vectors, channels, taps, src, reduction, merged, ahead, start, epilogue }

@@ -157,8 +157,15 @@ impl<'a> Emitter<'a> {
             Some(a) if a.after => Residual::After(self.grid(&a.map, [1, 1], rows, columns)?),
             Some(a) => Residual::Before(self.grid(&a.map, [1, 1], rows, columns)?),
         };
-        let epilogue =
-            Epilogue { residual, activation: p.tail.activation, dst, tail: None, used: None, pool: None };
+        let epilogue = Epilogue {
+            base: None,
+            residual,
+            activation: p.tail.activation,
+            dst,
+            tail: None,
+            used: None,
+            pool: None,
+        };
         let (width, pixels, vectors) = (self.width, rows * columns, 1);
         let pool = |kind, epilogue| {
             Pool {

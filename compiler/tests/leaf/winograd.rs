@@ -48,6 +48,7 @@ fn error(size: Winograd, width: Width, rng: &mut Rng) -> f64 {
         plane_bytes: bytes,
         row_bytes: m as i32 * bytes,
         pixel_bytes: bytes,
+        base: None,
         residual: None,
         activation: Activation::Identity,
     };

@@ -115,7 +115,7 @@ impl Problem {
             strides: [1, 1],
             dilations: [1, 1],
             pads: [1, 1],
-            tail: Tail { activation, addend },
+            tail: Tail { activation, base: None, addend },
         }
     }
 }

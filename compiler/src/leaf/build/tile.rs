@@ -76,8 +76,15 @@ pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile) {
         Residual::Absent => None,
         Residual::Before(grid) | Residual::After(grid) => Some(b.places("residual", grid, pixels)),
     };
+    let base = epilogue.base.as_ref().map(|grid| b.places("base", grid, pixels));
     let dst = b.places("dst", &epilogue.dst, pixels);
     for (p, row) in tile.iter().enumerate() {
+        if let Some(places) = &base {
+            let base = b.pixel(places, p);
+            for (v, &acc) in row.iter().enumerate() {
+                add(b, acc, (base.at(v, 0), lanes[v]));
+            }
+        }
         let residual = residual.as_ref().map(|places| b.pixel(places, p));
         let dst = b.pixel(&dst, p);
         for (v, &acc) in row.iter().enumerate() {
@@ -119,14 +126,19 @@ fn end(
     if let Residual::After(_) = epilogue.residual {
         b.activate(activation, constants, acc);
     }
-    if let Some((from, lanes)) = residual {
-        let other = match u32::from(lanes) == b.width().lanes() {
-            true => Operand::Memory(from),
-            false => Operand::Vector(b.load_lanes(from, lanes)),
-        };
-        b.assign(acc, BinaryOp::Add, acc, other);
+    if let Some(residual) = residual {
+        add(b, acc, residual);
     }
     if !matches!(epilogue.residual, Residual::After(_)) {
         b.activate(activation, constants, acc);
     }
+}
+
+/// Adds some lanes in memory to an accumulator.
+fn add(b: &mut Builder, acc: VecId, (from, lanes): (Address, u8)) {
+    let other = match u32::from(lanes) == b.width().lanes() {
+        true => Operand::Memory(from),
+        false => Operand::Vector(b.load_lanes(from, lanes)),
+    };
+    b.assign(acc, BinaryOp::Add, acc, other);
 }

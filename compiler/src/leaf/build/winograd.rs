@@ -69,7 +69,7 @@ pub struct WinogradInput {
     pub plane_bytes: i32,
 }
 
-/// A tensor at the slot `residual` that is added to an output tile.
+/// A tensor at a slot that is added to an output tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addend {
     /// From one row to the next.
@@ -80,12 +80,12 @@ pub struct Addend {
     pub repeat: usize,
 }
 
-/// `dst = activation(A^T src A + bias + residual)` of one tile for each of `blocks` (a count slot) vectors of channels.
+/// `dst = activation(A^T src A + bias + base + residual)` of one tile for each of `blocks` (a count slot) vectors of channels.
 ///
 /// Element `(i, j)` of the transform at `src + (i * input + j) * plane_bytes`; element `(i, j)` of the output at
 /// `dst + i * row_bytes + j * pixel_bytes`, and those outside `rows x columns` are not stored; element
-/// `(i / repeat, j / repeat)` of the residual likewise. Stride slots `src_step`, `dst_step` and `residual_step` lead from one block to the next; `bias` has one
-/// vector per block. The pointer slot `scratch` has room for `input * output` vectors.
+/// `(i / repeat, j / repeat)` of base and residual likewise. Stride slots `src_step`, `dst_step`, `base_step` and
+/// `residual_step` lead from one block to the next; `bias` has one vector per block. The pointer slot `scratch` has room for `input * output` vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WinogradOutput {
     /// Width of the vectors.
@@ -102,7 +102,9 @@ pub struct WinogradOutput {
     pub row_bytes: i32,
     /// From one pixel of the output to the next.
     pub pixel_bytes: i32,
-    /// What is added before the activation.
+    /// What is added before the activation, at the slot `base`.
+    pub base: Option<Addend>,
+    /// What is added then, at the slot `residual`.
     pub residual: Option<Addend>,
     /// The function that is applied.
     pub activation: Activation,
@@ -162,7 +164,10 @@ impl WinogradOutput {
         let full = self.width.lanes() as u8;
         let mut b = Builder::new(format!("winograd_output_{m}x{n}"), self.width);
         let (src, dst, scratch) = (b.pointer("src"), b.pointer("dst"), b.pointer("scratch"));
-        let residual = self.residual.map(|addend| (b.pointer("residual"), addend));
+        let mut addends = Vec::new();
+        for (name, addend) in [("base", self.base), ("residual", self.residual)] {
+            addends.extend(addend.map(|addend| (name, b.pointer(name), addend)));
+        }
         let biases = b.pointer("bias");
         let from =
             Matrix { base: src, row_bytes: n as i32 * self.plane_bytes, column_bytes: self.plane_bytes };
@@ -181,7 +186,7 @@ impl WinogradOutput {
                         return;
                     }
                     b.assign(x, BinaryOp::Add, x, Operand::Vector(bias));
-                    if let Some((base, Addend { row_bytes, pixel_bytes, repeat })) = residual {
+                    for &(_, base, Addend { row_bytes, pixel_bytes, repeat }) in &addends {
                         let low = Matrix { base, row_bytes, column_bytes: pixel_bytes };
                         let repeat = repeat.max(1);
                         b.assign(x, BinaryOp::Add, x, Operand::Memory(low.at(i / repeat, j / repeat)));
@@ -192,8 +197,8 @@ impl WinogradOutput {
             }
             step(b, src, "src");
             step(b, dst, "dst");
-            if let Some((base, _)) = residual {
-                step(b, base, "residual");
+            for &(name, base, _) in &addends {
+                step(b, base, name);
             }
             b.advance(biases, bytes);
         });

@@ -78,6 +78,7 @@ fn epilogue(width: Width, pixels: usize, rng: &mut Rng) -> Epilogue {
     let tail = rng.chance(2).then(|| rng.range(1, i64::from(width.lanes())) as u8);
     let pool = (pixels >= 4 && rng.chance(3)).then(|| separate(width, pixels / 4, rng));
     Epilogue {
+        base: rng.chance(3).then(|| grid(width, pixels, rng)),
         residual,
         activation: activation(rng),
         dst: separate(width, pixels, rng),

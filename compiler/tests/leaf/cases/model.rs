@@ -187,14 +187,18 @@ pub fn finished(model: &mut Model, width: Width, e: &Epilogue, acc: &[Vec<Vec<f3
         Residual::Before(grid) | Residual::After(grid) => distances(model, "residual", grid, tile),
         Residual::Absent => Vec::new(),
     };
+    let base = e.base.as_ref().map(|grid| distances(model, "base", grid, tile));
     let to = distances(model, "dst", &e.dst, tile);
     let mut done = acc.to_vec();
     for (p, v, l) in elements(tile, width) {
         if !exists(width, tile.1, e.tail, v, l) {
             continue;
         }
+        let x = match &base {
+            Some(from) => acc[p][v][l] + model.read("base", from[p][v] + 4 * l as i64),
+            None => acc[p][v][l],
+        };
         let mut residual = || model.read("residual", from[p][v] + 4 * l as i64);
-        let x = acc[p][v][l];
         done[p][v][l] = match e.residual {
             Residual::Absent => activated(e.activation, x),
             Residual::Before(_) => activated(e.activation, x + residual()),

@@ -95,7 +95,7 @@ fn read_inputs(args: &CompareArgs, model: &Model) -> anyhow::Result<Inputs> {
 fn observable(model: &Model, types: &[TensorType]) -> anyhow::Result<Graph> {
     let graph = model.graph().ok_or_else(|| Failure::Unsupported("the model has no graph".to_string()))?;
     let specialized = specialize(graph, types, Limits::default()).map_err(|e| fail(model, e))?;
-    let (mut graph, _) = passes::optimize(&specialized).map_err(|e| fail(model, e))?;
+    let (mut graph, _) = passes::optimize(&specialized, model.target()?).map_err(|e| fail(model, e))?;
     graph.outputs.clear();
     let values: Vec<_> = graph.nodes.iter().flat_map(|n| n.outputs.iter().copied()).collect();
     for value in values {

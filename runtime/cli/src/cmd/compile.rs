@@ -41,11 +41,11 @@ fn stage(model: &Model, args: &CompileArgs) -> anyhow::Result<String> {
     if args.emit == Stage::Graph {
         return Ok(text::print(&graph));
     }
-    let (graph, _) = passes::optimize(&graph).map_err(|e| fail(e.into()))?;
+    let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
+    let (graph, _) = passes::optimize(&graph, target).map_err(|e| fail(e.into()))?;
     if args.emit == Stage::Passes {
         return Ok(text::print(&graph));
     }
-    let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
     let options = Options { target, precision: args.machine.precision };
     if args.emit == Stage::Nest {
         return Ok(nests(&graph, options).map_err(fail)?);

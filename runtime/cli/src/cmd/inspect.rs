@@ -194,7 +194,8 @@ fn parameters(graph: &Graph) -> Parameters {
 }
 
 fn run_passes(model: &Model, graph: &Graph) -> Result<PassesReport, Error> {
-    let (optimized, report) = passes::optimize(graph).map_err(|e| compile_error(model, e))?;
+    let (optimized, report) =
+        passes::optimize(graph, model.target()?).map_err(|e| compile_error(model, e))?;
     let blocked = |b: passes::Blocked| BlockedReport { node: b.node, reason: b.reason };
     let pass = |p: passes::PassReport| PassReport {
         name: p.name,

@@ -96,9 +96,13 @@ pub fn input(width: Width, rng: &mut Rng) -> Case {
 pub fn output(width: Width, rng: &mut Rng) -> Case {
     let size = rng.pick(&[Winograd::F2, Winograd::F4]);
     let (n, m) = (size.input(), size.output());
-    let [src, dst, low] = [layout(width, n * n, rng), layout(width, m, rng), layout(width, m, rng)];
-    let addend =
-        Addend { row_bytes: low[0] as i32, pixel_bytes: low[1] as i32, repeat: rng.range(1, 2) as usize };
+    let [src, dst] = [layout(width, n * n, rng), layout(width, m, rng)];
+    let lows = [layout(width, m, rng), layout(width, m, rng)];
+    let [base, residual] = lows.map(|low| {
+        let addend =
+            Addend { row_bytes: low[0] as i32, pixel_bytes: low[1] as i32, repeat: rng.range(1, 2) as usize };
+        rng.chance(2).then_some(addend)
+    });
     let w = WinogradOutput {
         width,
         size,
@@ -107,14 +111,19 @@ pub fn output(width: Width, rng: &mut Rng) -> Case {
         plane_bytes: src[1] as i32,
         row_bytes: dst[0] as i32,
         pixel_bytes: dst[1] as i32,
-        residual: rng.chance(2).then_some(addend),
+        base,
+        residual,
         activation: activation(rng),
     };
     let mut model = Model::new(rng);
     model.element = integer;
     let blocks = model.rng.range(0, 3) as usize;
     model.numbers.extend([("blocks".into(), blocks as i64), ("src_step".into(), src[2])]);
-    model.numbers.extend([("dst_step".into(), dst[2]), ("residual_step".into(), low[2])]);
+    model.numbers.extend([
+        ("dst_step".into(), dst[2]),
+        ("base_step".into(), lows[0][2]),
+        ("residual_step".into(), lows[1][2]),
+    ]);
     let lanes = width.lanes() as usize;
     for (block, lane) in (0..blocks).flat_map(|b| (0..lanes).map(move |l| (b, l))) {
         let mut read = |p: usize| model.read("src", element([0, src[1], src[2]], block, 0, p, lane));
@@ -122,11 +131,14 @@ pub fn output(width: Width, rng: &mut Rng) -> Case {
         let bias = model.read("bias", 4 * (block * lanes + lane) as i64);
         let product = both_sides(if size == Winograd::F2 { A2 } else { A4 }, &tile);
         for (i, j) in (0..w.rows).flat_map(|i| (0..w.columns).map(move |j| (i, j))) {
-            let added = match w.residual {
-                Some(a) => model.read("residual", element(low, block, i / a.repeat, j / a.repeat, lane)),
-                None => 0.0,
-            };
-            let x = activated(w.activation, product[i][j] + bias + added);
+            let mut x = product[i][j] + bias;
+            for ((name, addend), low) in [("base", w.base), ("residual", w.residual)].into_iter().zip(lows) {
+                x += match addend {
+                    Some(a) => model.read(name, element(low, block, i / a.repeat, j / a.repeat, lane)),
+                    None => 0.0,
+                };
+            }
+            let x = activated(w.activation, x);
             model.write("dst", element(dst, block, i, j, lane), x);
         }
     }

@@ -1,0 +1,44 @@
+//! Pass `upsample_after_pointwise`.
+
+use octrt_ops::def::resize::{CoordinateTransform, Resize, ResizeMode};
+use octrt_ops::graph::rewrite::Patch;
+use octrt_ops::{Graph, NodeId, Op};
+
+use super::Skip;
+use super::query::{input, is_pointwise, producer};
+
+/// `Conv(Resize(x), w, b) -> Resize(Conv(x, w, b))` for a pointwise convolution and a nearest upsampling: pixels that are
+/// copies of each other are computed once.
+///
+/// Requires: a window of 1 and steps of 1 in the convolution; batch and channels that the resize leaves alone, and no axis
+/// that it shortens. Never blocked.
+pub fn upsample_after_pointwise(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+    let conv = graph.node(id);
+    if !is_pointwise(graph, conv) {
+        return Err(Skip::NoMatch);
+    }
+    let x = input(conv, 0).ok_or(Skip::NoMatch)?;
+    let resize = graph.node(producer(graph, x).ok_or(Skip::NoMatch)?);
+    let Op::Resize(Resize { mode: ResizeMode::Nearest, coordinates, .. }) = &resize.op else {
+        return Err(Skip::NoMatch);
+    };
+    let source = input(resize, 0).ok_or(Skip::NoMatch)?;
+    let (Ok(from), Ok(to)) = (graph.ty(source), graph.ty(x)) else { return Err(Skip::NoMatch) };
+    let (from, to) = (from.shape.dims(), to.shape.dims());
+    let grows = from.iter().zip(to).all(|(a, b)| a <= b) && from != to;
+    // `sizes` of all axes and an aspect policy would speak of other channels after the convolution.
+    let by_scales = input(resize, 3).is_none();
+    if !grows || from[..2] != to[..2] || !by_scales || *coordinates == CoordinateTransform::TfCropAndResize {
+        return Err(Skip::NoMatch);
+    }
+    let mut patch = Patch::new(graph);
+    let mut inputs = conv.inputs.clone();
+    inputs[0] = Some(source);
+    let low = patch.add_node(&conv.name, conv.op.clone(), inputs, &[""]);
+    let mut inputs = resize.inputs.clone();
+    inputs[0] = low.first().copied();
+    let result = conv.outputs[0];
+    let new = patch.add_node(&resize.name, resize.op.clone(), inputs, &[&graph.value(result).name]);
+    patch.replace(result, new[0]);
+    Ok(patch)
+}
