@@ -102,7 +102,10 @@ impl Described<'_> {
         let (tail, head) = (&term.tail, self.heads.get(term.conv)?);
         let title = |id: NodeId| self.view.title(id);
         let conv = title(term.conv);
-        if let Some(up) = &head.before {
+        // Pixels are repeated before or after a pointwise convolution: that is the same.
+        let pointwise = head.kernel.iter().all(|&k| k == 1) && head.stride == 1;
+        let up = head.before.as_ref().filter(|up| !pointwise || up.flaw.is_some());
+        if let Some(up) = up {
             let up = up.nodes.last().map(|n| title(*n)).unwrap_or_default();
             return Some(format!("{up} upsamples before {conv}, which runs at high resolution"));
         }

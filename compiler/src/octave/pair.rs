@@ -150,8 +150,8 @@ impl Pool<'_> {
         self.inputs.iter().any(|[h, l]| h[high.index()] && l[low.index()])
     }
 
-    /// Whether two results are those of one layer, so far as what reads them, or the order of the graph, says so: other
-    /// layers may read the same inputs.
+    /// Whether two results are those of one layer, so far as what reads them or the order of the graph tells: other layers
+    /// may read the same inputs.
     fn belong(&self, high: NodeId, low: NodeId, convs: &[NodeId]) -> bool {
         self.read_together(high, low) || self.span(convs) < convs.len()
     }
@@ -172,10 +172,13 @@ impl Pool<'_> {
         for side in [Side::High, Side::Either] {
             for i in 0..self.sums.len() {
                 let Some(high) = self.sums[i].as_ref().filter(|s| s.side == side) else { continue };
-                let distance =
-                    |low: &Sum| self.span(&[high.high.conv, high.low.conv, low.high.conv, low.low.conv]);
-                let candidates = self.open().filter(|(_, s)| s.side != Side::High && self.fit(high, s));
-                let Some((j, _)) = candidates.min_by_key(|(_, s)| distance(s)) else { continue };
+                let convs = |low: &Sum| [high.high.conv, high.low.conv, low.high.conv, low.low.conv];
+                let fits = |low: &Sum| {
+                    let belong = || self.belong(high.high.conv, low.high.conv, &convs(low));
+                    low.side != Side::High && self.fit(high, low) && belong()
+                };
+                let candidates = self.open().filter(|(_, s)| fits(s));
+                let Some((j, _)) = candidates.min_by_key(|(_, s)| self.span(&convs(s))) else { continue };
                 let (high, low) = (self.sums[i].take().map(Part::of), self.sums[j].take().map(Part::of));
                 self.push(high, low);
             }
@@ -255,6 +258,11 @@ impl Pool<'_> {
     fn single_sums(&mut self) {
         for i in 0..self.sums.len() {
             let Some(sum) = self.sums[i].take() else { continue };
+            // A stride in the path from the larger map only: the shortcut of a usual network.
+            let stride = |t: &Term| self.head(t.conv).map_or(1, |h| h.stride);
+            if sum.side == Side::Either && stride(&sum.high) > stride(&sum.low) {
+                continue;
+            }
             let low = match sum.side {
                 Side::High => false,
                 Side::Low => true,

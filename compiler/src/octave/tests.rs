@@ -1,14 +1,16 @@
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::text;
 
-use super::{Octave, Route, StrideKind, UpKind, find};
+use super::{Octave, Order, Route, StrideKind, UpKind, find};
 
 const CONV: &str =
     "Conv { kernel = [], strides = [], dilations = [], pads = [1, 1, 1, 1], auto_pad = notset, group = 1 }";
+const POINTWISE: &str =
+    "Conv { kernel = [], strides = [], dilations = [], pads = [], auto_pad = notset, group = 1 }";
 const POOL: &str = "AveragePool { kernel = [2, 2], strides = [2, 2], dilations = [], pads = [], auto_pad = notset, \
      ceil_mode = 0, count_include_pad = 0 }";
-const UP: &str = "Resize { mode = nearest, coordinates = asymmetric, nearest_mode = floor, cubic_coeff_a = -0.75, \
-     exclude_outside = 0, extrapolation_value = 0, antialias = 0, aspect = stretch, axes = [] }";
+const UP: &str = "Resize { mode = nearest, coordinates = asymmetric, nearest_mode = floor, cubic_coeff_a = -0.75f, \
+     exclude_outside = 0, extrapolation_value = 0.0f, antialias = 0, aspect = stretch, axes = [] }";
 
 /// The structure of a graph in which `CONV`, `HALF` (of stride 2), `POOL`, `UP`, `ADD` and `RELU` stand for operators. Its inputs are a map of
 /// 4 channels and 8x8 pixels, `%0`, and one of 4x4, `%1`; `%2` is a weight and `%3` are the scales of an upsampling.
@@ -49,8 +51,9 @@ const HIGH: &str = "%4 = \"hh\" CONV (%0, %2)
 fn four_paths_are_a_layer() {
     let low = "%8 = \"pool\" POOL (%0)
         %9 = \"hl\" CONV (%8, %2)
-        %10 = \"ll\" CONV (%1, %2)
-        %11 = \"sum_l\" ADD (%10, %9)";
+        %10 = \"ll\" CONV (%1, %12)
+        %11 = \"sum_l\" ADD (%10, %9)
+        const %12: f32[4,4,3,3] = random(2)";
     let octave = of(&format!("{HIGH}{low}"), &[7, 11]);
     assert_eq!(layers(&octave), [("hh hl lh ll".to_string(), 1, None)]);
     let layer = &octave.layers[0];
@@ -63,8 +66,9 @@ fn four_paths_are_a_layer() {
 fn a_low_path_from_the_high_result_is_none() {
     let low = "%8 = \"pool\" POOL (%7)
         %9 = \"hl\" CONV (%8, %2)
-        %10 = \"ll\" CONV (%1, %2)
-        %11 = \"sum_l\" ADD (%10, %9)";
+        %10 = \"ll\" CONV (%1, %12)
+        %11 = \"sum_l\" ADD (%10, %9)
+        const %12: f32[4,4,3,3] = random(2)";
     let octave = of(&format!("{HIGH}{low}"), &[7, 11]);
     assert_eq!(layers(&octave), [("hh lh".to_string(), 1, None)]);
     let reason = "Conv 'hl' reads 'sum_h', which is computed from the input of Conv 'll'";
@@ -118,7 +122,7 @@ fn a_residual_network_with_pooled_shortcuts_has_no_layers() {
     // conv(x) and conv(pool(x)) are the first layer of an octave network, but nothing reads them as two resolutions.
     let nodes = "const %4: f32[4] = [1, 1, 1, 1]
         %5 = \"a\" CONV (%0, %2)
-        X
+        %6 = \"b\" HALF (%5, %2)
         %7 = \"c\" CONV (%6, %2)
         %8 = \"pool\" POOL (%0)
         %9 = \"shortcut\" CONV (%8, %2, %4)
@@ -126,6 +130,41 @@ fn a_residual_network_with_pooled_shortcuts_has_no_layers() {
         %11 = \"other\" CONV (%1, %2)";
     let octave = of(nodes, &[10, 11]);
     assert_eq!((layers(&octave), misses(&octave)), (vec![], vec![]));
+}
+
+#[test]
+fn a_preactivated_residual_network_has_no_layers() {
+    // The shortcut and the branch have activations of their own: neither convolution's input is computed from the other's.
+    for shortcut in ["HALF (%4, %2)", "CONV (%9, %2)"] {
+        let nodes = format!(
+            "%4 = \"shortcut_act\" RELU (%0)
+            %5 = \"branch_act\" Unary {{ kind = hard_swish }} (%0)
+            %6 = \"a\" HALF (%5, %2)
+            %7 = \"act\" RELU (%6)
+            %8 = \"b\" CONV (%7, %2)
+            %9 = \"pool\" POOL (%4)
+            %10 = \"shortcut\" {shortcut}
+            %11 = \"sum\" ADD (%8, %10)
+            %12 = \"other\" CONV (%1, %2)"
+        );
+        let octave = of(&nodes, &[11, 12]);
+        assert_eq!((layers(&octave), misses(&octave)), (vec![], vec![]));
+    }
+}
+
+#[test]
+fn upsampling_before_a_convolution_is_fused_where_that_is_the_same() {
+    let nodes = "%4 = \"hh\" CONV (%0, %2)
+        %5 = \"up\" UP (%1, _, %3)
+        %6 = \"lh\" CONV (%5, %2)
+        %7 = \"sum\" ADD (%4, %6)";
+    let reason = "Resize 'up' upsamples before Conv 'lh', which runs at high resolution";
+    let octave = of(nodes, &[7]);
+    assert_eq!(layers(&octave), [("hh lh".to_string(), 1, Some(reason))]);
+    assert_eq!(octave.layers[0].order, Some(Order::UpConv));
+    let pointwise = nodes.replace("%2)", "%8)").replace("CONV", POINTWISE);
+    let octave = of(&format!("const %8: f32[4,4,1,1] = random(2)\n{pointwise}"), &[7]);
+    assert_eq!(layers(&octave), [("hh lh".to_string(), 1, None)]);
 }
 
 #[test]
@@ -177,9 +216,10 @@ fn two_layers_that_read_the_same_inputs_are_kept_apart() {
         %10 = \"next\" CONV (%9, %2)
         %11 = \"pool\" POOL (%0)
         %12 = \"shortcut_hh\" CONV (%11, %2)
-        %13 = \"shortcut_lh\" CONV (%1, %2)
+        %13 = \"shortcut_lh\" CONV (%1, %16)
         %14 = \"shortcut\" ADD (%12, %13)
-        %15 = \"residual\" ADD (%10, %14)";
+        %15 = \"residual\" ADD (%10, %14)
+        const %16: f32[4,4,3,3] = random(2)";
     let octave = of(&format!("{HIGH}{shortcut}"), &[15]);
     let plain = |paths: &str, stride| (paths.to_string(), stride, None);
     assert_eq!(layers(&octave), [plain("hh lh", 1), plain("hh", 2), plain("hh lh", 2)]);

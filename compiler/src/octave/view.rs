@@ -70,8 +70,21 @@ impl<'a> View<'a> {
         format!("'{}'", self.graph.value(v).name)
     }
 
-    /// Whether `v` is computed from `from`.
+    /// What `v` is before functions of its elements are applied: a normalisation and an activation stand in front of the
+    /// convolution in some networks.
+    fn origin(&self, mut v: ValueId) -> ValueId {
+        loop {
+            let Some(id) = self.producer(v) else { return v };
+            let node = self.node(id);
+            let x = self.affine_input(node).or_else(|| is_activation(node).then(|| input(node, 0)).flatten());
+            let Some(x) = x else { return v };
+            v = x;
+        }
+    }
+
+    /// Whether `v` is computed from what `from` is an elementwise function of.
     pub fn depends(&self, v: ValueId, from: ValueId) -> bool {
+        let from = self.origin(from);
         let mut seen = vec![false; self.graph.values.len()];
         let mut open = vec![v];
         while let Some(v) = open.pop() {

@@ -114,12 +114,15 @@ fn layer(layer: Layer, own: &BTreeMap<&str, &str>) -> LayerReport {
 
 /// A row for each layer, then what looks like a layer and is none. Writing into a text does not fail.
 pub fn describe(out: &mut String, report: &OctaveReport) {
-    let fused = report.layers.iter().filter(|l| l.fused).count();
-    let _ = writeln!(
-        out,
-        "octave      {} OctConvs, {fused} of them fused; the model runs in {} kernels",
-        report.octconv_layers, report.kernels
-    );
+    let fused = match report.layers.iter().filter(|l| l.fused).count() {
+        _ if report.layers.is_empty() => String::new(),
+        n => format!(", {n} of them fused"),
+    };
+    let count = match report.octconv_layers {
+        1 => "1 OctConv".to_string(),
+        n => format!("{n} OctConvs"),
+    };
+    let _ = writeln!(out, "octave      {count}{fused}; the model runs in {} kernels", report.kernels);
     if !report.layers.is_empty() {
         let header =
             ["", "first convolution", "paths", "high", "low", "alpha", "stride", "kernel", "down, up", ""];
