@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 SEED = 1
 
@@ -61,11 +62,26 @@ def count_macs(proto, shapes):
     for value in proto.graph.input:
         for dim, extent in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ())):
             dim.dim_value = extent
+    fold_concatenations(proto.graph)
     graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
     extents = {t.name: tuple(t.dims) for t in graph.initializer}
     for value in [*graph.input, *graph.output, *graph.value_info]:
         extents[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
     return sum(node_macs(node, extents) for node in graph.node)
+
+
+def fold_concatenations(graph):
+    """Makes initializers of the scales that TorchScript's exporter concatenates of constants, through which
+    shape inference does not see."""
+    known = {t.name: t for t in graph.initializer}
+    for node in list(graph.node):
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            known[node.output[0]] = node.attribute[0].t
+        elif node.op_type == "Concat" and all(name in known for name in node.input):
+            parts = [numpy_helper.to_array(known[name]) for name in node.input]
+            joined = np.concatenate(parts, axis=node.attribute[0].i)
+            graph.initializer.append(numpy_helper.from_array(joined, node.output[0]))
+            graph.node.remove(node)
 
 
 def node_macs(node, extents):

@@ -5,6 +5,7 @@
 //! * [`stats`]: quantiles, paired ratios.
 //! * [`machine`]: the machine, and the fused multiply-add peak that speeds are held against.
 //! * [`table`]: how results are printed.
+//! * [`zoo`]: the networks of the OctConv paper as graphs.
 //!
 //! `cargo bench -p octrt-bench` runs `benches/shapes.rs`, the model in `shapes/` that the repository carries, and
 //! `benches/conv.rs`, the convolutions of the networks one by one.
@@ -15,3 +16,4 @@ pub mod measure;
 pub mod problem;
 pub mod stats;
 pub mod table;
+pub mod zoo;

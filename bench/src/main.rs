@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use octrt::compiler::{Precision, Target};
+use octrt::ops::graph::infer::{self, Limits};
+use octrt::ops::{DType, Graph, TensorType};
 use octrt::{LoadOptions, Model, Threads};
 use octrt_bench::machine::{self, Machine, Peak};
 use octrt_bench::measure::{Order, Schedule, Subject, Timing, gflops};
 use octrt_bench::problem::{Layer, Network, Problem};
 use octrt_bench::table::{Align, Table, milliseconds, percent};
+use octrt_bench::zoo::{self, Kind, Weights};
 use serde::Serialize;
 
 /// Measures octrt
@@ -28,6 +32,8 @@ enum Command {
     /// They run in turn, so that each finds its weights and its input as cold as in a network; a single one finds them
     /// where it left them.
     Conv(ConvArgs),
+    /// Write a network of the OctConv paper, with random weights, as an ONNX file
+    Zoo(ZooArgs),
 }
 
 /// `octrt-bench conv`
@@ -61,6 +67,44 @@ struct ConvArgs {
     format: Format,
 }
 
+/// `octrt-bench zoo`
+#[derive(Debug, Args)]
+struct ZooArgs {
+    /// The network, as resnet50, or oct-resnet50 for the one with OctConvs
+    #[arg(value_name = "NAME", required_unless_present = "list")]
+    network: Option<zoo::Network>,
+    /// Print the networks, with their multiply-accumulates and parameters, and end
+    #[arg(long, exclusive = true)]
+    list: bool,
+    /// Part of the channels at low frequency, from 0 to 1; for networks with OctConvs
+    #[arg(long, value_name = "ALPHA")]
+    alpha: Option<f64>,
+    /// Where normalisation and activation stand in a residual block [default: v2 where there is a choice]
+    #[arg(long, value_name = "STYLE")]
+    style: Option<Style>,
+    /// Height and width of the input in pixels, a multiple of 32
+    #[arg(long, value_name = "PIXELS", default_value_t = 224)]
+    size: usize,
+    /// Leave the number of pictures open instead of 1
+    #[arg(long)]
+    dynamic_batch: bool,
+    /// Seed of the weights
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// The file, which is complete or does not change
+    #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
+    output: Option<PathBuf>,
+}
+
+/// Styles of residual blocks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Style {
+    /// After the convolutions
+    V1,
+    /// Before the convolutions
+    V2,
+}
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -77,8 +121,70 @@ fn positive(text: &str) -> Result<usize, String> {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Command::Conv(args) = Cli::parse().command;
-    conv(&args)
+    match Cli::parse().command {
+        Command::Conv(args) => conv(&args),
+        Command::Zoo(args) => zoo(&args),
+    }
+}
+
+fn zoo(args: &ZooArgs) -> anyhow::Result<()> {
+    let text = match (&args.network, &args.output) {
+        (Some(network), Some(output)) => zoo_network(args, network, output)?,
+        _ => zoo_list()?,
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("stdout")
+}
+
+fn zoo_network(args: &ZooArgs, network: &zoo::Network, output: &Path) -> anyhow::Result<String> {
+    let style = args.style.map(|s| match s {
+        Style::V1 => zoo::Style::V1,
+        Style::V2 => zoo::Style::V2,
+    });
+    let batch = if args.dynamic_batch { zoo::Batch::Dynamic } else { zoo::Batch::One };
+    let weights = Weights::Seeded(args.seed);
+    let options = zoo::Options { alpha: args.alpha, style, size: args.size, batch, weights };
+    let graph = network.graph(&options)?;
+    let bytes = octrt::onnx::export(&graph, &Default::default())?;
+    write_file(output, &bytes).with_context(|| output.display().to_string())?;
+    let (macs, parameters) = counts(&graph, args.size)?;
+    let name = output.display();
+    Ok(format!("{name}: {network}, {macs} multiply-accumulates, {parameters} parameters\n"))
+}
+
+fn zoo_list() -> anyhow::Result<String> {
+    let mut table = Table::new(&[("GMACs", Align::Right), ("M params", Align::Right), ("name", Align::Left)]);
+    for network in zoo::Network::all() {
+        let alpha = (network.kind() == Kind::Octave).then_some(0.5);
+        let size = 224;
+        let options =
+            zoo::Options { alpha, style: None, size, batch: zoo::Batch::One, weights: Weights::Blank };
+        let (macs, parameters) = counts(&network.graph(&options)?, size)?;
+        let note = if alpha.is_some() { " --alpha 0.5" } else { "" };
+        table.row(vec![
+            format!("{:.3}", macs as f64 / 1e9),
+            format!("{:.3}", parameters as f64 / 1e6),
+            format!("{network}{note}"),
+        ]);
+    }
+    Ok(table.text())
+}
+
+/// Multiply-accumulates for one picture, and parameters.
+fn counts(graph: &Graph, size: usize) -> anyhow::Result<(u64, usize)> {
+    let picture = TensorType::new(DType::F32, [1, 3, size, size]);
+    let typed = infer::specialize(graph, &[picture], Limits::default())?;
+    Ok((typed.macs(), zoo::parameters(graph)))
+}
+
+/// Writes beside `path` under another name, then renames.
+fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The process's umask takes from these permissions what it takes from those of any new file.
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let mut file = tempfile::Builder::new().prefix(".octrt-").permissions(permissions).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 #[derive(Serialize)]

@@ -47,6 +47,8 @@ fn what_cannot_be_measured_is_said() {
     let cases = [
         (&["conv"][..], "--problem <PROBLEM>...|--network <NAME>"),
         (&["conv", "--problem", "ic8"], "'ih' is missing"),
+        (&["zoo", "vgg", "-o", "x"], "unknown network 'vgg': expected one of resnet26, resnet50, "),
+        (&["zoo", "resnet50"], "--output <FILE>"),
         (&["conv", "--network", "vgg"], "unknown network 'vgg': expected one of resnet50, "),
         (&["conv", "--problem", "ic8ih7oc16kh3", "--runs", "0"], "expected a number from 1 on"),
     ];
@@ -55,4 +57,35 @@ fn what_cannot_be_measured_is_said() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && stderr.contains(message), "{args:?}: {stderr}");
     }
+}
+
+#[test]
+fn networks_of_the_zoo_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.onnx");
+    let path = file.to_str().unwrap();
+    let args = ["zoo", "oct-mobilenet-v1-0.75", "--alpha", "0.375", "--size", "32", "-o", path];
+    let text = stdout(&args);
+    assert!(text.ends_with("multiply-accumulates, 2585560 parameters\n"), "{text}");
+    let model = octrt::Model::load(&file, &octrt::LoadOptions::default()).unwrap();
+    assert_eq!(model.inputs()[0].to_string(), "f32[1,3,32,32]");
+    let first = std::fs::read(&file).unwrap();
+    stdout(&[&args[..], &["--dynamic-batch"]].concat());
+    let model = octrt::Model::load(&file, &octrt::LoadOptions::default()).unwrap();
+    assert_eq!(model.inputs()[0].to_string(), "f32[batch,3,32,32]");
+    stdout(&args);
+    assert!(std::fs::read(&file).unwrap() == first, "the same seed gives another file");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let failed = octrt_bench(&["zoo", "resnet50", "--alpha", "0.5", "-o", path]);
+    let stderr = String::from_utf8(failed.stderr).unwrap();
+    assert!(failed.status.code() == Some(1) && stderr.contains("is vanilla and has no alpha"), "{stderr}");
+    assert!(std::fs::read(&file).unwrap() == first, "a failed run changes the file");
+}
+
+#[test]
+fn networks_of_the_zoo_are_listed() {
+    let text = stdout(&["zoo", "--list"]);
+    assert_eq!(text.lines().count(), 1 + 30, "{text}");
+    assert!(text.contains(" 4.089    25.553  resnet50\n"), "{text}");
+    assert!(text.contains(" 2.367    25.553  oct-resnet50 --alpha 0.5\n"), "{text}");
 }
