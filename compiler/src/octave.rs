@@ -6,9 +6,9 @@
 //! Y_H = hh(X_H) + up(lh(X_L))        Y_L = ll(X_L) + hl(pool(X_H))
 //! ```
 //!
-//! Nothing is rewritten: this is what `octrt inspect --octave` shows. Sums of two paths are found first ([`sums`]), then the
-//! sums and single convolutions that are the two results of one layer ([`pair`]), then the convolutions behind a layer that have
-//! one path only ([`levels`]).
+//! Nothing is rewritten: this is what `octrt inspect --octave` shows. Sums of two paths are found first (`sums`), then the sums
+//! and single convolutions that are the two results of one layer (`pair`), then the convolutions behind a layer that have one
+//! path only (`levels`).
 
 use octrt_ops::{Graph, GraphError};
 
