@@ -169,6 +169,9 @@ pub struct InspectArgs {
     /// Also run the compiler's passes, and show what they did and what kept them from doing more
     #[arg(long, action = ArgAction::SetTrue)]
     pub passes: bool,
+    /// Also show the Octave Convolutions of the model, and why those that are not fused are not
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub octave: bool,
     #[command(flatten)]
     pub format: FormatArgs,
 }
