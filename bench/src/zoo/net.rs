@@ -12,7 +12,7 @@ use octrt::ops::def::flatten::Flatten;
 use octrt::ops::def::gemm::Gemm;
 use octrt::ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt::ops::def::max_pool::MaxPool;
-use octrt::ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt::ops::def::resize::Resize;
 use octrt::ops::def::unary::{Unary, UnaryKind};
 use octrt::ops::graph::text;
 use octrt::ops::window::AutoPad;
@@ -239,18 +239,7 @@ impl Net {
             None => self.graph.add_const("scales", Tensor::new([4], &[1.0f32, 1.0, 2.0, 2.0])?),
         };
         self.scales = Some(scales);
-        let resize = Resize {
-            mode: ResizeMode::Nearest,
-            coordinates: CoordinateTransform::Asymmetric,
-            nearest_mode: NearestMode::Floor,
-            cubic_coeff_a: -0.75,
-            exclude_outside: false,
-            extrapolation_value: 0.0,
-            antialias: false,
-            aspect: AspectPolicy::Stretch,
-            axes: vec![],
-        };
-        let value = self.node(name, resize, vec![Some(x.value), None, Some(scales)]);
+        let value = self.node(name, Resize::nearest(), vec![Some(x.value), None, Some(scales)]);
         Ok(Map { value, ..x })
     }
 

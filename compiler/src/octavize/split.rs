@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::concat::Concat;
 use octrt_ops::def::gather::Gather;
-use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::resize::Resize;
 use octrt_ops::def::slice::Slice;
 use octrt_ops::graph::ValueDef;
 use octrt_ops::window::AutoPad;
@@ -180,17 +180,7 @@ impl<'a> Rewriter<'a> {
     pub fn double(&mut self, name: &str, value: ValueId, to: [usize; 2]) -> Result<ValueId, OpError> {
         let scales = Tensor::new([4], &[1.0f32, 1.0, 2.0, 2.0])?;
         let scales = self.graph.add_const(format!("{name}.scales"), scales);
-        let resize = Resize {
-            mode: ResizeMode::Nearest,
-            coordinates: CoordinateTransform::Asymmetric,
-            nearest_mode: NearestMode::Floor,
-            cubic_coeff_a: -0.75,
-            exclude_outside: false,
-            extrapolation_value: 0.0,
-            antialias: false,
-            aspect: AspectPolicy::Stretch,
-            axes: vec![],
-        };
+        let resize = Resize::nearest();
         let doubled = self.add(&format!("{name}.up"), resize, vec![Some(value), None, Some(scales)]);
         if to.iter().all(|e| e % 2 == 0) {
             return Ok(doubled);
