@@ -1,5 +1,9 @@
 //! The program `octrt-bench`: measures what the library's benches describe, and prints it as tables.
 
+mod cmd {
+    pub mod tables;
+}
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +20,8 @@ use octrt_bench::problem::{Layer, Network, Problem};
 use octrt_bench::table::{Align, Table, milliseconds, percent};
 use octrt_bench::zoo::{self, Kind, Weights};
 use serde::Serialize;
+
+use cmd::tables;
 
 /// Measures octrt
 #[derive(Debug, Parser)]
@@ -34,6 +40,18 @@ enum Command {
     Conv(ConvArgs),
     /// Write a network of the OctConv paper, with random weights, as an ONNX file
     Zoo(ZooArgs),
+    /// The OctConv paper's table 1: cost of an OctConv by formula, as counted, and in memory
+    Table1(tables::Table1Args),
+    /// The paper's table 2: ResNet-50 by alpha
+    Table2(tables::Table2Args),
+    /// The paper's table 3: Oct-ResNet-50 without parts of its OctConvs
+    Table3(tables::Table3Args),
+    /// The paper's table 4: ResNet-50 by size of the picture
+    Table4(tables::Table4Args),
+    /// The paper's table 5: MobileNets
+    Table5(tables::Table5Args),
+    /// All of the paper's tables, measured in turn, as one page with plots
+    Tables(tables::TablesArgs),
 }
 
 /// `octrt-bench conv`
@@ -105,6 +123,15 @@ enum Style {
     V2,
 }
 
+impl From<Style> for zoo::Style {
+    fn from(style: Style) -> Self {
+        match style {
+            Style::V1 => zoo::Style::V1,
+            Style::V2 => zoo::Style::V2,
+        }
+    }
+}
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -124,6 +151,12 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Conv(args) => conv(&args),
         Command::Zoo(args) => zoo(&args),
+        Command::Table1(args) => tables::table1(&args),
+        Command::Table2(args) => tables::table2(&args),
+        Command::Table3(args) => tables::table3(&args),
+        Command::Table4(args) => tables::table4(&args),
+        Command::Table5(args) => tables::table5(&args),
+        Command::Tables(args) => tables::tables(&args),
     }
 }
 
@@ -132,14 +165,15 @@ fn zoo(args: &ZooArgs) -> anyhow::Result<()> {
         (Some(network), Some(output)) => zoo_network(args, network, output)?,
         _ => zoo_list()?,
     };
+    print(&text)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("stdout")
 }
 
 fn zoo_network(args: &ZooArgs, network: &zoo::Network, output: &Path) -> anyhow::Result<String> {
-    let style = args.style.map(|s| match s {
-        Style::V1 => zoo::Style::V1,
-        Style::V2 => zoo::Style::V2,
-    });
+    let style = args.style.map(zoo::Style::from);
     let batch = if args.dynamic_batch { zoo::Batch::Dynamic } else { zoo::Batch::One };
     let weights = Weights::Seeded(args.seed);
     let options = zoo::Options { alpha: args.alpha, style, size: args.size, batch, weights };
@@ -218,7 +252,7 @@ fn conv(args: &ConvArgs) -> anyhow::Result<()> {
         Format::Text => text(args, &report, Table::text),
         Format::Md => text(args, &report, Table::markdown),
     };
-    std::io::stdout().write_all(text.as_bytes()).context("stdout")
+    print(&text)
 }
 
 fn measure(args: &ConvArgs, layers: &[Layer]) -> anyhow::Result<Report> {

@@ -28,6 +28,16 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Titles of the columns, and where their cells stand.
+    pub fn columns(&self) -> &[(&'static str, Align)] {
+        &self.columns
+    }
+
+    /// The rows, each with a cell for every column.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// Columns side by side, two spaces between them.
     pub fn text(&self) -> String {
         let titles: Vec<String> = self.columns.iter().map(|(title, _)| (*title).to_string()).collect();

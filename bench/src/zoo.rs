@@ -29,6 +29,7 @@
 //!   below the paper's, with it the vanilla one would be 4.5 % above.
 //! * Style v1 has 3,840 parameters more than v2 in a ResNet: it normalises what convolutions give, v2 what they get.
 
+mod ablation;
 mod densenet;
 mod layer;
 mod mobilenet;
@@ -41,6 +42,7 @@ use std::str::FromStr;
 
 use octrt::ops::{Graph, Op, OpError};
 
+pub use ablation::{Ablation, Down, Exchange};
 use densenet::DenseNet;
 use mobilenet::{MobileNetV1, MobileNetV2};
 use net::{Maps, Net};
@@ -68,6 +70,9 @@ pub enum ZooError {
     /// A vanilla network has no alpha.
     #[error("{0} is vanilla and has no alpha; the network with OctConvs is '{OCTAVE}{0}'")]
     Vanilla(Network),
+    /// A vanilla network has no OctConvs to change.
+    #[error("{0} is vanilla and has no OctConvs to take something from")]
+    NoOctConvs(Network),
     /// A network that exists in one style.
     #[error("{0} has no style to choose; those with one are resnet26 to resnet200, resnext* and se-resnet50")]
     NoStyle(Network),
@@ -219,6 +224,17 @@ impl Network {
     /// # Errors
     /// [`ZooError`] when the options do not fit the network.
     pub fn graph(&self, options: &Options) -> Result<Graph, ZooError> {
+        self.ablated(options, Ablation::default())
+    }
+
+    /// As [`Network::graph`], of other OctConvs.
+    ///
+    /// # Errors
+    /// As [`Network::graph`], and [`ZooError::NoOctConvs`].
+    pub fn ablated(&self, options: &Options, ablation: Ablation) -> Result<Graph, ZooError> {
+        if self.kind == Kind::Vanilla && ablation != Ablation::default() {
+            return Err(ZooError::NoOctConvs(*self));
+        }
         let alpha = self.alpha(options)?;
         let Options { size, batch, weights, .. } = *options;
         if size == 0 || !size.is_multiple_of(STEP) || size > MAX_SIZE {
@@ -227,6 +243,7 @@ impl Network {
         let style = self.style(options)?;
         let epsilon = if style == Style::V2 { 1e-4 } else { 1e-5 };
         let (mut net, x) = Net::new(self.to_string(), self.kind, weights, epsilon, size, batch);
+        net.ablation = ablation;
         let end: Maps = match &self.architecture {
             Architecture::ResNet(family) => family.build(&mut net, x, alpha, style)?,
             Architecture::DenseNet(family) => family.build(&mut net, x, alpha)?,
@@ -275,6 +292,19 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, ZooError> {
         Network::all().find(|n| n.to_string() == text).ok_or_else(|| ZooError::Unknown(text.to_string()))
     }
+}
+
+/// One OctConv of stride 1 as a graph: `channels` in and out, `int(alpha * channels)` of both at low frequency, windows of
+/// `kernel` x `kernel`. Inputs `x_h` `[1, _, size, size]` and `x_l` of half the extent, outputs `y_h` and `y_l`; those
+/// without channels are not there. The weights are [`Weights::Blank`].
+///
+/// # Errors
+/// [`ZooError::Alpha`] and [`ZooError::Tensor`].
+pub fn octconv(channels: usize, alpha: f64, kernel: usize, size: usize) -> Result<Graph, ZooError> {
+    if !(0.0..=1.0).contains(&alpha) {
+        return Err(ZooError::Alpha(alpha));
+    }
+    Net::octconv(channels, alpha, kernel, size)
 }
 
 /// Learned numbers of a graph: weights and biases of convolutions and matrix products, scale and shift of

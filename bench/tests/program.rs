@@ -51,11 +51,65 @@ fn what_cannot_be_measured_is_said() {
         (&["zoo", "resnet50"], "--output <FILE>"),
         (&["conv", "--network", "vgg"], "unknown network 'vgg': expected one of resnet50, "),
         (&["conv", "--problem", "ic8ih7oc16kh3", "--runs", "0"], "expected a number from 1 on"),
+        (&["table2", "--alphas", "0.5,0"], "'0': expected a number above 0, at most 1"),
+        (&["table2", "--precision", "strict,fast"], "unknown precision 'fast'"),
+        (&["tables"], "--html <FILE>"),
     ];
     for (args, message) in cases {
         let output = octrt_bench(args);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && stderr.contains(message), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn help_lists_commands() {
+    let help: String = stdout(&["--help"]).lines().map(|l| l.trim_end().to_string() + "\n").collect();
+    expect_test::expect![[r#"
+        Measures octrt
+
+        Usage: octrt-bench <COMMAND>
+
+        Commands:
+          conv    Measure convolutions one by one
+          zoo     Write a network of the OctConv paper, with random weights, as an ONNX file
+          table1  The OctConv paper's table 1: cost of an OctConv by formula, as counted, and in memory
+          table2  The paper's table 2: ResNet-50 by alpha
+          table3  The paper's table 3: Oct-ResNet-50 without parts of its OctConvs
+          table4  The paper's table 4: ResNet-50 by size of the picture
+          table5  The paper's table 5: MobileNets
+          tables  All of the paper's tables, measured in turn, as one page with plots
+          help    Print this message or the help of the given subcommand(s)
+
+        Options:
+          -h, --help     Print help
+          -V, --version  Print version
+    "#]]
+    .assert_eq(&help);
+    for table in ["table1", "table2", "table3", "table4", "table5", "tables"] {
+        assert!(stdout(&[table, "--help"]).contains("--format <FORMAT>"), "{table}");
+    }
+}
+
+const QUICK: [&str; 7] = ["table5", "--size", "32", "--rounds", "2", "--runs", "1"];
+
+#[test]
+fn mobile_networks_are_measured() {
+    let report: Value = serde_json::from_str(&stdout(&[&QUICK[..], &["--format", "json"]].concat())).unwrap();
+    assert_eq!(report["schema"], "octrt-bench.tables/1");
+    assert_eq!(report["schedule"], serde_json::json!({ "rounds": 2, "runs": 1, "warmup": 1 }));
+    assert_eq!(report["tables"][0]["table"], 5);
+    let rows = report["tables"][0]["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|r| r["network"].as_str().unwrap()).collect();
+    assert_eq!(names[..3], ["mobilenet-v1-0.75", "oct-mobilenet-v1-0.75", "mobilenet-v1-1.0"]);
+    assert_eq!(
+        (rows.len(), &rows[1]["alpha"], &rows[1]["parameters"]),
+        (8, &0.375.into(), &2_585_560.into())
+    );
+    for (i, row) in rows.iter().enumerate() {
+        assert_eq!(row["samples_ms"].as_array().unwrap().len(), 2);
+        assert!(row["min_ms"].as_f64() > Some(0.0));
+        assert_eq!(row["against"].is_null(), i % 2 == 0, "{row}");
     }
 }
 

@@ -5,7 +5,9 @@ use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::{interp, text};
 use octrt::ops::{DType, Graph, Node, NodeId, Op, Shape, Tensor, TensorType};
 use octrt::{LoadOptions, Model, TensorRef};
-use octrt_bench::zoo::{Batch, Kind, Network, Options, Style, Weights, ZooError, parameters};
+use octrt_bench::zoo::{
+    Ablation, Batch, Down, Exchange, Kind, Network, Options, Style, Weights, ZooError, parameters,
+};
 
 /// A network and what it must have.
 struct Case {
@@ -185,17 +187,57 @@ fn what_cannot_be_built_is_said() {
     }
 }
 
+fn ablated(name: &str, ablation: Ablation, size: usize, weights: Weights) -> Result<Graph, ZooError> {
+    let network: Network = name.parse()?;
+    network.ablated(&options(0.5, size, weights, &network), ablation)
+}
+
+/// The paper's table 3.
+#[test]
+fn parts_of_octconvs_can_be_left_out() {
+    let counts = |exchange, down| {
+        let graph = ablated("oct-resnet50", Ablation { exchange, down }, 224, Weights::Blank).unwrap();
+        let graph = typed(&graph, 224);
+        let count = |tag: &str| graph.nodes.iter().filter(|n| n.op.tag() == tag).count();
+        (graph.macs(), parameters(&graph), ["Conv", "AveragePool", "Resize"].map(count))
+    };
+    let (macs, learned, [convs, pools, ups]) = counts(Exchange::Both, Down::Average);
+    assert_eq!((macs, learned, convs, ups), (2_367_143_936, 25_553_192, 177, 37));
+    // A stride costs what an average before the convolution leaves.
+    assert_eq!(counts(Exchange::Both, Down::Stride), (macs, learned, [convs, 0, ups]));
+    // 40 OctConvs read and give both frequencies, 4 of them with a stride.
+    let (down_macs, _, nodes) = counts(Exchange::HighToLow, Down::Average);
+    assert_eq!(nodes, [convs - 40, pools, ups - 36]);
+    let (up_macs, _, nodes) = counts(Exchange::LowToHigh, Down::Average);
+    assert_eq!(nodes, [convs - 40, pools - 40, ups]);
+    let (none_macs, _, nodes) = counts(Exchange::None, Down::Average);
+    assert_eq!(nodes, [convs - 80, pools - 40, ups - 36]);
+    assert_eq!(macs - none_macs, (macs - down_macs) + (macs - up_macs));
+    let error =
+        ablated("resnet50", Ablation { down: Down::Stride, ..Ablation::default() }, 224, Weights::Blank);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "resnet50 is vanilla and has no OctConvs to take something from"
+    );
+}
+
 /// Root mean square.
 fn rms(v: &[f32]) -> f64 {
     (v.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / v.len() as f64).sqrt()
 }
 
+/// Height and width of the pictures of networks that run.
+const SIZE: usize = 32;
+
 /// Compiled, and by the interpreter; activations stay near 1.
 fn runs(name: &str, alpha: f64, style: Option<Style>) {
-    const SIZE: usize = 32;
     let network: Network = name.parse().unwrap();
     let options = Options { style, ..options(alpha, SIZE, Weights::Seeded(7), &network) };
-    let graph = network.graph(&options).unwrap();
+    run_graph(&format!("{name} {alpha}"), network.graph(&options).unwrap());
+}
+
+/// The same of a graph for pictures of [`SIZE`].
+fn run_graph(name: &str, graph: Graph) {
     let picture = text::random(&Shape::new(vec![1, 3, SIZE, SIZE]), 3).unwrap();
     let pixels: Vec<f32> = picture.to_vec::<f32>().unwrap().iter().map(|p| p * 3f32.sqrt()).collect();
     let x = Tensor::new([1, 3, SIZE, SIZE], &pixels).unwrap();
@@ -212,7 +254,7 @@ fn runs(name: &str, alpha: f64, style: Option<Style>) {
     let outputs = session.run(&[("x", input)]).unwrap();
     let found = outputs[0].1.elements::<f32>().unwrap();
     let worst = found.iter().zip(&expected).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
-    println!("{name} {alpha}: scores {:.2}, loudest {loudest:.2}, difference {worst:.1e}", rms(&expected));
+    println!("{name}: scores {:.2}, loudest {loudest:.2}, difference {worst:.1e}", rms(&expected));
     assert!(worst < 5e-5 * rms(&expected), "{name}: {worst}");
     assert!((0.1..10.0).contains(&rms(&expected)) && loudest < 30.0, "{name}: {loudest}");
 }
@@ -222,6 +264,18 @@ fn residual_networks_run() {
     runs("oct-resnet26", 0.5, None);
     runs("oct-resnet26", 0.25, Some(Style::V1));
     runs("oct-resnet26", 1.0, None);
+}
+
+#[test]
+fn residual_networks_without_parts_of_their_octconvs_run() {
+    let both = [
+        Ablation { down: Down::Stride, ..Ablation::default() },
+        Ablation { exchange: Exchange::None, ..Ablation::default() },
+    ];
+    for ablation in both {
+        let graph = ablated("oct-resnet26", ablation, SIZE, Weights::Seeded(7)).unwrap();
+        run_graph(&format!("{ablation:?}"), graph);
+    }
 }
 
 #[test]

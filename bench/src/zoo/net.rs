@@ -18,9 +18,11 @@ use octrt::ops::graph::text;
 use octrt::ops::window::AutoPad;
 use octrt::ops::{DType, Dim, Graph, Op, Shape, Tensor, TensorType, ValueId};
 
-use super::layer::{Affine, Channels, Groups, Layer};
+use super::layer::{Affine, Channels};
 use super::signal::Signal;
-use super::{Batch, Kind, Weights, ZooError};
+use super::{Ablation, Batch, Kind, Weights, ZooError};
+
+mod conv;
 
 /// Classes of ImageNet.
 const CLASSES: usize = 1000;
@@ -59,24 +61,12 @@ impl Maps {
     }
 }
 
-/// One way from a frequency to another.
-struct Path {
-    suffix: &'static str,
-    src: Map,
-    resize: Resized,
-}
-
-/// What follows the convolution of a path.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Resized {
-    No,
-    Twice,
-}
-
 /// A network under construction.
 pub(super) struct Net {
     graph: Graph,
     kind: Kind,
+    /// What OctConvs are made of.
+    pub ablation: Ablation,
     weights: Weights,
     epsilon: f32,
     /// Random tensors so far.
@@ -99,15 +89,24 @@ impl Net {
         size: usize,
         batch: Batch,
     ) -> (Self, Map) {
-        let mut graph = Graph::new(name);
         let batch = match batch {
             Batch::One => Dim::Fixed(1),
             Batch::Dynamic => Dim::Dynamic("batch".to_string()),
         };
-        let dims = vec![batch, Dim::Fixed(3), Dim::Fixed(size), Dim::Fixed(size)];
-        let value = graph.add_input("x", DType::F32, dims);
-        let net = Net { graph, kind, weights, epsilon, drawn: 0, scales: None, limits: None };
-        (net, Map { value, channels: 3, signal: Signal::UNIT })
+        let mut net = Net::empty(name, kind, weights, epsilon);
+        let x = net.input("x", batch, 3, size);
+        (net, x)
+    }
+
+    fn empty(name: String, kind: Kind, weights: Weights, epsilon: f32) -> Self {
+        let (graph, ablation) = (Graph::new(name), Ablation::default());
+        Net { graph, kind, ablation, weights, epsilon, drawn: 0, scales: None, limits: None }
+    }
+
+    fn input(&mut self, name: &str, batch: Dim, channels: usize, size: usize) -> Map {
+        let dims = vec![batch, Dim::Fixed(channels), Dim::Fixed(size), Dim::Fixed(size)];
+        let value = self.graph.add_input(name, DType::F32, dims);
+        Map { value, channels, signal: Signal::UNIT }
     }
 
     /// Adds global pooling and the classifier, and gives the graph.
@@ -331,64 +330,6 @@ impl Net {
     /// Channels one after the other, by frequency.
     pub fn concat(&mut self, name: &str, a: Maps, b: Maps) -> Maps {
         self.pairs(name, a, b, Net::plain_concat)
-    }
-
-    /// A convolution: in a vanilla network one with a stride, otherwise an OctConv, whose stride is an average pooling.
-    pub fn conv(&mut self, name: &str, x: Maps, layer: &Layer) -> Made<Maps> {
-        if self.kind == Kind::Vanilla {
-            let path = x.high.map(|src| Path { suffix: "", src, resize: Resized::No });
-            let high = self.paths(name, [path, None], layer.out.high, layer, layer.stride)?;
-            return Ok(Maps { high, low: None });
-        }
-        let is_pooled = layer.stride > 1;
-        let has_low = layer.out.low > 0;
-        let exchanges = layer.groups != Groups::Depthwise;
-        let mut pool = |suffix: &str, m: Map| self.half(&format!("{name}.{suffix}"), m);
-        let high = x.high.map(|m| if is_pooled { pool("pool_h", m) } else { m });
-        let high_for_low = high.filter(|_| has_low && exchanges).map(|m| pool("pool_h2l", m));
-        let low = x.low.filter(|_| has_low).map(|m| if is_pooled { pool("pool_l", m) } else { m });
-        let low_for_high = x.low.filter(|_| exchanges);
-        let up = if is_pooled { Resized::No } else { Resized::Twice };
-        let path = |suffix, resize| move |src| Path { suffix, src, resize };
-        let to_high = [high.map(path(".h2h", Resized::No)), low_for_high.map(path(".l2h", up))];
-        let to_low = [low.map(path(".l2l", Resized::No)), high_for_low.map(path(".h2l", Resized::No))];
-        let high = self.paths(name, to_high, layer.out.high, layer, 1)?;
-        let low = self.paths(name, to_low, layer.out.low, layer, 1)?;
-        Ok(Maps { high, low })
-    }
-
-    /// The sum of the paths to one frequency; none without output channels.
-    fn paths(
-        &mut self,
-        name: &str,
-        paths: [Option<Path>; 2],
-        oc: usize,
-        layer: &Layer,
-        s: usize,
-    ) -> Made<Option<Map>> {
-        let groups = |src: Map| match layer.groups {
-            Groups::Of(n) => n.min(oc),
-            Groups::Depthwise => src.channels,
-        };
-        if oc == 0 {
-            return Ok(None);
-        }
-        let inputs = |src: Map| (src.channels / groups(src)).max(1) * layer.kernel * layer.kernel;
-        let fan: f64 = paths.iter().flatten().map(|p| inputs(p.src) as f64 * p.src.signal.square).sum();
-        let spread = (3.0 * layer.power / fan).sqrt();
-        let mut sum: Option<Map> = None;
-        for Path { suffix, src, resize } in paths.into_iter().flatten() {
-            let path = format!("{name}{suffix}");
-            let mut y = self.window(&path, src, oc, [layer.kernel, s], groups(src), spread)?;
-            if resize == Resized::Twice {
-                y = self.twice(&format!("{path}.up"), y)?;
-            }
-            sum = Some(match sum {
-                Some(first) => self.plain_add(&format!("{name}.sum{suffix}"), first, y),
-                None => y,
-            });
-        }
-        Ok(sum.map(|m| Map { signal: Signal::centred(layer.power), ..m }))
     }
 
     /// Squeeze and excitation (Hu et al. 2018) over both frequencies: their means, one after the other, through two 1x1
