@@ -7,7 +7,10 @@ from torch.nn import functional as F
 
 class OctConv(nn.Module):
     """Four convolutions between a high and a low half; a half without channels does not exist. Stride 2
-    pools first, and what goes from low to high then needs no upsampling."""
+    pools first, and what goes from low to high then needs no upsampling. With `any_size` upsampling goes to
+    the extents of the high half, which may be odd, rather than by a factor of 2."""
+
+    any_size = False
 
     def __init__(self, c_in, c_out, kernel, alpha_in, alpha_out, stride=1):
         super().__init__()
@@ -25,7 +28,10 @@ class OctConv(nn.Module):
         y_high = self.hh(high)
         if self.lh is not None:
             up = self.lh(low)
-            y_high = y_high + (up if self.stride == 2 else F.interpolate(up, scale_factor=2, mode="nearest"))
+            if self.stride != 2:
+                to = {"size": y_high.shape[-2:]} if self.any_size else {"scale_factor": 2}
+                up = F.interpolate(up, mode="nearest", **to)
+            y_high = y_high + up
         y_low = None
         if self.hl is not None:
             y_low = self.hl(F.avg_pool2d(high, 2))

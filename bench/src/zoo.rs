@@ -31,6 +31,7 @@
 
 mod ablation;
 mod densenet;
+mod layer;
 mod mobilenet;
 mod net;
 mod resnet;

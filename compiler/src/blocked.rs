@@ -12,6 +12,7 @@ use octrt_ops::{DType, Graph, Node, Op, ValueId};
 
 use crate::layout::{Border, Halo, Layout, Map};
 use crate::leaf::BinaryOp;
+use crate::strategy::conv::MIXED;
 use crate::strategy::window::WindowKind;
 use crate::target::Target;
 
@@ -51,7 +52,7 @@ pub struct Windows {
     pub axes: [WindowAxis; 2],
     /// Groups of channels.
     pub groups: usize,
-    /// Groups of the model in each of `groups`.
+    /// Groups of the model in each of `groups`, or [`MIXED`].
     pub merged: usize,
 }
 
@@ -122,7 +123,7 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
 /// What a kind can do at its end.
 fn follow(kind: &Kind) -> Follow {
     match kind {
-        Kind::Conv(w) => Follow { base: w.merged == 1, ..Follow::ALL },
+        Kind::Conv(w) => Follow { base: w.merged <= 1, ..Follow::ALL },
         Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, base: false, ..Follow::ALL },
         Kind::Affine | Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
         _ => Follow::NONE,
@@ -249,7 +250,7 @@ impl Matcher<'_> {
             let merged = self.lanes / ic;
             (Kind::Conv(windows(op.group / merged, merged)), self.lanes)
         } else {
-            return None;
+            (Kind::Conv(windows(op.group, MIXED)), self.lanes)
         };
         let (Kind::Conv(w) | Kind::Window(_, w)) = &kind else { return None };
         let layout = Layout { lanes, halo: w.halo(), border: Border::Zero };
@@ -292,8 +293,7 @@ impl Matcher<'_> {
         let inputs: Option<Vec<(ValueId, Map)>> =
             (0..node.inputs.len()).map(|i| self.input(node, i)).collect();
         let inputs = inputs?;
-        let fits = inputs.iter().all(|(_, m)| m.c % self.lanes == 0)
-            && inputs.iter().any(|(v, _)| self.blocked[v.index()]);
+        let fits = inputs.iter().any(|(v, _)| self.blocked[v.index()]);
         fits.then(|| (Kind::Concat, inputs.iter().map(|(v, _)| (*v, self.free())).collect()))
     }
 

@@ -14,6 +14,8 @@ pub mod loop_ir;
 
 pub mod lower;
 pub mod memory_plan;
+pub mod octave;
+pub mod octavize;
 pub mod options;
 pub mod pack;
 pub mod passes;

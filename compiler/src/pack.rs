@@ -2,6 +2,8 @@
 //!
 //! A recipe is data; whoever loads an artifact carries it out, straight into the memory that compiled code reads.
 
+use std::ops::Range;
+
 use octrt_ops::tensor::scale;
 use octrt_ops::{DType, Tensor, TensorType};
 
@@ -18,6 +20,9 @@ pub enum Packing {
     Conv(ConvPacking),
     /// The same weights, 3x3, transformed: `[element][tile][block][channel][vector][lane]`, one group.
     Winograd(Winograd, ConvPacking),
+    /// Convolution weights of groups of any size as `[block][channel][kh][kw][lane]`, with the channels of
+    /// [`GroupedPacking::blocks`].
+    Grouped(GroupedPacking),
     /// Depthwise weights `[c, 1, kh, kw]` as `[block][kh][kw][lane]`.
     Depthwise {
         /// Channels of a block.
@@ -65,6 +70,42 @@ impl ConvPacking {
 
     fn vectors(&self) -> usize {
         self.tiles.iter().sum()
+    }
+}
+
+/// How the weights of small groups are cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupedPacking {
+    /// Output channels of a block.
+    pub lanes: usize,
+    /// Groups.
+    pub groups: usize,
+}
+
+impl GroupedPacking {
+    /// Input channels that a block of output channels sees, the most of any block, for `oc` output channels and `ic` input
+    /// channels of a group.
+    pub fn channels(&self, oc: usize, ic: usize) -> usize {
+        self.seen(oc, ic).map(|channels| channels.len()).max().unwrap_or(0)
+    }
+
+    /// The input channels that each block of output channels sees; one that sees fewer than others sees its last channel
+    /// again.
+    pub fn blocks(&self, oc: usize, ic: usize) -> impl Iterator<Item = Vec<usize>> {
+        let most = self.channels(oc, ic);
+        self.seen(oc, ic).map(move |channels| {
+            let last = channels.end - 1;
+            channels.chain(std::iter::repeat(last)).take(most).collect()
+        })
+    }
+
+    /// Blocks see something: there are channels, and groups divide them.
+    fn seen(&self, oc: usize, ic: usize) -> impl Iterator<Item = Range<usize>> {
+        let (lanes, of_group) = (self.lanes, (oc / self.groups).max(1));
+        (0..oc).step_by(lanes).map(move |first| {
+            let last = (first + lanes).min(oc) - 1;
+            first / of_group * ic..(last / of_group + 1) * ic
+        })
     }
 }
 
@@ -123,6 +164,9 @@ impl Packing {
                 let elements = size.input() * size.input();
                 elements * p.vectors() * p.lanes * p.inputs(dim(1)).1 * p.src_lanes
             }
+            Packing::Grouped(p) => {
+                dim(0).div_ceil(p.lanes) * p.lanes * p.channels(dim(0), dim(1)) * dim(2) * dim(3)
+            }
             Packing::Depthwise { lanes } => dim(0).div_ceil(*lanes) * lanes * dim(2) * dim(3),
             Packing::Vector { len } => *len,
             Packing::Matrix { transposed, lanes, tiles, .. } => {
@@ -144,6 +188,11 @@ impl Packing {
             Packing::Winograd(size, p) => {
                 if let Some(w) = Weights::new(source).filter(|w| w.taps == 9) {
                     winograd::pack(*size, p, &w, out);
+                }
+            }
+            Packing::Grouped(p) => {
+                if let Some(w) = Weights::new(source) {
+                    grouped(p, &w, out);
                 }
             }
             Packing::Depthwise { lanes } => {
@@ -304,6 +353,24 @@ fn diagonal(
                 if let Some(place) = to.get_mut((tap * p.src_lanes + c) * row + lane) {
                     *place = scaled(*x, factor);
                 }
+            }
+        }
+    }
+}
+
+fn grouped(p: &GroupedPacking, w: &Weights<'_>, out: &mut [u8]) {
+    let out = out.as_chunks_mut::<4>().0;
+    let of_group = (w.oc / p.groups).max(1);
+    let channels = p.channels(w.oc, w.ic);
+    for oc in 0..w.oc {
+        let (block, lane) = (oc / p.lanes, oc % p.lanes);
+        // The first channel that the block sees, and the first of the channel's own group.
+        let (seen, own) = (block * p.lanes / of_group * w.ic, oc / of_group * w.ic);
+        let first = (block * channels + own - seen) * w.taps;
+        let factor = w.factor(oc);
+        for (tap, x) in w.row(oc, 0, w.ic).as_chunks().0.iter().enumerate() {
+            if let Some(place) = out.get_mut((first + tap) * p.lanes + lane) {
+                *place = scaled(*x, factor);
             }
         }
     }

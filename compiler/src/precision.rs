@@ -6,10 +6,12 @@ use std::str::FromStr;
 /// How exact the algorithms of compiled code must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
-    /// Any algorithm, Winograd's included: its error is a few times that of a direct convolution.
+    /// Any algorithm, Winograd's included: its error is a few times that of a direct convolution. Numbers that are not finite
+    /// may reach results that do not depend on them.
     #[default]
     Default,
-    /// No algorithm that adds up differences of its inputs: Winograd's is excluded.
+    /// Sums of the products that the definition has, and no others: Winograd's algorithm is excluded, and products with zeros
+    /// in place of the weights of other groups.
     Strict,
 }
 

@@ -18,12 +18,14 @@ use crate::target::Target;
 pub mod conv;
 pub mod conv_choice;
 pub mod conv_direct;
+pub mod conv_grouped;
 pub mod conv_winograd;
 pub mod elementwise;
 pub mod gemm;
 pub mod pixels;
 pub mod reduction;
 pub mod rows;
+pub mod shift;
 pub mod tiles;
 pub mod window;
 

@@ -1,7 +1,8 @@
 //! DenseNet of bottleneck layers, growth 32 (Huang et al. 2016).
 
 use super::ZooError;
-use super::net::{Affine, Channels, Layer, Map, Maps, Net};
+use super::layer::{Affine, Channels, Layer};
+use super::net::{Map, Maps, Net};
 
 const GROWTH: usize = 32;
 

@@ -1,6 +1,7 @@
 //! MobileNet v1 (Howard et al. 2017) and v2 (Sandler et al. 2018).
 
-use super::net::{Affine, Channels, Groups, Layer, Map, Maps, Net};
+use super::layer::{Affine, Channels, Groups, Layer};
+use super::net::{Map, Maps, Net};
 use super::{Kind, ZooError};
 
 /// A width of MobileNet v1.

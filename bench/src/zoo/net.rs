@@ -12,18 +12,17 @@ use octrt::ops::def::flatten::Flatten;
 use octrt::ops::def::gemm::Gemm;
 use octrt::ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt::ops::def::max_pool::MaxPool;
-use octrt::ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt::ops::def::resize::Resize;
 use octrt::ops::def::unary::{Unary, UnaryKind};
 use octrt::ops::graph::text;
 use octrt::ops::window::AutoPad;
 use octrt::ops::{DType, Dim, Graph, Op, Shape, Tensor, TensorType, ValueId};
 
+use super::layer::{Affine, Channels};
 use super::signal::Signal;
 use super::{Ablation, Batch, Kind, Weights, ZooError};
 
 mod conv;
-
-pub(super) use conv::{Groups, Layer};
 
 /// Classes of ImageNet.
 const CLASSES: usize = 1000;
@@ -48,26 +47,6 @@ pub(super) struct Maps {
     pub low: Option<Map>,
 }
 
-/// Channels of a feature map by frequency.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Channels {
-    pub high: usize,
-    pub low: usize,
-}
-
-impl Channels {
-    /// Of `channels` the part `alpha` at low frequency, rounded down.
-    pub fn split(channels: usize, alpha: f64) -> Self {
-        let low = ((alpha * channels as f64) as usize).min(channels);
-        Channels { high: channels - low, low }
-    }
-
-    /// All at high frequency.
-    pub fn high(channels: usize) -> Self {
-        Channels { high: channels, low: 0 }
-    }
-}
-
 impl From<Map> for Maps {
     fn from(high: Map) -> Self {
         Maps { high: Some(high), low: None }
@@ -80,15 +59,6 @@ impl Maps {
         let count = |m: Option<Map>| m.map_or(0, |m| m.channels);
         Channels { high: count(self.high), low: count(self.low) }
     }
-}
-
-/// Scale and shift of a normalisation.
-#[derive(Clone, Copy)]
-pub(super) enum Affine {
-    /// Learned, the scale around this number.
-    Learned(f64),
-    /// 1 and 0, which training leaves as they are.
-    Fixed,
 }
 
 /// A network under construction.
@@ -268,18 +238,7 @@ impl Net {
             None => self.graph.add_const("scales", Tensor::new([4], &[1.0f32, 1.0, 2.0, 2.0])?),
         };
         self.scales = Some(scales);
-        let resize = Resize {
-            mode: ResizeMode::Nearest,
-            coordinates: CoordinateTransform::Asymmetric,
-            nearest_mode: NearestMode::Floor,
-            cubic_coeff_a: -0.75,
-            exclude_outside: false,
-            extrapolation_value: 0.0,
-            antialias: false,
-            aspect: AspectPolicy::Stretch,
-            axes: vec![],
-        };
-        let value = self.node(name, resize, vec![Some(x.value), None, Some(scales)]);
+        let value = self.node(name, Resize::nearest(), vec![Some(x.value), None, Some(scales)]);
         Ok(Map { value, ..x })
     }
 

@@ -1,6 +1,7 @@
 //! ResNet, ResNeXt and SE-ResNet of bottleneck blocks.
 
-use super::net::{Affine, Channels, Groups, Layer, Map, Maps, Net};
+use super::layer::{Affine, Channels, Groups, Layer};
+use super::net::{Map, Maps, Net};
 use super::{Style, ZooError};
 
 /// Squeezed channels are so many times fewer.

@@ -1,5 +1,7 @@
 //! Concatenations without copies: nodes write their results where a concatenation wants them.
 
+use std::collections::BTreeMap;
+
 use octrt_ops::{Graph, ValueId};
 
 use super::{Choice, Kind};
@@ -32,9 +34,11 @@ pub(super) fn share_halos(graph: &Graph, choice: &Choice, wanted: &mut [[Halo; 2
 
 /// Decides which values are written as parts of others.
 ///
-/// The last concatenation of a value decides. One whose inputs lie in another's result already, one after the other, is
-/// a part of it itself.
+/// The last concatenation of a value decides. One whose inputs lie in another's result, one after the other, is a part of
+/// it itself. Inputs whose channels begin within a block are copied.
 pub(super) fn place(graph: &Graph, choice: &mut Choice) {
+    // What lies in each result, by its first channel.
+    let mut parts: BTreeMap<(ValueId, usize), ValueId> = BTreeMap::new();
     for i in (0..choice.tiled.len()).rev() {
         let Some(t) = choice.tiled[i].as_ref().filter(|t| t.kind == Kind::Concat) else { continue };
         let result = t.group.result;
@@ -44,32 +48,41 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
         if map.mb != 1 {
             continue;
         }
-        let mut at = 0;
-        let mut starts = Vec::with_capacity(inputs.len());
-        for v in &inputs {
-            starts.push(at);
-            let channels = graph.value(*v).ty.as_ref().map_or(0, |ty| ty.shape[1]);
-            at += channels / layout.lanes * map.block_bytes() as usize;
-        }
+        let channels = |v: &ValueId| graph.value(*v).ty.as_ref().map_or(0, |ty| ty.shape[1]);
+        let starts: Vec<usize> = inputs
+            .iter()
+            .scan(0, |next, v| {
+                let start = *next;
+                *next += channels(v);
+                Some(start)
+            })
+            .collect();
         if choice.placed[result.index()].is_none()
-            && let Some((root, first)) = inputs.first().and_then(|v| choice.placed[v.index()])
+            && let Some((root, bytes)) = inputs.first().and_then(|v| choice.placed[v.index()])
         {
-            let follows =
-                |(v, start): (&ValueId, &usize)| choice.placed[v.index()] == Some((root, first + start));
-            if inputs.iter().zip(&starts).all(follows) {
-                choice.placed[result.index()] = Some((root, first));
+            let first = first_channel(bytes, &map);
+            let follows = |(v, start): (&ValueId, &usize)| parts.get(&(root, first + start)) == Some(v);
+            if choice.layouts[root.index()] == layout && inputs.iter().zip(&starts).all(follows) {
+                choice.placed[result.index()] = Some((root, bytes));
                 continue;
             }
         }
-        let (root, first) = choice.placed[result.index()].unwrap_or((result, 0));
+        let (root, bytes) = choice.placed[result.index()].unwrap_or((result, 0));
         for (v, start) in inputs.iter().zip(starts) {
+            parts.insert((root, first_channel(bytes, &map) + start), *v);
             let made = choice.tiled.iter().flatten().any(|t| t.group.result == *v && t.kind != Kind::Concat);
             let free = choice.placed[v.index()].is_none() && choice.layouts[v.index()] == layout;
             // One that is wanted twice would be copied within the result.
             let once = inputs.iter().filter(|other| *other == v).count() == 1;
-            if made && free && once && (first + start) % ALIGNMENT == 0 {
-                choice.placed[v.index()] = Some((root, first + start));
+            let at = bytes + start / layout.lanes * map.block_bytes() as usize;
+            if made && free && once && start % layout.lanes == 0 && at % ALIGNMENT == 0 {
+                choice.placed[v.index()] = Some((root, at));
             }
         }
     }
+}
+
+/// The channel at a distance from the beginning of a result with such blocks.
+pub(super) fn first_channel(bytes: usize, map: &Map) -> usize {
+    bytes / (map.block_bytes() as usize).max(1) * map.layout.lanes
 }

@@ -7,7 +7,7 @@ use octrt_ops::{Args, Op, Tensor, ValueId};
 
 use super::fuse::{self, Group};
 use super::lower::{Lowering, Owner};
-use super::{Kind, Tiled, Windows, matrix};
+use super::{Kind, Tiled, Windows, concat, matrix};
 use crate::calls::{Constant, Virtual};
 use crate::layout::{Layout, Map};
 use crate::leaf::BinaryOp;
@@ -16,7 +16,7 @@ use crate::strategy::conv::{Addend, ConvProblem, Tail};
 use crate::strategy::conv_winograd::Plan;
 use crate::strategy::rows::{self, RowsProblem, With};
 use crate::strategy::window::{self, WindowKind, WindowProblem};
-use crate::strategy::{conv_choice, gemm};
+use crate::strategy::{conv_choice, gemm, shift};
 
 impl Lowering<'_> {
     /// Adds the calls of a group; `None` where its schedule refuses it, and then nothing was added that matters.
@@ -97,7 +97,7 @@ impl Lowering<'_> {
             tail,
         };
         let (plan, packing) = conv_choice::choose(&problem, self.options)?;
-        let bias = self.bias(&t.group, 2, w.groups * problem.dst_blocks() * dst_map.layout.lanes)?;
+        let bias = self.bias(&t.group, 2, problem.bias_elements())?;
         let wei = self.packed(packing, &wei);
         let (dst, _) = self.result(t.group.result, owner)?;
         match plan {
@@ -259,25 +259,39 @@ impl Lowering<'_> {
         let sources: Option<Vec<(Virtual, Map)>> =
             (0..t.inputs.len()).map(|i| self.input(t, i, owner)).collect();
         let sources = sources?;
-        let (dst, dst_map) = self.bare_result(t.group.result)?;
-        let mut first_block = 0;
-        let mut copied = Vec::new();
-        for (place, src) in sources {
-            // What its node has written in its place already needs no copy, and has its border.
-            let here = dst.within(first_block * dst_map.block_bytes() as usize);
-            if place.within(0) != here || src.layout != dst_map.layout {
-                copied.push((place, src, first_block));
+        let result = t.group.result;
+        let (dst, dst_map) = self.bare_result(result)?;
+        let (root, bytes) = self.choice.placed[result.index()].unwrap_or((result, 0));
+        let lanes = dst_map.layout.lanes;
+        let mut first = 0;
+        let mut copies = Vec::new();
+        for ((place, src), (v, _)) in sources.into_iter().zip(&t.inputs) {
+            let aligned = first % lanes == 0;
+            // What its node has written in its place already needs no copy, and has its border; nor does what an earlier
+            // concatenation has copied there.
+            let here = dst.within(first / lanes * dst_map.block_bytes() as usize);
+            let in_place = aligned && place.within(0) == here && src.layout == dst_map.layout;
+            let at = (root, concat::first_channel(bytes, &dst_map) + first);
+            if !in_place && self.copied.insert(at, *v) != Some(*v) {
+                copies.push((place, src, first));
             }
-            first_block += src.blocks();
+            first += src.c;
         }
-        if !copied.is_empty() {
+        if !copies.is_empty() {
             self.border(&dst_map, dst, owner);
         }
-        for (place, src, first_block) in copied {
-            let activation = crate::leaf::build::Activation::Identity;
-            let problem = RowsProblem { src, with: With::Nothing, dst: dst_map, first_block, activation };
-            let nest = rows::nest(&problem, self.options.target)?;
-            self.call(nest, &[place], dst, owner, "concat");
+        for (place, src, first) in copies {
+            let nest = if first % lanes == 0 {
+                let (with, first_block) = (With::Nothing, first / lanes);
+                let activation = crate::leaf::build::Activation::Identity;
+                rows::nest(
+                    &RowsProblem { src, with, dst: dst_map, first_block, activation },
+                    self.options.target,
+                )
+            } else {
+                shift::nest(&src, &dst_map, first, self.options.target)
+            };
+            self.call(nest?, &[place], dst, owner, "concat");
         }
         Some(())
     }

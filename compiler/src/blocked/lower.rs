@@ -36,6 +36,7 @@ pub fn lower_graph(graph: &Graph, options: Options) -> Result<Lowered, CompileEr
         forms: vec![Vec::new(); graph.values.len()],
         reserved: vec![None; graph.values.len()],
         roots: BTreeMap::new(),
+        copied: BTreeMap::new(),
         out: Lowered::default(),
     };
     for (i, input) in graph.inputs.iter().enumerate() {
@@ -78,6 +79,8 @@ pub(super) struct Lowering<'a> {
     reserved: Vec<Option<usize>>,
     /// The buffers of values that others are written into.
     roots: BTreeMap<ValueId, Virtual>,
+    /// What has been copied into the buffer of a concatenation, by its first channel there.
+    pub(super) copied: BTreeMap<(ValueId, usize), ValueId>,
     pub(super) out: Lowered,
 }
 

@@ -22,6 +22,7 @@ mod builder;
 mod conv;
 mod depthwise;
 mod elementwise;
+mod lanes;
 mod pool;
 mod tile;
 mod winograd;
@@ -29,6 +30,7 @@ mod winograd;
 pub use conv::Conv;
 pub use depthwise::Depthwise;
 pub use elementwise::{Affine, Elementwise, Fill, Other};
+pub use lanes::{Lanes, Source};
 pub use pool::{Pool, PoolKind, Scale};
 pub use winograd::{Addend, Winograd, WinogradInput, WinogradOutput};
 

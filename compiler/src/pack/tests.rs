@@ -125,6 +125,41 @@ fn transforms_are_rounded_once() {
 }
 
 #[test]
+fn groups_of_any_size() {
+    // Groups, input and output channels of each.
+    for (groups, ic, of_group) in [(32, 3, 3), (32, 1, 3), (4, 3, 1), (2, 5, 7), (3, 8, 4), (5, 2, 1)] {
+        let (oc, lanes, taps) = (groups * of_group, 8, 6);
+        let (p, source) = (GroupedPacking { lanes, groups }, counted(&[oc, ic, 3, 2]));
+        let (w, found) = (floats(&source), packed(&Packing::Grouped(p.clone()), &source));
+        let blocks: Vec<Vec<usize>> = p.blocks(oc, ic).collect();
+        assert_eq!(found.len(), blocks.len() * blocks[0].len() * taps * lanes);
+        let mut at = 0;
+        for (block, channels) in blocks.iter().enumerate() {
+            assert!(channels.iter().all(|c| *c < groups * ic));
+            for (i, channel) in channels.iter().enumerate() {
+                // The last channel may stand for those that the block does not see.
+                let again = channels[..i].contains(channel);
+                for (tap, lane) in (0..taps).flat_map(|t| (0..lanes).map(move |l| (t, l))) {
+                    let o = block * lanes + lane;
+                    let own = o < oc && o / of_group == channel / ic && !again;
+                    let expected = if own { w[(o * ic + channel % ic) * taps + tap] } else { 0.0 };
+                    assert_eq!(
+                        found[at], expected,
+                        "{groups} {ic} {of_group}: {block} {channel} {tap} {lane}"
+                    );
+                    at += 1;
+                }
+            }
+        }
+        let (mut a, mut b) = (w, found);
+        b.retain(|x| *x != 0.0);
+        a.sort_by(f32::total_cmp);
+        b.sort_by(f32::total_cmp);
+        assert_eq!(a, b, "each weight appears once");
+    }
+}
+
+#[test]
 fn depthwise() {
     let source = counted(&[20, 1, 3, 2]);
     let (w, found) = (floats(&source), packed(&Packing::Depthwise { lanes: 8 }, &source));
@@ -146,6 +181,7 @@ fn scaled_weights_are_packed_as_their_products() {
         (winograd(Winograd::F2), [37, 20, 3, 3]),
         (winograd(Winograd::F4), [40, 5, 3, 3]),
         (Packing::Depthwise { lanes: 8 }, [20, 1, 3, 3]),
+        (Packing::Grouped(GroupedPacking { lanes: 8, groups: 4 }), [12, 3, 3, 3]),
     ] {
         let source = octrt_ops::graph::text::random(&dims.to_vec().into(), 3).unwrap();
         let factors: Vec<f64> = (0..dims[0]).map(|i| 0.3 * (i as f64 - 7.5)).collect();

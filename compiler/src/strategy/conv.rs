@@ -19,7 +19,7 @@ pub struct ConvProblem {
     pub dst: Map,
     /// Groups, after merging of small ones.
     pub groups: usize,
-    /// Groups of the model in each group.
+    /// Groups of the model in each group; [`MIXED`] where groups of any size share blocks of channels.
     pub merged: usize,
     /// Input channels of a group.
     pub ic: usize,
@@ -36,6 +36,9 @@ pub struct ConvProblem {
     /// What follows.
     pub tail: Tail,
 }
+
+/// Of [`ConvProblem::merged`]: blocks of channels have parts of several groups.
+pub const MIXED: usize = 0;
 
 /// What happens to the results of an operator before they are stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,6 +116,12 @@ impl ConvProblem {
         self.oc.div_ceil(self.dst.layout.lanes)
     }
 
+    /// Elements of the bias, with those of lanes that are no channels.
+    pub fn bias_elements(&self) -> usize {
+        let blocks = if self.merged == MIXED { self.dst.blocks() } else { self.groups * self.dst_blocks() };
+        blocks * self.dst.layout.lanes
+    }
+
     /// How the weights are cut.
     pub fn packing(&self) -> ConvPacking {
         ConvPacking {
@@ -157,7 +166,7 @@ pub fn all_pixels(map: &Map) -> Vec<(usize, usize)> {
 /// Buffers that every convolution has first: src, wei and bias.
 pub fn operands(nest: &mut NestBuilder, p: &ConvProblem, wei_elements: usize) -> [BufferId; 3] {
     let vector = |n: usize| octrt_ops::TensorType::new(octrt_ops::DType::F32, [n]);
-    let bias = p.groups * p.dst_blocks() * p.dst.layout.lanes;
+    let bias = p.bias_elements();
     let src = nest.buffer(p.src.ty(), BufferRole::Src);
     let wei = nest.buffer(vector(wei_elements), BufferRole::Src);
     [src, wei, nest.buffer(vector(bias), BufferRole::Src)]

@@ -6,9 +6,9 @@ use crate::pack::Packing;
 use crate::precision::Precision;
 use crate::target::Target;
 
-use super::conv::ConvProblem;
-use super::conv_direct;
+use super::conv::{ConvProblem, MIXED};
 use super::conv_winograd::{self, Plan};
+use super::{conv_direct, conv_grouped};
 
 /// Most input channels of F(4x4, 3x3): its errors grow with the root of their number, up to 5e-5 of the results' root mean
 /// square here.
@@ -22,6 +22,14 @@ const WORTH_IT: f64 = 0.9;
 
 /// The nests of a convolution and how its weights are packed; `None` where no schedule takes it.
 pub fn choose(p: &ConvProblem, options: Options) -> Option<(Plan, Packing)> {
+    if p.merged == MIXED {
+        if options.precision == Precision::Strict {
+            return None;
+        }
+        let packing = conv_grouped::packing(p)?;
+        let nest = conv_grouped::nest(p, &packing, options.target)?;
+        return Some((Plan::Whole(nest), Packing::Grouped(packing)));
+    }
     let direct = || Some((Plan::Whole(conv_direct::nest(p, options.target)?), Packing::Conv(p.packing())));
     if options.precision == Precision::Strict || !p.is_3x3_s1() {
         return direct();

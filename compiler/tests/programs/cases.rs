@@ -69,6 +69,11 @@ fn convolutions() -> Vec<Case> {
         one("groups of 4, 1x1", &["conv"], [1, 32, 5, 5], 32, same(1).group(8)),
         one("groups of 16", &["conv"], [1, 32, 5, 5], 64, same(3).group(2)),
         one("groups of 6", &[], [1, 12, 5, 5], 12, same(3).group(2)),
+        one("groups of 3", &[], [1, 96, 7, 7], 96, same(3).group(32)),
+        one("groups of 3, batch 2, stride 2", &[], [2, 15, 8, 9], 15, same(3).group(5).stride(2)),
+        one("groups of 1 to 3", &[], [1, 32, 6, 5], 96, same(3).group(32)),
+        one("groups of 3 to 1", &[], [1, 96, 6, 5], 32, same(3).group(32)),
+        one("groups of 1 to 3, batch 2", &[], [2, 5, 6, 5], 15, same(1).group(5)),
         one("depthwise 3x3", &["conv_depthwise"], [1, 20, 13, 13], 20, same(3).group(20)),
         one("depthwise 3x3, stride 2", &["conv_depthwise"], [1, 32, 14, 14], 32, same(3).group(32).stride(2)),
         one("depthwise 5x5", &["conv_depthwise"], [1, 16, 9, 9], 16, same(5).group(16)),
@@ -224,7 +229,7 @@ fn channels() -> Vec<Case> {
     };
     vec![
         case("concat", &["elementwise", "conv"], concat(16)),
-        case("concat within a block", &["conv"], concat(12)),
+        case("concat within a block", &["conv", "shift"], concat(12)),
         case("octave", &["conv"], octave(1, 7)),
         case("octave, batch 2, smaller", &["conv"], octave(2, 4)),
     ]
@@ -273,6 +278,23 @@ fn joined() -> Vec<Case> {
             n.output(y);
         }
     };
+    // All features so far, side by side, none of which fills blocks; windows of 3 want halos.
+    let uneven = |mb: usize, grows: usize, kernel: usize| {
+        move |n: &mut Net| {
+            let x = n.input(&[mb, 3, 8, 7]);
+            let first = n.conv(x, 3, 20, same(3));
+            let (mut parts, mut all) = (vec![first], first);
+            for i in 0..4 {
+                let new = n.conv(all, 20 + grows * i, grows, same(kernel));
+                let new = n.relu(new);
+                parts.push(new);
+                all = n.concat(&parts);
+            }
+            let y = n.norm(all, 20 + 4 * grows);
+            let y = n.relu(y);
+            n.output(y);
+        }
+    };
     let twice = |n: &mut Net| {
         let x = n.input(&[1, 16, 6, 6]);
         let a = n.conv(x, 16, 16, same(1));
@@ -299,6 +321,9 @@ fn joined() -> Vec<Case> {
     vec![
         case("dense", &["conv"], dense(1)),
         case("dense, batch 2", &["conv"], dense(2)),
+        case("dense, 28 channels a layer", &["conv", "shift"], uneven(1, 28, 1)),
+        case("dense, 4 channels a layer", &["conv", "shift"], uneven(1, 4, 3)),
+        case("dense, 5 channels a layer, batch 2", &["conv", "shift"], uneven(2, 5, 3)),
         case("concat of a value twice", &["conv"], twice),
         case("inception", &["conv", "max_pool", "average_pool"], inception),
     ]

@@ -12,7 +12,7 @@ use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
-use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::resize::Resize;
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::text::random;
@@ -178,19 +178,8 @@ impl Net {
     /// Nearest upsampling by two.
     pub fn double(&mut self, x: ValueId) -> ValueId {
         let scales = self.constant(Tensor::new([4], &[1.0f32, 1.0, 2.0, 2.0]).unwrap());
-        let op = Resize {
-            mode: ResizeMode::Nearest,
-            coordinates: CoordinateTransform::Asymmetric,
-            nearest_mode: NearestMode::Floor,
-            cubic_coeff_a: -0.75,
-            exclude_outside: false,
-            extrapolation_value: 0.0,
-            antialias: false,
-            aspect: AspectPolicy::Stretch,
-            axes: vec![],
-        };
         let name = format!("n{}", self.graph.nodes.len());
-        self.graph.add_node(name.clone(), op, vec![Some(x), None, Some(scales)], &[&name])[0]
+        self.graph.add_node(name.clone(), Resize::nearest(), vec![Some(x), None, Some(scales)], &[&name])[0]
     }
 
     pub fn flatten(&mut self, x: ValueId) -> ValueId {

@@ -46,17 +46,7 @@ pub(crate) fn resize(n: &mut NodeReader<'_>) -> Result<(), Fault> {
 pub(crate) fn upsample(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     const MODES: crate::names::Names<ResizeMode> =
         &[("nearest", ResizeMode::Nearest), ("linear", ResizeMode::Linear)];
-    let op = Resize {
-        mode: n.attrs.keyword("mode", MODES, ResizeMode::Nearest)?,
-        coordinates: CoordinateTransform::Asymmetric,
-        nearest_mode: NearestMode::Floor,
-        cubic_coeff_a: -0.75,
-        exclude_outside: false,
-        extrapolation_value: 0.0,
-        antialias: false,
-        aspect: AspectPolicy::Stretch,
-        axes: Vec::new(),
-    };
+    let op = Resize { mode: n.attrs.keyword("mode", MODES, ResizeMode::Nearest)?, ..Resize::nearest() };
     if n.opset() >= 9 {
         let inputs = n.inputs(2, 0)?;
         return n.emit(op, vec![inputs[0], None, inputs[1]]);

@@ -138,6 +138,22 @@ crate::attributes!(Resize {
 });
 
 impl Resize {
+    /// Nearest neighbours, output index `i` showing input index `floor(i / scale)`; other attributes as ONNX has them where
+    /// they are left out.
+    pub fn nearest() -> Self {
+        Resize {
+            mode: ResizeMode::Nearest,
+            coordinates: CoordinateTransform::Asymmetric,
+            nearest_mode: NearestMode::Floor,
+            cubic_coeff_a: -0.75,
+            exclude_outside: false,
+            extrapolation_value: 0.0,
+            antialias: false,
+            aspect: AspectPolicy::Stretch,
+            axes: Vec::new(),
+        }
+    }
+
     /// The output's type, and the axes that differ from the input's.
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<Axis>), OpError> {
         let src = args.required(0, "X")?;

@@ -75,6 +75,14 @@ pub enum Command {
     Compile(CompileArgs),
     /// Compare machine code with the reference interpreter, node by node
     Compare(CompareArgs),
+    /// Put OctConvs in place of a model's convolutions
+    ///
+    /// Weights are cut by channels into the kernels of the four paths, from high and low to high and low; their names
+    /// get h2h, h2l, l2h and l2l before the last part: layer1.0.conv1.h2l.weight. Strides become average pooling. The
+    /// stem stays, and the last stage has one frequency. What is not replaced is said on stderr, with the reason. The
+    /// result computes something else: its accuracy comes back only by training it further, for instance in PyTorch:
+    /// onnx2torch.convert(onnx.load("OUT.onnx")), or weights by name from onnx.load("OUT.onnx").graph.initializer.
+    Octavize(OctavizeArgs),
     /// List the ONNX operators that are supported
     ListOps(ListOpsArgs),
     /// Print a completion script for a shell
@@ -161,6 +169,9 @@ pub struct InspectArgs {
     /// Also run the compiler's passes, and show what they did and what kept them from doing more
     #[arg(long, action = ArgAction::SetTrue)]
     pub passes: bool,
+    /// Also show the Octave Convolutions of the model, and why those that are not fused are not
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub octave: bool,
     #[command(flatten)]
     pub format: FormatArgs,
 }
@@ -253,6 +264,21 @@ pub struct CompareArgs {
     pub format: FormatArgs,
     #[command(flatten)]
     pub machine: MachineArgs,
+}
+
+/// `octrt octavize`
+#[derive(Debug, Args)]
+pub struct OctavizeArgs {
+    /// The model, an ONNX file
+    pub model: PathBuf,
+    /// Part of the channels at low frequency, between 0 and 1
+    #[arg(long, value_name = "ALPHA", value_parser = alpha)]
+    pub alpha: f64,
+    /// The new model, an ONNX file, which is complete or does not change
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub dims: DimArgs,
 }
 
 /// `octrt list-ops`
@@ -385,6 +411,11 @@ pub struct CompilerArgs {
 fn thread_count(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|&n| n <= Threads::MAX);
     count.ok_or_else(|| format!("'{text}': expected a number from 0 to {}", Threads::MAX))
+}
+
+fn alpha(text: &str) -> Result<f64, String> {
+    let alpha = text.parse().ok().filter(|a| (0.0..1.0).contains(a) && *a > 0.0);
+    alpha.ok_or_else(|| format!("'{text}': expected a number between 0 and 1"))
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod eval;
 pub mod inspect;
 pub mod list_ops;
+pub mod octavize;
 pub mod preprocess;
 pub mod profile;
 pub mod run;

@@ -51,6 +51,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Profile(args) => cmd::profile::run(args),
         Command::Compile(args) => cmd::compile::run(args),
         Command::Compare(args) => cmd::compare::run(args),
+        Command::Octavize(args) => cmd::octavize::run(args),
         Command::ListOps(args) => cmd::list_ops::run(args),
         Command::Completions(args) => cmd::completions::run(args),
     }

@@ -15,7 +15,7 @@ use octrt::ops::def::matmul::MatMul;
 use octrt::ops::def::max_pool::MaxPool;
 use octrt::ops::def::pad::{Pad, PadMode};
 use octrt::ops::def::prelu::PRelu;
-use octrt::ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt::ops::def::resize::{CoordinateTransform, NearestMode, Resize};
 use octrt::ops::def::slice::Slice;
 use octrt::ops::def::transpose::Transpose;
 use octrt::ops::def::unary::{self, UnaryKind};
@@ -272,15 +272,5 @@ fn resize(up: Up) -> Resize {
         Up::Asymmetric => (CoordinateTransform::Asymmetric, NearestMode::Floor),
         Up::HalfPixel => (CoordinateTransform::HalfPixel, NearestMode::RoundPreferFloor),
     };
-    Resize {
-        mode: ResizeMode::Nearest,
-        coordinates,
-        nearest_mode,
-        cubic_coeff_a: -0.75,
-        exclude_outside: false,
-        extrapolation_value: 0.0,
-        antialias: false,
-        aspect: AspectPolicy::Stretch,
-        axes: vec![],
-    }
+    Resize { coordinates, nearest_mode, ..Resize::nearest() }
 }

@@ -2,43 +2,10 @@
 
 use octrt::ops::{Dim, Graph};
 
-use super::{Channels, Made, Map, Maps, Net};
+use super::{Made, Map, Maps, Net};
+use crate::zoo::layer::{Channels, Groups, Layer};
 use crate::zoo::signal::Signal;
 use crate::zoo::{Down, Kind, Weights};
-
-/// How the channels of a convolution are connected.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::zoo) enum Groups {
-    /// In so many groups, in each path that has as many output channels.
-    Of(usize),
-    /// Each channel with itself: nothing passes from one frequency to the other.
-    Depthwise,
-}
-
-/// A convolution, vanilla or OctConv.
-pub(in crate::zoo) struct Layer {
-    pub out: Channels,
-    pub kernel: usize,
-    pub stride: usize,
-    pub groups: Groups,
-    /// Mean square of what it gives.
-    pub power: f64,
-}
-
-impl Layer {
-    /// A window of `kernel` x `kernel`, step 1.
-    pub fn new(out: Channels, kernel: usize) -> Self {
-        Layer { out, kernel, stride: 1, groups: Groups::Of(1), power: 1.0 }
-    }
-
-    pub fn stride(self, stride: usize) -> Self {
-        Layer { stride, ..self }
-    }
-
-    pub fn groups(self, groups: Groups) -> Self {
-        Layer { groups, ..self }
-    }
-}
 
 /// One way from a frequency to another.
 struct Path {

@@ -1,8 +1,8 @@
 //! Programs of every builder with random parameters.
 
 use octrt_compiler::leaf::build::{
-    Activation, Advance, Axis, Conv, Depthwise, Elementwise, Epilogue, Grid, Other, Pixels, Pool, PoolKind,
-    Reduction, Residual, Scale, Start,
+    Activation, Advance, Axis, Conv, Depthwise, Elementwise, Epilogue, Grid, Lanes, Other, Pixels, Pool,
+    PoolKind, Reduction, Residual, Scale, Source, Start,
 };
 use octrt_compiler::leaf::{BinaryOp, Width};
 
@@ -106,7 +106,8 @@ fn taps(rng: &mut Rng) -> Vec<i32> {
 pub type Kind = fn(Width, &mut Rng) -> Case;
 
 /// One per builder.
-pub const KINDS: [Kind; 6] = [conv, depthwise, pool, elementwise, winograd::input, winograd::output];
+pub const KINDS: [Kind; 7] =
+    [conv, depthwise, pool, elementwise, some_lanes, winograd::input, winograd::output];
 
 fn start(width: Width, pixels: usize, rng: &mut Rng) -> Start {
     match rng.range(0, 2) {
@@ -276,4 +277,26 @@ fn elementwise(width: Width, rng: &mut Rng) -> Case {
         model.write("dst", 4 * i, activated(e.activation, x));
     }
     model.case(format!("{e:?}"), e.program())
+}
+
+fn some_lanes(width: Width, rng: &mut Rng) -> Case {
+    let bytes = i64::from(width.bytes());
+    let leaf = Lanes {
+        width,
+        lanes: rng.range(1, i64::from(width.lanes())) as u8,
+        pixel_bytes: rng.pick(&[bytes, bytes + 12, 2 * bytes]) as i32,
+        source: rng.pick(&[Source::Pixels, Source::Number(0.0), Source::Number(-1.5)]),
+    };
+    let mut model = Model::new(rng);
+    let n = model.rng.range(0, 4);
+    model.numbers.insert("trips".into(), n);
+    for (pixel, lane) in (0..n).flat_map(|p| (0..i64::from(leaf.lanes)).map(move |l| (p, l))) {
+        let at = pixel * i64::from(leaf.pixel_bytes) + 4 * lane;
+        let x = match leaf.source {
+            Source::Pixels => model.read("src", at),
+            Source::Number(x) => x,
+        };
+        model.write("dst", at, x);
+    }
+    model.case(format!("{leaf:?}"), leaf.program())
 }

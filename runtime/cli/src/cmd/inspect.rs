@@ -1,5 +1,7 @@
 //! `octrt inspect`: what a model is made of, and what of it is not supported.
 
+mod octave;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -16,6 +18,7 @@ use crate::failure::Failure;
 use crate::model::Dims;
 use crate::output;
 use crate::tensor_files::read_bytes;
+use octave::OctaveReport;
 
 /// Blocked nodes shown for each pass.
 const SHOWN_BLOCKED: usize = 10;
@@ -39,6 +42,8 @@ struct Report {
     unsupported: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     passes: Option<PassesReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    octave: Option<OctaveReport>,
     /// Why `macs` is missing.
     #[serde(skip)]
     open: String,
@@ -147,9 +152,12 @@ fn inspect(model: &Model, args: &InspectArgs) -> anyhow::Result<Report> {
             if args.passes {
                 report.passes = Some(run_passes(model, &specialized)?);
             }
+            if args.octave {
+                report.octave = Some(octave::report(model, &specialized, &types)?);
+            }
         }
     }
-    if args.passes && report.passes.is_none() {
+    if (args.passes || args.octave) && report.macs.is_none() {
         return Err(Failure::Usage(report.open).into());
     }
     Ok(report)
@@ -211,6 +219,9 @@ fn text(report: &Report) -> String {
     list(&mut out, "not supported", report.unsupported.iter().cloned());
     if let Some(passes) = &report.passes {
         describe_passes(&mut out, passes);
+    }
+    if let Some(octave) = &report.octave {
+        octave::describe(&mut out, octave);
     }
     out
 }

@@ -50,6 +50,39 @@ fn inspect_shows_what_the_passes_did() {
     octrt(&["inspect", &model, "--passes"]).assert_fails(2, "--dim H=N");
 }
 
+#[test]
+fn inspect_shows_the_octave_structure() {
+    let shown = octrt(&["inspect", SHAPES, "--octave"]);
+    let rows: Vec<&str> = shown.text().lines().skip_while(|l| !l.starts_with("octave ")).collect();
+    assert!(rows[0].starts_with("octave      16 OctConvs"), "{}", shown.stdout);
+    let cells =
+        |row: &str| row.split("  ").map(str::trim).filter(|c| !c.is_empty()).map(str::to_string).collect();
+    let row: Vec<String> = cells(rows[4]);
+    let expected =
+        ["3", "/blocks.0/conv2/hh/Conv", "hh hl lh ll", "8 -> 8", "8 -> 8", "0.5 -> 0.5", "1", "3"];
+    assert_eq!(row[..8], expected);
+    assert_eq!(rows.len(), 2 + 16, "{}", shown.stdout);
+
+    let report = octrt(&["inspect", SHAPES, "--octave", "--format", "json"]).json()["octave"].take();
+    assert_eq!(report["octconv_layers"], 16);
+    assert!(report["kernels"].as_u64().unwrap() > 16);
+    let layer = &report["layers"][5];
+    assert_eq!(layer["name"], "/blocks.2/shortcut/hh/Conv");
+    assert_eq!((&layer["stride"], &layer["stride_kind"]), (&2.into(), &"pool".into()));
+    assert_eq!(layer["out_ch"], serde_json::json!([16, 16]));
+    assert_eq!(layer["fused"], layer["reason"].is_null());
+}
+
+#[test]
+fn a_model_without_octave_convolutions_says_so() {
+    let folder = Folder::new();
+    let model = folder.tiny_model();
+    let report = octrt(&["inspect", &model, "--octave"]);
+    assert!(report.text().contains("octave      0 OctConvs; the model runs in "), "{}", report.stdout);
+    let open = folder.file("open.onnx", onnx(&TINY.replace("N,3,4,4", "N,3,H,4")));
+    octrt(&["inspect", &open, "--octave"]).assert_fails(2, "--dim H=N");
+}
+
 fn emit(stage: &str) -> String {
     let folder = Folder::new();
     octrt(&["compile", &folder.tiny_model(), "--emit", stage, "--target", "x86-64-v3"]).text().to_string()

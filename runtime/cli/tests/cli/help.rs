@@ -25,6 +25,7 @@ fn help_lists_commands_and_exit_codes() {
           profile      Show where a model spends its time, by node or by operator
           compile      Show what a stage of the compiler makes of a model
           compare      Compare machine code with the reference interpreter, node by node
+          octavize     Put OctConvs in place of a model's convolutions
           list-ops     List the ONNX operators that are supported
           completions  Print a completion script for a shell
           help         Print this message or the help of the given subcommand(s)
@@ -75,6 +76,7 @@ fn every_command_has_help() {
         "profile",
         "compile",
         "compare",
+        "octavize",
         "list-ops",
         "completions",
     ];

@@ -5,6 +5,7 @@ mod eval;
 mod exit_codes;
 mod help;
 mod measure;
+mod octavize;
 mod photos;
 mod pictures;
 mod program;

@@ -1,0 +1,46 @@
+//! `octrt octavize`: OctConvs in place of a model's convolutions.
+
+use octrt::compiler::CompileError;
+use octrt::compiler::octavize::octavize;
+use octrt::ops::graph::infer::Limits;
+use octrt::ops::graph::infer::specialize;
+use octrt::{Error, Model, onnx};
+
+use crate::args::{CompilerArgs, OctavizeArgs};
+use crate::failure::Failure;
+use crate::model::{self, Dims};
+use crate::output;
+
+/// Runs the command.
+///
+/// # Errors
+/// Those of loading the model and of writing; [`Failure::Usage`] when a dimension is open, [`Failure::Unsupported`] when
+/// no convolution can be replaced.
+pub fn run(args: &OctavizeArgs) -> anyhow::Result<()> {
+    let options = model::options(&CompilerArgs::default());
+    let model = Model::load(&args.model, &options)?;
+    let fail = |source: CompileError| Error::Compile { model: model.name().to_string(), source };
+    let types = Dims::new(&model, &args.dims)?.types()?;
+    let graph = model.graph().ok_or_else(|| Failure::Unsupported("the model has no graph".to_string()))?;
+    let limits = Limits { max_bytes: options.max_memory };
+    let graph = specialize(graph, &types, limits).map_err(|e| fail(e.into()))?;
+    let new = octavize(&graph, args.alpha).map_err(|e| fail(e.into()))?;
+    for kept in &new.kept {
+        eprintln!("octrt: kept '{}': {}", kept.node, kept.reason);
+    }
+    if new.replaced.is_empty() {
+        return Err(Failure::Unsupported("no convolution can be replaced".to_string()).into());
+    }
+    let bytes = onnx::export(&new.graph, model.metadata())?;
+    output::write_file(&args.output, |w| Ok(w.write_all(&bytes)?))?;
+    eprintln!("octrt: the network computes something else now: train it further before you use it");
+    let (before, after) = (graph.macs(), new.graph.macs());
+    let text = format!(
+        "{}: {} of {} convolutions are OctConvs, {before} -> {after} multiply-accumulates ({:.1} %)\n",
+        args.output.display(),
+        new.replaced.len(),
+        new.replaced.len() + new.kept.len(),
+        100.0 * after as f64 / before.max(1) as f64
+    );
+    Ok(output::print(&text)?)
+}
