@@ -75,7 +75,7 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
             // One that is wanted twice would be copied within the result.
             let once = inputs.iter().filter(|other| *other == v).count() == 1;
             let at = bytes + start / layout.lanes * map.block_bytes() as usize;
-            if made && free && once && start % layout.lanes == 0 && at % ALIGNMENT == 0 {
+            if made && free && once && start.is_multiple_of(layout.lanes) && at.is_multiple_of(ALIGNMENT) {
                 choice.placed[v.index()] = Some((root, at));
             }
         }

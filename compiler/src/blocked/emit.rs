@@ -263,10 +263,10 @@ impl Lowering<'_> {
         let (dst, dst_map) = self.bare_result(result)?;
         let (root, bytes) = self.choice.placed[result.index()].unwrap_or((result, 0));
         let lanes = dst_map.layout.lanes;
-        let mut first = 0;
+        let mut first: usize = 0;
         let mut copies = Vec::new();
         for ((place, src), (v, _)) in sources.into_iter().zip(&t.inputs) {
-            let aligned = first % lanes == 0;
+            let aligned = first.is_multiple_of(lanes);
             // What its node has written in its place already needs no copy, and has its border; nor does what an earlier
             // concatenation has copied there.
             let here = dst.within(first / lanes * dst_map.block_bytes() as usize);
@@ -281,7 +281,7 @@ impl Lowering<'_> {
             self.border(&dst_map, dst, owner);
         }
         for (place, src, first) in copies {
-            let nest = if first % lanes == 0 {
+            let nest = if first.is_multiple_of(lanes) {
                 let (with, first_block) = (With::Nothing, first / lanes);
                 let activation = crate::leaf::build::Activation::Identity;
                 rows::nest(
