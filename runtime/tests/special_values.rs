@@ -7,8 +7,11 @@ mod support;
 use octrt::ops::def::binary::{Binary, BinaryKind};
 use octrt::ops::def::cast::Cast;
 use octrt::ops::def::compare::{Compare, CompareKind};
+use octrt::ops::def::concat::Concat;
+use octrt::ops::def::conv::Conv;
 use octrt::ops::def::unary::{Unary, UnaryKind};
-use octrt::ops::graph::interp;
+use octrt::ops::graph::{interp, text};
+use octrt::ops::window::AutoPad;
 use octrt::ops::{DType, Dim, Graph, Op, Tensor};
 use octrt::{LoadOptions, Model};
 use support::{Tolerance, compare_all, run};
@@ -120,4 +123,38 @@ fn of_two_numbers() {
             CompareKind::ALL.iter().for_each(|&kind| check(Compare { kind }.into(), &[x.clone(), y.clone()]));
         }
     }
+}
+
+/// The second part of a concatenation lies in lanes that the first part leaves unused: a convolution of the first part
+/// alone does not see it.
+#[test]
+fn infinities_stay_in_their_part_of_a_concatenation() {
+    let mut g = Graph::new("g");
+    let conv = |name: &str, g: &mut Graph, x, [ic, oc]: [usize; 2]| {
+        let w = text::random(&[oc, ic, 1, 1].into(), (ic + oc) as u64).unwrap();
+        let w = g.add_const(format!("{name} weight"), w);
+        let (ones, none) = (vec![1, 1], Vec::new());
+        let (kernel, strides, dilations, pads) = (ones, none.clone(), none.clone(), none);
+        let op = Conv { kernel, strides, dilations, pads, auto_pad: AutoPad::NotSet, group: 1 };
+        g.add_node(name, op, vec![Some(x), Some(w)], &[name])[0]
+    };
+    let input = |g: &mut Graph, name: &str| {
+        g.add_input(name, DType::F32, [1, 8, 4, 4].into_iter().map(Dim::Fixed).collect())
+    };
+    let (x, y) = (input(&mut g, "x"), input(&mut g, "y"));
+    let a = conv("a", &mut g, x, [8, 20]);
+    let b = conv("b", &mut g, y, [8, 12]);
+    let both = g.add_node("both", Concat { axis: 1 }, vec![Some(a), Some(b)], &["both"])[0];
+    let late = conv("late", &mut g, a, [20, 16]);
+    g.add_output("both", both);
+    g.add_output("late", late);
+    let finite = text::random(&[1, 8, 4, 4].into(), 1).unwrap();
+    let infinite = Tensor::new([1, 8, 4, 4], &[f32::INFINITY; 128]).unwrap();
+    let inputs = [finite, infinite];
+    let model = Model::from_graph(g.clone(), &LoadOptions::default()).unwrap();
+    let found = run(&mut model.session().unwrap(), &inputs).unwrap();
+    let expected = interp::run(&g, &inputs).unwrap();
+    assert!(expected[1].magnitude().is_finite() && !expected[0].magnitude().is_finite());
+    let tolerance = Tolerance { absolute: 1e-5, relative: 1e-5 };
+    compare_all(&found[1..], &expected[1..], &|_| tolerance).unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use octrt_ops::{Graph, ValueId};
+use octrt_ops::{Graph, NodeId, ValueId};
 
 use super::{Choice, Kind};
 use crate::layout::{Halo, Map};
@@ -35,8 +35,10 @@ pub(super) fn share_halos(graph: &Graph, choice: &Choice, wanted: &mut [[Halo; 2
 /// Decides which values are written as parts of others.
 ///
 /// The last concatenation of a value decides. One whose inputs lie in another's result, one after the other, is a part of
-/// it itself. Inputs whose channels begin within a block are copied.
+/// it itself. Inputs whose channels begin within a block are copied, into lanes that no other reader of the value before
+/// them may still take for its unused ones.
 pub(super) fn place(graph: &Graph, choice: &mut Choice) {
+    let order = Order::new(graph, choice);
     // What lies in each result, by its first channel.
     let mut parts: BTreeMap<(ValueId, usize), ValueId> = BTreeMap::new();
     for i in (0..choice.tiled.len()).rev() {
@@ -62,7 +64,8 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
         {
             let first = first_channel(bytes, &map);
             let follows = |(v, start): (&ValueId, &usize)| parts.get(&(root, first + start)) == Some(v);
-            if choice.layouts[root.index()] == layout && inputs.iter().zip(&starts).all(follows) {
+            let fills = map.c.is_multiple_of(layout.lanes) || order.read_before_next(result, i);
+            if choice.layouts[root.index()] == layout && fills && inputs.iter().zip(&starts).all(follows) {
                 choice.placed[result.index()] = Some((root, bytes));
                 continue;
             }
@@ -74,11 +77,55 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
             let free = choice.placed[v.index()].is_none() && choice.layouts[v.index()] == layout;
             // One that is wanted twice would be copied within the result.
             let once = inputs.iter().filter(|other| *other == v).count() == 1;
+            let fills = channels(v).is_multiple_of(layout.lanes) || order.read_before_joined(*v);
             let at = bytes + start / layout.lanes * map.block_bytes() as usize;
-            if made && free && once && start.is_multiple_of(layout.lanes) && at.is_multiple_of(ALIGNMENT) {
+            if made
+                && free
+                && once
+                && fills
+                && start.is_multiple_of(layout.lanes)
+                && at.is_multiple_of(ALIGNMENT)
+            {
                 choice.placed[v.index()] = Some((root, at));
             }
         }
+    }
+}
+
+/// When values are read.
+struct Order {
+    /// Of each value, the nodes that read it.
+    users: Vec<Vec<NodeId>>,
+    /// For each node, the one in whose place it runs.
+    runs_at: Vec<usize>,
+    /// The nodes that are concatenations in blocks, in order.
+    concats: Vec<usize>,
+}
+
+impl Order {
+    fn new(graph: &Graph, choice: &Choice) -> Self {
+        let mut runs_at: Vec<usize> = (0..graph.nodes.len()).collect();
+        let mut concats = Vec::new();
+        for (last, t) in choice.tiled.iter().enumerate().filter_map(|(i, t)| Some((i, t.as_ref()?))) {
+            t.group.nodes.iter().for_each(|n| runs_at[n.index()] = last);
+            if t.kind == Kind::Concat {
+                concats.push(last);
+            }
+        }
+        Order { users: graph.users(), runs_at, concats }
+    }
+
+    /// Whether whoever reads a value but to concatenate it does so before the first concatenation of it.
+    fn read_before_joined(&self, v: ValueId) -> bool {
+        let runs = || self.users[v.index()].iter().map(|u| self.runs_at[u.index()]);
+        let first = runs().filter(|at| self.concats.contains(at)).min();
+        runs().all(|at| self.concats.contains(&at) || first.is_none_or(|first| at < first))
+    }
+
+    /// Whether everybody reads a value before the first concatenation after node `i`.
+    fn read_before_next(&self, v: ValueId, i: usize) -> bool {
+        let next = self.concats.iter().copied().find(|at| *at > i);
+        self.users[v.index()].iter().all(|u| next.is_none_or(|next| self.runs_at[u.index()] < next))
     }
 }
 

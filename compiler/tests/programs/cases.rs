@@ -295,6 +295,16 @@ fn joined() -> Vec<Case> {
             n.output(y);
         }
     };
+    // The first part is read again after the second one has come into its last block.
+    let late = |n: &mut Net| {
+        let x = n.input(&[1, 3, 6, 6]);
+        let a = n.conv(x, 3, 20, same(3));
+        let b = n.conv(x, 3, 12, same(3));
+        let c = n.concat(&[a, b]);
+        let d = n.conv(a, 20, 32, same(1));
+        let y = n.add(d, c);
+        n.output(y);
+    };
     let twice = |n: &mut Net| {
         let x = n.input(&[1, 16, 6, 6]);
         let a = n.conv(x, 16, 16, same(1));
@@ -324,6 +334,7 @@ fn joined() -> Vec<Case> {
         case("dense, 28 channels a layer", &["conv", "shift"], uneven(1, 28, 1)),
         case("dense, 4 channels a layer", &["conv", "shift"], uneven(1, 4, 3)),
         case("dense, 5 channels a layer, batch 2", &["conv", "shift"], uneven(2, 5, 3)),
+        case("concat, a part read later", &["conv", "shift"], late),
         case("concat of a value twice", &["conv"], twice),
         case("inception", &["conv", "max_pool", "average_pool"], inception),
     ]
