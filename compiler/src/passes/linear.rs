@@ -40,14 +40,15 @@ fn of(graph: &Graph, value: ValueId, user: Option<&Node>, depth: usize) -> Resul
                 Some(node) => {
                     format!(
                         "it follows {} '{}', a sum with {} '{}'",
-                        user.op.tag(),
+                        user.op.as_operator().name(),
                         user.name,
-                        node.op.tag(),
+                        node.op.as_operator().name(),
                         node.name
                     )
                 }
                 None => {
-                    format!("it follows {} '{}', a sum with an input or a constant", user.op.tag(), user.name)
+                    let user_op = user.op.as_operator().name();
+                    format!("it follows {user_op} '{}', a sum with an input or a constant", user.name)
                 }
             };
             return Err(Skip::Blocked(message));
@@ -68,7 +69,14 @@ fn of(graph: &Graph, value: ValueId, user: Option<&Node>, depth: usize) -> Resul
     let part = |i: usize| {
         let v = input(node, i).ok_or(Skip::NoMatch)?;
         if matches!(node.op, Op::Binary(_)) && graph.value(v).ty != graph.value(value).ty {
-            return Err(Skip::Blocked(format!("{} '{}' broadcasts", node.op.tag(), node.name)));
+            return Err(Skip::Blocked(format!(
+                "{} '{}' broadcasts",
+                node.op.as_operator().name(),
+                node.name
+            )));
+        }
+        if matches!(node.op, Op::Resize(_)) && leading(graph, v) != leading(graph, value) {
+            return Err(Skip::Blocked(format!("{} '{}' changes channels", node.op.tag(), node.name)));
         }
         of(graph, v, Some(node), depth + 1)
     };
@@ -77,6 +85,11 @@ fn of(graph: &Graph, value: ValueId, user: Option<&Node>, depth: usize) -> Resul
         Op::Resize(_) => Linear::Resize(id, Box::new(part(0)?)),
         _ => Linear::Conv(id),
     })
+}
+
+/// Batch and channels.
+fn leading(graph: &Graph, value: ValueId) -> Option<&[usize]> {
+    graph.ty(value).ok()?.shape.dims().get(..2)
 }
 
 fn is_linear(node: &Node) -> bool {
