@@ -64,7 +64,7 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
         {
             let first = first_channel(bytes, &map);
             let follows = |(v, start): (&ValueId, &usize)| parts.get(&(root, first + start)) == Some(v);
-            let fills = map.c.is_multiple_of(layout.lanes) || order.read_before_next(result, i);
+            let fills = map.c.is_multiple_of(layout.lanes) || order.read_before_next(result, &inputs, i);
             if choice.layouts[root.index()] == layout && fills && inputs.iter().zip(&starts).all(follows) {
                 choice.placed[result.index()] = Some((root, bytes));
                 continue;
@@ -122,10 +122,14 @@ impl Order {
         runs().all(|at| self.concats.contains(&at) || first.is_none_or(|first| at < first))
     }
 
-    /// Whether everybody reads a value before the first concatenation after node `i`.
-    fn read_before_next(&self, v: ValueId, i: usize) -> bool {
+    /// Whether everybody reads the concatenation of `inputs` at node `i` before the next one, and none before has put
+    /// something behind the last of them.
+    fn read_before_next(&self, v: ValueId, inputs: &[ValueId], i: usize) -> bool {
         let next = self.concats.iter().copied().find(|at| *at > i);
-        self.users[v.index()].iter().all(|u| next.is_none_or(|next| self.runs_at[u.index()] < next))
+        let reads = |v: &ValueId| self.users[v.index()].iter().map(|u| self.runs_at[u.index()]);
+        let earlier =
+            inputs.last().is_some_and(|last| reads(last).any(|at| at < i && self.concats.contains(&at)));
+        !earlier && reads(&v).all(|at| next.is_none_or(|next| at < next))
     }
 }
 
