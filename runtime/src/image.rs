@@ -8,7 +8,8 @@
 //! 3. [`Preprocess::tensor`]: step 2, then scale, mean and standard deviation; NCHW `f32`.
 //!
 //! [`preprocess_file`] and [`preprocess_bytes`] do all three. What a network expects is a [`Preset`], or a
-//! [`Preprocess`] of one's own, or a preset with [`PreprocessOverrides`] on top.
+//! [`Preprocess`] of one's own, or a preset with [`PreprocessOverrides`] on top. [`Preprocessing`] finds out what a model
+//! says itself, in its metadata and in the [`SideFile`] beside it.
 //!
 //! Absent on purpose: colour management (ICC profiles are ignored, as Pillow's `convert('RGB')` does), compositing
 //! of transparent pictures, frames of an animation after the first.
@@ -21,8 +22,10 @@ mod names;
 mod overrides;
 mod picture;
 mod preprocess;
+mod preprocessing;
 mod preset;
 mod resize;
+mod side_file;
 
 use std::path::Path;
 
@@ -31,8 +34,10 @@ pub use error::{ImageError, LimitKind};
 pub use overrides::PreprocessOverrides;
 pub use picture::Picture;
 pub use preprocess::{ChannelOrder, Crop, Preprocess, PreprocessedImage, ResizePolicy};
+pub use preprocessing::{Choice, PREPROCESS_METADATA, Preprocessing, parse_overrides};
 pub use preset::Preset;
 pub use resize::Filter;
+pub use side_file::{SideFile, SideLabels};
 
 /// Decodes the picture at `path` and prepares it for a model whose input is `target` = `[height, width]`.
 ///

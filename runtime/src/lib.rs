@@ -26,17 +26,19 @@
 //!   caller's.
 //! * Compiled code flushes denormals to zero. The floating point mode of the caller is not changed.
 //! * [`Error::kind`] says whose fault an error is.
-//! * Pictures become inputs in [`image`]; the graph and its interpreter are in [`ops`], the compiler's stages in
+//! * Pictures become inputs in [`image`], scores become classes in [`classify`]; the graph and its interpreter are in [`ops`], the compiler's stages in
 //!   [`compiler`] and by [`Model::stages`].
 //!
 //! Linux on x86-64 from x86-64-v2 on. The only `unsafe` code of octrt is in this crate: calls of compiled code, mapped
 //! files and views of elements as bytes, in `code`, `execute`, `source` and `tensor`.
 
 mod arena;
+pub mod classify;
 mod code;
 mod error;
 mod execute;
 pub mod image;
+mod labels;
 mod load;
 mod machine;
 mod model;
@@ -53,6 +55,7 @@ mod weights;
 
 pub use error::{Error, ErrorKind, InputError};
 pub use execute::{Observer, StepEvent};
+pub use labels::{LABELS_METADATA, LabelError, Labels};
 pub use machine::{default_memory_limit, detect_target};
 pub use model::{About, Model, Stages};
 pub use octrt_compiler as compiler;

@@ -311,6 +311,14 @@ impl Tensor {
     pub fn view(&self) -> TensorRef<'_> {
         TensorRef { dtype: self.dtype, shape: &self.shape, bytes: self.bytes() }
     }
+
+    /// The tensor, borrowed to be written.
+    pub fn view_mut(&mut self) -> TensorMut<'_> {
+        let len = self.numel() * self.dtype.size();
+        // SAFETY: as in `bytes_mut`.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), len) };
+        TensorMut { dtype: self.dtype, shape: &self.shape, bytes }
+    }
 }
 
 impl TensorRef<'_> {
@@ -322,6 +330,37 @@ impl TensorRef<'_> {
         let mut t = Tensor::zeros(self.dtype, self.shape)?;
         t.bytes_mut().copy_from_slice(self.bytes);
         Ok(t)
+    }
+
+    /// The elements, of any type, as `f64`; `i64` beyond 2^53 are rounded.
+    pub fn to_f64s(&self) -> Vec<f64> {
+        fn each<const N: usize>(bytes: &[u8], read: fn([u8; N]) -> f64) -> Vec<f64> {
+            bytes.as_chunks::<N>().0.iter().map(|b| read(*b)).collect()
+        }
+        match self.dtype {
+            DataType::F32 => each(self.bytes, |b| f32::from_le_bytes(b).into()),
+            DataType::F16 => each(self.bytes, |b| f16::from_le_bytes(b).into()),
+            DataType::BF16 => each(self.bytes, |b| bf16::from_le_bytes(b).into()),
+            DataType::F64 => each(self.bytes, f64::from_le_bytes),
+            DataType::I64 => each(self.bytes, |b| i64::from_le_bytes(b) as f64),
+            DataType::I32 => each(self.bytes, |b| i32::from_le_bytes(b).into()),
+            DataType::U8 | DataType::Bool => each(self.bytes, |[b]: [u8; 1]| b.into()),
+        }
+    }
+}
+
+impl TensorMut<'_> {
+    /// Fills the tensor, of floats of any type, with the nearest to `elements`.
+    ///
+    /// # Errors
+    /// [`InputError::Elements`] when the tensor has another number of elements, or is not of floats.
+    pub fn set_f32s(&mut self, elements: &[f32]) -> Result<(), InputError> {
+        if self.dtype.inside() != DType::F32 || self.bytes.len() / self.dtype.size() != elements.len() {
+            let (found, ty) = (elements.len(), describe(self.dtype, self.shape));
+            return Err(InputError::Elements(format!("{found} floats given for a tensor {ty}")));
+        }
+        from_inside(self.dtype, as_bytes(elements), self.bytes);
+        Ok(())
     }
 }
 
@@ -401,6 +440,17 @@ mod tests {
         assert_eq!(t.view().to_owned().unwrap(), t);
         let none = Tensor::new::<f64>(&[usize::MAX, 2, 0], &[]).unwrap();
         assert_eq!(none.elements::<f64>().unwrap(), [0.0; 0]);
+    }
+
+    #[test]
+    fn tensors_of_floats_take_f32s() {
+        for dtype in [DataType::F32, DataType::F16, DataType::BF16, DataType::F64] {
+            let mut t = Tensor::zeros(dtype, &[2, 1]).unwrap();
+            t.view_mut().set_f32s(&[0.5, -2.0]).unwrap();
+            assert_eq!(t.view().to_f64s(), [0.5, -2.0], "{dtype}");
+            assert!(t.view_mut().set_f32s(&[1.0]).is_err());
+        }
+        assert!(Tensor::zeros(DataType::I32, &[1]).unwrap().view_mut().set_f32s(&[1.0]).is_err());
     }
 
     #[test]

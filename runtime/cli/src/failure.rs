@@ -1,7 +1,7 @@
 //! What went wrong, as an exit code and a message.
 
 use octrt::image::ImageError;
-use octrt::{Error, ErrorKind};
+use octrt::{Error, ErrorKind, LabelError};
 
 /// Exit codes, as `octrt --help` shows them.
 pub const EXIT_CODES: &str = "\
@@ -86,9 +86,23 @@ fn of_image(error: &ImageError) -> u8 {
     match error {
         ImageError::WrongSize { .. }
         | ImageError::InvalidSettings { .. }
-        | ImageError::UnknownName { .. } => 2,
-        ImageError::UnsupportedFormat { .. } | ImageError::Corrupt { .. } => 5,
+        | ImageError::UnknownName { .. }
+        | ImageError::NoPictureInput { .. }
+        | ImageError::OtherSize { .. }
+        | ImageError::OpenSize { .. } => 2,
+        ImageError::UnsupportedFormat { .. }
+        | ImageError::Corrupt { .. }
+        | ImageError::BrokenSettings { .. } => 5,
         ImageError::LimitExceeded { .. } | ImageError::DecoderMemory { .. } => 6,
+        _ => 1,
+    }
+}
+
+fn of_labels(error: &LabelError) -> u8 {
+    match error {
+        LabelError::Count { .. } | LabelError::Unknown { .. } | LabelError::Ambiguous { .. } => 2,
+        LabelError::NoText { .. } => 5,
+        LabelError::TooLarge { .. } => 6,
         _ => 1,
     }
 }
@@ -100,7 +114,8 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         let runtime = || cause.downcast_ref::<Error>().map(|e| of_kind(e.kind()));
         let input = || cause.downcast_ref::<octrt::InputError>().map(|_| of_kind(ErrorKind::Input));
         let image = || cause.downcast_ref::<ImageError>().map(of_image);
-        own.or_else(runtime).or_else(input).or_else(image)
+        let labels = || cause.downcast_ref::<LabelError>().map(of_labels);
+        own.or_else(runtime).or_else(input).or_else(image).or_else(labels)
     };
     error.chain().find_map(code).unwrap_or(1)
 }

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use octrt::ops::graph::text;
 use octrt::ops::{Dim, Shape, TensorType};
+use octrt::image::Preprocessing;
 use octrt::{DataType, Model, PortInfo, TensorRef};
 
 use crate::failure::Failure;
 use crate::model::Dims;
-use crate::preprocessing::Preprocessing;
+use crate::preprocessing;
 use crate::tensor_files::{self, Kind, NamedTensor, from_f32s};
 
 /// What a word of the command line stands for.
@@ -103,7 +104,7 @@ fn read(file: &str) -> Result<Vec<Given>, Failure> {
 pub struct Inputs(pub Vec<NamedTensor>);
 
 impl Inputs {
-    /// Makes a tensor for every input of the model. Pictures are prepared as `preprocessing` says, which takes the
+    /// Makes a tensor for every input of the model. Pictures are prepared as `settings` say, which take the
     /// size from the input; random tensors have at most `max_bytes`.
     ///
     /// # Errors
@@ -112,7 +113,7 @@ impl Inputs {
         model: &Model,
         dims: &Dims<'_>,
         given: Vec<Option<Given>>,
-        preprocessing: &mut Preprocessing,
+        settings: &mut Preprocessing,
         max_bytes: usize,
     ) -> anyhow::Result<Self> {
         let mut tensors = Vec::new();
@@ -121,9 +122,9 @@ impl Inputs {
                 Given::Tensor(tensor) => tensor,
                 Given::Random => random(port, dims.shape(port)?, i as u64, max_bytes)?,
                 Given::Picture(path) => {
-                    preprocessing.fit(port, dims)?;
-                    preprocessing.announce();
-                    let image = preprocessing.file(&path)?;
+                    preprocessing::fit(settings, port, dims)?;
+                    preprocessing::announce(settings);
+                    let image = settings.file(&path)?;
                     let bytes = from_f32s(port.dtype, &image.data).unwrap_or_default();
                     let (dtype, shape) = (port.dtype, image.shape.to_vec());
                     NamedTensor { name: String::new(), dtype, shape, bytes }

@@ -4,13 +4,11 @@
 //! errors to stderr; `failure` turns errors into exit codes.
 
 mod args;
-mod classify;
 mod cmd;
 mod dataset;
 mod difference;
 mod failure;
 mod inputs;
-mod labels;
 mod measured;
 mod model;
 mod output;

@@ -1,23 +1,17 @@
-//! How pictures become a model's input: the layers that say so, and the picture's tensor.
+//! The words of the command line that say how pictures become a model's input.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use octrt::PortInfo;
 use octrt::image::{
-    self, Crop, DecodeOptions, Orientation, Picture, Preprocess, PreprocessOverrides, Preset, ResizePolicy,
+    Choice, Crop, ImageError, Orientation, PreprocessOverrides, Preprocessing, ResizePolicy, SideFile,
 };
-use serde::Serialize;
 
 use crate::args::{Exif, ImageArgs};
 use crate::failure::Failure;
 use crate::model::Dims;
 use crate::output;
 use crate::sizes::Size;
-
-/// The key of a model's metadata that holds its preprocessing: the JSON of [`PreprocessOverrides`].
-const METADATA_KEY: &str = "octrt.preprocess";
 
 /// `--resize`: a policy and to how many pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +29,7 @@ pub fn parse_resize(text: &str) -> Result<Resize, String> {
             (policy, Some(n))
         }
     };
-    Ok(Resize { policy: policy.parse().map_err(|e: image::ImageError| e.to_string())?, pixels })
+    Ok(Resize { policy: policy.parse().map_err(|e: ImageError| e.to_string())?, pixels })
 }
 
 /// `none`, `to-input`, `224`, `224x320`.
@@ -47,206 +41,42 @@ pub fn parse_crop(text: &str) -> Result<Crop, String> {
     }
 }
 
-/// The names of the classes in a side file.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SideLabels {
-    /// In this file.
-    File(PathBuf),
-    /// These.
-    List(Vec<String>),
-}
-
-/// The file `MODEL.json` beside `MODEL.onnx`: an object with the fields of [`PreprocessOverrides`] and `labels`, which
-/// is a list of names, or the path of a file with one name a line, relative to the side file. All may be missing.
+/// Lays the flags over the side file over the metadata over the preset imagenet.
 ///
-/// ```text
-/// {"preset": "inception", "filter": "bicubic", "labels": "labels.txt"}
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct SideFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// How pictures are prepared.
-    pub overrides: PreprocessOverrides,
-    /// The names of the classes.
-    pub labels: Option<SideLabels>,
+/// # Errors
+/// As [`Preprocessing::resolve`].
+pub fn resolve(
+    args: &ImageArgs,
+    side: Option<&SideFile>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Preprocessing, ImageError> {
+    Preprocessing::resolve(choice(args), side, metadata)
 }
 
-impl SideFile {
-    /// The side file of the model at `model`: the one chosen, or the one beside it; none where there is none.
-    ///
-    /// # Errors
-    /// [`Failure::File`], [`Failure::Corrupt`].
-    pub fn find(model: &Path, chosen: Option<&Path>) -> Result<Option<Self>, Failure> {
-        let path = match chosen {
-            Some(path) if path == Path::new("none") => return Ok(None),
-            Some(path) => path.to_path_buf(),
-            None => model.with_extension("json"),
-        };
-        if chosen.is_none() && (path == model || !path.is_file()) {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).map_err(Failure::file(path.display()))?;
-        Self::parse(&path, &text).map(Some)
-    }
-
-    fn parse(path: &Path, text: &str) -> Result<Self, Failure> {
-        let corrupt = |message: String| Failure::Corrupt { file: path.display().to_string(), message };
-        let json = |e: serde_json::Error| corrupt(format!("settings of the model: {e}"));
-        let mut fields: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).map_err(json)?;
-        let labels = match fields.remove("labels") {
-            None => None,
-            Some(serde_json::Value::String(file)) => {
-                Some(SideLabels::File(path.parent().unwrap_or(Path::new("")).join(file)))
+/// Takes the size from a model's input.
+///
+/// # Errors
+/// [`Failure::Usage`] when the input takes no picture, is of another size than `--size`, or its size is open.
+pub fn fit(settings: &mut Preprocessing, input: &PortInfo, dims: &Dims<'_>) -> Result<(), Failure> {
+    let usage = |e: ImageError| {
+        Failure::Usage(match e {
+            ImageError::OpenSize { input } => {
+                format!("{input}: give the size of the picture as --size N or HEIGHTxWIDTH")
             }
-            Some(list @ serde_json::Value::Array(_)) => {
-                Some(SideLabels::List(serde_json::from_value(list).map_err(json)?))
-            }
-            Some(other) => return Err(corrupt(format!("labels: expected a file or a list, found {other}"))),
-        };
-        let overrides = serde_json::to_value(fields).and_then(serde_json::from_value).map_err(json)?;
-        Ok(SideFile { path: path.to_path_buf(), overrides, labels })
-    }
+            ImageError::OtherSize { input, chosen: [h, w] } => format!("input {input}: --size is {h}x{w}"),
+            e => e.to_string(),
+        })
+    };
+    settings.fit(input, |axis| dims.extent(input, axis)).map_err(usage)
 }
 
-/// The preprocessing that was chosen.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Preprocessing {
-    /// Who said so, the strongest first.
-    sources: Vec<String>,
-    /// All settings.
-    settings: Preprocess,
-    /// `[height, width]` of the model's input; none before it is known.
-    size: Option<[usize; 2]>,
-    /// What is done with the EXIF orientation.
-    exif: &'static str,
-    /// `--size`.
-    #[serde(skip)]
-    chosen_size: Option<[usize; 2]>,
-    /// The preset below the other settings.
-    #[serde(skip)]
-    preset: Preset,
-    #[serde(skip)]
-    decode: DecodeOptions,
+/// Tells on stderr what is used.
+pub fn announce(settings: &Preprocessing) {
+    output::note(&format!("preprocessing {}", settings.describe()));
 }
 
-impl Preprocessing {
-    /// Lays the flags over the side file over the metadata over the preset imagenet.
-    ///
-    /// # Errors
-    /// [`Failure::Corrupt`] when the metadata cannot be read.
-    pub fn resolve(
-        args: &ImageArgs,
-        side: Option<&SideFile>,
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<Self, Failure> {
-        let mut layers = vec![("flags".to_string(), from_flags(args))];
-        layers.extend(side.map(|s| (s.path.display().to_string(), s.overrides.clone())));
-        if let Some(text) = metadata.get(METADATA_KEY) {
-            let overrides = serde_json::from_str(text).map_err(|e| {
-                let message = format!("expected preprocessing settings as JSON: {e}");
-                Failure::Corrupt { file: format!("metadata {METADATA_KEY}"), message }
-            })?;
-            layers.push((format!("metadata {METADATA_KEY}"), overrides));
-        }
-        layers.retain(|(_, l)| *l != PreprocessOverrides::default());
-        let preset = layers.iter().find_map(|(_, l)| l.preset).unwrap_or(Preset::Imagenet);
-        let settings = layers.iter().rev().fold(Preset::Imagenet.settings(), |below, (_, l)| l.apply(below));
-        let mut sources: Vec<String> = layers.into_iter().map(|(source, _)| source).collect();
-        if sources.is_empty() {
-            sources.push("default preset imagenet".to_string());
-        }
-        let (exif, orientation) = match args.exif {
-            Exif::Apply => ("apply", Orientation::Apply),
-            Exif::Ignore => ("ignore", Orientation::Ignore),
-        };
-        let decode = DecodeOptions { orientation, ..DecodeOptions::default() };
-        let chosen_size = args.size.map(|s| s.0);
-        let size = chosen_size.or_else(|| preset.usual_input());
-        Ok(Preprocessing { sources, settings, size, exif, chosen_size, preset, decode })
-    }
-
-    /// Takes the size from a model's input: f32, f16, bf16 or f64 of `[N,3,H,W]`.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] when the input takes no picture, is of another size than `--size`, or its size is open.
-    pub fn fit(&mut self, input: &PortInfo, dims: &Dims<'_>) -> Result<(), Failure> {
-        let refuse = |why: &str| Failure::Usage(format!("input '{}' {input}: {why}", input.name));
-        let is_float = input.dtype.inside() == octrt::ops::DType::F32;
-        let rank = input.dims.as_ref().map(Vec::len);
-        if !is_float || rank != Some(4) || dims.extent(input, 1).is_some_and(|c| c != 3) {
-            return Err(refuse("a picture needs an input of floats [N,3,H,W]"));
-        }
-        let model = [dims.extent(input, 2), dims.extent(input, 3)];
-        let given = self.chosen_size.or_else(|| self.preset.usual_input());
-        if let ([Some(h), Some(w)], Some(size)) = (model, self.chosen_size)
-            && size != [h, w]
-        {
-            return Err(refuse(&format!("--size is {}x{}", size[0], size[1])));
-        }
-        self.size = match (model, given) {
-            ([Some(h), Some(w)], _) => Some([h, w]),
-            ([h, w], Some(given)) => Some([h.unwrap_or(given[0]), w.unwrap_or(given[1])]),
-            _ => return Err(refuse("give the size of the picture as --size N or HEIGHTxWIDTH")),
-        };
-        Ok(())
-    }
-
-    /// Tells on stderr what is used.
-    pub fn announce(&self) {
-        output::note(&format!("preprocessing ({}): {}", self.sources.join(", over "), self.describe()));
-    }
-
-    fn describe(&self) -> String {
-        let s = &self.settings;
-        let pixels = s.resize_size.map_or(String::new(), |n| format!(":{n}"));
-        let crop = match s.crop {
-            Crop::None => "none".to_string(),
-            Crop::ToInput => "to-input".to_string(),
-            Crop::Size([h, w]) => format!("{h}x{w}"),
-        };
-        let [h, w] = self.size.unwrap_or_default();
-        format!(
-            "resize {}{pixels}, filter {}, crop {crop}, order {}, scale {:.6}, mean {:?}, std {:?}, size {h}x{w}, exif {}",
-            s.resize, s.filter, s.order, s.scale, s.mean, s.std, self.exif
-        )
-    }
-
-    /// The values of the picture file at `path`: `[1,3,H,W]`.
-    ///
-    /// # Errors
-    /// As [`image::preprocess_file`]; [`Failure::Usage`] when the size is not known.
-    pub fn file(&self, path: &Path) -> anyhow::Result<image::PreprocessedImage> {
-        self.picture(&image::decode_file(path, &self.decode)?)
-    }
-
-    /// As [`Preprocessing::file`], of a picture file in memory.
-    ///
-    /// # Errors
-    /// As [`Preprocessing::file`].
-    pub fn bytes(&self, name: &str, bytes: &[u8]) -> anyhow::Result<image::PreprocessedImage> {
-        self.picture(&image::decode_bytes(name, bytes, &self.decode)?)
-    }
-
-    fn picture(&self, picture: &Picture) -> anyhow::Result<image::PreprocessedImage> {
-        let size =
-            self.size.ok_or_else(|| Failure::Usage("give the size as --size or --model".to_string()))?;
-        Ok(self.settings.tensor(picture, size)?)
-    }
-
-    /// `[height, width]` of the input, where it is known.
-    pub fn size(&self) -> Option<[usize; 2]> {
-        self.size
-    }
-
-    /// Largest file of a picture in bytes.
-    pub fn max_file_bytes(&self) -> u64 {
-        self.decode.limits.file_bytes
-    }
-}
-
-fn from_flags(args: &ImageArgs) -> PreprocessOverrides {
-    PreprocessOverrides {
+fn choice(args: &ImageArgs) -> Choice {
+    let overrides = PreprocessOverrides {
         preset: args.preset,
         resize: args.resize.map(|r| r.policy),
         resize_size: args.resize.and_then(|r| r.pixels),
@@ -256,8 +86,43 @@ fn from_flags(args: &ImageArgs) -> PreprocessOverrides {
         scale: args.scale.map(|f| f.0),
         mean: args.mean.map(|t| t.0),
         std: args.std.map(|t| t.0),
-    }
+    };
+    let orientation = match args.exif {
+        Exif::Apply => Orientation::Apply,
+        Exif::Ignore => Orientation::Ignore,
+    };
+    Choice { name: "flags".to_string(), overrides, size: args.size.map(|s| s.0), orientation }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+    use octrt::image::Preset;
+
+    #[test]
+    fn flags_are_the_upper_layer() {
+        let words = ["octrt", "run", "m.onnx", "--preset", "caffe-bgr", "--resize", "whole:64", "--crop"];
+        let words = words.into_iter().chain(["32x48", "--mean=-1", "--scale", "1/2", "--size", "7x9"]);
+        let Command::Run(run) = Cli::try_parse_from(words).unwrap().command else { unreachable!() };
+        let choice = choice(&run.image);
+        let expected = PreprocessOverrides {
+            preset: Some(Preset::CaffeBgr),
+            resize: Some(ResizePolicy::Whole),
+            resize_size: Some(64),
+            crop: Some(Crop::Size([32, 48])),
+            scale: Some(0.5),
+            mean: Some([-1.0; 3]),
+            ..PreprocessOverrides::default()
+        };
+        assert_eq!((choice.overrides, choice.size), (expected, Some([7, 9])));
+    }
+
+    #[test]
+    fn broken_words_are_refused() {
+        assert!(parse_resize("short-side:x").is_err());
+        assert!(parse_resize("what").is_err());
+        assert!(parse_crop("0").is_err());
+    }
+}

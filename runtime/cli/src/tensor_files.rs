@@ -106,23 +106,6 @@ pub fn save_npy(path: &Path, tensor: TensorRef<'_>) -> anyhow::Result<()> {
     output::write_file(path, |w| Ok(npy::write(w, tensor)?))
 }
 
-/// The elements of a tensor of any type as f64; `i64` beyond 2^53 are rounded.
-pub fn to_f64s(tensor: TensorRef<'_>) -> Vec<f64> {
-    fn each<const N: usize>(bytes: &[u8], read: fn([u8; N]) -> f64) -> Vec<f64> {
-        bytes.as_chunks::<N>().0.iter().map(|b| read(*b)).collect()
-    }
-    let bytes = tensor.bytes();
-    match tensor.dtype() {
-        DataType::F32 => each(bytes, |b| f32::from_le_bytes(b).into()),
-        DataType::F16 => each(bytes, |b| f16::from_le_bytes(b).into()),
-        DataType::BF16 => each(bytes, |b| bf16::from_le_bytes(b).into()),
-        DataType::F64 => each(bytes, f64::from_le_bytes),
-        DataType::I64 => each(bytes, |b| i64::from_le_bytes(b) as f64),
-        DataType::I32 => each(bytes, |b| i32::from_le_bytes(b).into()),
-        DataType::U8 | DataType::Bool => each(bytes, |[b]: [u8; 1]| b.into()),
-    }
-}
-
 /// The bytes of `f32` elements as elements of a float type, each the nearest; none for other types.
 pub fn from_f32s(dtype: DataType, elements: &[f32]) -> Option<Vec<u8>> {
     fn each<const N: usize>(elements: &[f32], write: fn(f32) -> [u8; N]) -> Option<Vec<u8>> {

@@ -99,6 +99,34 @@ pub enum ImageError {
         /// The names that exist, separated by commas.
         expected: String,
     },
+    /// Settings that cannot be read.
+    #[error("{origin}: {reason}")]
+    BrokenSettings {
+        /// The file, or the name of the metadata.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An input that is no picture was asked to be one.
+    #[error("input {input}: a picture needs an input of floats [N,3,H,W]")]
+    NoPictureInput {
+        /// Its name and type.
+        input: String,
+    },
+    /// The input has another size than the one chosen.
+    #[error("input {input}: the size chosen is {}x{} (height x width)", .chosen[0], .chosen[1])]
+    OtherSize {
+        /// Its name and type.
+        input: String,
+        /// `[height, width]`.
+        chosen: [usize; 2],
+    },
+    /// The model leaves the size of the picture open, and no size is chosen.
+    #[error("{input}: give the size of the picture as height and width")]
+    OpenSize {
+        /// Its name and type, where it is known.
+        input: String,
+    },
 }
 
 /// The quantity in [`ImageError::LimitExceeded`].

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use octrt::compiler::{CompileError, passes};
+use octrt::image::SideFile;
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::interp;
 use octrt::ops::{Graph, GraphError, NodeId, Tensor, TensorType};
@@ -17,8 +18,8 @@ use crate::failure::Failure;
 use crate::inputs::{self, Inputs};
 use crate::model::{self, Dims};
 use crate::output;
-use crate::preprocessing::{Preprocessing, SideFile};
-use crate::tensor_files::{NamedTensor, to_f64s};
+use crate::preprocessing;
+use crate::tensor_files::NamedTensor;
 
 #[derive(Serialize)]
 struct Report {
@@ -80,7 +81,7 @@ fn fail(model: &Model, error: GraphError) -> Error {
 
 fn read_inputs(args: &CompareArgs, model: &Model) -> anyhow::Result<Inputs> {
     let side = SideFile::find(&args.model, args.image.side_file.as_deref())?;
-    let mut preprocessing = Preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
+    let mut preprocessing = preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
     let dims = Dims::new(model, &args.inputs.dims)?;
     let given = inputs::bind(model.inputs(), "input", &args.inputs.inputs)?;
     let max_bytes = model::options(&args.machine.compiler).max_memory;
@@ -110,7 +111,7 @@ fn inside(tensor: &NamedTensor) -> anyhow::Result<Tensor> {
     let bytes = if octrt::DataType::from(ty.dtype) == tensor.dtype {
         tensor.bytes.clone()
     } else {
-        to_f64s(tensor.view()?).iter().flat_map(|&v| (v as f32).to_le_bytes()).collect()
+        tensor.view()?.to_f64s().iter().flat_map(|&v| (v as f32).to_le_bytes()).collect()
     };
     Ok(Tensor::from_bytes(ty, bytes).map_err(|e| Failure::Usage(e.message().to_string()))?)
 }
@@ -135,7 +136,7 @@ fn interpret(
     let mut visit = |id: NodeId, results: &[Tensor]| {
         let node = graph.node(id);
         for (&value, expected) in node.outputs.iter().zip(results) {
-            let found = found.next().map(|t| to_f64s(t.view())).unwrap_or_default();
+            let found = found.next().map(|t| t.view().to_f64s()).unwrap_or_default();
             let difference = difference::compare(&expected.to_f64s(), &found, tolerance, Scale::Tensor);
             reports.push(NodeReport {
                 node: node.name.clone(),

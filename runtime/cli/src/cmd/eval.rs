@@ -5,18 +5,18 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
+use octrt::classify::{self, Class, Scores};
+use octrt::image::{Preprocessing, SideFile};
 use octrt::ops::Dim;
-use octrt::{Model, Session, TensorRef};
+use octrt::{Labels, Model, Session, TensorRef};
 use serde::Serialize;
 
 use crate::args::{EvalArgs, Format};
-use crate::classify::{self, Class, Scores};
 use crate::dataset::{Dataset, Item};
 use crate::failure::{self, Failure};
-use crate::labels::Labels;
 use crate::model::{self, Dims};
 use crate::output;
-use crate::preprocessing::{Preprocessing, SideFile};
+use crate::preprocessing;
 use crate::tensor_files::from_f32s;
 
 /// Classes among which the right one must be for top-5.
@@ -60,16 +60,16 @@ struct Prediction {
 pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let model = model::load(&args.model, &args.machine)?;
     let side = SideFile::find(&args.model, args.image.side_file.as_deref())?;
-    let labels = Labels::find(&args.labels, side.as_ref(), model.metadata())?
+    let labels = Labels::find(args.labels.labels.as_deref(), side.as_ref(), model.metadata())?
         .ok_or_else(|| Failure::Usage("the model has no labels: give them as --labels".to_string()))?;
-    let mut preprocessing = Preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
+    let mut preprocessing = preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
     let dims = Dims::new(&model, &args.dims)?;
     let [input] = model.inputs() else {
         let message = format!("expected a model with one input, found {}", model.inputs().len());
         return Err(Failure::Usage(message).into());
     };
-    preprocessing.fit(input, &dims)?;
-    preprocessing.announce();
+    preprocessing::fit(&mut preprocessing, input, &dims)?;
+    preprocessing::announce(&preprocessing);
     let mut set = Dataset::open(&args.pictures)?;
     let classes = classes_of(&set, &labels)?;
     if let Some(limit) = args.limit {
@@ -105,7 +105,8 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
 
 /// The class of every folder.
 fn classes_of(set: &Dataset, labels: &Labels) -> Result<BTreeMap<String, usize>, Failure> {
-    set.classes().into_iter().map(|c| Ok((c.to_string(), labels.class(c, "folder")?))).collect()
+    let class = |folder: &str| labels.class(folder).map_err(|e| Failure::Usage(format!("folder {e}")));
+    set.classes().into_iter().map(|c| Ok((c.to_string(), class(c)?))).collect()
 }
 
 /// Pictures per run: those asked for, or as many as the model takes when it takes no other number.

@@ -1,12 +1,13 @@
 //! `octrt preprocess`: a picture as the tensor that a model reads.
 
+use octrt::image::{Preprocessing, SideFile};
 use serde::Serialize;
 
 use crate::args::{CompilerArgs, DimArgs, Format, MachineArgs, PreprocessArgs};
 use crate::failure::Failure;
 use crate::model::{self, Dims};
 use crate::output;
-use crate::preprocessing::{Preprocessing, SideFile};
+use crate::preprocessing;
 use crate::tensor_files::save_npy;
 
 #[derive(Serialize)]
@@ -25,7 +26,7 @@ struct Report<'a> {
 /// Those of reading the picture and the model, and of saving.
 pub fn run(args: &PreprocessArgs) -> anyhow::Result<()> {
     let preprocessing = settings(args)?;
-    preprocessing.announce();
+    preprocessing::announce(&preprocessing);
     let image = preprocessing.file(&args.picture)?;
     let tensor = octrt::TensorRef::new(&image.shape, &image.data)?;
     save_npy(&args.output, tensor)?;
@@ -51,7 +52,7 @@ fn settings(args: &PreprocessArgs) -> anyhow::Result<Preprocessing> {
             None => None,
             Some(path) => SideFile::find(path, Some(path))?,
         };
-        let preprocessing = Preprocessing::resolve(&args.image, side.as_ref(), &Default::default())?;
+        let preprocessing = preprocessing::resolve(&args.image, side.as_ref(), &Default::default())?;
         if preprocessing.size().is_none() {
             let message = "give the size of the model's input as --size, or the model as --model";
             return Err(Failure::Usage(message.to_string()).into());
@@ -61,12 +62,12 @@ fn settings(args: &PreprocessArgs) -> anyhow::Result<Preprocessing> {
     let machine = MachineArgs { threads: 1, compiler: CompilerArgs::default() };
     let model = model::load(path, &machine)?;
     let side = SideFile::find(path, side_file)?;
-    let mut preprocessing = Preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
+    let mut preprocessing = preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
     let dims = DimArgs { dims: Vec::new() };
     let dims = Dims::new(&model, &dims)?;
     let mut first_refusal = None;
     for input in model.inputs() {
-        match preprocessing.fit(input, &dims) {
+        match preprocessing::fit(&mut preprocessing, input, &dims) {
             Ok(()) => return Ok(preprocessing),
             Err(e) => first_refusal = first_refusal.or(Some(e)),
         }

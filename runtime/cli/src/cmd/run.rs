@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use octrt::{Model, Tensor};
+use octrt::classify::{self, Class, Scores};
+use octrt::image::{Preprocessing, SideFile};
+use octrt::{Labels, Model, Tensor};
 use serde::Serialize;
 
 use crate::args::{Format, RunArgs};
-use crate::classify::{self, Class, Scores};
 use crate::difference::{self, Difference, Scale, Tolerance};
 use crate::failure::Failure;
 use crate::inputs::{self, Given, Inputs};
-use crate::labels::Labels;
 use crate::model::{self, Dims};
 use crate::output;
-use crate::preprocessing::{Preprocessing, SideFile};
-use crate::tensor_files::{save_npy, to_f64s};
+use crate::preprocessing;
+use crate::tensor_files::save_npy;
 
 /// Outputs with no more elements than this are printed in full.
 const SHOWN_ELEMENTS: usize = 16;
@@ -73,11 +73,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let model = model::load(&args.model, &args.machine)?;
     let mut load = milliseconds(start);
     let side = SideFile::find(&args.model, args.image.side_file.as_deref())?;
-    let labels = Labels::find(&args.labels, side.as_ref(), model.metadata())?;
+    let labels = Labels::find(args.labels.labels.as_deref(), side.as_ref(), model.metadata())?;
     let expected = inputs::bind(model.outputs(), "output", &args.expect)?;
 
     let start = Instant::now();
-    let mut preprocessing = Preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
+    let mut preprocessing = preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
     let dims = Dims::new(&model, &args.inputs.dims)?;
     let given = inputs::bind(model.inputs(), "input", &args.inputs.inputs)?;
     let has_picture = given.iter().any(|g| matches!(g, Some(Given::Picture(_))));
@@ -193,7 +193,7 @@ fn check(
             )));
         }
         let expected = tensor.view().map_err(|e| Failure::Usage(e.to_string()))?;
-        let (expected, found) = (to_f64s(expected), to_f64s(found.view()));
+        let (expected, found) = (expected.to_f64s(), found.view().to_f64s());
         let difference = difference::compare(&expected, &found, tolerance, Scale::Element);
         reports.push(ExpectReport { output: name.clone(), difference });
     }
@@ -221,7 +221,7 @@ fn text(report: &Report, outputs: &[(String, Tensor)]) -> String {
         let _ = write!(text, "{name}: {dtype}[{}]", dims.join(","));
         let _ = match file {
             Some(file) => writeln!(text, " saved as {}", file.display()),
-            None => writeln!(text, "{}", summary(&to_f64s(tensor.view()))),
+            None => writeln!(text, "{}", summary(&tensor.view().to_f64s())),
         };
     }
     for class in report.top_k.iter().flatten() {

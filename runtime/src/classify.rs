@@ -1,12 +1,12 @@
 //! Scores to classes: which output holds scores, what probabilities they stand for, which classes are best.
 
-use octrt::ops::graph::ValueDef;
-use octrt::ops::{Graph, ValueId};
-use octrt::{Model, TensorRef};
+use octrt_ops::graph::ValueDef;
+use octrt_ops::{Graph, ValueId};
 use serde::Serialize;
 
 use crate::labels::Labels;
-use crate::tensor_files::to_f64s;
+use crate::model::Model;
+use crate::tensor::TensorRef;
 
 /// Operators that leave scores as they are.
 const TRANSPARENT: [&str; 7] = ["Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "CastLike"];
@@ -96,10 +96,10 @@ pub fn class_count(shape: &[usize], batch: usize) -> Option<usize> {
 /// for other shapes and for elements that are no floats.
 pub fn probabilities(output: TensorRef<'_>, batch: usize, scores: Scores) -> Option<Vec<Vec<f64>>> {
     let classes = class_count(output.shape(), batch)?;
-    if output.dtype().inside() != octrt::ops::DType::F32 {
+    if output.dtype().inside() != octrt_ops::DType::F32 {
         return None;
     }
-    Some(to_f64s(output).chunks_exact(classes).map(|s| scores.probabilities(s)).collect())
+    Some(output.to_f64s().chunks_exact(classes).map(|s| scores.probabilities(s)).collect())
 }
 
 /// The `k` best classes, best first; of equals the one with the smaller index.
