@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use octrt_ops::{Dim, TensorType};
+use octrt_ops::{Dim, Shape, TensorType};
 
 use crate::arena::Arena;
 use crate::error::{Error, InputError};
@@ -69,6 +69,19 @@ impl Session {
     /// As [`Session::run`].
     pub fn prepare(&mut self, inputs: &[TensorType]) -> Result<(), Error> {
         self.plan_for(inputs).map(|_| ())
+    }
+
+    /// As [`Session::prepare`], for these inputs.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn prepare_for(&mut self, inputs: &[(&str, TensorRef<'_>)]) -> Result<(), Error> {
+        self.bind_inputs(inputs).map(|_| ())
+    }
+
+    /// Shapes of the outputs, in the model's order, for the inputs that were prepared or run last; none before.
+    pub fn output_shapes(&self) -> Option<Vec<&Shape>> {
+        Some(self.plan.as_ref()?.outputs.iter().map(|p| &p.ty.shape).collect())
     }
 
     /// Runs the model. Inputs are given by name, in any order; all outputs come back in the model's order.
