@@ -182,10 +182,18 @@ pub enum Error {
         /// The system's answer.
         message: String,
     },
-    /// The observer of the run asked for its end.
-    #[error("the run was cancelled after node '{node}'")]
+    /// The process is a fork of the one that started the worker threads, which are not in it.
+    #[error(
+        "the {threads} worker threads are not in this process, which was forked after they were started; load the model after the fork"
+    )]
+    Forked {
+        /// How many there were.
+        threads: usize,
+    },
+    /// The observer of the run asked for its end, or its token was cancelled.
+    #[error("the run was cancelled at node '{node}'")]
     Cancelled {
-        /// The last node that ran.
+        /// The last node that ran, as a whole or in part.
         node: String,
     },
     /// A defect of octrt.
@@ -213,6 +221,7 @@ impl Error {
             | Error::NotExecutable(_)
             | Error::Target(_)
             | Error::Threads { .. }
+            | Error::Forked { .. }
             | Error::Cancelled { .. }
             | Error::Internal(_) => ErrorKind::Runtime,
         }

@@ -1,6 +1,6 @@
 //! One run of a plan.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use octrt_compiler::artifact::Place;
@@ -8,8 +8,8 @@ use octrt_ops::TensorType;
 
 use crate::arena::Arena;
 use crate::error::Error;
-use crate::plan::{Plan, PlanStep};
-use crate::threads::Threads;
+use crate::plan::Plan;
+use crate::threads::{CancelToken, End, Steps, Threads, part_of};
 
 /// A step that has just run, as an observer sees it.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ struct Table {
     copies: Vec<(*const u8, *mut u8, usize)>,
 }
 
-// SAFETY: the addresses are used by compiled code in `run_steps` only, which orders all uses: steps run one after the
+// SAFETY: the addresses are used by compiled code through `Run` only, of which `Threads::run` orders all uses: steps run one after the
 // other, and parts of one step that run at the same time touch disjoint results by the contract of the artifact.
 unsafe impl Send for Table {}
 // SAFETY: as above.
@@ -58,13 +58,14 @@ unsafe impl Sync for Table {}
 /// Runs all steps and copies of `plan`.
 ///
 /// # Errors
-/// [`Error::Check`] when a step's check fails, [`Error::Cancelled`] when the observer ends the run; the outputs hold
-/// unspecified bytes then.
+/// [`Error::Check`] when a step's check fails, [`Error::Cancelled`] when the observer or `cancel` ends the run,
+/// [`Error::Forked`]; the outputs hold unspecified bytes then.
 pub(crate) fn execute(
     plan: &Plan,
     mut memory: Memory<'_>,
     threads: &Threads,
-    observer: Option<Observer<'_>>,
+    cancel: &CancelToken,
+    mut observer: Option<Observer<'_>>,
 ) -> Result<(), Error> {
     let fits = memory.inputs.len() == plan.inputs.len()
         && memory.outputs.len() == plan.outputs.len()
@@ -75,8 +76,25 @@ pub(crate) fn execute(
         return Err(Error::Internal("the memory of a run does not fit its plan".to_string()));
     }
     let table = table(plan, &mut memory);
-    // SAFETY: `table` has just been made from `memory`, which fits the plan and is borrowed until the end.
-    threads.enter(|| unsafe { run_steps(plan, &table, threads, observer) })
+    let run = Run { plan, table: &table, threads, cancel };
+    let mut start = Instant::now();
+    let mut after = |i: usize| {
+        // SAFETY: step `i` has just run, and no other is running.
+        unsafe { run.after(i, start.elapsed(), &mut observer) }?;
+        start = Instant::now();
+        Ok(())
+    };
+    match threads.run(&run, &mut after)? {
+        End::Complete => {}
+        End::Failed(e) => return Err(e),
+        End::Cancelled(i) => return Err(Error::Cancelled { node: plan.steps[i].node.clone() }),
+    }
+    for &(from, to, bytes) in &table.copies {
+        // SAFETY: both ends have the output's size, and an output overlaps nothing but itself, which no copy reads; the
+        // addresses are of memory that is borrowed until the end.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) };
+    }
+    Ok(())
 }
 
 fn table(plan: &Plan, memory: &mut Memory<'_>) -> Table {
@@ -104,82 +122,90 @@ fn table(plan: &Plan, memory: &mut Memory<'_>) -> Table {
     }
 }
 
-/// # Safety
-/// `table` holds the addresses of memory that fits the plan and that nothing else uses during the call.
-unsafe fn run_steps(
-    plan: &Plan,
-    table: &Table,
-    threads: &Threads,
-    mut observer: Option<Observer<'_>>,
-) -> Result<(), Error> {
-    for (i, (step, buffers)) in plan.steps.iter().zip(&table.steps).enumerate() {
-        let start = observer.is_some().then(Instant::now);
-        let call = Call { plan, step, buffers };
-        if step.parallel {
-            threads.for_parts(step.extent, &|part| call.part(part));
-        } else {
-            call.part(0..step.extent);
+/// A plan with the memory that it works on, which fits it and which nothing else uses while a `Run` exists.
+struct Run<'a> {
+    plan: &'a Plan,
+    table: &'a Table,
+    threads: &'a Threads,
+    cancel: &'a CancelToken,
+}
+
+impl Run<'_> {
+    /// Checks the result of step `i` and shows it to the observer.
+    ///
+    /// # Safety
+    /// The step is done, and none is running.
+    unsafe fn after(
+        &self,
+        i: usize,
+        elapsed: Duration,
+        observer: &mut Option<Observer<'_>>,
+    ) -> Result<(), Error> {
+        let step = &self.plan.steps[i];
+        if step.check.is_none() && observer.is_none() {
+            return Ok(());
         }
+        let address = self.table.steps[i][step.dst];
         // SAFETY: the written buffer has as many bytes as its type, and no step is running.
-        let result = unsafe { std::slice::from_raw_parts(buffers[step.dst], step.dst().ty.bytes()) };
+        let result = unsafe { std::slice::from_raw_parts(address, step.dst().ty.bytes()) };
         if let Some(message) = &step.check
             && result.first() == Some(&0)
         {
             return Err(Error::Check { node: step.node.clone(), op: step.op, message: message.clone() });
         }
-        if let (Some(observer), Some(start)) = (&mut observer, start) {
-            let event = StepEvent {
-                step: i,
-                node: &step.node,
-                op: step.op,
-                stage: step.stage,
-                elapsed: start.elapsed(),
-                bytes_touched: step.bytes,
-                ty: &step.dst().ty,
-                bytes: result,
-            };
-            if observer(&event).is_break() {
-                return Err(Error::Cancelled { node: step.node.clone() });
-            }
+        let Some(observer) = observer else { return Ok(()) };
+        let event = StepEvent {
+            step: i,
+            node: &step.node,
+            op: step.op,
+            stage: step.stage,
+            elapsed,
+            bytes_touched: step.bytes,
+            ty: &step.dst().ty,
+            bytes: result,
+        };
+        match observer(&event) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Cancelled { node: step.node.clone() }),
         }
     }
-    for &(from, to, bytes) in &table.copies {
-        // SAFETY: both ends have the output's size, and an output overlaps nothing but itself, which no copy reads.
-        unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) };
+}
+
+impl Steps for Run<'_> {
+    fn len(&self) -> usize {
+        self.plan.steps.len()
     }
-    Ok(())
-}
 
-/// A step with the addresses of its buffers.
-struct Call<'a> {
-    plan: &'a Plan,
-    step: &'a PlanStep,
-    buffers: &'a [*mut u8],
-}
+    fn parts(&self, step: usize) -> usize {
+        let step = &self.plan.steps[step];
+        if step.parallel { self.threads.parts(step.extent) } else { 1 }
+    }
 
-// SAFETY: see `Table`.
-unsafe impl Sync for Call<'_> {}
-
-impl Call<'_> {
-    fn part(&self, part: Range<usize>) {
-        // A worker of the pool runs one part at a time: its scratch is its own.
-        let worker = if self.step.scratch { rayon::current_thread_index().unwrap_or(0) } else { 0 };
+    fn run(&self, step: usize, part: usize, worker: usize) {
+        let parts = self.parts(step);
+        let (step, buffers) = (&self.plan.steps[step], &self.table.steps[step]);
+        let part = part_of(step.extent, parts, part);
         let own: Vec<*mut u8>;
-        let buffers = match worker {
-            0 => self.buffers,
-            worker => {
-                let places = self.step.buffers.iter().zip(self.buffers);
-                own = places
-                    .map(|(b, address)| match b.place {
-                        Place::Scratch(_) => address.wrapping_add(worker * self.plan.scratch_bytes),
-                        _ => *address,
-                    })
-                    .collect();
-                &own
-            }
+        // A worker runs one part at a time: its scratch is its own.
+        let buffers = if step.scratch && worker > 0 {
+            let places = step.buffers.iter().zip(buffers);
+            own = places
+                .map(|(b, address)| match b.place {
+                    Place::Scratch(_) => address.wrapping_add(worker * self.plan.scratch_bytes),
+                    _ => *address,
+                })
+                .collect();
+            &own
+        } else {
+            buffers
         };
         // SAFETY: whoever made the model vouches for the code of the artifact; the plan was checked against its own
-        // sizes when it was loaded, `execute` checked the memory against the plan, and parts lie in the extent.
-        unsafe { self.plan.code.call(self.step.function, buffers, part.start, part.end) }
+        // sizes when it was loaded, `execute` checked the memory against the plan and the number of workers, and parts
+        // lie in the extent.
+        unsafe { self.plan.code.call(step.function, buffers, part.start, part.end) }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 }

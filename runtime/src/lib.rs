@@ -30,7 +30,7 @@
 //!   [`compiler`] and by [`Model::stages`].
 //!
 //! Linux on x86-64 from x86-64-v2 on. The only `unsafe` code of octrt is in this crate: calls of compiled code, mapped
-//! files and views of elements as bytes, in `code`, `execute`, `source` and `tensor`.
+//! files, views of elements as bytes, and threads lost in a fork, in `code`, `execute`, `source`, `tensor` and `threads`.
 
 mod arena;
 pub mod classify;
@@ -65,4 +65,4 @@ pub use options::LoadOptions;
 pub use ports::PortInfo;
 pub use session::Session;
 pub use tensor::{DataType, Element, Tensor, TensorMut, TensorRef};
-pub use threads::Threads;
+pub use threads::{CancelToken, Threads};

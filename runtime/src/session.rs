@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::plan::Plan;
 use crate::ports::PortInfo;
 use crate::tensor::{self, DataType, Tensor, TensorMut, TensorRef, describe};
-use crate::threads::Threads;
+use crate::threads::{CancelToken, Threads};
 
 /// Runs a model, one run at a time. Sessions of one model share its code and weights; each has its own arena.
 ///
@@ -22,6 +22,7 @@ use crate::threads::Threads;
 pub struct Session {
     model: Model,
     threads: Threads,
+    cancel: CancelToken,
     plan: Option<Arc<Plan>>,
     arena: Arena,
     /// Room for inputs that are converted, by position.
@@ -39,6 +40,7 @@ impl Session {
         let mut session = Session {
             model: model.clone(),
             threads: model.threads().clone(),
+            cancel: CancelToken::new(),
             plan: None,
             arena: Arena::new(0, "the arena")?,
             staged_inputs: model.inputs().iter().map(|_| None).collect(),
@@ -55,6 +57,18 @@ impl Session {
     pub fn with_threads(mut self, threads: Threads) -> Self {
         self.threads = threads;
         self
+    }
+
+    /// The token that ends a run of this session from another thread.
+    pub fn cancel_token(&self) -> &CancelToken {
+        &self.cancel
+    }
+
+    /// Bytes of memory that belong to this session alone: the arena, scratch for each thread, and room for inputs and
+    /// outputs that are converted.
+    pub fn memory_bytes(&self) -> usize {
+        let staged = self.staged_inputs.iter().chain(&self.staged_outputs).flatten();
+        self.arena.len() + staged.map(Arena::len).sum::<usize>()
     }
 
     /// The model.
@@ -88,7 +102,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Input`] names the input that does not fit, with what was expected and found; [`Error::Check`] when a
-    /// value breaks a rule that the model relies on; and those of [`Session::new`].
+    /// value breaks a rule that the model relies on; [`Error::Cancelled`] when [`Session::cancel_token`] was cancelled;
+    /// [`Error::Forked`]; and those of [`Session::new`].
     pub fn run(&mut self, inputs: &[(&str, TensorRef<'_>)]) -> Result<Vec<(String, Tensor)>, Error> {
         self.run_all(inputs, None)
     }
@@ -96,7 +111,7 @@ impl Session {
     /// As [`Session::run`], calling `observer` after every step.
     ///
     /// # Errors
-    /// As [`Session::run`]; also [`Error::Cancelled`] when the observer ends the run.
+    /// As [`Session::run`]; [`Error::Cancelled`] also when the observer ends the run.
     pub fn run_observed(
         &mut self,
         inputs: &[(&str, TensorRef<'_>)],
@@ -190,7 +205,7 @@ impl Session {
                 _ => staged(room, port.ty.bytes(), &port.name)?,
             });
         }
-        execute(plan, memory, &self.threads, observer)?;
+        execute(plan, memory, &self.threads, &self.cancel, observer)?;
         let ports = plan.outputs.iter().zip(infos);
         for ((output, (port, info)), room) in outputs.into_iter().zip(ports).zip(&mut self.staged_outputs) {
             if let Some(bytes) = output

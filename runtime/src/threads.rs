@@ -1,12 +1,23 @@
 //! Threads that share the work of a run.
 
+use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
+use std::time::Duration;
+
+mod crew;
+mod queue;
+
+use crew::{After, Crew, alone};
+pub(crate) use crew::{End, Steps};
+use queue::Queue;
 
 use crate::error::Error;
 
-/// Parts per thread into which a step is cut, so that a thread which is late holds up little.
-const PARTS_PER_THREAD: usize = 4;
+/// Parts per thread into which a step is cut, so that a thread which is late holds up little, and a single one asks often
+/// enough whether its run was cancelled.
+const PARTS_PER_THREAD: usize = 8;
 
 /// The threads that run a model: the caller alone, or a pool in which the caller waits. Clones are the same threads;
 /// several models may share them. A pool carries one run at a time, first come first served.
@@ -15,9 +26,24 @@ pub struct Threads(Option<Arc<Pool>>);
 
 #[derive(Debug)]
 struct Pool {
-    workers: rayon::ThreadPool,
+    workers: ManuallyDrop<rayon::ThreadPool>,
     queue: Queue,
+    /// The process that has the workers: a fork of it has none.
+    process: u32,
 }
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            // SAFETY: the pool is not used after its drop.
+            unsafe { ManuallyDrop::drop(&mut self.workers) }
+        }
+        // Without its workers, a lock that one of them held would never be free: the memory is given up.
+    }
+}
+
+/// Pools that [`Threads::shared`] has made.
+static SHARED: Mutex<Vec<Weak<Pool>>> = Mutex::new(Vec::new());
 
 impl Threads {
     /// The most threads that [`Threads::new`] starts.
@@ -28,30 +54,46 @@ impl Threads {
         Threads(None)
     }
 
-    /// `count` threads; 1 is [`Threads::one`], 0 stands for as many as the process may use at the same time.
+    /// `count` threads; 1 is [`Threads::one`], 0 stands for as many as the process may use at the same time: those of its
+    /// processor set, or fewer where a control group gives it less time.
     ///
     /// # Errors
     /// [`Error::Threads`] when there are more than [`Threads::MAX`] or the system does not start them.
     pub fn new(count: usize) -> Result<Self, Error> {
-        let count = match count {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
-        };
+        let count = resolve(count)?;
         if count == 1 {
             return Ok(Threads(None));
-        }
-        if count > Self::MAX {
-            return Err(Error::Threads {
-                threads: count,
-                message: format!("at most {} are possible", Self::MAX),
-            });
         }
         let workers = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
             .thread_name(|i| format!("octrt-{i}"))
             .build()
             .map_err(|e| Error::Threads { threads: count, message: e.to_string() })?;
-        Ok(Threads(Some(Arc::new(Pool { workers, queue: Queue::default() }))))
+        let (workers, process) = (ManuallyDrop::new(workers), std::process::id());
+        Ok(Threads(Some(Arc::new(Pool { workers, queue: Queue::default(), process }))))
+    }
+
+    /// As [`Threads::new`], but the same threads for all who ask for as many, as long as somebody has them: programs in
+    /// which several parts load models do not start more threads than they have use for.
+    ///
+    /// # Errors
+    /// As [`Threads::new`].
+    pub fn shared(count: usize) -> Result<Self, Error> {
+        let count = resolve(count)?;
+        if count == 1 {
+            return Ok(Threads(None));
+        }
+        // After a fork, a lock that another thread held stays locked: then these threads are not shared.
+        let Some(mut pools) = lock_for(&SHARED, Duration::from_secs(1)) else { return Threads::new(count) };
+        pools.retain(|p| p.strong_count() > 0);
+        let fits =
+            |p: &Arc<Pool>| p.process == std::process::id() && p.workers.current_num_threads() == count;
+        if let Some(pool) = pools.iter().filter_map(Weak::upgrade).find(fits) {
+            return Ok(Threads(Some(pool)));
+        }
+        let threads = Threads::new(count)?;
+        pools.extend(threads.0.as_ref().map(Arc::downgrade));
+        Ok(threads)
     }
 
     /// Number of threads that work on a run.
@@ -59,153 +101,121 @@ impl Threads {
         self.0.as_ref().map_or(1, |p| p.workers.current_num_threads())
     }
 
-    /// Calls `run` where [`Threads::for_parts`] is cheap: here, or inside the pool when its turn has come.
-    pub(crate) fn enter<R: Send>(&self, run: impl FnOnce() -> R + Send) -> R {
-        let Some(pool) = &self.0 else { return run() };
+    /// Into how many parts an axis of this extent is cut.
+    pub(crate) fn parts(&self, extent: usize) -> usize {
+        self.count().saturating_mul(PARTS_PER_THREAD).clamp(1, extent.max(1))
+    }
+
+    /// Carries out `steps`, calling `after` between them: here, or in the pool when its turn has come.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] in a process that has the pool from its parent, but not its workers.
+    pub(crate) fn run<E: Send>(&self, steps: &impl Steps, after: After<'_, E>) -> Result<End<E>, Error> {
+        let Some(pool) = &self.0 else { return Ok(alone(steps, 0, after)) };
+        self.in_pool(pool, || {
+            let worker = || rayon::current_thread_index().unwrap_or(0);
+            let workers = pool.workers.current_num_threads();
+            let crew = Crew::new(steps, workers);
+            rayon::in_place_scope(|s| {
+                for _ in 1..workers {
+                    s.spawn(|_| crew.help(worker()));
+                }
+                crew.lead(worker(), after)
+            })
+        })
+    }
+
+    /// Calls `job` on every item, at the same time where there are threads, and gives the results in order.
+    ///
+    /// # Errors
+    /// As [`Threads::run`].
+    pub(crate) fn map<T: Sync, R: Send>(
+        &self,
+        items: &[T],
+        job: impl Fn(&T) -> R + Sync + Send,
+    ) -> Result<Vec<R>, Error> {
+        use rayon::prelude::*;
+        let Some(pool) = &self.0 else { return Ok(items.iter().map(job).collect()) };
+        self.in_pool(pool, || items.par_iter().with_max_len(1).map(job).collect())
+    }
+
+    fn in_pool<R: Send>(&self, pool: &Pool, run: impl FnOnce() -> R + Send) -> Result<R, Error> {
+        if pool.process != std::process::id() {
+            return Err(Error::Forked { threads: self.count() });
+        }
         if pool.workers.current_thread_index().is_some() {
             // An observer starts a run inside a run, which has the turn.
-            return run();
+            return Ok(run());
         }
         let _turn = pool.queue.wait();
         if rayon::current_thread_index().is_none() {
-            return pool.workers.install(run);
+            return Ok(pool.workers.install(run));
         }
         // A worker of another pool would take up other work of that pool while it waits. If that work is a run too, it
         // would wait for the turn that lies below it on the same stack. A thread that belongs to no pool just sleeps.
         std::thread::scope(|s| match s.spawn(|| pool.workers.install(run)).join() {
-            Ok(r) => r,
+            Ok(r) => Ok(r),
             Err(panic) => std::panic::resume_unwind(panic),
         })
     }
+}
 
-    /// Calls `part` on ranges that together are `0..extent`, each once, at the same time where there are threads.
-    pub(crate) fn for_parts(&self, extent: usize, part: &(impl Fn(Range<usize>) + Sync)) {
-        let parts = self.count().saturating_mul(PARTS_PER_THREAD).min(extent);
-        if self.0.is_none() || parts <= 1 {
-            return part(0..extent);
+fn resolve(count: usize) -> Result<usize, Error> {
+    match count {
+        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(Threads::MAX)),
+        n if n > Threads::MAX => {
+            Err(Error::Threads { threads: n, message: format!("at most {} are possible", Threads::MAX) })
         }
-        split(&Cut { extent, parts }, 0..parts, part);
+        n => Ok(n),
     }
 }
 
-/// A range cut evenly.
-struct Cut {
-    extent: usize,
-    parts: usize,
-}
-
-impl Cut {
-    /// Where part `i` begins and part `i - 1` ends.
-    fn at(&self, i: usize) -> usize {
-        (self.extent as u128 * i as u128 / self.parts as u128) as usize
-    }
-}
-
-fn split(cut: &Cut, parts: Range<usize>, part: &(impl Fn(Range<usize>) + Sync)) {
-    if parts.len() == 1 {
-        return part(cut.at(parts.start)..cut.at(parts.end));
-    }
-    let middle = parts.start + parts.len() / 2;
-    rayon::join(|| split(cut, parts.start..middle, part), || split(cut, middle..parts.end, part));
-}
-
-/// Who comes first is served first.
-#[derive(Debug, Default)]
-struct Queue {
-    tickets: Mutex<Tickets>,
-    served: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Tickets {
-    next: u64,
-    now: u64,
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Tickets> {
-        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Blocks until all who came before are done.
-    fn wait(&self) -> Turn<'_> {
-        let mut tickets = self.lock();
-        let mine = tickets.next;
-        tickets.next += 1;
-        while tickets.now != mine {
-            tickets = self.served.wait(tickets).unwrap_or_else(PoisonError::into_inner);
+/// Locks `mutex`, unless that takes longer than `patience`.
+fn lock_for<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
+    let pause = Duration::from_millis(1);
+    for _ in 0..=patience.as_millis() {
+        match mutex.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(e)) => return Some(e.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
         }
-        Turn(self)
     }
+    None
 }
 
-/// A place at the head of the queue, left on drop.
-struct Turn<'a>(&'a Queue);
+/// Part `i` of an axis that is cut into `parts` of about the same length.
+pub(crate) fn part_of(extent: usize, parts: usize, i: usize) -> Range<usize> {
+    let at = |i: usize| (extent as u128 * i as u128 / parts as u128) as usize;
+    at(i)..at(i + 1)
+}
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.lock().now += 1;
-        self.0.served.notify_all();
+/// Ends a run from another thread: the run fails with [`Error::Cancelled`], and so does every later one until
+/// [`CancelToken::reset`]. Clones are the same token.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that has not been cancelled.
+    pub fn new() -> Self {
+        CancelToken::default()
+    }
+
+    /// Asks for the end of the run that has this token, and returns at once. The run ends before the next part of a
+    /// step, of which a step has at least eight where it can be cut at all.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Allows runs again.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it was cancelled, and not reset since.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    #[test]
-    fn parts_cover_the_extent_once() {
-        for count in [1, 2, 3] {
-            let threads = Threads::new(count).unwrap();
-            assert_eq!(threads.count(), count);
-            for extent in [1, 2, 7, 100] {
-                let hits: Vec<AtomicUsize> = (0..extent).map(|_| AtomicUsize::new(0)).collect();
-                threads.enter(|| {
-                    threads.for_parts(extent, &|r: Range<usize>| {
-                        for i in r {
-                            hits[i].fetch_add(1, Ordering::Relaxed);
-                        }
-                    });
-                });
-                assert!(hits.iter().all(|h| h.load(Ordering::Relaxed) == 1));
-            }
-        }
-    }
-
-    #[test]
-    fn more_threads_than_any_machine_has_are_refused() {
-        assert!(matches!(Threads::new(Threads::MAX + 1), Err(Error::Threads { threads: 1025, .. })));
-    }
-
-    #[test]
-    fn one_run_at_a_time_even_from_workers_of_another_pool() {
-        let threads = Threads::new(2).unwrap();
-        let inside = AtomicUsize::new(0);
-        let foreign = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        let run = || {
-            threads.enter(|| {
-                assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-                threads.for_parts(8, &|_: Range<usize>| std::thread::yield_now());
-                inside.fetch_sub(1, Ordering::SeqCst);
-            });
-        };
-        foreign.scope(|s| (0..50).for_each(|_| s.spawn(|_| run())));
-        std::thread::scope(|s| (0..4).for_each(|_| drop(s.spawn(run))));
-    }
-
-    #[test]
-    fn a_run_inside_a_run_does_not_wait_for_it() {
-        let threads = Threads::new(2).unwrap();
-        assert_eq!(threads.enter(|| threads.enter(|| 1)), 1);
-    }
-
-    #[test]
-    fn a_panic_gives_the_turn_back() {
-        let threads = Threads::new(2).unwrap();
-        let panics = std::panic::AssertUnwindSafe(|| threads.enter(|| panic!("expected")));
-        assert!(std::panic::catch_unwind(panics).is_err());
-        assert_eq!(threads.enter(|| 1), 1);
-    }
-}
+mod tests;

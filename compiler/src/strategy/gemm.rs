@@ -29,11 +29,15 @@ pub struct GemmProblem {
     pub activation: Activation,
 }
 
-/// Vectors of each tile of `n`: wide where there are few rows, since then every weight is used a few times only.
+/// Vectors of each tile of `n`: wide where there are few rows, since then every weight is used a few times only, and equal
+/// where that leaves four or more, so that threads can share them.
 pub fn tiles(p: &GemmProblem, width: Width) -> Vec<usize> {
     let blocks = p.n.div_ceil(width.lanes() as usize);
     if p.m > 2 {
         return tiles::vectors(blocks);
+    }
+    if let Some(equal) = (4..=8).rev().find(|size| blocks.is_multiple_of(*size)) {
+        return vec![equal; blocks / equal];
     }
     let split = EvenSplit::new(blocks, 8);
     split.runs().flat_map(|(_, size, n)| std::iter::repeat_n(size, n)).collect()
