@@ -27,6 +27,10 @@ pub mod strategy;
 pub mod target;
 pub mod tile;
 
+/// Changes with every change of the sources that decide what a graph becomes: what one octrt has packed, another one with
+/// the same fingerprint can use.
+pub const FINGERPRINT: &str = env!("OCTRT_COMPILER_FINGERPRINT");
+
 pub use artifact::Artifact;
 pub use error::CompileError;
 pub use options::Options;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use octrt_ops::Graph;
 
-use crate::artifact::{Artifact, FunctionId};
+use crate::artifact::{Artifact, Function, FunctionId};
 use crate::blocked::lower::lower_graph;
 use crate::calls::Work;
 use crate::codegen::Codegen;
@@ -21,13 +21,18 @@ use crate::{calls, strategy, tile};
 pub fn compile(graph: &Graph, options: Options) -> Result<Artifact, CompileError> {
     let program = program(graph, options)?;
     let codegen = Codegen::new(options.target)?;
-    let mut functions = Vec::with_capacity(program.nests.len());
-    for (i, nest) in program.nests.iter().enumerate() {
-        functions.push(codegen.function(nest, symbol(i, nest))?);
-    }
-    let Program { inputs, outputs, steps, copies, constants, arena_bytes, scratch_bytes, .. } = program;
-    let target = options.target;
-    Ok(Artifact { target, inputs, outputs, functions, steps, copies, constants, arena_bytes, scratch_bytes })
+    let functions = (0..program.nests.len()).map(|i| function(&codegen, &program, i));
+    let functions = functions.collect::<Result<_, _>>()?;
+    Ok(program.with_functions(functions, options.target))
+}
+
+/// Generates the code of nest `i` of a program; in any order, so that several threads can share the work.
+///
+/// # Errors
+/// [`CompileError::Internal`] when the nest is not well formed.
+pub fn function(codegen: &Codegen, program: &Program, i: usize) -> Result<Function, CompileError> {
+    let nest = &program.nests[i];
+    codegen.function(nest, symbol(i, nest))
 }
 
 /// Lowers, schedules and places a graph whose types are known.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::artifact::{Constant, Copy, Port, Step};
+use crate::artifact::{Artifact, Constant, Copy, Function, Port, Step};
 use crate::loop_ir::Kernel;
+use crate::target::Target;
 use crate::tile::TileNest;
 
 pub mod interp;
@@ -63,6 +64,15 @@ pub struct Program {
     pub arena_bytes: usize,
     /// Size in bytes of the memory that each thread has for itself.
     pub scratch_bytes: usize,
+}
+
+impl Program {
+    /// The compiled graph, with the functions of [`Program::nests`] in their order.
+    pub fn with_functions(self, functions: Vec<Function>, target: Target) -> Artifact {
+        let Program { nests: _, inputs, outputs, steps, copies, constants, arena_bytes, scratch_bytes } =
+            self;
+        Artifact { target, inputs, outputs, functions, steps, copies, constants, arena_bytes, scratch_bytes }
+    }
 }
 
 /// The plan as text: where everything lies, and the calls in order.

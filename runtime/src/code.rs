@@ -26,6 +26,7 @@ pub(crate) struct Code {
     _module: Mutex<JITModule>,
     trampoline: Trampoline,
     kernels: Vec<Kernel>,
+    bytes: usize,
 }
 
 impl Code {
@@ -67,7 +68,12 @@ impl Code {
         // memory lives as long as `module`.
         let kernel = |p| unsafe { std::mem::transmute::<*const u8, Kernel>(p) };
         let kernels = addresses.into_iter().map(kernel).collect();
-        Ok(Code { _module: Mutex::new(module), trampoline, kernels })
+        Ok(Code { _module: Mutex::new(module), trampoline, kernels, bytes: total })
+    }
+
+    /// Size of the executable memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Runs part `begin..end` of a function on `buffers`.

@@ -182,13 +182,16 @@ pub enum Error {
         /// The system's answer.
         message: String,
     },
-    /// The process is a fork of the one that started the worker threads, which are not in it.
-    #[error(
-        "the {threads} worker threads are not in this process, which was forked after they were started; load the model after the fork"
-    )]
-    Forked {
-        /// How many there were.
-        threads: usize,
+    /// The process is a fork of another one, in which threads run that this one does not have.
+    #[error("{0} was forked after the model was loaded; load the model after the fork")]
+    Forked(String),
+    /// A compiled model that another octrt made, or one with other options.
+    #[error("{model}: {message}; compile it again")]
+    Stale {
+        /// The file.
+        model: String,
+        /// What is expected and what was found.
+        message: String,
     },
     /// The observer of the run asked for its end, or its token was cancelled.
     #[error("the run was cancelled at node '{node}'")]
@@ -207,7 +210,7 @@ impl Error {
         match self {
             Error::Input(_) => ErrorKind::Input,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
-            Error::Unsupported { .. } => ErrorKind::Unsupported,
+            Error::Unsupported { .. } | Error::Stale { .. } => ErrorKind::Unsupported,
             Error::Memory { .. } | Error::TooLarge { .. } => ErrorKind::Limit,
             Error::Compile { source: CompileError::Graph(e), .. } => match e.source {
                 OpError::Invalid(_) => ErrorKind::Corrupt,
@@ -221,7 +224,7 @@ impl Error {
             | Error::NotExecutable(_)
             | Error::Target(_)
             | Error::Threads { .. }
-            | Error::Forked { .. }
+            | Error::Forked(_)
             | Error::Cancelled { .. }
             | Error::Internal(_) => ErrorKind::Runtime,
         }

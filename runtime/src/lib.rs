@@ -33,8 +33,10 @@
 //! files, views of elements as bytes, and threads lost in a fork, in `code`, `execute`, `source`, `tensor` and `threads`.
 
 mod arena;
+mod cache;
 pub mod classify;
 mod code;
+mod compiled;
 mod error;
 mod execute;
 pub mod image;
@@ -57,12 +59,13 @@ pub use error::{Error, ErrorKind, InputError};
 pub use execute::{Observer, StepEvent};
 pub use labels::{LABELS_METADATA, LabelError, Labels};
 pub use machine::{default_memory_limit, detect_target};
-pub use model::{About, Model, Stages};
+pub use model::{About, Model, ModelMemory, Stages};
 pub use octrt_compiler as compiler;
 pub use octrt_onnx as onnx;
 pub use octrt_ops as ops;
 pub use options::LoadOptions;
 pub use ports::PortInfo;
 pub use session::Session;
+pub use source::FileAccess;
 pub use tensor::{DataType, Element, Tensor, TensorMut, TensorRef};
 pub use threads::{CancelToken, Threads};

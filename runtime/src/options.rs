@@ -1,9 +1,12 @@
 //! What a caller may choose when a model is loaded.
 
+use std::path::PathBuf;
+
 use octrt_compiler::precision::Precision;
 use octrt_compiler::target::Target;
 
 use crate::machine;
+use crate::source::FileAccess;
 use crate::threads::Threads;
 
 /// What a caller may choose when a model is loaded.
@@ -17,6 +20,13 @@ pub struct LoadOptions {
     /// Bytes that a model's file may have, that all tensors of one run may have together, and that the weights and the
     /// arena of a session may take. The default is half of the memory that this process may use.
     pub max_memory: usize,
+    /// How the files of the model come into memory.
+    pub file_access: FileAccess,
+    /// A folder in which compiled models are kept, so that a model that was loaded before for the same shapes and options
+    /// starts faster. It is made, for the user alone, when it does not exist. Whoever may write there decides what
+    /// models compute, so a folder that others may write to is not used. Whatever goes wrong with the folder is told in
+    /// the log and otherwise ignored.
+    pub cache_dir: Option<PathBuf>,
     /// The threads of the model's sessions. The default is the calling thread.
     pub threads: Threads,
 }
@@ -27,6 +37,8 @@ impl Default for LoadOptions {
             target: None,
             precision: Precision::Default,
             max_memory: machine::default_memory_limit(),
+            file_access: FileAccess::Map,
+            cache_dir: None,
             threads: Threads::one(),
         }
     }

@@ -1,8 +1,8 @@
-//! Files of a model, mapped into memory.
+//! Files of a model in memory.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,35 +11,68 @@ use memmap2::{Advice, Mmap, UncheckedAdvice};
 use octrt_onnx::{ExternalData, check_range, validate_location};
 use octrt_ops::tensor::SharedBytes;
 
+use crate::arena::Arena;
+
 /// A multiple of the size of a page on the machines that octrt compiles for.
 const PAGE_BYTES: usize = 4096;
 
-/// A file mapped for reading. Its pages are read when they are first used, and may be given back in between.
-#[derive(Debug)]
-pub(crate) struct MappedFile(Mmap);
+/// How the bytes of a model's files come into memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileAccess {
+    /// They are mapped: read when they are used, and shared by all processes that map the file. Nobody may change the
+    /// file while the model exists. Shortened, it ends the process with a bus error.
+    #[default]
+    Map,
+    /// They are read: what happens to the file afterwards does not matter.
+    Read,
+}
 
-impl MappedFile {
-    /// Maps the regular file at `path`. Whoever changes the file while it is mapped changes the bytes seen here, and
-    /// whoever shortens it makes reading them a bus error; [`crate::Model::load`] hands that rule on.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+/// A file of a model, to be read from its memory.
+#[derive(Debug)]
+pub(crate) enum ModelFile {
+    /// Pages are read when they are first used, and may be given back in between.
+    Mapped(Mmap),
+    /// A copy.
+    Read(Arena),
+}
+
+impl ModelFile {
+    /// The regular file at `path`, of at most `max_bytes`.
+    pub(crate) fn open(path: &Path, access: FileAccess, max_bytes: usize) -> io::Result<Self> {
         // Opening a pipe would wait for its writer, so look before.
         if !fs::metadata(path)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        let file = File::open(path)?;
+        let mut file = File::open(path)?;
+        if access == FileAccess::Read {
+            let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+            if len > max_bytes {
+                let message = format!("the file has {len} bytes, the limit is {max_bytes}");
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+            }
+            let mut bytes = Arena::new(len, "the file").map_err(io::Error::other)?;
+            file.read_exact(bytes.bytes_mut())?;
+            return Ok(ModelFile::Read(bytes));
+        }
         // SAFETY: the mapping is read-only and its bytes are used as bytes only; that nobody changes the file is the
         // rule told in the documentation of everything that maps files.
         let map = unsafe { Mmap::map(&file) }?;
         // All of it is about to be read. Systems that refuse the advice read pages one by one.
         let _ = map.advise(Advice::PopulateRead);
-        Ok(MappedFile(map))
+        Ok(ModelFile::Mapped(map))
+    }
+
+    /// Whether the bytes are those of the file itself.
+    pub(crate) fn is_mapped(&self) -> bool {
+        matches!(self, ModelFile::Mapped(_))
     }
 
     /// Gives the memory of the pages that `bytes` lies in back to the system, if it is a part of this file; pages are
     /// read again when used.
     pub(crate) fn release(&self, bytes: &[u8]) {
-        let start = (bytes.as_ptr() as usize).wrapping_sub(self.0.as_ptr() as usize);
-        if start >= self.0.len() || bytes.len() > self.0.len() - start {
+        let ModelFile::Mapped(map) = self else { return };
+        let start = (bytes.as_ptr() as usize).wrapping_sub(map.as_ptr() as usize);
+        if start >= map.len() || bytes.len() > map.len() - start {
             return;
         }
         // The system wants the first byte of a page.
@@ -47,30 +80,33 @@ impl MappedFile {
         let len = start + bytes.len() - offset;
         // SAFETY: the mapping is of a file and read-only, so that pages read again have the same bytes.
         // A refusal leaves the pages where they are, which is as correct.
-        let _ = unsafe { self.0.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len) };
+        let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len) };
     }
 }
 
-impl AsRef<[u8]> for MappedFile {
+impl AsRef<[u8]> for ModelFile {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        match self {
+            ModelFile::Mapped(map) => map,
+            ModelFile::Read(bytes) => bytes.bytes(),
+        }
     }
 }
 
-/// A part of a mapped file.
+/// A part of a file.
 struct Part {
-    file: Arc<MappedFile>,
+    file: Arc<ModelFile>,
     range: Range<usize>,
 }
 
 impl AsRef<[u8]> for Part {
     fn as_ref(&self) -> &[u8] {
-        &self.file.0[self.range.clone()]
+        &(*self.file).as_ref()[self.range.clone()]
     }
 }
 
-/// The same mapping as bytes that own it.
-pub(crate) struct Shared(pub(crate) Arc<MappedFile>);
+/// The same file as bytes that own it.
+pub(crate) struct Shared(pub(crate) Arc<ModelFile>);
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
@@ -78,28 +114,30 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-/// The files beside a model, each mapped once.
+/// The files beside a model, each opened once.
 #[derive(Debug)]
 pub(crate) struct ExternalFiles {
     folder: PathBuf,
-    files: Mutex<BTreeMap<String, Arc<MappedFile>>>,
+    access: FileAccess,
+    max_bytes: usize,
+    files: Mutex<BTreeMap<String, Arc<ModelFile>>>,
 }
 
 impl ExternalFiles {
     /// The files in the folder of the model at `model`, and in folders inside it.
-    pub(crate) fn beside(model: &Path) -> Self {
+    pub(crate) fn beside(model: &Path, access: FileAccess, max_bytes: usize) -> Self {
         let folder = model.parent().unwrap_or(Path::new("")).to_path_buf();
-        ExternalFiles { folder, files: Mutex::default() }
+        ExternalFiles { folder, access, max_bytes, files: Mutex::default() }
     }
 
-    /// The files mapped so far.
-    pub(crate) fn into_files(self) -> Vec<Arc<MappedFile>> {
+    /// The files opened so far.
+    pub(crate) fn into_files(self) -> Vec<Arc<ModelFile>> {
         let files = self.files.into_inner().unwrap_or_else(PoisonError::into_inner);
         files.into_values().collect()
     }
 
     /// The file at `location`, to which no part of the way is a symbolic link.
-    fn open(&self, location: &str) -> Result<MappedFile, String> {
+    fn open(&self, location: &str) -> Result<ModelFile, String> {
         let mut path = self.folder.clone();
         for part in location.split('/') {
             path.push(part);
@@ -108,7 +146,7 @@ impl ExternalFiles {
                 return Err(format!("'{part}' is a symbolic link, which is not followed"));
             }
         }
-        MappedFile::open(&path).map_err(|e| e.to_string())
+        ModelFile::open(&path, self.access, self.max_bytes).map_err(|e| e.to_string())
     }
 }
 
@@ -124,7 +162,7 @@ impl ExternalData for ExternalFiles {
                 file
             }
         };
-        let range = check_range(file.0.len() as u64, offset, length)?;
+        let range = check_range((*file).as_ref().len() as u64, offset, length)?;
         Ok(Arc::new(Part { file, range }))
     }
 }
@@ -143,7 +181,7 @@ mod tests {
         fs::write(at("secret"), b"secret").unwrap();
         std::os::unix::fs::symlink(at("secret"), at("m/link")).unwrap();
         std::os::unix::fs::symlink(dir.path(), at("m/up")).unwrap();
-        let files = ExternalFiles::beside(&at("m/model.onnx"));
+        let files = ExternalFiles::beside(&at("m/model.onnx"), FileAccess::Map, usize::MAX);
         let read = |location: &str, offset, length| {
             files.read(location, offset, length).map(|b| (*b).as_ref().to_vec())
         };
@@ -167,10 +205,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         fs::write(&path, vec![7u8; 100_000]).unwrap();
-        let file = MappedFile::open(&path).unwrap();
-        for bytes in [file.as_ref(), &file.as_ref()[5000..70_001], &[], &[7; 10]] {
-            file.release(bytes);
-            assert!(file.as_ref().iter().all(|&b| b == 7));
+        for access in [FileAccess::Map, FileAccess::Read] {
+            let file = ModelFile::open(&path, access, 100_000).unwrap();
+            assert_eq!(file.is_mapped(), access == FileAccess::Map);
+            for bytes in [file.as_ref(), &file.as_ref()[5000..70_001], &[], &[7; 10]] {
+                file.release(bytes);
+                assert!(file.as_ref().iter().all(|&b| b == 7));
+            }
         }
+        let e = ModelFile::open(&path, FileAccess::Read, 99_999).unwrap_err();
+        assert!(e.to_string().contains("100000 bytes"), "{e}");
     }
 }

@@ -30,6 +30,18 @@ pub enum DataType {
 }
 
 impl DataType {
+    /// All of them.
+    pub const ALL: [DataType; 8] = [
+        DataType::F32,
+        DataType::F16,
+        DataType::BF16,
+        DataType::F64,
+        DataType::I64,
+        DataType::I32,
+        DataType::U8,
+        DataType::Bool,
+    ];
+
     /// Size of one element in bytes.
     pub fn size(self) -> usize {
         match self {

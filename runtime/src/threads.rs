@@ -50,7 +50,7 @@ impl Threads {
     pub const MAX: usize = 1024;
 
     /// The calling thread alone.
-    pub fn one() -> Self {
+    pub const fn one() -> Self {
         Threads(None)
     }
 
@@ -125,23 +125,24 @@ impl Threads {
         })
     }
 
-    /// Calls `job` on every item, at the same time where there are threads, and gives the results in order.
-    ///
-    /// # Errors
-    /// As [`Threads::run`].
-    pub(crate) fn map<T: Sync, R: Send>(
-        &self,
-        items: &[T],
-        job: impl Fn(&T) -> R + Sync + Send,
-    ) -> Result<Vec<R>, Error> {
+    /// Calls `job` on every item, at the same time where there are threads that have nothing else to do, and gives the
+    /// results in order. Never waits for a run, which may wait for what the caller has locked.
+    pub(crate) fn map<T: Send, R: Send>(&self, items: Vec<T>, job: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
         use rayon::prelude::*;
-        let Some(pool) = &self.0 else { return Ok(items.iter().map(job).collect()) };
-        self.in_pool(pool, || items.par_iter().with_max_len(1).map(job).collect())
+        let alone = |items: Vec<T>, job: &dyn Fn(T) -> R| items.into_iter().map(job).collect();
+        let Some(pool) = self.0.as_ref().filter(|p| p.process == std::process::id()) else {
+            return alone(items, &job);
+        };
+        match pool.queue.try_now().filter(|_| rayon::current_thread_index().is_none()) {
+            Some(_turn) => pool.workers.install(|| items.into_par_iter().with_max_len(1).map(job).collect()),
+            None => alone(items, &job),
+        }
     }
 
     fn in_pool<R: Send>(&self, pool: &Pool, run: impl FnOnce() -> R + Send) -> Result<R, Error> {
         if pool.process != std::process::id() {
-            return Err(Error::Forked { threads: self.count() });
+            let message = format!("the {} worker threads are not in this process, which", self.count());
+            return Err(Error::Forked(message));
         }
         if pool.workers.current_thread_index().is_some() {
             // An observer starts a run inside a run, which has the turn.
@@ -171,7 +172,7 @@ fn resolve(count: usize) -> Result<usize, Error> {
 }
 
 /// Locks `mutex`, unless that takes longer than `patience`.
-fn lock_for<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
+pub(crate) fn lock_for<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
     let pause = Duration::from_millis(1);
     for _ in 0..=patience.as_millis() {
         match mutex.try_lock() {

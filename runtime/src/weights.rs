@@ -8,12 +8,50 @@ use octrt_compiler::artifact::Constant as Source;
 
 use crate::arena::{ALIGN, Arena, align_up};
 use crate::error::Error;
+use crate::source::ModelFile;
+use crate::threads::Threads;
 
-/// One allocation with a constant at every multiple of [`ALIGN`] that `ranges` names.
+/// Memory with a constant at every multiple of [`ALIGN`] that `ranges` names.
 #[derive(Debug)]
 struct Block {
-    memory: Arena,
+    memory: Memory,
     ranges: Vec<Range<usize>>,
+}
+
+/// What constants lie in.
+#[derive(Debug)]
+enum Memory {
+    /// An allocation of their own.
+    Own(Arena),
+    /// The file of a compiled model.
+    File(Arc<ModelFile>),
+}
+
+impl Block {
+    fn bytes(&self) -> &[u8] {
+        match &self.memory {
+            Memory::Own(arena) => arena.bytes(),
+            Memory::File(file) => (**file).as_ref(),
+        }
+    }
+}
+
+/// Weights that were packed before.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed {
+    /// The file that they lie in.
+    pub(crate) file: Arc<ModelFile>,
+    /// Where those lie in it that are packed, in the order of the compiled graph; inside it, at multiples of [`ALIGN`].
+    pub(crate) ranges: Vec<Range<usize>>,
+}
+
+/// What the weights of a model take, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WeightBytes {
+    /// In memory of the process.
+    pub(crate) own: usize,
+    /// In mapped files, which processes share.
+    pub(crate) mapped: usize,
 }
 
 /// The constants of one compiled graph, in its order. Each is aligned to 64 bytes; they lie in one allocation, but for
@@ -33,7 +71,7 @@ impl Weights {
     /// The bytes of constant `i`.
     pub(crate) fn bytes(&self, i: usize) -> &[u8] {
         let c = &self.constants[i];
-        &c.block.memory.bytes()[c.range.clone()]
+        &c.block.bytes()[c.range.clone()]
     }
 }
 
@@ -44,19 +82,71 @@ pub(crate) struct WeightStore {
 }
 
 impl WeightStore {
+    /// Bytes that live graphs have.
+    pub(crate) fn bytes(&self) -> WeightBytes {
+        let mut sum = WeightBytes::default();
+        for block in self.blocks.iter().filter_map(Weak::upgrade) {
+            let used: usize = block.ranges.iter().map(Range::len).sum();
+            match &block.memory {
+                Memory::File(file) if file.is_mapped() => sum.mapped += used,
+                Memory::File(_) => sum.own += used,
+                Memory::Own(arena) => sum.own += arena.len(),
+            }
+        }
+        sum
+    }
+
     /// Writes `constants` into one allocation, each dropped when it is written, packed where they say so, but shares those
-    /// whose bytes a live graph has already. Equality is decided by comparing bytes, so it also finds weights that the
-    /// compiler made anew from the same model. Hands the bytes of each source to `release` when they have been read.
+    /// whose bytes a live graph has already, and takes those that are `packed` from there. Equality is decided by
+    /// comparing bytes, so it also finds weights that the compiler made anew from the same model. Hands the bytes of each
+    /// source to `release` when they have been read.
     ///
     /// # Errors
-    /// [`Error::Memory`] when they need more than `max_bytes`, or more than the system has.
+    /// [`Error::Memory`] when they need more than `max_bytes`, or more than the system has; [`Error::Internal`] when
+    /// those that are packed are not those of the graph.
     pub(crate) fn load(
         &mut self,
         constants: Vec<Source>,
+        packed: Option<&Packed>,
         max_bytes: usize,
-        release: &dyn Fn(&[u8]),
+        (threads, release): (&Threads, &(dyn Fn(&[u8]) + Sync)),
     ) -> Result<Weights, Error> {
         self.blocks.retain(|b| b.strong_count() > 0);
+        let sum = constants.iter().fold(0usize, |a, c| a.saturating_add(c.ty().bytes()));
+        if sum > max_bytes {
+            let why = format!("the limit is {max_bytes}");
+            return Err(Error::Memory { what: "the weights".to_string(), bytes: sum, why });
+        }
+        let found = match packed {
+            Some(packed) => self.in_file(&constants, packed)?,
+            None => self.known(&constants),
+        };
+        let mut ranges = Vec::new();
+        let mut total = 0usize;
+        let fresh = || constants.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(c, _)| c);
+        for c in fresh() {
+            let bytes = c.ty().bytes();
+            ranges.push(total..total.saturating_add(bytes));
+            total = align_up(total.saturating_add(bytes)).unwrap_or(usize::MAX);
+        }
+        let mut memory = Arena::new(total, "the weights")?;
+        let mut places = slices(memory.bytes_mut(), &ranges).into_iter();
+        let fresh = constants.into_iter().zip(&found).filter(|(_, f)| f.is_none());
+        let jobs: Vec<(Source, &mut [u8])> = fresh.map(|(c, _)| c).zip(&mut places).collect();
+        threads.map(jobs, |(constant, place)| {
+            constant.write(place);
+            release(constant.source().unscaled().0);
+        });
+        let block = Arc::new(Block { memory: Memory::Own(memory), ranges });
+        self.blocks.push(Arc::downgrade(&block));
+        let mut fresh = block.ranges.iter().map(|r| Constant { block: block.clone(), range: r.clone() });
+        let constants = found.into_iter().map(|f| f.or_else(|| fresh.next())).collect::<Option<Vec<_>>>();
+        let constants = constants.ok_or_else(|| Error::Internal("a weight has no place".to_string()))?;
+        Ok(Weights { constants })
+    }
+
+    /// The constants that live graphs have.
+    fn known(&self, constants: &[Source]) -> Vec<Option<Constant>> {
         let live: Vec<Arc<Block>> = self.blocks.iter().filter_map(Weak::upgrade).collect();
         let known = index(&live);
         let find = |c: &Source| match c {
@@ -68,35 +158,40 @@ impl WeightStore {
                 find(&known, &packed)
             }
         };
-        let sum = constants.iter().fold(0usize, |a, c| a.saturating_add(c.ty().bytes()));
-        if sum > max_bytes {
-            let why = format!("the limit is {max_bytes}");
-            return Err(Error::Memory { what: "the weights".to_string(), bytes: sum, why });
-        }
-        let found: Vec<Option<Constant>> = constants.iter().map(find).collect();
-        let mut ranges = Vec::new();
-        let mut total = 0usize;
-        let fresh = || constants.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(c, _)| c);
-        for c in fresh() {
-            let bytes = c.ty().bytes();
-            ranges.push(total..total.saturating_add(bytes));
-            total = align_up(total.saturating_add(bytes)).unwrap_or(usize::MAX);
-        }
-        let mut memory = Arena::new(total, "the weights")?;
-        let mut places = ranges.iter();
-        for (c, _) in constants.into_iter().zip(&found).filter(|(_, f)| f.is_none()) {
-            if let Some(range) = places.next() {
-                c.write(&mut memory.bytes_mut()[range.clone()]);
-            }
-            release(c.source().unscaled().0);
-        }
-        let block = Arc::new(Block { memory, ranges });
-        self.blocks.push(Arc::downgrade(&block));
-        let mut fresh = block.ranges.iter().map(|r| Constant { block: block.clone(), range: r.clone() });
-        let constants = found.into_iter().map(|f| f.or_else(|| fresh.next())).collect::<Option<Vec<_>>>();
-        let constants = constants.ok_or_else(|| Error::Internal("a weight has no place".to_string()))?;
-        Ok(Weights { constants })
+        constants.iter().map(find).collect()
     }
+
+    /// The packed ones of the constants, in a file.
+    fn in_file(&mut self, constants: &[Source], packed: &Packed) -> Result<Vec<Option<Constant>>, Error> {
+        let Packed { file, ranges } = packed.clone();
+        let len = (*file).as_ref().len();
+        let wanted = constants.iter().filter(|c| matches!(c, Source::Packed(..))).map(|c| c.ty().bytes());
+        let fits = |r: &Range<usize>| r.start <= r.end && r.end <= len && r.start.is_multiple_of(ALIGN);
+        if !wanted.eq(ranges.iter().map(Range::len)) || !ranges.iter().all(fits) {
+            return Err(Error::Internal("the packed weights are not those of the graph".to_string()));
+        }
+        let block = Arc::new(Block { memory: Memory::File(file), ranges });
+        self.blocks.push(Arc::downgrade(&block));
+        let mut places = block.ranges.iter();
+        let place = |c: &Source| match c {
+            Source::Plain(_) => None,
+            Source::Packed(..) => places.next().map(|r| Constant { block: block.clone(), range: r.clone() }),
+        };
+        Ok(constants.iter().map(place).collect())
+    }
+}
+
+/// Parts of `bytes`, which do not overlap and are in order.
+fn slices<'a>(bytes: &'a mut [u8], ranges: &[Range<usize>]) -> Vec<&'a mut [u8]> {
+    let (mut rest, mut at) = (bytes, 0);
+    let mut parts = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let (_, from) = rest.split_at_mut(range.start - at);
+        let (part, behind) = from.split_at_mut(range.len());
+        parts.push(part);
+        (rest, at) = (behind, range.end);
+    }
+    parts
 }
 
 /// Constants by size and first bytes: few candidates to compare in full.
@@ -111,7 +206,7 @@ fn index(blocks: &[Arc<Block>]) -> Index {
     for block in blocks {
         for range in &block.ranges {
             let constant = Constant { block: block.clone(), range: range.clone() };
-            index.entry(key(&block.memory.bytes()[range.clone()])).or_default().push(constant);
+            index.entry(key(&block.bytes()[range.clone()])).or_default().push(constant);
         }
     }
     index
@@ -119,7 +214,7 @@ fn index(blocks: &[Arc<Block>]) -> Index {
 
 fn find(index: &Index, bytes: &[u8]) -> Option<Constant> {
     let candidates = index.get(&key(bytes))?;
-    candidates.iter().find(|c| c.block.memory.bytes()[c.range.clone()] == *bytes).cloned()
+    candidates.iter().find(|c| c.block.bytes()[c.range.clone()] == *bytes).cloned()
 }
 
 #[cfg(test)]
@@ -127,6 +222,8 @@ mod tests {
     use octrt_ops::Tensor;
 
     use super::*;
+
+    const ALONE: (&Threads, &(dyn Fn(&[u8]) + Sync)) = (&Threads::one(), &|_| ());
 
     fn tensor(values: &[f32]) -> Source {
         Source::Plain(Tensor::new([values.len()], values).unwrap())
@@ -141,7 +238,7 @@ mod tests {
     #[test]
     fn constants_are_copied_and_aligned() {
         let tensors = [tensor(&[1.0, 2.0]), tensor(&[]), tensor(&[3.0; 17])];
-        let w = WeightStore::default().load(tensors.to_vec(), usize::MAX, &|_| ()).unwrap();
+        let w = WeightStore::default().load(tensors.to_vec(), None, usize::MAX, ALONE).unwrap();
         assert_eq!(w.constants.len(), 3);
         for (i, t) in tensors.iter().enumerate() {
             assert_eq!(w.bytes(i), bytes(t));
@@ -153,18 +250,18 @@ mod tests {
     fn equal_constants_of_live_graphs_are_shared() {
         let mut store = WeightStore::default();
         let (a, b) = (tensor(&[1.0; 100]), tensor(&[2.0; 100]));
-        let first = store.load(vec![a.clone()], usize::MAX, &|_| ()).unwrap();
-        let second = store.load(vec![b, a], usize::MAX, &|_| ()).unwrap();
+        let first = store.load(vec![a.clone()], None, usize::MAX, ALONE).unwrap();
+        let second = store.load(vec![b, a], None, usize::MAX, ALONE).unwrap();
         assert_eq!(second.bytes(1).as_ptr(), first.bytes(0).as_ptr());
         assert_ne!(second.bytes(0).as_ptr(), first.bytes(0).as_ptr());
         drop((first, second));
-        store.load(Vec::new(), usize::MAX, &|_| ()).unwrap();
+        store.load(Vec::new(), None, usize::MAX, ALONE).unwrap();
         assert_eq!(store.blocks.len(), 1);
     }
 
     #[test]
     fn the_limit_holds() {
-        let e = WeightStore::default().load(vec![tensor(&[0.0; 1000])], 100, &|_| ()).unwrap_err();
+        let e = WeightStore::default().load(vec![tensor(&[0.0; 1000])], None, 100, ALONE).unwrap_err();
         assert!(matches!(e, Error::Memory { bytes: 4000, .. }), "{e}");
     }
 }

@@ -71,7 +71,12 @@ pub enum Command {
     /// that are timed as a whole; at the end the sum of the nodes is held against the whole. Nodes that the compiler
     /// fuses are one, with the name of one of them.
     Profile(ProfileArgs),
-    /// Show what a stage of the compiler makes of a model
+    /// Compile a model to a file that starts faster, or show what a stage of the compiler makes of it
+    ///
+    /// Without --emit, OUT holds the graph after all passes and the packed weights, for the shapes of the inputs and the
+    /// target; other commands take it in place of the ONNX file, and map its weights, so that processes share them. It
+    /// holds no machine code, which is made and verified again when the file is loaded. It is of use to the same version
+    /// of octrt only: another one refuses it.
     Compile(CompileArgs),
     /// Compare machine code with the reference interpreter, node by node
     Compare(CompareArgs),
@@ -112,7 +117,7 @@ pub enum TableFormat {
 /// `octrt run`
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The model, an ONNX file
+    /// The model: an ONNX file, or one that `octrt compile` has written
     pub model: PathBuf,
     #[command(flatten)]
     pub inputs: InputArgs,
@@ -169,6 +174,9 @@ pub struct InspectArgs {
     /// Also run the compiler's passes, and show what they did and what kept them from doing more
     #[arg(long, action = ArgAction::SetTrue)]
     pub passes: bool,
+    /// Also load the model, and show what it takes in memory: weights, code, and the arena of each session
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub memory: bool,
     /// Also show the Octave Convolutions of the model, and why those that are not fused are not
     #[arg(long, action = ArgAction::SetTrue)]
     pub octave: bool,
@@ -233,11 +241,11 @@ pub enum Stage {
 pub struct CompileArgs {
     /// The model, an ONNX file
     pub model: PathBuf,
-    /// The stage to show
-    #[arg(long, value_name = "STAGE")]
-    pub emit: Stage,
-    /// Write to this file instead of stdout
-    #[arg(short, long, value_name = "FILE")]
+    /// Show this stage instead
+    #[arg(long, value_name = "STAGE", required_unless_present = "output")]
+    pub emit: Option<Stage>,
+    /// The compiled model (by custom with the ending .octrt), or with --emit where the text goes instead of to stdout
+    #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub dims: DimArgs,
@@ -383,12 +391,18 @@ pub struct LabelArgs {
 }
 
 /// The machine that a model runs on.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Machine")]
 pub struct MachineArgs {
     /// Threads that share the work of a run; 0 for as many as there are
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = thread_count)]
     pub threads: usize,
+    /// Keep compiled models in this folder, and take them from there when they are loaded again
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Read the model's files instead of mapping them: nobody can then change them under a running program
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub no_mmap: bool,
     #[command(flatten)]
     pub compiler: CompilerArgs,
 }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use octrt::image::Preprocessing;
 use octrt::ops::graph::text;
 use octrt::ops::{Dim, Shape, TensorType};
-use octrt::image::Preprocessing;
 use octrt::{DataType, Model, PortInfo, TensorRef};
 
 use crate::failure::Failure;

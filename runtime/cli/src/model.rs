@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use octrt::ops::{Dim, TensorType};
-use octrt::{LoadOptions, Model, PortInfo, Threads};
+use octrt::{FileAccess, LoadOptions, Model, PortInfo, Threads};
 
 use crate::args::{CompilerArgs, DimArgs, MachineArgs};
 use crate::failure::Failure;
@@ -15,7 +15,9 @@ use crate::sizes::DimArg;
 /// As [`Model::load`]; also when the threads cannot be started.
 pub fn load(path: &Path, machine: &MachineArgs) -> Result<Model, octrt::Error> {
     let threads = Threads::new(machine.threads)?;
-    Model::load(path, &LoadOptions { threads, ..options(&machine.compiler) })
+    let file_access = if machine.no_mmap { FileAccess::Read } else { FileAccess::Map };
+    let cache_dir = machine.cache_dir.clone();
+    Model::load(path, &LoadOptions { threads, file_access, cache_dir, ..options(&machine.compiler) })
 }
 
 /// The options of the command line, on one thread.

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{
-    Crop, DecodeOptions, ImageError, Orientation, Picture, Preprocess, PreprocessOverrides, PreprocessedImage,
-    Preset, SideFile, decode_bytes, decode_file,
+    Crop, DecodeOptions, ImageError, Orientation, Picture, Preprocess, PreprocessOverrides,
+    PreprocessedImage, Preset, SideFile, decode_bytes, decode_file,
 };
 use crate::ports::PortInfo;
 
@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn a_preset_replaces_what_lies_below() {
-        let overrides = PreprocessOverrides { preset: Some(Preset::CaffeBgr), ..PreprocessOverrides::default() };
+        let overrides =
+            PreprocessOverrides { preset: Some(Preset::CaffeBgr), ..PreprocessOverrides::default() };
         let p = Preprocessing::resolve(flags(overrides), None, &metadata(r#"{"mean": [1, 2, 3]}"#)).unwrap();
         assert_eq!(p.settings.mean, [0.0; 3]);
         assert_eq!(p.preset, Preset::CaffeBgr);

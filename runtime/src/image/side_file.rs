@@ -56,7 +56,8 @@ impl SideFile {
     /// # Errors
     /// [`ImageError::BrokenSettings`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, ImageError> {
-        let broken = |reason: String| ImageError::BrokenSettings { origin: path.display().to_string(), reason };
+        let broken =
+            |reason: String| ImageError::BrokenSettings { origin: path.display().to_string(), reason };
         let json = |e: serde_json::Error| broken(format!("settings of the model: {e}"));
         let mut fields: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).map_err(json)?;
         let labels = match fields.remove("labels") {

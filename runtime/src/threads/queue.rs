@@ -20,6 +20,15 @@ impl Queue {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The turn, if nobody has it or waits for it.
+    pub(super) fn try_now(&self) -> Option<Turn<'_>> {
+        let mut tickets = self.lock();
+        (tickets.now == tickets.next).then(|| {
+            tickets.next += 1;
+            Turn(self)
+        })
+    }
+
     /// Blocks until all who came before are done.
     pub(super) fn wait(&self) -> Turn<'_> {
         let mut tickets = self.lock();

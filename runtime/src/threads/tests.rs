@@ -126,10 +126,21 @@ fn equal_counts_share_their_threads() {
 #[test]
 fn results_of_a_map_are_in_order() {
     for count in [1, 2, 3] {
-        let items: Vec<usize> = (0..100).collect();
-        let squares = Threads::new(count).unwrap().map(&items, |i| i * i).unwrap();
-        assert!(squares.into_iter().eq(items.iter().map(|i| i * i)));
+        let squares = Threads::new(count).unwrap().map((0..100).collect(), |i: usize| i * i);
+        assert!(squares.into_iter().eq((0..100).map(|i| i * i)));
     }
+}
+
+#[test]
+fn a_map_inside_a_run_does_not_wait_for_it() {
+    let threads = Threads::new(2).unwrap();
+    let mut inner = |_| {
+        let elsewhere = std::thread::scope(|s| s.spawn(|| threads.map(vec![1, 2], |i| i + 1)).join());
+        assert_eq!(elsewhere.unwrap(), [2, 3]);
+        assert_eq!(threads.map(vec![1, 2], |i| i + 1), [2, 3]);
+        Ok::<(), ()>(())
+    };
+    assert!(matches!(threads.run(&Counted::new(&[1, 8]), &mut inner), Ok(End::Complete)));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `octrt compile`: what a stage of the compiler makes of a model, as text.
+//! `octrt compile`: a compiled model, or what a stage of the compiler makes of one, as text.
 
 use std::fmt::Write;
 
@@ -8,9 +8,9 @@ use octrt::compiler::codegen::Codegen;
 use octrt::compiler::pipeline;
 use octrt::compiler::program::Program;
 use octrt::compiler::{CompileError, Isa, Options, Target, passes};
-use octrt::ops::Graph;
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::text;
+use octrt::ops::{Graph, TensorType};
 use octrt::{Error, Model, detect_target};
 
 use crate::args::{CompileArgs, Stage};
@@ -24,34 +24,38 @@ use crate::output;
 /// Those of loading and compiling the model, and of writing.
 pub fn run(args: &CompileArgs) -> anyhow::Result<()> {
     let model = Model::load(&args.model, &model::options(&args.machine))?;
-    let text = stage(&model, args)?;
-    match &args.output {
-        None => Ok(output::print(&text)?),
-        Some(path) => output::write_file(path, |w| Ok(w.write_all(text.as_bytes())?)),
+    let types = Dims::new(&model, &args.dims)?.types()?;
+    match (args.emit, &args.output) {
+        (None, None) => Err(Failure::Usage("give --output or --emit".to_string()).into()),
+        (None, Some(path)) => Ok(model.save(&types, path)?),
+        (Some(emit), None) => Ok(output::print(&stage(&model, &types, args, emit)?)?),
+        (Some(emit), Some(path)) => {
+            let text = stage(&model, &types, args, emit)?;
+            output::write_file(path, |w| Ok(w.write_all(text.as_bytes())?))
+        }
     }
 }
 
 /// The text of the stage; the stages after it are not run.
-fn stage(model: &Model, args: &CompileArgs) -> anyhow::Result<String> {
+fn stage(model: &Model, types: &[TensorType], args: &CompileArgs, emit: Stage) -> anyhow::Result<String> {
     let fail = |source: CompileError| Error::Compile { model: model.name().to_string(), source };
-    let types = Dims::new(model, &args.dims)?.types()?;
     let graph = model.graph().ok_or_else(|| Failure::Unsupported("the model has no graph".to_string()))?;
     let limits = Limits { max_bytes: model::options(&args.machine).max_memory };
-    let graph = specialize(graph, &types, limits).map_err(|e| fail(e.into()))?;
-    if args.emit == Stage::Graph {
+    let graph = specialize(graph, types, limits).map_err(|e| fail(e.into()))?;
+    if emit == Stage::Graph {
         return Ok(text::print(&graph));
     }
     let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
     let (graph, _) = passes::optimize(&graph, target).map_err(|e| fail(e.into()))?;
-    if args.emit == Stage::Passes {
+    if emit == Stage::Passes {
         return Ok(text::print(&graph));
     }
     let options = Options { target, precision: args.machine.precision };
-    if args.emit == Stage::Nest {
+    if emit == Stage::Nest {
         return Ok(nests(&graph, options).map_err(fail)?);
     }
     let program = pipeline::program(&graph, options).map_err(fail)?;
-    Ok(match args.emit {
+    Ok(match emit {
         Stage::Plan => program.to_string(),
         Stage::Loop => kernels(&program, "//", |k| Ok(k.to_string())).map_err(fail)?,
         Stage::Leaf => leaves(&program),

@@ -9,8 +9,8 @@ use octrt::compiler::passes::{self, End};
 use octrt::onnx::{self, Unsupported};
 use octrt::ops::graph::ValueDef;
 use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{DType, Graph};
-use octrt::{Error, ErrorKind, LoadOptions, Model, PortInfo};
+use octrt::ops::{DType, Graph, TensorType};
+use octrt::{Error, ErrorKind, LoadOptions, Model, ModelMemory, PortInfo};
 use serde::Serialize;
 
 use crate::args::{Format, InspectArgs};
@@ -44,6 +44,8 @@ struct Report {
     passes: Option<PassesReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     octave: Option<OctaveReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<MemoryReport>,
     /// Why `macs` is missing.
     #[serde(skip)]
     open: String,
@@ -88,6 +90,19 @@ struct BlockedReport {
     reason: String,
 }
 
+/// Bytes of the loaded model.
+#[derive(Serialize)]
+struct MemoryReport {
+    /// Weights as they are packed, in memory of the process; all sessions share them.
+    weights: usize,
+    /// Weights in mapped files, which processes share.
+    mapped_weights: usize,
+    /// Machine code, shared by all sessions.
+    code: usize,
+    /// The arena of each session, on one thread.
+    session: usize,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -128,7 +143,6 @@ fn refused(args: &InspectArgs, error: Error) -> anyhow::Result<Report> {
 
 fn inspect(model: &Model, args: &InspectArgs) -> anyhow::Result<Report> {
     let dims = Dims::new(model, &args.dims)?;
-    let graph = model.graph().ok_or_else(|| Failure::Unsupported("the model has no graph".to_string()))?;
     let mut report = Report {
         schema: output::schema("inspect"),
         model: model.name().to_string(),
@@ -136,31 +150,61 @@ fn inspect(model: &Model, args: &InspectArgs) -> anyhow::Result<Report> {
         producer: model.about().producer.clone(),
         inputs: model.inputs().iter().map(port).collect(),
         outputs: model.outputs().iter().map(port).collect(),
-        nodes: graph.nodes.len(),
-        ops: histogram(graph),
-        parameters: parameters(graph),
         metadata: model.metadata().clone(),
         warnings: model.warnings().to_vec(),
         ..Report::default()
     };
-    match dims.types() {
-        Err(e) => report.open = e.to_string(),
-        Ok(types) => {
-            let specialized = specialize(graph, &types, Limits::default());
-            let specialized = specialized.map_err(|e| compile_error(model, e))?;
-            report.macs = Some(specialized.macs());
-            if args.passes {
-                report.passes = Some(run_passes(model, &specialized)?);
-            }
-            if args.octave {
-                report.octave = Some(octave::report(model, &specialized, &types)?);
-            }
+    let types = dims.types();
+    if let Err(e) = &types {
+        if args.passes || args.octave || args.memory {
+            return Err(Failure::Usage(e.to_string()).into());
         }
+        report.open = e.to_string();
     }
-    if (args.passes || args.octave) && report.macs.is_none() {
-        return Err(Failure::Usage(report.open).into());
+    match model.graph() {
+        Some(graph) => inspect_graph(model, graph, types.as_deref().ok(), args, &mut report)?,
+        None if args.passes || args.octave => {
+            let message = format!("{}: a compiled model has no graph to show", report.model);
+            return Err(Failure::Unsupported(message).into());
+        }
+        None => report.open = "the model was compiled before".to_string(),
+    }
+    if let (true, Ok(types)) = (args.memory, &types) {
+        report.memory = Some(memory(model, types)?);
     }
     Ok(report)
+}
+
+/// What the graph tells; more of it where the types of the inputs are known.
+fn inspect_graph(
+    model: &Model,
+    graph: &Graph,
+    types: Option<&[TensorType]>,
+    args: &InspectArgs,
+    report: &mut Report,
+) -> Result<(), Error> {
+    report.nodes = graph.nodes.len();
+    report.ops = histogram(graph);
+    report.parameters = parameters(graph);
+    let Some(types) = types else { return Ok(()) };
+    let specialized = specialize(graph, types, Limits::default()).map_err(|e| compile_error(model, e))?;
+    report.macs = Some(specialized.macs());
+    if args.passes {
+        report.passes = Some(run_passes(model, &specialized)?);
+    }
+    if args.octave {
+        report.octave = Some(octave::report(model, &specialized, types)?);
+    }
+    Ok(())
+}
+
+/// Loads the model for inputs of these types.
+fn memory(model: &Model, types: &[TensorType]) -> Result<MemoryReport, Error> {
+    let mut session = model.session()?;
+    session.prepare(types)?;
+    let ModelMemory { weight_bytes, mapped_weight_bytes, code_bytes } = model.memory()?;
+    let (mapped_weights, session) = (mapped_weight_bytes, session.memory_bytes());
+    Ok(MemoryReport { weights: weight_bytes, mapped_weights, code: code_bytes, session })
 }
 
 fn compile_error(model: &Model, e: octrt::ops::GraphError) -> Error {
@@ -223,7 +267,24 @@ fn text(report: &Report) -> String {
     if let Some(octave) = &report.octave {
         octave::describe(&mut out, octave);
     }
+    if let Some(memory) = &report.memory {
+        describe_memory(&mut out, memory);
+    }
     out
+}
+
+fn describe_memory(out: &mut String, memory: &MemoryReport) {
+    let MemoryReport { weights, mapped_weights, code, session } = memory;
+    let lines = [
+        ("weights, shared by sessions", weights),
+        ("weights in mapped files, shared by processes", mapped_weights),
+        ("code, shared by sessions", code),
+        ("each session", session),
+    ];
+    out.push_str("memory in bytes:\n");
+    for (what, bytes) in lines {
+        let _ = writeln!(out, "  {bytes:>12}  {what}");
+    }
 }
 
 /// Writing into a text does not fail.
@@ -240,12 +301,15 @@ fn describe(out: &mut String, report: &Report) {
             let _ = writeln!(out, "{what:11} {}: {}[{dims}]", port.name, port.dtype);
         }
     }
-    let Parameters { count, bytes } = report.parameters;
-    let _ = writeln!(out, "parameters  {count} ({bytes} bytes)");
     let _ = match report.macs {
         Some(macs) => writeln!(out, "MACs        {macs}"),
         None => writeln!(out, "MACs        not known: {}", report.open),
     };
+    if report.nodes == 0 {
+        return;
+    }
+    let Parameters { count, bytes } = report.parameters;
+    let _ = writeln!(out, "parameters  {count} ({bytes} bytes)");
     let _ = writeln!(out, "nodes       {}", report.nodes);
     for (op, count) in &report.ops {
         let _ = writeln!(out, "  {count:5}  {op}");

@@ -3,7 +3,7 @@
 use octrt::image::{Preprocessing, SideFile};
 use serde::Serialize;
 
-use crate::args::{CompilerArgs, DimArgs, Format, MachineArgs, PreprocessArgs};
+use crate::args::{DimArgs, Format, MachineArgs, PreprocessArgs};
 use crate::failure::Failure;
 use crate::model::{self, Dims};
 use crate::output;
@@ -59,7 +59,7 @@ fn settings(args: &PreprocessArgs) -> anyhow::Result<Preprocessing> {
         }
         return Ok(preprocessing);
     };
-    let machine = MachineArgs { threads: 1, compiler: CompilerArgs::default() };
+    let machine = MachineArgs { threads: 1, ..MachineArgs::default() };
     let model = model::load(path, &machine)?;
     let side = SideFile::find(path, side_file)?;
     let mut preprocessing = preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
