@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Inst, Program, Variable, Width};
+use super::{Inst, OffId, Program, PtrId, Variable, VecId, Width};
 
 /// General registers for pointers, offsets and counters: 15 less the one that holds the slots.
 pub const GENERAL: usize = 14;
@@ -119,8 +119,10 @@ struct Life {
 struct Lives {
     /// Position of the next statement.
     next: u32,
-    /// Every position at which something occurs.
-    uses: Vec<(Key, u32)>,
+    /// First and last position so far of each variable, by kind and number.
+    variables: [Vec<Option<(u32, u32)>>; 3],
+    /// Positions of partial stores that need a mask.
+    store_masks: Vec<u32>,
     /// First and last position of each loop, in the order of their heads.
     loops: Vec<(u32, u32)>,
     /// Numbers of lanes that need a mask register.
@@ -139,15 +141,15 @@ impl Lives {
             let at = self.next;
             self.next += 2;
             for variable in inst.reads() {
-                self.note(Key::Variable(variable), at);
+                self.note(variable, at);
             }
             if let Some(variable) = inst.assigns() {
-                self.note(Key::Variable(variable), at + 1);
+                self.note(variable, at + 1);
             }
             match inst {
                 Inst::Load { lanes, .. } | Inst::Store { lanes, .. } if u32::from(*lanes) < width.lanes() => {
                     match width {
-                        Width::W8 if matches!(inst, Inst::Store { .. }) => self.note(Key::StoreMask(at), at),
+                        Width::W8 if matches!(inst, Inst::Store { .. }) => self.store_masks.push(at),
                         Width::W8 => {}
                         Width::W16 => {
                             self.masks.insert(*lanes);
@@ -159,6 +161,7 @@ impl Lives {
                     self.loops.push((at, at));
                     self.block(body, width);
                     self.loops[index].1 = self.next;
+                    self.carry(at, self.next);
                     self.next += 2;
                 }
                 _ => {}
@@ -166,25 +169,45 @@ impl Lives {
         }
     }
 
-    fn note(&mut self, key: Key, at: u32) {
-        self.uses.push((key, at));
+    fn note(&mut self, variable: Variable, at: u32) {
+        let (kind, number) = match variable {
+            Variable::Vector(v) => (0, v.0),
+            Variable::Pointer(p) => (1, p.0),
+            Variable::Offset(o) => (2, o.0),
+        };
+        let (spans, number) = (&mut self.variables[kind], usize::from(number));
+        if spans.len() <= number {
+            spans.resize(number + 1, None);
+        }
+        spans[number].get_or_insert((at, at)).1 = at;
     }
 
-    /// Lives in the order of their begin, carried to the end of loops.
-    fn finished(&self) -> Vec<Life> {
-        let mut uses = self.uses.clone();
-        uses.sort_unstable();
-        let life = |uses: &[(Key, u32)]| {
-            let ((key, begin), (_, mut end)) = (uses[0], uses[uses.len() - 1]);
-            for &(first, last) in self.loops.iter().filter(|(first, _)| begin < *first) {
-                let next = uses.partition_point(|(_, at)| *at < first);
-                if uses.get(next).is_some_and(|(_, at)| *at <= last) {
-                    end = end.max(last);
-                }
+    /// Extends the lives of variables that the loop `first..=last`, which ends here, uses and has from before.
+    fn carry(&mut self, first: u32, last: u32) {
+        for (begin, end) in self.variables.iter_mut().flatten().flatten() {
+            if *begin < first && *end >= first {
+                *end = last;
             }
-            Life { key, begin, end }
+        }
+    }
+
+    /// Lives in the order of their begin.
+    fn finished(&self) -> Vec<Life> {
+        let variable = |kind: usize, number: u16| match kind {
+            0 => Variable::Vector(VecId(number)),
+            1 => Variable::Pointer(PtrId(number)),
+            _ => Variable::Offset(OffId(number)),
         };
-        let mut lives: Vec<Life> = uses.chunk_by(|a, b| a.0 == b.0).map(life).collect();
+        let mut lives = Vec::new();
+        for (kind, spans) in self.variables.iter().enumerate() {
+            let lived = (0..).zip(spans).filter_map(|(number, span)| Some((number, (*span)?)));
+            lives.extend(lived.map(|(number, (begin, end))| Life {
+                key: Key::Variable(variable(kind, number)),
+                begin,
+                end,
+            }));
+        }
+        lives.extend(self.store_masks.iter().map(|&at| Life { key: Key::StoreMask(at), begin: at, end: at }));
         lives.sort_by_key(|l| l.begin);
         lives
     }
