@@ -25,7 +25,7 @@ use crate::ports::{self, Declared, PortInfo, Ports};
 use crate::session::Session;
 use crate::source::ModelFile;
 use crate::threads::{Threads, lock_for};
-use crate::weights::{Packed, WeightStore};
+use crate::weights::{Packed, Packer, WeightStore};
 
 /// For how many sets of input shapes a model keeps its code when no session uses it.
 const KEPT_PLANS: usize = 4;
@@ -369,7 +369,8 @@ impl Model {
         // Once a constant has been packed, nobody reads its part of a file until the next compilation.
         let release = |bytes: &[u8]| model.files.iter().for_each(|f| f.release(bytes));
         let limit = model.options.max_memory;
-        let plan = Plan::load(artifact, weights, packed, limit, (self.threads(), &release))?;
+        let packer = Packer { threads: self.threads(), release: &release };
+        let plan = Plan::load(artifact, weights, packed, limit, packer)?;
         model.files.iter().for_each(|f| f.release((**f).as_ref()));
         Ok(plan)
     }

@@ -9,8 +9,7 @@ use octrt_ops::DType;
 use crate::arena::{ALIGN, align_up};
 use crate::code::Code;
 use crate::error::Error;
-use crate::threads::Threads;
-use crate::weights::{Packed, WeightStore, Weights};
+use crate::weights::{Packed, Packer, WeightStore, Weights};
 
 /// Below this many bytes in all buffers of a step, waking other threads costs more than they save.
 const PARALLEL_BYTES: usize = 32 << 10;
@@ -79,8 +78,7 @@ impl fmt::Debug for Plan {
 
 impl Plan {
     /// Checks `artifact` and loads its code and constants, which together with the arena may take `max_bytes`; those that
-    /// are `packed` stay where they are. Hands the bytes that the others are made from to `release` when they have been
-    /// read.
+    /// are `packed` stay where they are.
     ///
     /// # Errors
     /// [`Error::Artifact`] when the artifact breaks a rule, [`Error::Memory`] above the limit, and those of
@@ -90,7 +88,7 @@ impl Plan {
         store: &mut WeightStore,
         packed: Option<&Packed>,
         max_bytes: usize,
-        pack: (&Threads, &(dyn Fn(&[u8]) + Sync)),
+        packer: Packer<'_>,
     ) -> Result<Self, Error> {
         check(&artifact)?;
         let rest = max_bytes.checked_sub(artifact.arena_bytes).ok_or_else(|| Error::Memory {
@@ -102,7 +100,7 @@ impl Plan {
         let is_bool = |c: &Constant| c.ty().dtype == DType::Bool;
         let bools: Vec<usize> =
             (0..).zip(&artifact.constants).filter(|(_, c)| is_bool(c)).map(|(i, _)| i).collect();
-        let weights = store.load(artifact.constants, packed, rest, pack)?;
+        let weights = store.load(artifact.constants, packed, rest, packer)?;
         check_bools(&bools, &weights)?;
         Ok(Plan {
             inputs: artifact.inputs,

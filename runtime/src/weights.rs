@@ -45,6 +45,14 @@ pub(crate) struct Packed {
     pub(crate) ranges: Vec<Range<usize>>,
 }
 
+/// Who packs weights.
+#[derive(Clone, Copy)]
+pub(crate) struct Packer<'a> {
+    pub(crate) threads: &'a Threads,
+    /// Gets the bytes of each weight when they have been read.
+    pub(crate) release: &'a (dyn Fn(&[u8]) + Sync),
+}
+
 /// What the weights of a model take, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WeightBytes {
@@ -98,8 +106,7 @@ impl WeightStore {
 
     /// Writes `constants` into one allocation, each dropped when it is written, packed where they say so, but shares those
     /// whose bytes a live graph has already, and takes those that are `packed` from there. Equality is decided by
-    /// comparing bytes, so it also finds weights that the compiler made anew from the same model. Hands the bytes of each
-    /// source to `release` when they have been read.
+    /// comparing bytes, so it also finds weights that the compiler made anew from the same model.
     ///
     /// # Errors
     /// [`Error::Memory`] when they need more than `max_bytes`, or more than the system has; [`Error::Internal`] when
@@ -109,7 +116,7 @@ impl WeightStore {
         constants: Vec<Source>,
         packed: Option<&Packed>,
         max_bytes: usize,
-        (threads, release): (&Threads, &(dyn Fn(&[u8]) + Sync)),
+        packer: Packer<'_>,
     ) -> Result<Weights, Error> {
         self.blocks.retain(|b| b.strong_count() > 0);
         let sum = constants.iter().fold(0usize, |a, c| a.saturating_add(c.ty().bytes()));
@@ -133,9 +140,9 @@ impl WeightStore {
         let mut places = slices(memory.bytes_mut(), &ranges).into_iter();
         let fresh = constants.into_iter().zip(&found).filter(|(_, f)| f.is_none());
         let jobs: Vec<(Source, &mut [u8])> = fresh.map(|(c, _)| c).zip(&mut places).collect();
-        threads.map(jobs, |(constant, place)| {
+        packer.threads.map(jobs, |(constant, place)| {
             constant.write(place);
-            release(constant.source().unscaled().0);
+            (packer.release)(constant.source().unscaled().0);
         });
         let block = Arc::new(Block { memory: Memory::Own(memory), ranges });
         self.blocks.push(Arc::downgrade(&block));
@@ -223,7 +230,7 @@ mod tests {
 
     use super::*;
 
-    const ALONE: (&Threads, &(dyn Fn(&[u8]) + Sync)) = (&Threads::one(), &|_| ());
+    const ALONE: Packer<'static> = Packer { threads: &Threads::one(), release: &|_| () };
 
     fn tensor(values: &[f32]) -> Source {
         Source::Plain(Tensor::new([values.len()], values).unwrap())

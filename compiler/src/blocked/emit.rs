@@ -96,8 +96,9 @@ impl Lowering<'_> {
             pads: w.each(|a| a.pad_begin),
             tail,
         };
-        let (plan, packing) = conv_choice::choose(&problem, self.options)?;
-        let bias = self.bias(&t.group, 2, problem.bias_elements())?;
+        let bias_elements = problem.bias_elements();
+        let (plan, packing) = self.choose(problem)?;
+        let bias = self.bias(&t.group, 2, bias_elements)?;
         let wei = self.packed(packing, &wei);
         let (dst, _) = self.result(t.group.result, owner)?;
         match plan {
@@ -115,6 +116,15 @@ impl Lowering<'_> {
             }
         }
         Some(())
+    }
+
+    fn choose(&mut self, problem: ConvProblem) -> Option<(Plan, Packing)> {
+        if let Some((_, chosen)) = self.chosen.iter().find(|(known, _)| *known == problem) {
+            return Some(chosen.clone());
+        }
+        let chosen = conv_choice::choose(&problem, self.options)?;
+        self.chosen.push((problem, chosen.clone()));
+        Some(chosen)
     }
 
     /// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.

@@ -13,6 +13,7 @@ use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilder;
 use iced_x86::{Code, Decoder, DecoderOptions, Formatter, GasFormatter};
 
+use super::Leaves;
 use super::emitter::Emit;
 use crate::artifact::Function;
 use crate::leaf::x64;
@@ -180,6 +181,7 @@ impl<'a, 'b> TileEmitter<'a, 'b> {
 
 /// The finished function: the loops, then the leaves, with the calls between them resolved.
 pub(super) fn link(
+    leaves: &Leaves,
     nest: &TileNest,
     code: &CompiledCode,
     names: &[UserExternalName],
@@ -188,10 +190,10 @@ pub(super) fn link(
     let mut bytes = code.code_buffer().to_vec();
     let mut at = Vec::with_capacity(nest.leaves.len());
     for program in &nest.leaves {
-        let leaf = x64::assemble(program).map_err(|e| e.to_string())?;
+        let leaf = leaves.assemble(program).map_err(|e| e.to_string())?;
         bytes.resize(bytes.len().next_multiple_of(leaf.alignment as usize), 0xcc);
         at.push(bytes.len());
-        bytes.extend(leaf.bytes);
+        bytes.extend_from_slice(&leaf.bytes);
     }
     for reloc in code.buffer.relocs() {
         let target = match &reloc.target {

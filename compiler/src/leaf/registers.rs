@@ -119,8 +119,6 @@ struct Life {
 struct Lives {
     /// Position of the next statement.
     next: u32,
-    /// First and last position of each.
-    spans: BTreeMap<Key, (u32, u32)>,
     /// Every position at which something occurs.
     uses: Vec<(Key, u32)>,
     /// First and last position of each loop, in the order of their heads.
@@ -169,24 +167,24 @@ impl Lives {
     }
 
     fn note(&mut self, key: Key, at: u32) {
-        self.spans.entry(key).or_insert((at, at)).1 = at;
         self.uses.push((key, at));
     }
 
     /// Lives in the order of their begin, carried to the end of loops.
     fn finished(&self) -> Vec<Life> {
-        let mut spans = self.spans.clone();
-        for &(first, last) in &self.loops {
-            for (key, at) in &self.uses {
-                let inside = (first..=last).contains(at);
-                if let Some((begin, end)) = spans.get_mut(key).filter(|(begin, _)| inside && *begin < first) {
-                    debug_assert!(begin <= end);
-                    *end = last.max(*end);
+        let mut uses = self.uses.clone();
+        uses.sort_unstable();
+        let life = |uses: &[(Key, u32)]| {
+            let ((key, begin), (_, mut end)) = (uses[0], uses[uses.len() - 1]);
+            for &(first, last) in self.loops.iter().filter(|(first, _)| begin < *first) {
+                let next = uses.partition_point(|(_, at)| *at < first);
+                if uses.get(next).is_some_and(|(_, at)| *at <= last) {
+                    end = end.max(last);
                 }
             }
-        }
-        let mut lives: Vec<Life> =
-            spans.into_iter().map(|(key, (begin, end))| Life { key, begin, end }).collect();
+            Life { key, begin, end }
+        };
+        let mut lives: Vec<Life> = uses.chunk_by(|a, b| a.0 == b.0).map(life).collect();
         lives.sort_by_key(|l| l.begin);
         lives
     }
@@ -195,10 +193,14 @@ impl Lives {
 /// The lowest free register for each life; where there are too few, the most that are needed at once.
 fn scan(lives: &[Life], available: usize) -> Result<Vec<(Life, u8)>, usize> {
     let mut assigned: Vec<(Life, u8)> = Vec::with_capacity(lives.len());
+    // The last position of each register's latest life, which is the one that ends last.
+    let mut ends: Vec<Option<u32>> = vec![None; available];
     for life in lives {
-        let busy = |register: u8| assigned.iter().any(|(l, r)| *r == register && l.end >= life.begin);
-        match (0..available as u8).find(|&register| !busy(register)) {
-            Some(register) => assigned.push((*life, register)),
+        match ends.iter().position(|end| end.is_none_or(|end| end < life.begin)) {
+            Some(register) => {
+                ends[register] = Some(life.end);
+                assigned.push((*life, register as u8));
+            }
             None => {
                 let at_once =
                     |l: &Life| lives.iter().filter(|o| o.begin <= l.begin && l.begin <= o.end).count();

@@ -128,7 +128,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
 
 /// The report on a model that was not loaded because of what is not supported; any other error stays one.
 fn refused(args: &InspectArgs, error: Error) -> anyhow::Result<Report> {
-    if error.kind() != ErrorKind::Unsupported {
+    if error.kind() != ErrorKind::Unsupported || matches!(error, Error::Stale { .. }) {
         return Err(error.into());
     }
     let bytes = read_bytes(&args.model, LoadOptions::default().max_memory as u64)?;
