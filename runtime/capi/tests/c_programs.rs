@@ -36,6 +36,7 @@ fn under_valgrind(source: &str, more: &[&str]) {
     let program = compile::<&str>(source, &linked(folder.path()), &[]);
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]);
+    valgrind.arg("--fair-sched=yes");
     let out = output(valgrind.arg(program).args(arguments(folder.path())).args(more));
     let text = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{source}: {}\n{text}", out.status);

@@ -1,11 +1,13 @@
-//! What the shared library exports.
+//! What programs that are compiled already rely on: exported functions, the library's name, the layout of structs.
 #![allow(missing_docs)]
 
 mod support;
 
+use std::mem::offset_of;
 use std::process::Command;
 
 use expect_test::expect;
+use octrt_capi::{octrt_memory, octrt_options, octrt_picture_options, octrt_port, octrt_tensor};
 use support::{built, has, run};
 
 #[test]
@@ -82,4 +84,33 @@ fn the_library_has_its_name() {
     }
     let dynamic = run(Command::new("readelf").arg("-d").arg(built().join("liboctrt_capi.so")));
     assert!(dynamic.contains("soname: [liboctrt.so.0]"), "{dynamic}");
+}
+
+/// The offsets of some fields and the size of a struct.
+macro_rules! layout {
+    ($ty:ident: $($field:ident),*) => {
+        (stringify!($ty), vec![$(offset_of!($ty, $field)),*], size_of::<$ty>())
+    };
+}
+
+/// New fields come at the end: lines of this list get longer, and no number in them changes but the last.
+#[test]
+fn structs_keep_their_layout() {
+    let layouts = [
+        layout!(octrt_options: struct_size, threads, precision, max_memory, cache_dir, log_level, copy_file, log, log_data),
+        layout!(octrt_port: struct_size, name, dtype, rank, dims, dim_names),
+        layout!(octrt_memory: struct_size, weights_bytes, mapped_bytes, code_bytes),
+        layout!(octrt_tensor: struct_size, dtype, rank, dims, data, bytes, name),
+        layout!(octrt_picture_options: struct_size, input, settings, side_file, height, width, exif, reserved),
+    ];
+    let lines: Vec<String> =
+        layouts.iter().map(|(n, o, size)| format!("{n}: {o:?}, {size} bytes\n")).collect();
+    expect![[r#"
+        octrt_options: [0, 8, 12, 16, 24, 32, 36, 40, 48], 56 bytes
+        octrt_port: [0, 8, 16, 20, 24, 32], 40 bytes
+        octrt_memory: [0, 8, 16, 24], 32 bytes
+        octrt_tensor: [0, 8, 12, 16, 24, 32, 40], 48 bytes
+        octrt_picture_options: [0, 8, 16, 24, 32, 40, 48, 52], 56 bytes
+    "#]]
+    .assert_eq(&lines.concat());
 }
