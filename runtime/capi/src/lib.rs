@@ -48,3 +48,14 @@ pub use run::*;
 pub use session::*;
 pub use tensor::*;
 pub use version::*;
+
+/// Handles go from thread to thread behind the compiler's back: here it checks that they may.
+const _: fn() = || {
+    fn may_be_shared<T: Send + Sync>() {}
+    may_be_shared::<octrt_error>();
+    may_be_shared::<octrt_model>();
+    may_be_shared::<octrt_session>();
+    may_be_shared::<octrt_canceller>();
+    may_be_shared::<octrt_preprocessor>();
+    may_be_shared::<octrt_labels>();
+};

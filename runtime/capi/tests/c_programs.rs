@@ -114,7 +114,7 @@ fn valgrind_misuse() {
 
 #[test]
 fn valgrind_threads() {
-    under_valgrind("threads", &["3", "2"]);
+    under_valgrind("threads", &["3", "2", "4"]);
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Program<'_> {
 
     /// Extents and their number: of [n,3], or anything.
     fn shape(&mut self) -> (*const i64, i32, usize) {
-        let n = self.random.next(4) as i64;
+        let n = self.random.pick(&[2, 2, 2, 2, 0, 1, 3]);
         let mut dims = Box::new([1i64; 64]);
         (dims[0], dims[1]) = (n, 3);
         let mut rank = 2;
@@ -130,7 +130,28 @@ impl Program<'_> {
         }
     }
 
+    /// The tensor of a name, as the model wants it.
+    fn good_tensor(&mut self, name: &'static CStr) -> octrt_tensor {
+        let mut dims = Box::new([1i64; 64]);
+        (dims[0], dims[1]) = (2, 3);
+        self.dims.push(dims);
+        octrt_tensor {
+            struct_size: size_of::<octrt_tensor>(),
+            dtype: OCTRT_DTYPE_OF_MODEL,
+            rank: 2,
+            dims: self.dims.last().unwrap().as_ptr(),
+            data: self.memory[self.random.next(FLOATS - 6)..].as_mut_ptr().cast(),
+            bytes: 24,
+            name: name.as_ptr(),
+        }
+    }
+
     fn tensors(&mut self) -> Vec<octrt_tensor> {
+        match self.random.next(4) {
+            0 => return vec![self.good_tensor(c"b"), self.good_tensor(c"a")],
+            1 => return vec![self.good_tensor(c"sum")],
+            _ => {}
+        }
         let count = self.random.pick(&[0, 1, 2, 2, 2, 2, 3]);
         (0..count).map(|_| self.tensor()).collect()
     }
@@ -250,6 +271,10 @@ impl Program<'_> {
         let kind = self.random.next(15);
         let index = self.random.pick(&[0, 0, 1, 2, usize::MAX]);
         let (session, mut tensor) = (self.session(), self.tensor());
+        if self.random.once_in(2) {
+            let name = self.random.pick(&[c"a", c"b", c"sum"]);
+            tensor = self.good_tensor(name);
+        }
         let mut out = (0u64, ptr::null_mut::<c_char>());
         // SAFETY: handles are NULL or alive, tensors lie in the memory, other pointers are valid or NULL.
         let code = unsafe {

@@ -1,5 +1,6 @@
 /* Many threads, one session each, or wrongly one session for two; runs ended from outside. Arguments: the shapes model, a
- * picture, a model of two inputs; optional: number of threads, number of runs of each. */
+ * picture, a model of two inputs; optional: number of threads, of runs of each, of pictures in
+ * the run that is cancelled. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <pthread.h>
@@ -7,7 +8,7 @@
 
 static float pixels[PIXELS], expected[CLASSES];
 static octrt_model *model;
-static int runs = 200;
+static int runs = 200, batch_size = 64;
 
 static octrt_error *run(octrt_session *session, float *scores) {
     octrt_tensor input = tensor(pixels, sizeof pixels, SHAPES_INPUT, 4);
@@ -115,16 +116,15 @@ static double now_ms(void) {
 }
 
 static void cancel(void) {
-    enum { BATCH = 64 };
-    const int64_t dims[4] = {BATCH, 3, 64, 64};
-    float *batch = calloc(BATCH, sizeof pixels), scores[CLASSES];
+    const int64_t dims[4] = {batch_size, 3, 64, 64};
+    float *batch = calloc((size_t)batch_size, sizeof pixels), scores[CLASSES];
     octrt_session *session = new_session(model);
     octrt_canceller *canceller = NULL;
     octrt_tensor input;
     pthread_t thread;
     double start;
     CHECK(batch != NULL);
-    input = tensor(batch, BATCH * sizeof pixels, dims, 4);
+    input = tensor(batch, (size_t)batch_size * sizeof pixels, dims, 4);
     OK(octrt_session_canceller(session, &canceller));
     OK(octrt_session_run(session, &input, 1, NULL, 0));
     /* Without a run nothing happens, now or later. */
@@ -133,7 +133,7 @@ static void cancel(void) {
     CHECK(pthread_create(&thread, NULL, end_a_run, canceller) == 0);
     start = now_ms();
     FAILS(OCTRT_E_CANCELLED, octrt_session_run(session, &input, 1, NULL, 0));
-    printf("a cancelled run of %d pictures: %.2f ms\n", BATCH, now_ms() - start);
+    printf("a cancelled run of %d pictures: %.2f ms\n", batch_size, now_ms() - start);
     CHECK(pthread_join(thread, NULL) == 0);
     FAILS(OCTRT_E_STATE, octrt_session_output(session, 0, &input));
     OK(run(session, scores));
@@ -149,6 +149,7 @@ int main(int argc, char **argv) {
     int32_t pool;
     CHECK(argc >= 4);
     if (argc > 5) runs = atoi(argv[5]);
+    if (argc > 6) batch_size = atoi(argv[6]);
     fill(pixels, PIXELS, 1);
     for (pool = 1; pool <= 2; pool++) {
         model = load(argv[1], pool);
