@@ -9,7 +9,7 @@ use octrt_compiler::{Options, Precision};
 use octrt_ops::graph::infer::Limits;
 use octrt_ops::tensor::SharedBytes;
 use octrt_ops::{Tensor, TensorType};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use super::manifest::{Blob, Manifest, Port, Weight, tensor_type};
 use super::{CHUNK, HEADER, MAGIC, PAGE, Packed, Recipe, VERSION, parse_graph};
@@ -89,7 +89,7 @@ fn manifest(model: &str, bytes: &[u8]) -> Result<(Manifest, usize), Error> {
         let message = format!("expected version {VERSION} of the format, found {version}");
         return Err(Error::Stale { model, message });
     }
-    if xxh3_64(&header[..40]) != number(40) || header[48..].iter().any(|&b| b != 0) {
+    if XxHash3_64::oneshot(&header[..40]) != number(40) || header[48..].iter().any(|&b| b != 0) {
         return Err(corrupt("the header is damaged: its checksum does not fit".to_string()));
     }
     if number(16) != bytes.len() as u64 {
@@ -105,7 +105,7 @@ fn manifest(model: &str, bytes: &[u8]) -> Result<(Manifest, usize), Error> {
     };
     // The file may be mapped: what is checked and what is read must be the same bytes, whatever happens to it.
     let text = text.to_vec();
-    if xxh3_64(&text) != number(32) {
+    if XxHash3_64::oneshot(&text) != number(32) {
         return Err(corrupt("the manifest is damaged: its checksum does not fit".to_string()));
     }
     let manifest = serde_json::from_slice(&text).map_err(|e| corrupt(format!("the manifest: {e}")))?;
@@ -128,7 +128,7 @@ fn check_data(data: &[u8], sums: &[u64], threads: &Threads) -> Result<(), String
     if chunks.len() != sums.len() {
         return Err(format!("expected {} checksums of data, found {}", chunks.len(), sums.len()));
     }
-    let fits = threads.map(chunks, |(i, chunk)| xxh3_64(chunk) == sums[i]);
+    let fits = threads.map(chunks, |(i, chunk)| XxHash3_64::oneshot(chunk) == sums[i]);
     match fits.iter().position(|fits| !fits) {
         None => Ok(()),
         Some(i) => {

@@ -1,5 +1,6 @@
 //! Writing a file.
 
+use std::hash::Hasher;
 use std::io::{self, Write};
 
 use octrt_compiler::FINGERPRINT;
@@ -7,7 +8,7 @@ use octrt_compiler::artifact::Constant;
 use octrt_ops::graph::infer::Limits;
 use octrt_ops::graph::text;
 use octrt_ops::{Tensor, TensorType};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use twox_hash::XxHash3_64;
 
 use super::manifest::{Blob, Manifest, Port, Weight};
 use super::read::absent;
@@ -113,8 +114,8 @@ fn header(manifest: &[u8], len: usize) -> [u8; HEADER] {
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
     header[16..24].copy_from_slice(&(len as u64).to_le_bytes());
     header[24..32].copy_from_slice(&(manifest.len() as u64).to_le_bytes());
-    header[32..40].copy_from_slice(&xxh3_64(manifest).to_le_bytes());
-    let sum = xxh3_64(&header[..40]);
+    header[32..40].copy_from_slice(&XxHash3_64::oneshot(manifest).to_le_bytes());
+    let sum = XxHash3_64::oneshot(&header[..40]);
     header[40..48].copy_from_slice(&sum.to_le_bytes());
     header
 }
@@ -141,18 +142,18 @@ fn gap(part: &[u8]) -> &'static [u8] {
 
 /// Checksums of the chunks of the data.
 fn checksums(parts: &[&[u8]]) -> Vec<u64> {
-    let (mut sums, mut open, mut len) = (Vec::new(), Xxh3::default(), 0);
+    let (mut sums, mut open, mut len) = (Vec::new(), XxHash3_64::new(), 0);
     for mut bytes in parts.iter().flat_map(|part| [part, gap(part)]) {
         while !bytes.is_empty() {
             let (now, rest) = bytes.split_at(bytes.len().min(CHUNK - len));
-            open.update(now);
+            open.write(now);
             (bytes, len) = (rest, len + now.len());
             if len == CHUNK {
-                sums.push(open.digest());
-                (open, len) = (Xxh3::default(), 0);
+                sums.push(open.finish());
+                (open, len) = (XxHash3_64::new(), 0);
             }
         }
     }
-    sums.extend((len > 0).then(|| open.digest()));
+    sums.extend((len > 0).then(|| open.finish()));
     sums
 }
