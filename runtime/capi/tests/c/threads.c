@@ -1,6 +1,6 @@
 /* Many threads, one session each, or wrongly one session for two; runs ended from outside. Arguments: the shapes model, a
  * picture, a model of two inputs; optional: number of threads, of runs of each, of pictures in
- * the run that is cancelled. */
+ * the run that is cancelled, largest number of threads of a model. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <pthread.h>
@@ -146,12 +146,12 @@ static void cancel(void) {
 
 int main(int argc, char **argv) {
     octrt_session *session;
-    int32_t pool;
+    int32_t pool, largest = argc > 7 ? atoi(argv[7]) : 2;
     CHECK(argc >= 4);
     if (argc > 5) runs = atoi(argv[5]);
     if (argc > 6) batch_size = atoi(argv[6]);
     fill(pixels, PIXELS, 1);
-    for (pool = 1; pool <= 2; pool++) {
+    for (pool = 1; pool <= largest; pool++) {
         model = load(argv[1], pool);
         session = new_session(model);
         if (pool == 1) OK(run(session, expected));
