@@ -156,6 +156,8 @@ int main(int argc, char **argv) {
         session = new_session(model);
         if (pool == 1) OK(run(session, expected));
         octrt_session_free(session);
+        /* Callers wait for each other's runs in a pool. */
+        if (pool > 1) runs = (runs + 7) / 8;
         many_sessions(argc > 4 ? atoi(argv[4]) : 64);
         busy(argv[1]);
         cancel();
