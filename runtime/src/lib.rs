@@ -29,8 +29,9 @@
 //! * Pictures become inputs in [`image`], scores become classes in [`classify`]; the graph and its interpreter are in [`ops`], the compiler's stages in
 //!   [`compiler`] and by [`Model::stages`].
 //!
-//! Linux on x86-64 from x86-64-v2 on. The only `unsafe` code of octrt is in this crate: calls of compiled code, mapped
-//! files, views of elements as bytes, and threads lost in a fork, in `code`, `execute`, `source`, `tensor` and `threads`.
+//! Linux on x86-64 from x86-64-v2 on. Only this crate and the C ABI have `unsafe` code; here it is calls of compiled code,
+//! mapped files, views of elements as bytes, and threads lost in a fork, in `code`, `execute`, `source`, `tensor` and
+//! `threads`.
 
 mod arena;
 mod cache;

@@ -182,7 +182,10 @@ impl Preprocessing {
 /// # Errors
 /// [`ImageError::BrokenSettings`].
 pub fn parse_overrides(origin: String, text: &str) -> Result<PreprocessOverrides, ImageError> {
-    serde_json::from_str(text).map_err(|e| {
+    // By way of a map, as a struct may also be read from a list.
+    let fields = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text);
+    let overrides = fields.and_then(serde_json::to_value).and_then(serde_json::from_value);
+    overrides.map_err(|e| {
         let reason = format!("expected preprocessing settings as JSON: {e}");
         ImageError::BrokenSettings { origin, reason }
     })
@@ -230,7 +233,9 @@ mod tests {
         let p = Preprocessing::resolve(flags(overrides), None, &metadata(r#"{"mean": [1, 2, 3]}"#)).unwrap();
         assert_eq!(p.settings.mean, [0.0; 3]);
         assert_eq!(p.preset, Preset::CaffeBgr);
-        assert!(Preprocessing::resolve(Choice::default(), None, &metadata("{")).is_err());
+        for broken in ["{", "[]", "[\"none\"]"] {
+            assert!(Preprocessing::resolve(Choice::default(), None, &metadata(broken)).is_err(), "{broken}");
+        }
     }
 
     #[test]
