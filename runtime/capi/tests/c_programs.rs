@@ -137,7 +137,7 @@ fn valgrind_misuse() {
 
 #[test]
 fn valgrind_threads() {
-    under_valgrind("threads", &["3", "2", "4", "1"]);
+    under_valgrind("threads", &["3", "2", "1", "1"]);
 }
 
 #[test]

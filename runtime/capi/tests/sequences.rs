@@ -46,7 +46,7 @@ struct Program<'a> {
     cancellers: Vec<*mut octrt_canceller>,
     memory: Vec<f32>,
     /// Extents of the tensors; they stay where they are.
-    dims: Vec<Box<[i64; 64]>>,
+    dims: Vec<Vec<i64>>,
     /// Number of calls that succeeded, by kind.
     successes: [usize; 16],
 }
@@ -89,7 +89,7 @@ impl Program<'_> {
     /// Extents and their number: of [n,3], or anything.
     fn shape(&mut self) -> (*const i64, i32, usize) {
         let n = self.random.pick(&[2, 2, 2, 2, 0, 1, 3]);
-        let mut dims = Box::new([1i64; 64]);
+        let mut dims = vec![1i64; 64];
         (dims[0], dims[1]) = (n, 3);
         let mut rank = 2;
         if self.random.once_in(6) {
@@ -132,7 +132,7 @@ impl Program<'_> {
 
     /// The tensor of a name, as the model wants it.
     fn good_tensor(&mut self, name: &'static CStr) -> octrt_tensor {
-        let mut dims = Box::new([1i64; 64]);
+        let mut dims = vec![1i64; 64];
         (dims[0], dims[1]) = (2, 3);
         self.dims.push(dims);
         octrt_tensor {
