@@ -168,7 +168,7 @@ fn the_headers_are_cpp17() {
 
 #[test]
 fn every_source_is_in_the_header() {
-    let is_listed = |name: &str| SOURCES.iter().any(|s| *s == name);
+    let is_listed = |name: &str| SOURCES.contains(&name);
     for entry in fs::read_dir(crate_root().join("src")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
