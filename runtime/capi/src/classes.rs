@@ -98,7 +98,7 @@ pub unsafe extern "C" fn octrt_labels_free(labels: *mut octrt_labels) {
 /// model          which says whether the scores are probabilities, their logarithms, or any numbers: those go through
 ///                softmax
 /// output         which output of the model the scores are
-/// scores         floats of shape [C], [1,C] or [1,C,1,1], as octrt_session_output fills them in
+/// scores         floats of shape (C), (1, C) or (1, C, 1, 1), as octrt_session_output fills them in
 /// k              room in the arrays
 /// classes        gets min(k, C) indices of classes, best first; of equals the smaller index first; unchanged on error
 /// probabilities  gets as many numbers from 0 to 1; may be NULL

@@ -214,7 +214,7 @@ pub unsafe extern "C" fn octrt_preprocessor_description(
     unsafe { preprocessor.as_ref() }.map_or(c"".as_ptr(), |p| p.description.as_ptr())
 }
 
-/// Tells name, type, shape [1,3,H,W] and size of the input that pictures become. `input` is filled in, with data NULL;
+/// Tells name, type, shape (1, 3, H, W) and size of the input that pictures become. `input` is filled in, with data NULL;
 /// unchanged on error. With data set it can be handed to the functions below and to octrt_session_run. Its name and dims
 /// belong to the preprocessor. Any thread. Errors: OCTRT_E_INVALID_ARGUMENT.
 ///
