@@ -56,6 +56,10 @@ install -m 755 "$from/liboctrt_capi.so" "$lib/liboctrt.so.$version"
 ln -sf "liboctrt.so.$version" "$lib/liboctrt.so.$abi"
 ln -sf "liboctrt.so.$abi" "$lib/liboctrt.so"
 install -m 644 "$from/liboctrt_capi.a" "$lib/liboctrt.a"
+# Lines of source for debuggers are nine tenths of the files.
+if command -v strip >/dev/null; then
+    strip --strip-debug "$lib/liboctrt.so.$version" "$lib/liboctrt.a"
+fi
 
 # Fills in a template.
 configure() {
