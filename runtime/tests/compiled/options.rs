@@ -107,6 +107,6 @@ fn limits() {
     for max_memory in [0, 1, file.len() - 1, file.len(), least - file.len() / 16] {
         let e = load(max_memory).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Limit, "limit {max_memory}: {e}");
-        assert!(e.to_string().contains(&max_memory.to_string()), "limit {max_memory}: {e}");
+        assert!(e.to_string().contains("the limit is"), "limit {max_memory}: {e}");
     }
 }

@@ -18,14 +18,29 @@ fn save(path: &Path) -> Error {
     e
 }
 
-/// The superuser may write anywhere, so a process that is not has to try.
-fn without_privileges() -> bool {
+/// By custom, the user who owns nothing.
+const NOBODY: libc::uid_t = 65534;
+
+/// Who a child process is after [`without_privileges`].
+pub fn user() -> Option<u32> {
+    // SAFETY: reads who this process is.
+    (unsafe { libc::geteuid() } == 0).then_some(NOBODY)
+}
+
+/// The superuser may write anywhere: makes a child process somebody else, and says whether that was possible.
+pub fn without_privileges() -> bool {
     // SAFETY: changes the user of this child process only.
-    unsafe { libc::geteuid() != 0 || libc::seteuid(65534) == 0 }
+    unsafe { libc::geteuid() != 0 || libc::seteuid(NOBODY) == 0 }
+}
+
+/// Undoes [`without_privileges`], so that folders can be removed.
+pub fn with_privileges() {
+    // SAFETY: as above; fails where nothing was given up, which is as good.
+    unsafe { libc::seteuid(libc::getuid()) };
 }
 
 /// A folder that others can enter.
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     folder
@@ -45,7 +60,7 @@ fn a_folder_that_may_not_be_written_to() {
         assert!(e.to_string().contains("ermission denied"), "{e}");
         assert_eq!(names(folder.path()), ["model.octrt"]);
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        std::mem::forget(folder);
+        with_privileges();
     });
 }
 

@@ -62,6 +62,25 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// What [`file_of`] makes the file of.
+    pub fn input(&self) -> Vec<u8> {
+        [self.manifest.to_string().as_bytes(), &[0], &self.data].concat()
+    }
+}
+
+/// The file of a manifest, a byte 0 and the data, as a fuzzer makes them: where the manifest is JSON, what it says of the
+/// data and of its author is set right.
+pub fn file_of(input: &[u8]) -> Vec<u8> {
+    let end = input.iter().position(|&b| b == 0).unwrap_or(input.len());
+    let (manifest, data) = (&input[..end], input.get(end + 1..).unwrap_or(&[]));
+    let Ok(mut value) = serde_json::from_slice::<Value>(manifest) else { return assemble(manifest, data) };
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("compiler".to_string(), json!(octrt::compiler::FINGERPRINT));
+    }
+    Parts { manifest: value, data: data.to_vec() }.file()
+}
+
 /// A file of any manifest and data.
 pub fn assemble(manifest: &[u8], data: &[u8]) -> Vec<u8> {
     let begin = data_begin(manifest.len());
