@@ -14,9 +14,9 @@ use octrt_ops::graph::infer::Limits;
 
 use crate::compiled::{self, Compiled, Contents};
 use crate::error::Error;
-use crate::plan::Plan;
 use crate::source::{FileAccess, ModelFile};
 use crate::threads::Threads;
+use crate::weights::Weights;
 
 /// What a model's files say, as a BLAKE3 hash: nobody can make another model with the same one.
 #[derive(Clone, Debug)]
@@ -85,11 +85,11 @@ impl Entry {
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Internal`].
-    pub(crate) fn store(&self, contents: Contents, plan: &Plan) -> Result<(), Error> {
+    pub(crate) fn store(&self, contents: Contents, weights: &Weights) -> Result<(), Error> {
         let io = |source| Error::Io { path: self.folder.clone(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(io)?;
         check_private(&self.folder)?;
-        store(&self.path, Access::Owner, contents, plan)
+        store(&self.path, Access::Owner, contents, weights)
     }
 }
 
@@ -114,12 +114,12 @@ fn check_private(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a compiled model to `path`, first to a file beside it, which then takes its name: other processes see the old
+/// Writes a compiled model, `weights` being its constants, to `path`, first to a file beside it, which then takes its name: other processes see the old
 /// file or the new one, and what fails leaves nothing behind.
 ///
 /// # Errors
 /// [`Error::Io`] with the path, [`Error::Internal`].
-pub(crate) fn store(path: &Path, access: Access, contents: Contents, plan: &Plan) -> Result<(), Error> {
+pub(crate) fn store(path: &Path, access: Access, contents: Contents, weights: &Weights) -> Result<(), Error> {
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -137,7 +137,7 @@ pub(crate) fn store(path: &Path, access: Access, contents: Contents, plan: &Plan
         .map_err(io)?;
     let is_packed = |(_, c): &(usize, &Constant)| matches!(c, Constant::Packed(..));
     let places = contents.constants.iter().enumerate().filter(is_packed).map(|(i, _)| i);
-    let packed: Vec<&[u8]> = places.map(|i| plan.weights.bytes(i)).collect();
+    let packed: Vec<&[u8]> = places.map(|i| weights.bytes(i)).collect();
     let mut out = BufWriter::new(file.as_file_mut());
     compiled::write(contents, &packed, &mut out).map_err(|e| match e {
         Error::Io { source, .. } => io(source),

@@ -10,7 +10,7 @@
 //! | 32..40 | XXH3 of the manifest |
 //! | 40..48 | XXH3 of bytes 0..40 |
 //! | 64.. | the manifest, JSON: [`manifest::Manifest`] |
-//! | from the next multiple of 4096 on | data: constants of the graph, and packed weights, each at a multiple of 64 |
+//! | from the next multiple of 4096 on | data: constants of the graph, then packed weights, each at the next multiple of 64; zeros between them |
 //!
 //! The manifest has the graph after all passes as text, where its constants and the packed weights lie in the data, and an
 //! XXH3 for every [`CHUNK`] of the data. Constants that are packed are there in packed form only.
@@ -24,10 +24,11 @@ mod manifest;
 mod read;
 mod write;
 
+use std::fmt;
+
 use octrt_compiler::artifact::Constant;
 use octrt_compiler::program::Program;
 use octrt_compiler::{CompileError, Options, pipeline};
-use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::{text, verify};
 use octrt_ops::{Graph, Tensor, TensorType};
 
@@ -76,6 +77,12 @@ pub(crate) struct Recipe {
     source: TensorType,
 }
 
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.packing, self.source)
+    }
+}
+
 /// How the packed ones of a compiled graph's constants were packed.
 pub(crate) fn recipes(constants: &[Constant]) -> Vec<Recipe> {
     let recipe = |c: &Constant| match c {
@@ -87,11 +94,11 @@ pub(crate) fn recipes(constants: &[Constant]) -> Vec<Recipe> {
     constants.iter().filter_map(recipe).collect()
 }
 
-/// The graph of a text, as the compiler wants it.
-fn parse_graph(text: &str, blobs: &[Tensor], inputs: &[TensorType], limits: Limits) -> Result<Graph, String> {
-    let graph = text::parse(text, blobs).map_err(|e| format!("the graph: {e}"))?;
+/// The graph of a text, without types.
+fn parse_graph(text: &str, blobs: &[Tensor]) -> Result<Graph, String> {
+    let graph = text::parse_printed(text, blobs).map_err(|e| format!("the graph: {e}"))?;
     verify::verify(&graph).map_err(|e| e.to_string())?;
-    specialize(&graph, inputs, limits).map_err(|e| e.to_string())
+    Ok(graph)
 }
 
 /// Lowers a graph and what a file would make of it; an error where the two become different programs, so that a file must

@@ -1,5 +1,6 @@
 //! From a file to a [`Model`].
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,9 +32,14 @@ impl Model {
     pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let io = |source| Error::Io { path: path.to_path_buf(), source };
-        let file = Arc::new(ModelFile::open(path, options.file_access, options.max_memory).map_err(io)?);
-        check_size(&name, (*file).as_ref().len(), options)?;
+        let refused = |source: io::Error| match source.kind() {
+            io::ErrorKind::FileTooLarge => {
+                Error::TooLarge { model: name.clone(), message: source.to_string() }
+            }
+            _ => Error::Io { path: path.to_path_buf(), source },
+        };
+        let file = ModelFile::open(path, options.file_access, options.max_memory).map_err(refused)?;
+        let file = Arc::new(file);
         if is_compiled((*file).as_ref()) {
             return load_compiled(name, file, options);
         }

@@ -37,19 +37,27 @@ pub(crate) enum ModelFile {
 }
 
 impl ModelFile {
-    /// The regular file at `path`, of at most `max_bytes`.
+    /// The regular file at `path`.
+    ///
+    /// # Errors
+    /// Those of the system; of the kind `FileTooLarge` when it has more than `max_bytes`.
     pub(crate) fn open(path: &Path, access: FileAccess, max_bytes: usize) -> io::Result<Self> {
+        let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
         // Opening a pipe would wait for its writer, so look before.
         if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+            return Err(not_regular());
         }
         let mut file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(not_regular());
+        }
+        let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        if len > max_bytes {
+            let message = format!("the file has {len} bytes, the limit is {max_bytes}");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
         if access == FileAccess::Read {
-            let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-            if len > max_bytes {
-                let message = format!("the file has {len} bytes, the limit is {max_bytes}");
-                return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-            }
             let mut bytes = Arena::new(len, "the file").map_err(io::Error::other)?;
             file.read_exact(bytes.bytes_mut())?;
             return Ok(ModelFile::Read(bytes));
@@ -213,7 +221,10 @@ mod tests {
                 assert!(file.as_ref().iter().all(|&b| b == 7));
             }
         }
-        let e = ModelFile::open(&path, FileAccess::Read, 99_999).unwrap_err();
-        assert!(e.to_string().contains("100000 bytes"), "{e}");
+        for access in [FileAccess::Map, FileAccess::Read] {
+            let e = ModelFile::open(&path, access, 99_999).unwrap_err();
+            assert_eq!(e.kind(), io::ErrorKind::FileTooLarge);
+            assert!(e.to_string().contains("100000 bytes"), "{e}");
+        }
     }
 }

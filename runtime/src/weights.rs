@@ -152,13 +152,16 @@ impl WeightStore {
         Ok(Weights { constants })
     }
 
-    /// The constants that live graphs have.
+    /// The constants that live graphs have. One that is not packed may decide where code reads, so it is not taken from a
+    /// file, which somebody could change.
     fn known(&self, constants: &[Source]) -> Vec<Option<Constant>> {
         let live: Vec<Arc<Block>> = self.blocks.iter().filter_map(Weak::upgrade).collect();
-        let known = index(&live);
+        let known = index(live.iter());
+        let is_own = |b: &&Arc<Block>| matches!(b.memory, Memory::Own(_));
+        let own = index(live.iter().filter(is_own));
         let find = |c: &Source| match c {
             _ if known.is_empty() => None,
-            Source::Plain(t) => find(&known, t.bytes()),
+            Source::Plain(t) => find(&own, t.bytes()),
             Source::Packed(..) => {
                 let mut packed = vec![0; c.ty().bytes()];
                 c.write(&mut packed);
@@ -208,7 +211,7 @@ fn key(bytes: &[u8]) -> (usize, Vec<u8>) {
     (bytes.len(), bytes[..bytes.len().min(ALIGN)].to_vec())
 }
 
-fn index(blocks: &[Arc<Block>]) -> Index {
+fn index<'a>(blocks: impl Iterator<Item = &'a Arc<Block>>) -> Index {
     let mut index = Index::new();
     for block in blocks {
         for range in &block.ranges {
@@ -264,6 +267,34 @@ mod tests {
         drop((first, second));
         store.load(Vec::new(), None, usize::MAX, ALONE).unwrap();
         assert_eq!(store.blocks.len(), 1);
+    }
+
+    #[test]
+    fn only_packed_constants_lie_in_files() {
+        let mut bytes = Arena::new(128, "test").unwrap();
+        bytes.bytes_mut()[..8].copy_from_slice(&[0, 0, 0x80, 0x3f, 0, 0, 0, 0x40]);
+        let packed = Packed { file: Arc::new(ModelFile::Read(bytes)), ranges: vec![0..64, 64..128] };
+        let source = Tensor::new([1], &[1.0f32]).unwrap();
+        let vector = |len| Source::Packed(octrt_compiler::pack::Packing::Vector { len }, source.clone());
+        let mut store = WeightStore::default();
+        let load = |s: &mut WeightStore, c: Vec<Source>, p| s.load(c, p, usize::MAX, ALONE);
+        let first = load(&mut store, vec![vector(16), tensor(&[5.0]), vector(16)], Some(&packed)).unwrap();
+        assert_eq!(first.bytes(0)[..8], [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40]);
+        assert_eq!(first.bytes(1), 5.0f32.to_le_bytes());
+        assert_eq!(store.bytes(), WeightBytes { own: 64 + 128, mapped: 0 });
+        // The second one of the file is zeros: a packed constant shares them, another one does not.
+        let zeros = Source::Packed(octrt_compiler::pack::Packing::Vector { len: 16 }, tensor_of_zero());
+        let second = load(&mut store, vec![zeros, tensor(&[0.0; 16])], None).unwrap();
+        assert_eq!(second.bytes(0).as_ptr(), first.bytes(2).as_ptr());
+        assert_ne!(second.bytes(1).as_ptr(), first.bytes(2).as_ptr());
+        // Sizes and numbers of those in the file are checked.
+        for wrong in [vec![vector(16)], vec![vector(16), vector(17)], vec![tensor(&[1.0])]] {
+            assert!(matches!(load(&mut store, wrong, Some(&packed)), Err(Error::Internal(_))));
+        }
+    }
+
+    fn tensor_of_zero() -> Tensor {
+        Tensor::new([1], &[0.0f32]).unwrap()
     }
 
     #[test]

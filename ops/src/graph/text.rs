@@ -25,7 +25,7 @@
 //!   number, or `inf`, `-inf`, `nan`, `nan(0xffc00000)` (any NaN, by its bits); bools are `true`, `false`, or
 //!   another byte as a number. With more than [`INLINE_ELEMENTS`] elements it is `blob(i)`: entry `i` of
 //!   [`blobs`]. For tests there are two more forms, which are resolved when read and so never printed:
-//!   `random(7)`, see [`random`], and `fill(0.5)`, the same element everywhere.
+//!   `random(7)`, see [`random`], and `fill(0.5)`, the same element everywhere; [`parse_printed`] refuses them.
 
 mod lex;
 mod parse;
@@ -38,7 +38,7 @@ use crate::graph::{Graph, ValueDef};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-pub use parse::parse;
+pub use parse::{parse, parse_printed};
 pub use print::print;
 
 /// Largest number of elements of a constant that is printed in full.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use octrt::ops::{Dim, TensorType};
+use octrt::ops::{Dim, Graph, TensorType};
 use octrt::{FileAccess, LoadOptions, Model, PortInfo, Threads};
 
 use crate::args::{CompilerArgs, DimArgs, MachineArgs};
@@ -25,6 +25,20 @@ pub fn options(args: &CompilerArgs) -> LoadOptions {
     let defaults = LoadOptions::default();
     let max_memory = args.max_memory.map_or(defaults.max_memory, |b| b.0);
     LoadOptions { target: args.target.0, precision: args.precision, max_memory, ..defaults }
+}
+
+/// The graph of a model that was not compiled before.
+///
+/// # Errors
+/// [`Failure::Unsupported`] naming the model.
+pub fn graph(model: &Model) -> Result<&Graph, Failure> {
+    let none = || {
+        let name = model.name();
+        Failure::Unsupported(format!(
+            "{name}: a compiled model has no graph; give the model it was made from"
+        ))
+    };
+    model.graph().ok_or_else(none)
 }
 
 /// Extents of dynamic dimensions: those of `--dim`; 1 for the first dimension of an input, which is the batch.

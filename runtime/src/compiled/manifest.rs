@@ -32,6 +32,13 @@ pub(super) struct Manifest {
     pub(super) chunks: Vec<u64>,
 }
 
+/// Who has written a file: what every manifest has, whatever else stands in it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Origin {
+    pub(super) octrt: String,
+    pub(super) compiler: String,
+}
+
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct About {
     pub(super) metadata: BTreeMap<String, String>,

@@ -4,15 +4,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use octrt_compiler::FINGERPRINT;
+use octrt_compiler::artifact::Constant;
 use octrt_compiler::target::Target;
 use octrt_compiler::{Options, Precision};
-use octrt_ops::graph::infer::Limits;
+use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::tensor::SharedBytes;
-use octrt_ops::{Tensor, TensorType};
+use octrt_ops::{Graph, OpError, Tensor, TensorType, ValueId};
 use twox_hash::XxHash3_64;
 
-use super::manifest::{Blob, Manifest, Port, Weight, tensor_type};
-use super::{CHUNK, HEADER, MAGIC, PAGE, Packed, Recipe, VERSION, parse_graph};
+use super::manifest::{Blob, Manifest, Origin, Port, Weight, tensor_type};
+use super::{CHUNK, HEADER, MAGIC, PAGE, Packed, Recipe, VERSION, parse_graph, recipes};
 use crate::arena::{ALIGN, Arena};
 use crate::error::Error;
 use crate::model::About;
@@ -20,15 +21,48 @@ use crate::ports::{PortInfo, Ports, fixed_types};
 use crate::source::ModelFile;
 use crate::threads::Threads;
 
+/// Manifests of at most so many bytes are read whatever the limit is.
+const SMALL_MANIFEST: usize = 256 << 10;
+
+/// Bytes of memory that reading a manifest takes for each of its bytes, at most: a number of a list is a token, and a string
+/// of its own.
+const EXPANSION: usize = 128;
+
 /// A compiled model as it is in memory.
 pub(crate) struct Compiled {
     pub(crate) about: About,
     pub(crate) ports: Ports<Vec<PortInfo>>,
     pub(crate) options: Options,
     /// After all passes; constants that are packed are zeros here.
-    pub(crate) graph: octrt_ops::Graph,
+    pub(crate) graph: Graph,
     pub(crate) recipes: Vec<Recipe>,
     pub(crate) packed: Packed,
+}
+
+impl Compiled {
+    /// Checks that the packed weights of the file are those that the compiled graph with these constants wants.
+    ///
+    /// # Errors
+    /// Says which one is not, what is expected and what was found.
+    pub(crate) fn check_weights(&self, constants: &[Constant]) -> Result<(), String> {
+        let wanted = recipes(constants);
+        if wanted.len() != self.recipes.len() {
+            return Err(format!("expected {} packed weights, found {}", wanted.len(), self.recipes.len()));
+        }
+        for (i, (wanted, found)) in wanted.iter().zip(&self.recipes).enumerate() {
+            if wanted != found {
+                return Err(format!("packed weight {i}: expected {wanted}, found {found}"));
+            }
+        }
+        let packed = constants.iter().filter(|c| matches!(c, Constant::Packed(..)));
+        for (i, (c, found)) in packed.zip(&self.packed.ranges).enumerate() {
+            let (wanted, found) = (c.ty().bytes(), found.len());
+            if wanted != found {
+                return Err(format!("packed weight {i}: expected {wanted} bytes, found {found}"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether these are the first bytes of a compiled model.
@@ -40,7 +74,7 @@ pub(crate) fn is_compiled(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Stale`] when another octrt has written it, [`Error::Corrupt`] when it is damaged or makes no sense,
-/// [`Error::Memory`], [`Error::TooLarge`].
+/// [`Error::Memory`], [`Error::TooLarge`] and [`Error::Compile`] above the limits.
 pub(crate) fn read(
     model: &str,
     file: Arc<ModelFile>,
@@ -49,8 +83,7 @@ pub(crate) fn read(
 ) -> Result<Compiled, Error> {
     let corrupt = |message: String| Error::Corrupt { model: model.to_string(), message };
     let bytes = (*file).as_ref();
-    let (manifest, begin) = manifest(model, bytes)?;
-    check_compiler(model, &manifest)?;
+    let (manifest, begin) = manifest(model, bytes, limits)?;
     let data = bytes.get(begin..).unwrap_or(&[]);
     if data.len() as u64 != manifest.data_bytes {
         let (expected, found) = (manifest.data_bytes, data.len());
@@ -58,26 +91,69 @@ pub(crate) fn read(
     }
     check_data(data, &manifest.chunks, threads).map_err(corrupt)?;
     let options = options(&manifest).map_err(corrupt)?;
-    let ports = |ports: Vec<Port>| ports.into_iter().map(Port::info).collect::<Result<Vec<_>, _>>();
-    let inputs = ports(manifest.inputs).map_err(corrupt)?;
-    let outputs = ports(manifest.outputs).map_err(corrupt)?;
-    let types = fixed_types(&inputs).unwrap_or_default();
-    let blobs = blobs(&manifest.blobs, data, limits).map_err(|e| e.into_error(model))?;
-    let graph = parse_graph(&manifest.graph, &blobs, &types, limits).map_err(corrupt)?;
+    let mut places = Places { next: 0, len: data.len() as u64 };
+    let blobs = blobs(&manifest.blobs, data, &mut places, limits).map_err(|e| e.into_error(model))?;
     let mut recipes = Vec::with_capacity(manifest.weights.len());
     let mut ranges = Vec::with_capacity(manifest.weights.len());
     for Weight { packing, dtype, dims, at, bytes } in manifest.weights {
         recipes.push(Recipe { packing, source: tensor_type(&dtype, &dims).map_err(corrupt)? });
-        let range = place(data, at, bytes).map_err(corrupt)?;
+        let range = places.take(at, bytes).map_err(corrupt)?;
         ranges.push(begin + range.start..begin + range.end);
     }
-    let (about, ports) = (manifest.about.into(), Ports { inputs, outputs });
-    let packed = Packed { file: file.clone(), ranges };
+    places.end().map_err(corrupt)?;
+    let ports = |ports: Vec<Port>| ports.into_iter().map(Port::info).collect::<Result<Vec<_>, _>>();
+    let inputs = ports(manifest.inputs).map_err(corrupt)?;
+    let ports = Ports { inputs, outputs: ports(manifest.outputs).map_err(corrupt)? };
+    let graph = parse_graph(&manifest.graph, &blobs).map_err(corrupt)?;
+    let types = fixed_types(&ports.inputs).unwrap_or_default();
+    let graph = specialize(&graph, &types, limits).map_err(|e| match e.source {
+        OpError::TooLarge(_) => Error::graph(model, e),
+        _ => corrupt(e.to_string()),
+    })?;
+    check_ports(&graph, &ports).map_err(corrupt)?;
+    let (about, packed) = (manifest.about.into(), Packed { file: file.clone(), ranges });
     Ok(Compiled { about, ports, options, graph, recipes, packed })
 }
 
 /// The manifest, and where the data begin.
-fn manifest(model: &str, bytes: &[u8]) -> Result<(Manifest, usize), Error> {
+fn manifest(model: &str, bytes: &[u8], limits: Limits) -> Result<(Manifest, usize), Error> {
+    let model = model.to_string();
+    let corrupt = |message: String| Error::Corrupt { model: model.clone(), message };
+    let header = header(&model, bytes)?;
+    let end = usize::try_from(header.manifest_bytes).ok().and_then(|n| n.checked_add(HEADER));
+    let Some(text) = end.and_then(|end| bytes.get(HEADER..end)) else {
+        let len = header.manifest_bytes;
+        return Err(corrupt(format!("the manifest of {len} bytes is longer than the file")));
+    };
+    let limit = SMALL_MANIFEST.max(limits.max_bytes / EXPANSION);
+    if text.len() > limit {
+        let message = format!("the manifest has {} bytes, the limit is {limit}", text.len());
+        return Err(Error::TooLarge { model, message });
+    }
+    // The file may be mapped: what is checked and what is read must be the same bytes, whatever happens to it.
+    let text = text.to_vec();
+    if XxHash3_64::oneshot(&text) != header.manifest_sum {
+        return Err(corrupt("the manifest is damaged: its checksum does not fit".to_string()));
+    }
+    let begin = (HEADER + text.len()).next_multiple_of(PAGE);
+    match bytes.get(HEADER + text.len()..begin) {
+        Some(gap) if gap.iter().all(|&b| b == 0) => {}
+        Some(_) => return Err(corrupt("expected zeros between the manifest and the data".to_string())),
+        None => return Err(corrupt("the file ends behind the manifest".to_string())),
+    }
+    let json = |e: serde_json::Error| corrupt(format!("the manifest: {e}"));
+    // Another octrt may say other things in its manifest.
+    check_origin(&model, &serde_json::from_slice(&text).map_err(json)?)?;
+    Ok((serde_json::from_slice(&text).map_err(json)?, begin))
+}
+
+/// What the first bytes say.
+struct Header {
+    manifest_bytes: u64,
+    manifest_sum: u64,
+}
+
+fn header(model: &str, bytes: &[u8]) -> Result<Header, Error> {
     let model = model.to_string();
     let corrupt = |message: String| Error::Corrupt { model: model.clone(), message };
     let Some(header) = bytes.first_chunk::<HEADER>() else {
@@ -93,33 +169,21 @@ fn manifest(model: &str, bytes: &[u8]) -> Result<(Manifest, usize), Error> {
         return Err(corrupt("the header is damaged: its checksum does not fit".to_string()));
     }
     if number(16) != bytes.len() as u64 {
+        let (expected, found) = (number(16), bytes.len());
         return Err(corrupt(format!(
-            "the file is truncated or longer than it was: expected {} bytes, found {}",
-            number(16),
-            bytes.len()
+            "the file is truncated or longer than it was: expected {expected} bytes, found {found}"
         )));
     }
-    let end = usize::try_from(number(24)).ok().and_then(|n| n.checked_add(HEADER));
-    let Some(text) = end.and_then(|end| bytes.get(HEADER..end)) else {
-        return Err(corrupt(format!("the manifest of {} bytes is longer than the file", number(24))));
-    };
-    // The file may be mapped: what is checked and what is read must be the same bytes, whatever happens to it.
-    let text = text.to_vec();
-    if XxHash3_64::oneshot(&text) != number(32) {
-        return Err(corrupt("the manifest is damaged: its checksum does not fit".to_string()));
-    }
-    let manifest = serde_json::from_slice(&text).map_err(|e| corrupt(format!("the manifest: {e}")))?;
-    Ok((manifest, (HEADER + text.len()).next_multiple_of(PAGE)))
+    Ok(Header { manifest_bytes: number(24), manifest_sum: number(32) })
 }
 
-fn check_compiler(model: &str, manifest: &Manifest) -> Result<(), Error> {
-    if manifest.compiler == FINGERPRINT {
+fn check_origin(model: &str, origin: &Origin) -> Result<(), Error> {
+    if origin.compiler == FINGERPRINT {
         return Ok(());
     }
-    let (version, message) = (&manifest.octrt, env!("CARGO_PKG_VERSION"));
-    let found = format!("octrt {version}, compiler {}", manifest.compiler);
-    let message =
-        format!("expected the work of octrt {message}, compiler {FINGERPRINT}, found that of {found}");
+    let expected = format!("octrt {}, compiler {FINGERPRINT}", env!("CARGO_PKG_VERSION"));
+    let found = format!("octrt {}, compiler {}", origin.octrt, origin.compiler);
+    let message = format!("expected the work of {expected}, found that of {found}");
     Err(Error::Stale { model: model.to_string(), message })
 }
 
@@ -143,17 +207,58 @@ fn options(manifest: &Manifest) -> Result<Options, String> {
     Ok(Options { target, precision })
 }
 
-/// Where `len` bytes from `at` on lie in the data.
-fn place(data: &[u8], at: u64, len: u64) -> Result<Range<usize>, String> {
-    let end = at.checked_add(len).filter(|&end| end <= data.len() as u64 && at.is_multiple_of(ALIGN as u64));
-    let outside = || {
-        format!(
-            "{len} bytes at {at} lie outside of {} bytes of data, or not at a multiple of {ALIGN}",
-            data.len()
-        )
+/// Checks that the graph has these ports: names and types, in order.
+fn check_ports(graph: &Graph, ports: &Ports<Vec<PortInfo>>) -> Result<(), String> {
+    let found = |name: &str, v: ValueId| (name.to_string(), graph.value(v).ty.clone());
+    let inputs = graph.inputs.iter().map(|i| found(&graph.value(i.value).name, i.value)).collect();
+    let outputs = graph.outputs.iter().map(|o| found(&o.name, o.value)).collect();
+    for (what, said, found) in [("inputs", &ports.inputs, inputs), ("outputs", &ports.outputs, outputs)] {
+        let types = fixed_types(said).unwrap_or_default();
+        let said: NamedTypes = said.iter().map(|p| p.name.clone()).zip(types.into_iter().map(Some)).collect();
+        if said != found {
+            let (said, found) = (list(&said), list(&found));
+            return Err(format!("the {what} are declared as {said}, but the graph has {found}"));
+        }
+    }
+    Ok(())
+}
+
+type NamedTypes = Vec<(String, Option<TensorType>)>;
+
+fn list(ports: &NamedTypes) -> String {
+    let port = |(name, ty): &(String, Option<TensorType>)| match ty {
+        Some(ty) => format!("'{name}': {ty}"),
+        None => format!("'{name}'"),
     };
-    let end = end.ok_or_else(outside)?;
-    Ok(at as usize..end as usize)
+    if ports.is_empty() { "none".to_string() } else { ports.iter().map(port).collect::<Vec<_>>().join(", ") }
+}
+
+/// Hands out the data from the beginning to the end: parts lie one behind the other, so that a file has no more in it than
+/// it has bytes.
+struct Places {
+    /// Where the next part must begin, a multiple of [`ALIGN`].
+    next: u64,
+    len: u64,
+}
+
+impl Places {
+    /// The `len` bytes of the next part, which is said to lie at `at`.
+    fn take(&mut self, at: u64, len: u64) -> Result<Range<usize>, String> {
+        let end = at.checked_add(len).filter(|&end| at == self.next && end <= self.len);
+        let Some(end) = end else {
+            let (next, all) = (self.next, self.len);
+            return Err(format!("expected {len} bytes at {next} of {all} bytes of data, found them at {at}"));
+        };
+        self.next = end.next_multiple_of(ALIGN as u64);
+        Ok(at as usize..end as usize)
+    }
+
+    fn end(self) -> Result<(), String> {
+        if self.next == self.len {
+            return Ok(());
+        }
+        Err(format!("expected {} bytes of data, found {}", self.next, self.len))
+    }
 }
 
 /// Why constants cannot be had.
@@ -172,7 +277,12 @@ impl BlobError {
 }
 
 /// The constants of the graph that are not in its text; copies, for the reason that the manifest is one.
-fn blobs(stored: &[Blob], data: &[u8], limits: Limits) -> Result<Vec<Tensor>, BlobError> {
+fn blobs(
+    stored: &[Blob],
+    data: &[u8],
+    places: &mut Places,
+    limits: Limits,
+) -> Result<Vec<Tensor>, BlobError> {
     let types = stored.iter().map(|b| tensor_type(&b.dtype, &b.dims)).collect::<Result<Vec<_>, _>>();
     let types = types.map_err(BlobError::Corrupt)?;
     let largest = types.iter().map(TensorType::bytes).max().unwrap_or(0);
@@ -187,7 +297,7 @@ fn blobs(stored: &[Blob], data: &[u8], limits: Limits) -> Result<Vec<Tensor>, Bl
     let tensor = |(blob, ty): (&Blob, TensorType)| match blob.at {
         None => empty.next().ok_or_else(|| "a constant is missing".to_string()),
         Some(at) => {
-            let range = place(data, at, ty.bytes() as u64)?;
+            let range = places.take(at, ty.bytes() as u64)?;
             Tensor::from_bytes(ty, data[range].to_vec()).map_err(|e| e.to_string())
         }
     };

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use octrt_compiler::FINGERPRINT;
 use octrt_compiler::artifact::Constant;
-use octrt_ops::graph::infer::Limits;
+use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::text;
 use octrt_ops::{Tensor, TensorType};
 use twox_hash::XxHash3_64;
@@ -102,7 +102,8 @@ fn verify_again(
     let blobs = blobs.ok_or_else(|| internal("a weight is missing".to_string()))?;
     let inputs: Option<Vec<TensorType>> = crate::ports::fixed_types(&contents.ports.inputs);
     let inputs = inputs.ok_or_else(|| internal("an input has open dimensions".to_string()))?;
-    let reloaded = parse_graph(graph, &blobs, &inputs, Limits::default()).map_err(internal)?;
+    let reloaded = parse_graph(graph, &blobs).map_err(internal)?;
+    let reloaded = specialize(&reloaded, &inputs, Limits::default()).map_err(|e| internal(e.to_string()))?;
     let fail = |source| Error::Compile { model: contents.graph.name.clone(), source };
     check(&contents.graph, &reloaded, contents.options).map_err(fail)
 }

@@ -1,4 +1,5 @@
 //! ONNX models that no exporter would write.
+#![allow(dead_code)]
 
 use octrt::onnx::Bytes;
 

@@ -9,10 +9,16 @@ use octrt::ops::{DType, Dim, Graph, Op, Tensor, ValueId};
 const ELEMENTS: usize = 1500;
 /// Largest magnitude of a value: beyond it rounding decides too much.
 const MAGNITUDE: f64 = 1e4;
+
 /// A small deterministic source of numbers.
 pub struct Numbers(u64);
 
 impl Numbers {
+    /// Other numbers for every seed.
+    pub fn of(seed: u64) -> Self {
+        Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
     pub fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % n
@@ -82,7 +88,7 @@ pub struct Growing {
 
 impl Growing {
     pub fn new(seed: u64) -> Self {
-        let numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let numbers = Numbers::of(seed);
         let mut g = Growing { graph: Graph::new("random"), values: vec![], inputs: vec![], numbers };
         for _ in 0..1 + g.numbers.below(3) {
             let rank = g.numbers.pick(&[0, 1, 2, 3, 4, 4, 4]);

@@ -1,8 +1,10 @@
 //! What the tests of whole models share: where the data is, compiled runs, interpreted runs, comparison.
 #![allow(dead_code, missing_docs)]
 
+pub mod compiled_file;
 pub mod hostile;
 pub mod npy;
+pub mod process;
 pub mod proto;
 
 use std::path::{Path, PathBuf};

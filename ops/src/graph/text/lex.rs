@@ -45,9 +45,17 @@ pub struct Position {
 impl Position {
     /// An error at this position.
     pub fn error(self, expected: impl Into<String>, found: impl Into<String>) -> ParseError {
-        ParseError { line: self.line, column: self.column, expected: expected.into(), found: found.into() }
+        let (expected, mut found) = (expected.into(), found.into());
+        if let Some((end, _)) = found.char_indices().nth(SHOWN) {
+            found.truncate(end);
+            found.push_str("...");
+        }
+        ParseError { line: self.line, column: self.column, expected, found }
     }
 }
+
+/// Characters of a token that an error shows.
+const SHOWN: usize = 200;
 
 /// All tokens of a text, the last of which is [`Token::End`].
 pub fn tokens(text: &str) -> Result<Vec<(Token, Position)>, ParseError> {

@@ -22,9 +22,31 @@ const GENERATED_BYTES: usize = 1 << 30;
 /// # Errors
 /// [`ParseError`] at the first place that does not fit.
 pub fn parse(text: &str, blobs: &[Tensor]) -> Result<Graph, ParseError> {
+    graph(text, blobs, Forms::All)
+}
+
+/// As [`parse`], for texts of strangers: those that [`print()`](super::print()) makes, in which no constant is `random` or
+/// `fill`. The graph takes memory in proportion to the text.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_printed(text: &str, blobs: &[Tensor]) -> Result<Graph, ParseError> {
+    graph(text, blobs, Forms::Printed)
+}
+
+/// How a constant may be given.
+#[derive(Clone, Copy, PartialEq)]
+enum Forms {
+    /// As [`print()`](super::print()) gives it.
+    Printed,
+    /// Also as what is made when it is read.
+    All,
+}
+
+fn graph(text: &str, blobs: &[Tensor], forms: Forms) -> Result<Graph, ParseError> {
     let tokens = tokens(text)?;
-    let mut parser =
-        Parser { tokens: &tokens, next: 0, blobs, graph: Graph::default(), values: BTreeMap::new() };
+    let (graph, values) = (Graph::default(), BTreeMap::new());
+    let mut parser = Parser { tokens: &tokens, next: 0, blobs, forms, graph, values };
     parser.graph()?;
     let Parser { mut graph, values, .. } = parser;
     for (i, (id, (value, at))) in values.into_iter().enumerate() {
@@ -41,6 +63,7 @@ struct Parser<'a> {
     tokens: &'a [(Token, Position)],
     next: usize,
     blobs: &'a [Tensor],
+    forms: Forms,
     /// The graph without its values.
     graph: Graph,
     values: BTreeMap<ValueId, (Value, Position)>,
@@ -368,7 +391,11 @@ impl Parser<'_> {
             return Tensor::from_bytes(ty.clone(), bytes)
                 .map_err(|_| at.error(format!("the elements of {ty}"), format!("{} elements", items.len())));
         }
-        let form = self.ident("[elements], blob(i), random(seed) or fill(element)")?;
+        let expected = match self.forms {
+            Forms::Printed => "[elements] or blob(i)",
+            Forms::All => "[elements], blob(i), random(seed) or fill(element)",
+        };
+        let form = self.ident(expected)?;
         self.mark('(')?;
         let tensor = match form {
             "blob" => {
@@ -379,12 +406,8 @@ impl Parser<'_> {
                     at.error(format!("blob {i} to be {ty}"), found)
                 })?
             }
-            "random" | "fill" => self.generated(form, ty, at)?,
-            _ => {
-                return Err(
-                    at.error("[elements], blob(i), random(seed) or fill(element)", format!("'{form}'"))
-                );
-            }
+            "random" | "fill" if self.forms == Forms::All => self.generated(form, ty, at)?,
+            _ => return Err(at.error(expected, format!("'{form}'"))),
         };
         self.mark(')')?;
         Ok(tensor)

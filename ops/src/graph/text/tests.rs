@@ -190,3 +190,23 @@ fn an_input_value_that_is_missing_still_prints() {
     graph.values.clear();
     assert!(print(&graph).contains("input %9: f32[] = ?"));
 }
+
+#[test]
+fn printed_texts_make_no_constants() {
+    let text =
+        |form: &str| format!("graph \"g\" {{\n  const %0: f32[100] = {form}\n  output \"y\" = %0\n}}\n");
+    for (form, found) in [("random(7)", "'random'"), ("fill(0.5)", "'fill'"), ("other(1)", "'other'")] {
+        let e = parse_printed(&text(form), &[]).unwrap_err().to_string();
+        assert_eq!(e, format!("2:24: expected [elements] or blob(i), found {found}"));
+    }
+    let graph = parse(&text("random(7)"), &[]).unwrap();
+    assert_eq!(parse_printed(&print(&graph), &blobs(&graph)).unwrap(), graph);
+}
+
+#[test]
+fn errors_show_the_beginning_of_what_is_long() {
+    let e = parse(&"x".repeat(1 << 20), &[]).unwrap_err();
+    assert!(e.found.len() < 210 && e.found.ends_with("xxx..."), "{e}");
+    let e = parse(&("\"".to_string() + &"\u{e9}".repeat(1000) + "\""), &[]).unwrap_err();
+    assert!(e.found.chars().count() == 203, "{e}");
+}

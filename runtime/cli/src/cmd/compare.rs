@@ -94,7 +94,7 @@ fn read_inputs(args: &CompareArgs, model: &Model) -> anyhow::Result<Inputs> {
 
 /// The graph after the passes, with every value of a node as an output; the name of an output is that of the value.
 fn observable(model: &Model, types: &[TensorType]) -> anyhow::Result<Graph> {
-    let graph = model.graph().ok_or_else(|| Failure::Unsupported("the model has no graph".to_string()))?;
+    let graph = model::graph(model)?;
     let specialized = specialize(graph, types, Limits::default()).map_err(|e| fail(model, e))?;
     let (mut graph, _) = passes::optimize(&specialized, model.target()?).map_err(|e| fail(model, e))?;
     graph.outputs.clear();

@@ -27,7 +27,10 @@ pub fn run(args: &CompileArgs) -> anyhow::Result<()> {
     let types = Dims::new(&model, &args.dims)?.types()?;
     match (args.emit, &args.output) {
         (None, None) => Err(Failure::Usage("give --output or --emit".to_string()).into()),
-        (None, Some(path)) => Ok(model.save(&types, path)?),
+        (None, Some(path)) => {
+            model::graph(&model)?;
+            Ok(model.save(&types, path)?)
+        }
         (Some(emit), None) => Ok(output::print(&stage(&model, &types, args, emit)?)?),
         (Some(emit), Some(path)) => {
             let text = stage(&model, &types, args, emit)?;
@@ -39,7 +42,7 @@ pub fn run(args: &CompileArgs) -> anyhow::Result<()> {
 /// The text of the stage; the stages after it are not run.
 fn stage(model: &Model, types: &[TensorType], args: &CompileArgs, emit: Stage) -> anyhow::Result<String> {
     let fail = |source: CompileError| Error::Compile { model: model.name().to_string(), source };
-    let graph = model.graph().ok_or_else(|| Failure::Unsupported("the model has no graph".to_string()))?;
+    let graph = model::graph(model)?;
     let limits = Limits { max_bytes: model::options(&args.machine).max_memory };
     let graph = specialize(graph, types, limits).map_err(|e| fail(e.into()))?;
     if emit == Stage::Graph {

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::args::{Format, InspectArgs};
 use crate::failure::Failure;
-use crate::model::Dims;
+use crate::model::{self, Dims};
 use crate::output;
 use crate::tensor_files::read_bytes;
 use octave::OctaveReport;
@@ -128,6 +128,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
 
 /// The report on a model that was not loaded because of what is not supported; any other error stays one.
 fn refused(args: &InspectArgs, error: Error) -> anyhow::Result<Report> {
+    // A stale file has no parts to name.
     if error.kind() != ErrorKind::Unsupported || matches!(error, Error::Stale { .. }) {
         return Err(error.into());
     }
@@ -163,10 +164,7 @@ fn inspect(model: &Model, args: &InspectArgs) -> anyhow::Result<Report> {
     }
     match model.graph() {
         Some(graph) => inspect_graph(model, graph, types.as_deref().ok(), args, &mut report)?,
-        None if args.passes || args.octave => {
-            let message = format!("{}: a compiled model has no graph to show", report.model);
-            return Err(Failure::Unsupported(message).into());
-        }
+        None if args.passes || args.octave => drop(model::graph(model)?),
         None => report.open = "the model was compiled before".to_string(),
     }
     if let (true, Ok(types)) = (args.memory, &types) {

@@ -21,7 +21,7 @@ pub fn run(args: &OctavizeArgs) -> anyhow::Result<()> {
     let model = Model::load(&args.model, &options)?;
     let fail = |source: CompileError| Error::Compile { model: model.name().to_string(), source };
     let types = Dims::new(&model, &args.dims)?.types()?;
-    let graph = model.graph().ok_or_else(|| Failure::Unsupported("the model has no graph".to_string()))?;
+    let graph = model::graph(&model)?;
     let limits = Limits { max_bytes: options.max_memory };
     let graph = specialize(graph, &types, limits).map_err(|e| fail(e.into()))?;
     let new = octavize(&graph, args.alpha).map_err(|e| fail(e.into()))?;

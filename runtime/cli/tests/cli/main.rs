@@ -1,5 +1,6 @@
 //! The program `octrt` as its users see it: arguments in; stdout, stderr, files and exit code out.
 
+mod compiled;
 mod compiler;
 mod eval;
 mod exit_codes;

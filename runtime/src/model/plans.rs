@@ -1,0 +1,216 @@
+//! What a model has compiled: plans for the shapes of its inputs, from its graph, from files, from a cache folder.
+
+use std::path::Path;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use octrt_compiler::Options;
+use octrt_compiler::artifact::{Artifact, Constant, Port};
+use octrt_ops::{Dim, Graph, TensorType};
+
+use super::{Cache, KEPT_PLANS, Model, ModelMemory, Source, Stages};
+use crate::cache::{self, Access, Entry, Identity};
+use crate::compiled::{Compiled, Contents};
+use crate::error::{Error, InputError};
+use crate::machine;
+use crate::plan::Plan;
+use crate::ports::{PortInfo, Ports};
+use crate::threads::lock_for;
+use crate::weights::{Packed, Packer, WeightStore};
+
+impl Model {
+    /// The loaded code for inputs of these types, compiled now if it is not kept. Sessions that ask at the same time
+    /// wait for each other, so that nothing is compiled twice.
+    pub(crate) fn plan(&self, inputs: &[TensorType]) -> Result<Arc<Plan>, Error> {
+        let mut cache = self.lock()?;
+        let cached = cache.plans.iter().position(|(types, _)| types == inputs);
+        let entry = match cached {
+            Some(i) => cache.plans.remove(i),
+            None => (inputs.to_vec(), Arc::new(self.make_plan(inputs, &mut cache.weights)?)),
+        };
+        let plan = entry.1.clone();
+        cache.plans.push(entry);
+        if cache.plans.len() > KEPT_PLANS {
+            cache.plans.remove(0);
+        }
+        Ok(plan)
+    }
+
+    /// The cache; in a fork, not for longer than somebody would hold it who is there.
+    fn lock(&self) -> Result<MutexGuard<'_, Cache>, Error> {
+        let cache = &self.0.cache;
+        if self.0.process == std::process::id() {
+            return Ok(cache.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let forked = || Error::Forked("another thread was loading the model when this process".to_string());
+        lock_for(cache, Duration::from_secs(5)).ok_or_else(forked)
+    }
+
+    /// What the model has in memory now, apart from its sessions.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn memory(&self) -> Result<ModelMemory, Error> {
+        let cache = self.lock()?;
+        let weights = cache.weights.bytes();
+        let code_bytes = cache.plans.iter().map(|(_, plan)| plan.code.bytes()).sum();
+        Ok(ModelMemory { weight_bytes: weights.own, mapped_weight_bytes: weights.mapped, code_bytes })
+    }
+
+    fn make_plan(&self, inputs: &[TensorType], weights: &mut WeightStore) -> Result<Plan, Error> {
+        let model = &*self.0;
+        if let Source::Compiled(compiled) = &model.source {
+            return self.plan_compiled(compiled, inputs, weights);
+        }
+        let entry = model.identity.as_ref().and_then(|id| self.cache_entry(id, inputs));
+        if let Some(plan) = entry.as_ref().and_then(|entry| self.plan_cached(entry, inputs, weights)) {
+            return Ok(plan);
+        }
+        let (artifact, optimized) = self.artifact(inputs)?;
+        let stored = entry.zip(optimized).map(|(entry, graph)| (entry, graph, artifact.constants.clone()));
+        let plan = self.load_plan(artifact, weights, None)?;
+        if let Some((entry, graph, constants)) = stored {
+            let contents = self.contents((&plan.inputs, &plan.outputs), graph, constants);
+            let stored = contents.and_then(|c| entry.store(c, &plan.weights));
+            stored.unwrap_or_else(|e| cache::ignored(&entry, &e));
+        }
+        Ok(plan)
+    }
+
+    fn load_plan(
+        &self,
+        artifact: Artifact,
+        weights: &mut WeightStore,
+        packed: Option<&Packed>,
+    ) -> Result<Plan, Error> {
+        let limit = self.0.options.max_memory;
+        let release = |bytes: &[u8]| self.release(bytes);
+        let packer = Packer { threads: self.threads(), release: &release };
+        let plan = Plan::load(artifact, weights, packed, limit, packer)?;
+        self.0.files.iter().for_each(|f| f.release((**f).as_ref()));
+        Ok(plan)
+    }
+
+    /// Gives back memory of a constant that has been packed: nobody reads its part of a file until the next compilation.
+    fn release(&self, bytes: &[u8]) {
+        self.0.files.iter().for_each(|f| f.release(bytes));
+    }
+
+    /// The code for a graph from a file of a compiled model, on the packed weights of the file.
+    fn plan_compiled(
+        &self,
+        compiled: &Compiled,
+        inputs: &[TensorType],
+        weights: &mut WeightStore,
+    ) -> Result<Plan, Error> {
+        let corrupt = |message: String| Error::Corrupt { model: self.0.name.clone(), message };
+        let graph = &compiled.graph;
+        if !graph.inputs.iter().map(|i| graph.value(i.value).ty.as_ref()).eq(inputs.iter().map(Some)) {
+            return Err(self.not_compiled(inputs).into());
+        }
+        let artifact = self.generate(graph, compiled.options).map_err(|e| corrupt(e.to_string()))?;
+        compiled.check_weights(&artifact.constants).map_err(corrupt)?;
+        self.check_artifact(&artifact, inputs)?;
+        self.load_plan(artifact, weights, Some(&compiled.packed))
+    }
+
+    fn cache_entry(&self, id: &Identity, inputs: &[TensorType]) -> Option<Entry> {
+        let folder = self.0.options.cache_dir.as_ref()?;
+        let target = self.target().ok()?;
+        Some(Entry::new(folder, id, Options { target, precision: self.0.options.precision }, inputs))
+    }
+
+    /// The plan from the cache; none where that has none, or one that is of no use.
+    fn plan_cached(&self, entry: &Entry, inputs: &[TensorType], weights: &mut WeightStore) -> Option<Plan> {
+        let compiled = entry.load(self.0.options.file_access, self.0.limits(), self.threads())?;
+        let plan = self.plan_compiled(&compiled, inputs, weights);
+        plan.inspect_err(|e| cache::ignored(entry, e)).ok()
+    }
+
+    fn contents(
+        &self,
+        (inputs, outputs): (&[Port], &[Port]),
+        graph: Graph,
+        constants: Vec<Constant>,
+    ) -> Result<Contents, Error> {
+        let fixed = |infos: &[PortInfo], ports: &[Port]| -> Vec<PortInfo> {
+            let dims = |p: &Port| Some(p.ty.shape.iter().map(|&d| Dim::Fixed(d)).collect());
+            infos.iter().zip(ports).map(|(i, p)| PortInfo { dims: dims(p), ..i.clone() }).collect()
+        };
+        let ports = Ports { inputs: fixed(self.inputs(), inputs), outputs: fixed(self.outputs(), outputs) };
+        let options = Options { target: self.target()?, precision: self.0.options.precision };
+        Ok(Contents { about: self.0.about.clone(), ports, options, graph, constants })
+    }
+
+    /// Writes the model, compiled for inputs of these types (element types inside the graph), to a file that
+    /// [`Model::load`] loads: its graph after all passes and its packed weights, but no machine code. The file is whole
+    /// or not there at all, and replaces one that is there. It is of use to the same octrt on machines that have the
+    /// target's instructions, which this one need not have.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with the path, [`Error::Artifact`] for a model that was compiled before, and those of compiling.
+    pub fn save(&self, inputs: &[TensorType], path: &Path) -> Result<(), Error> {
+        let Stages { optimized, artifact, .. } = self.stages(inputs)?;
+        self.check_ports(&artifact, inputs)?;
+        let Artifact { inputs, outputs, constants, .. } = artifact;
+        let contents = self.contents((&inputs, &outputs), optimized, constants.clone())?;
+        let release = |bytes: &[u8]| self.release(bytes);
+        let limit = self.0.options.max_memory;
+        let packer = Packer { threads: self.threads(), release: &release };
+        let weights = WeightStore::default().load(constants, None, limit, packer)?;
+        cache::store(path, Access::Umask, contents, &weights)
+    }
+
+    /// The artifact for inputs of these types, for a target that this machine runs, and the graph that it was made from.
+    fn artifact(&self, inputs: &[TensorType]) -> Result<(Artifact, Option<Graph>), Error> {
+        let fits = |a: &&Artifact| a.inputs.iter().map(|p| &p.ty).eq(inputs);
+        let (artifact, graph) = match &self.0.source {
+            Source::Graph(_) => {
+                let stages = self.stages(inputs)?;
+                (stages.artifact, Some(stages.optimized))
+            }
+            Source::Artifacts(all) => {
+                let found = all.iter().find(fits).cloned();
+                (found.ok_or_else(|| self.not_compiled(inputs))?, None)
+            }
+            Source::Compiled(_) => return Err(Error::Internal("no artifact".to_string())),
+        };
+        self.check_artifact(&artifact, inputs)?;
+        Ok((artifact, graph))
+    }
+
+    fn not_compiled(&self, inputs: &[TensorType]) -> InputError {
+        let found: Vec<String> = inputs.iter().map(ToString::to_string).collect();
+        InputError::Shapes { given: found.join(", "), message: "nothing was compiled for them".to_string() }
+    }
+
+    /// Checks that an artifact is for inputs of these types, has the model's ports, and runs on this machine.
+    fn check_artifact(&self, artifact: &Artifact, inputs: &[TensorType]) -> Result<(), Error> {
+        self.check_ports(artifact, inputs)?;
+        let host = machine::detect_target()?;
+        if artifact.target.isa > host.isa {
+            let (name, target) = (self.name(), artifact.target);
+            let message = format!("{name}: code for {target} does not run on this machine, which is {host}");
+            return Err(Error::Target(message));
+        }
+        Ok(())
+    }
+
+    fn check_ports(&self, artifact: &Artifact, inputs: &[TensorType]) -> Result<(), Error> {
+        let fits = artifact.inputs.iter().map(|p| &p.ty).eq(inputs);
+        let same = |ports: &[Port], infos: &[PortInfo]| {
+            ports.iter().map(|p| (&p.name, p.ty.dtype)).eq(infos.iter().map(|i| (&i.name, i.dtype.inside())))
+        };
+        if !fits || !same(&artifact.inputs, self.inputs()) {
+            return Err(Error::Internal("the compiled graph has other inputs".to_string()));
+        }
+        if !same(&artifact.outputs, self.outputs()) {
+            let list = |l: Vec<String>| l.join(", ");
+            let found = list(artifact.outputs.iter().map(|p| format!("'{}': {}", p.name, p.ty)).collect());
+            let said = list(self.outputs().iter().map(|p| format!("'{}': {p}", p.name)).collect());
+            let message = format!("the outputs are declared as {said}, but the model computes {found}");
+            return Err(Error::Corrupt { model: self.0.name.clone(), message });
+        }
+        Ok(())
+    }
+}
