@@ -822,7 +822,7 @@ void octrt_preprocessor_free(struct octrt_preprocessor *preprocessor);
 const char *octrt_preprocessor_description(const struct octrt_preprocessor *preprocessor);
 
 /**
- * Tells name, type, shape [1,3,H,W] and size of the input that pictures become. `input` is filled in, with data NULL;
+ * Tells name, type, shape (1, 3, H, W) and size of the input that pictures become. `input` is filled in, with data NULL;
  * unchanged on error. With data set it can be handed to the functions below and to octrt_session_run. Its name and dims
  * belong to the preprocessor. Any thread. Errors: OCTRT_E_INVALID_ARGUMENT.
  */
@@ -899,7 +899,7 @@ void octrt_labels_free(struct octrt_labels *labels);
  * model          which says whether the scores are probabilities, their logarithms, or any numbers: those go through
  *                softmax
  * output         which output of the model the scores are
- * scores         floats of shape [C], [1,C] or [1,C,1,1], as octrt_session_output fills them in
+ * scores         floats of shape (C), (1, C) or (1, C, 1, 1), as octrt_session_output fills them in
  * k              room in the arrays
  * classes        gets min(k, C) indices of classes, best first; of equals the smaller index first; unchanged on error
  * probabilities  gets as many numbers from 0 to 1; may be NULL
