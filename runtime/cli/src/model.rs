@@ -34,7 +34,9 @@ pub fn options(args: &CompilerArgs) -> LoadOptions {
 pub fn graph(model: &Model) -> Result<&Graph, Failure> {
     let none = || {
         let name = model.name();
-        Failure::Unsupported(format!("{name}: a compiled model has no graph; give the model it was made from"))
+        Failure::Unsupported(format!(
+            "{name}: a compiled model has no graph; give the model it was made from"
+        ))
     };
     model.graph().ok_or_else(none)
 }

@@ -299,16 +299,17 @@ fn describe(out: &mut String, report: &Report) {
             let _ = writeln!(out, "{what:11} {}: {}[{dims}]", port.name, port.dtype);
         }
     }
+    let Parameters { count, bytes } = report.parameters;
+    if report.nodes > 0 {
+        let _ = writeln!(out, "parameters  {count} ({bytes} bytes)");
+    }
     let _ = match report.macs {
         Some(macs) => writeln!(out, "MACs        {macs}"),
         None => writeln!(out, "MACs        not known: {}", report.open),
     };
-    if report.nodes == 0 {
-        return;
+    if report.nodes > 0 {
+        let _ = writeln!(out, "nodes       {}", report.nodes);
     }
-    let Parameters { count, bytes } = report.parameters;
-    let _ = writeln!(out, "parameters  {count} ({bytes} bytes)");
-    let _ = writeln!(out, "nodes       {}", report.nodes);
     for (op, count) in &report.ops {
         let _ = writeln!(out, "  {count:5}  {op}");
     }

@@ -59,13 +59,16 @@ fn inspect_shows_a_compiled_model() {
     let original = octrt(&["inspect", SHAPES]);
     let metadata = |text: &str| text.split_once("metadata:\n").unwrap().1.to_string();
     assert_eq!(metadata(shown.text()), metadata(original.text()));
-    assert_eq!(lines[..5], [
-        format!("model       {path}").as_str(),
-        "opset       17",
-        "producer    octrt bench/shapes 1",
-        "input       input: f32[1,3,64,64]",
-        "output      logits: f32[1,10]",
-    ]);
+    assert_eq!(
+        lines[..5],
+        [
+            format!("model       {path}").as_str(),
+            "opset       17",
+            "producer    octrt bench/shapes 1",
+            "input       input: f32[1,3,64,64]",
+            "output      logits: f32[1,10]",
+        ]
+    );
     assert!(lines[5].contains("the model was compiled before"), "{}", shown.stdout);
     for what in ["--passes", "--octave"] {
         octrt(&["inspect", &path, what]).assert_fails(4, "shapes.octrt: a compiled model has no graph");
@@ -112,7 +115,8 @@ fn a_cache_folder() {
         for more in [&[][..], &["--no-mmap"]] {
             let args = [&["run", SHAPES, PICTURE, "--cache-dir", &cache], more].concat();
             let found = octrt(&args);
-            assert_eq!((found.text(), found.stderr.as_str()), (expected.text(), expected.stderr.as_str()));
+            assert_eq!(found.text(), expected.text());
+            assert!(!found.stderr.contains("not used"), "{}", found.stderr);
             assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1);
         }
     }
@@ -121,7 +125,9 @@ fn a_cache_folder() {
     std::fs::write(&entry, b"\x89OCTRT\r\n").unwrap();
     let told = octrt(&["run", SHAPES, PICTURE, "--cache-dir", &cache, "--log", "warn"]);
     assert_eq!(told.text(), expected.text());
-    for part in [entry.to_str().unwrap(), "the compiled model is not used", "expected at least 64 bytes, found 8"] {
+    for part in
+        [entry.to_str().unwrap(), "the compiled model is not used", "expected at least 64 bytes, found 8"]
+    {
         assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
     }
 }
@@ -153,13 +159,16 @@ fn bad_files_and_other_options() {
         (changed(200), "bad.octrt: the manifest is damaged"),
     ] {
         let bad = folder.file("bad.octrt", bytes);
-        for command in ["run", "eval", "compare", "profile"] {
+        for command in ["run", "eval", "compare"] {
             octrt(&[command, &bad, "random"]).assert_fails(5, message);
         }
-        octrt(&["inspect", &bad]).assert_fails(5, message);
+        for command in ["inspect", "profile"] {
+            octrt(&[command, &bad]).assert_fails(5, message);
+        }
     }
     let stale = folder.file("stale.octrt", changed(8));
-    octrt(&["run", &stale, "random"]).assert_fails(4, "expected version 1 of the format, found 17; compile it again");
+    octrt(&["run", &stale, "random"])
+        .assert_fails(4, "expected version 1 of the format, found 17; compile it again");
     octrt(&["inspect", &stale]).assert_fails(4, "expected version 1 of the format, found 17");
     octrt(&["run", &path, "random", "--precision", "strict"]).assert_fails(4, "compile it again");
     octrt(&["run", &path, "random", "--target", "x86-64-v2"]).assert_fails(1, "it was compiled for");
@@ -198,7 +207,10 @@ fn a_process_that_may_not_run_generated_code() {
         };
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains("error: this process may not run generated code (Permission denied"), "{stderr}");
+        assert!(
+            stderr.contains("error: this process may not run generated code (Permission denied"),
+            "{stderr}"
+        );
         assert!(output.stdout.is_empty());
     }
 }

@@ -23,7 +23,8 @@ fn help_lists_commands_and_exit_codes() {
           eval         Measure a classifier's accuracy on a folder or tar of pictures
           bench        Measure how fast models run, alone or side by side
           profile      Show where a model spends its time, by node or by operator
-          compile      Show what a stage of the compiler makes of a model
+          compile      Compile a model to a file that starts faster, or show what a stage of the compiler
+                       makes of it
           compare      Compare machine code with the reference interpreter, node by node
           octavize     Put OctConvs in place of a model's convolutions
           list-ops     List the ONNX operators that are supported
@@ -94,7 +95,7 @@ fn the_help_of_run_stays() {
         Usage: octrt run [OPTIONS] <MODEL> [INPUT]...
 
         Arguments:
-          <MODEL>     The model, an ONNX file
+          <MODEL>     The model: an ONNX file, or one that `octrt compile` has written
           [INPUT]...  The inputs in the model's order, or each as name=INPUT: a picture, an .npy, .npz or
                       .pb (ONNX TensorProto) file, or the word `random`: floats in [-1, 1), integers 0 to 9,
                       the same every time
@@ -142,6 +143,10 @@ fn the_help_of_run_stays() {
         Machine:
               --threads <N>            Threads that share the work of a run; 0 for as many as there are
                                        [default: 1]
+              --cache-dir <DIR>        Keep compiled models in this folder, and take them from there when
+                                       they are loaded again
+              --no-mmap                Read the model's files instead of mapping them: nobody can then
+                                       change them under a running program
               --target <TARGET>        Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best
                                        that this machine has [default: native]
               --precision <PRECISION>  How exact the algorithms are: default, or strict, which excludes
