@@ -119,12 +119,7 @@ fn check_private(folder: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Io`] with the path, [`Error::Internal`].
-pub(crate) fn store(
-    path: &Path,
-    access: Access,
-    contents: Contents,
-    weights: &Weights,
-) -> Result<(), Error> {
+pub(crate) fn store(path: &Path, access: Access, contents: Contents, weights: &Weights) -> Result<(), Error> {
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

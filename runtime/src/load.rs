@@ -33,7 +33,9 @@ impl Model {
         let path = path.as_ref();
         let name = path.display().to_string();
         let refused = |source: io::Error| match source.kind() {
-            io::ErrorKind::FileTooLarge => Error::TooLarge { model: name.clone(), message: source.to_string() },
+            io::ErrorKind::FileTooLarge => {
+                Error::TooLarge { model: name.clone(), message: source.to_string() }
+            }
             _ => Error::Io { path: path.to_path_buf(), source },
         };
         let file = ModelFile::open(path, options.file_access, options.max_memory).map_err(refused)?;

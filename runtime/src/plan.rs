@@ -9,8 +9,7 @@ use octrt_ops::DType;
 use crate::arena::{ALIGN, align_up};
 use crate::code::Code;
 use crate::error::Error;
-use crate::threads::Threads;
-use crate::weights::{Packed, WeightStore, Weights};
+use crate::weights::{Packed, Packers, WeightStore, Weights};
 
 /// Below this many bytes in all buffers of a step, waking other threads costs more than they save.
 const PARALLEL_BYTES: usize = 32 << 10;
@@ -90,7 +89,7 @@ impl Plan {
         store: &mut WeightStore,
         packed: Option<&Packed>,
         max_bytes: usize,
-        pack: (&Threads, &(dyn Fn(&[u8]) + Sync)),
+        pack: Packers<'_>,
     ) -> Result<Self, Error> {
         check(&artifact)?;
         let rest = max_bytes.checked_sub(artifact.arena_bytes).ok_or_else(|| Error::Memory {

@@ -36,6 +36,9 @@ impl Block {
     }
 }
 
+/// Who packs constants, and who hears of the bytes of each source when they have been read.
+pub(crate) type Packers<'a> = (&'a Threads, &'a (dyn Fn(&[u8]) + Sync));
+
 /// Weights that were packed before.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
@@ -109,7 +112,7 @@ impl WeightStore {
         constants: Vec<Source>,
         packed: Option<&Packed>,
         max_bytes: usize,
-        (threads, release): (&Threads, &(dyn Fn(&[u8]) + Sync)),
+        (threads, release): Packers<'_>,
     ) -> Result<Weights, Error> {
         self.blocks.retain(|b| b.strong_count() > 0);
         let sum = constants.iter().fold(0usize, |a, c| a.saturating_add(c.ty().bytes()));
@@ -226,7 +229,7 @@ mod tests {
 
     use super::*;
 
-    const ALONE: (&Threads, &(dyn Fn(&[u8]) + Sync)) = (&Threads::one(), &|_| ());
+    const ALONE: Packers<'_> = (&Threads::one(), &|_| ());
 
     fn tensor(values: &[f32]) -> Source {
         Source::Plain(Tensor::new([values.len()], values).unwrap())

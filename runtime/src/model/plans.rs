@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use octrt_compiler::artifact::{Artifact, Constant, Port};
 use octrt_compiler::Options;
+use octrt_compiler::artifact::{Artifact, Constant, Port};
 use octrt_ops::{Dim, Graph, TensorType};
 
 use super::{Cache, KEPT_PLANS, Model, ModelMemory, Source, Stages};
@@ -136,8 +136,7 @@ impl Model {
             let dims = |p: &Port| Some(p.ty.shape.iter().map(|&d| Dim::Fixed(d)).collect());
             infos.iter().zip(ports).map(|(i, p)| PortInfo { dims: dims(p), ..i.clone() }).collect()
         };
-        let ports =
-            Ports { inputs: fixed(self.inputs(), inputs), outputs: fixed(self.outputs(), outputs) };
+        let ports = Ports { inputs: fixed(self.inputs(), inputs), outputs: fixed(self.outputs(), outputs) };
         let options = Options { target: self.target()?, precision: self.0.options.precision };
         Ok(Contents { about: self.0.about.clone(), ports, options, graph, constants })
     }

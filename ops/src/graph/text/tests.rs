@@ -193,7 +193,8 @@ fn an_input_value_that_is_missing_still_prints() {
 
 #[test]
 fn printed_texts_make_no_constants() {
-    let text = |form: &str| format!("graph \"g\" {{\n  const %0: f32[100] = {form}\n  output \"y\" = %0\n}}\n");
+    let text =
+        |form: &str| format!("graph \"g\" {{\n  const %0: f32[100] = {form}\n  output \"y\" = %0\n}}\n");
     for (form, found) in [("random(7)", "'random'"), ("fill(0.5)", "'fill'"), ("other(1)", "'other'")] {
         let e = parse_printed(&text(form), &[]).unwrap_err().to_string();
         assert_eq!(e, format!("2:24: expected [elements] or blob(i), found {found}"));
