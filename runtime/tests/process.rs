@@ -213,11 +213,10 @@ fn compiled_files_take_no_more_memory_than_the_limit() {
         model.save(&model.fixed_input_types().unwrap(), &path).unwrap();
         let file = std::fs::read(path).unwrap();
         let options = LoadOptions { max_memory: LIMIT, ..LoadOptions::default() };
-        run(&mut Model::from_bytes(file.clone(), &options).unwrap().session().unwrap(), &[Tensor::new(
-            [300],
-            &[1.0f32; 300],
+        run(
+            &mut Model::from_bytes(file.clone(), &options).unwrap().session().unwrap(),
+            &[Tensor::new([300], &[1.0f32; 300]).unwrap()],
         )
-        .unwrap()])
         .unwrap();
         let changed = |change: &dyn Fn(&mut Parts)| {
             let mut parts = Parts::of(&file);
@@ -240,7 +239,9 @@ fn compiled_files_take_no_more_memory_than_the_limit() {
             )),
             // Tokens are larger than their characters.
             changed(&|p| p.manifest["graph"] = json!("1,".repeat(16 << 20))),
-            changed(&|p| p.manifest["blobs"] = json!(vec![json!({"dtype": "f32", "dims": [1], "at": null}); 600_000])),
+            changed(&|p| {
+                p.manifest["blobs"] = json!(vec![json!({"dtype": "f32", "dims": [1], "at": null}); 600_000])
+            }),
             // Zeros take no memory, unless somebody writes them elsewhere.
             changed(&|p| {
                 p.manifest["blobs"] = json!([{"dtype": "f32", "dims": [300, 10_000_000], "at": null}]);

@@ -84,7 +84,8 @@ fn cancel_in_the_middle(threads: Threads) {
     let (tell, hear) = std::sync::mpsc::channel();
     let mut tell = Some(tell);
     let ports: Vec<String> = model.inputs().iter().map(|p| p.name.clone()).collect();
-    let named = octrt::TensorRef::from_bytes(octrt::DataType::F32, inputs[0].shape(), inputs[0].bytes()).unwrap();
+    let named =
+        octrt::TensorRef::from_bytes(octrt::DataType::F32, inputs[0].shape(), inputs[0].bytes()).unwrap();
     let (result, end, cancelled) = std::thread::scope(|s| {
         let other = s.spawn(move || {
             hear.recv().unwrap();

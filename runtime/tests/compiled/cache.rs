@@ -93,7 +93,8 @@ fn everything_that_decides_the_code_has_its_own_entry() {
     let path = file(&text);
     let mut entries = 0;
     let mut other = |path: &Path, options: &LoadOptions, extent: usize| {
-        let expected = run(&Model::load(path, &LoadOptions { cache_dir: None, ..options.clone() }).unwrap(), extent);
+        let expected =
+            run(&Model::load(path, &LoadOptions { cache_dir: None, ..options.clone() }).unwrap(), extent);
         entries += 1;
         for found in 0..2 {
             let loaded = run(&Model::load(path, options).unwrap(), extent);
@@ -116,7 +117,8 @@ fn everything_that_decides_the_code_has_its_own_entry() {
 fn files_beside_the_model_take_part() {
     let Some(from) = shared("models/oct_resnet20_cifar10_a05") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (model, data) = (folder.path().join("model_external.onnx"), folder.path().join("model_external.data"));
+    let (model, data) =
+        (folder.path().join("model_external.onnx"), folder.path().join("model_external.data"));
     fs::copy(from.join("model_external.onnx"), &model).unwrap();
     let mut weights = fs::read(from.join("model_external.data")).unwrap();
     fs::write(&data, &weights).unwrap();

@@ -113,8 +113,7 @@ fn constants_that_are_made_when_they_are_read() {
 
 #[test]
 fn random_edits() {
-    let mut texts: Vec<Parts> =
-        small_models().iter().map(|m| Parts::of(&saved(m, &types(m, 2)))).collect();
+    let mut texts: Vec<Parts> = small_models().iter().map(|m| Parts::of(&saved(m, &types(m, 2)))).collect();
     texts.push(Parts::of(&packed_file()));
     let mut reached = [0usize; 3];
     for seed in 0..3000u64 {

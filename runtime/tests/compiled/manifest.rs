@@ -276,8 +276,16 @@ fn edit(value: &mut Value, numbers: &mut Numbers) {
         }
         Value::String(text) if text.len() > 1 && !numbers.one_in(8) => *value = json!(garbled(text, numbers)),
         other => {
-            let others =
-                [json!(null), json!(0), json!(-1), json!(1.5), json!([]), json!({}), json!(true), json!([[]])];
+            let others = [
+                json!(null),
+                json!(0),
+                json!(-1),
+                json!(1.5),
+                json!([]),
+                json!({}),
+                json!(true),
+                json!([[]]),
+            ];
             let i = numbers.below(others.len() + 1);
             *other = others.get(i).cloned().unwrap_or_else(|| json!(numbers.pick(&TEXTS)));
         }
@@ -318,10 +326,7 @@ pub fn garbled(text: &str, numbers: &mut Numbers) -> String {
 
 #[test]
 fn random_edits() {
-    let mut files: Vec<Parts> = small_models()
-        .iter()
-        .map(|m| Parts::of(&saved(m, &types(m, 2))))
-        .collect();
+    let mut files: Vec<Parts> = small_models().iter().map(|m| Parts::of(&saved(m, &types(m, 2)))).collect();
     files.push(Parts::of(&packed_file()));
     let mut reached = [0usize; 3];
     for seed in 0..3000u64 {
