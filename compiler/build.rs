@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 fn main() {
     let mut files = Vec::new();
-    for folder in ["src", "../ops/src"] {
+    // The importer too: what it makes of a model is what is compiled and kept.
+    for folder in ["src", "../ops/src", "../onnx/src"] {
         println!("cargo::rerun-if-changed={folder}");
         list(Path::new(folder), &mut files);
     }

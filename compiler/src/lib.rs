@@ -27,8 +27,8 @@ pub mod strategy;
 pub mod target;
 pub mod tile;
 
-/// Changes with every change of the sources that decide what a graph becomes: what one octrt has packed, another one with
-/// the same fingerprint can use.
+/// Changes with every change of the sources that decide what a model becomes, those of the importer and of the operators
+/// among them: what one octrt has compiled, another one with the same fingerprint can use.
 pub const FINGERPRINT: &str = env!("OCTRT_COMPILER_FINGERPRINT");
 
 pub use artifact::Artifact;

@@ -22,6 +22,8 @@
 //!
 //! * Dimensions may be dynamic: run with other shapes, and the model is compiled for them. It keeps the code for the last
 //!   four.
+//! * [`Model::save`] writes what a model was compiled to for some shapes, without machine code; [`Model::load`] loads that
+//!   faster, and shares its weights with other processes. [`LoadOptions::cache_dir`] does both by itself.
 //! * Results are the same bit by bit for any number of [`Threads`] and from run to run. The default is one thread, the
 //!   caller's.
 //! * Compiled code flushes denormals to zero. The floating point mode of the caller is not changed.

@@ -167,7 +167,7 @@ pub struct PreprocessArgs {
 /// `octrt inspect`
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The model, an ONNX file
+    /// The model: an ONNX file, or one that `octrt compile` has written
     pub model: PathBuf,
     #[command(flatten)]
     pub dims: DimArgs,
@@ -187,7 +187,7 @@ pub struct InspectArgs {
 /// `octrt eval`
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// The model, an ONNX file
+    /// The model: an ONNX file, or one that `octrt compile` has written
     pub model: PathBuf,
     /// A folder, or a tar file, that has a folder of pictures for each class, named by its label
     pub pictures: PathBuf,

@@ -43,7 +43,7 @@ fn cut_anywhere() {
     let file = packed_file();
     assert!(load(&file).is_ok());
     let data = data_begin(manifest_end(&file) - 64);
-    assert!(data % PAGE == 0 && file.len() > data + 4 * PAGE);
+    assert!(data.is_multiple_of(PAGE) && file.len() > data + 4 * PAGE);
     assert_cuts_are_refused(&file, 0..=data);
     assert_cuts_are_refused(&file, (data..file.len()).step_by(997));
     assert_cuts_are_refused(&file, file.len() - 100..file.len());

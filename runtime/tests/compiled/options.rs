@@ -1,5 +1,7 @@
 //! Files of other versions, compilers, targets and precisions.
 
+use std::path::{Path, PathBuf};
+
 use octrt::compiler::{FINGERPRINT, Isa, Precision, Target};
 use octrt::ops::graph::text::parse;
 use octrt::{Error, ErrorKind, LoadOptions, Model, detect_target};
@@ -7,6 +9,7 @@ use serde_json::json;
 
 use crate::given::*;
 use crate::support::compiled_file::{Parts, seal};
+use crate::support::root;
 
 #[test]
 fn another_version_of_the_format_is_stale() {
@@ -36,6 +39,34 @@ fn the_work_of_another_compiler_is_stale() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(FINGERPRINT.len() == 16 && FINGERPRINT.chars().all(|c| c.is_ascii_hexdigit()));
+}
+
+/// Every file whose change may change what a model becomes: also those of the importer, for the cache folder knows a
+/// model by its bytes.
+#[test]
+fn the_fingerprint_is_that_of_all_sources() {
+    fn list(folder: &Path, name: &str, files: &mut Vec<(PathBuf, PathBuf)>) {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let name = format!("{name}/{}", entry.file_name().to_str().unwrap());
+            match entry.path() {
+                path if path.is_dir() => list(&path, &name, files),
+                path => files.push((name.into(), path)),
+            }
+        }
+    }
+    let mut files = Vec::new();
+    for (folder, name) in [("compiler/src", "src"), ("ops/src", "../ops/src"), ("onnx/src", "../onnx/src")] {
+        list(&root().join(folder), name, &mut files);
+    }
+    files.sort();
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for (name, path) in files {
+        let text = std::fs::read(path).unwrap();
+        for byte in name.to_str().unwrap().bytes().chain([0]).chain(text).chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+    assert_eq!(FINGERPRINT, format!("{hash:016x}"));
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub struct RepeatArgs {
 /// `octrt profile`
 #[derive(Debug, Args)]
 pub struct ProfileArgs {
-    /// The model, an ONNX file
+    /// The model: an ONNX file, or one that `octrt compile` has written
     pub model: PathBuf,
     /// What the times are summed up by
     #[arg(long, value_name = "WHAT", default_value = "node")]

@@ -115,7 +115,8 @@ fn a_cache_folder() {
         for more in [&[][..], &["--no-mmap"]] {
             let args = [&["run", SHAPES, PICTURE, "--cache-dir", &cache], more].concat();
             let found = octrt(&args);
-            assert_eq!((found.text(), found.stderr.as_str()), (expected.text(), expected.stderr.as_str()));
+            assert_eq!(found.text(), expected.text());
+            assert!(!found.stderr.contains("not used"), "{}", found.stderr);
             assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1);
         }
     }
@@ -158,10 +159,12 @@ fn bad_files_and_other_options() {
         (changed(200), "bad.octrt: the manifest is damaged"),
     ] {
         let bad = folder.file("bad.octrt", bytes);
-        for command in ["run", "eval", "compare", "profile"] {
+        for command in ["run", "eval", "compare"] {
             octrt(&[command, &bad, "random"]).assert_fails(5, message);
         }
-        octrt(&["inspect", &bad]).assert_fails(5, message);
+        for command in ["inspect", "profile"] {
+            octrt(&[command, &bad]).assert_fails(5, message);
+        }
     }
     let stale = folder.file("stale.octrt", changed(8));
     octrt(&["run", &stale, "random"])
