@@ -1,4 +1,4 @@
-//! A scheduled program: what code generation turns into an [`Artifact`](crate::artifact::Artifact).
+//! A scheduled program: what code generation turns into an [`Artifact`].
 
 use std::fmt;
 
