@@ -1,11 +1,12 @@
 //! A folder of compiled models, and files that appear whole or not at all.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, DirEntry, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use octrt_compiler::artifact::Constant;
 use octrt_compiler::{FINGERPRINT, Options};
@@ -89,7 +90,28 @@ impl Entry {
         let io = |source| Error::Io { path: self.folder.clone(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(io)?;
         check_private(&self.folder)?;
+        sweep(&self.folder);
         store(&self.path, Access::Owner, contents, weights)
+    }
+}
+
+/// Names of files that are being written, and the age from which on nobody writes them any more.
+const UNFINISHED: (&str, &str) = (".octrt-", ".tmp");
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Removes what processes that were killed have left half written.
+fn sweep(folder: &Path) {
+    let is_abandoned = |entry: &DirEntry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        name.starts_with(UNFINISHED.0)
+            && name.ends_with(UNFINISHED.1)
+            && age().is_some_and(|age| age > ABANDONED)
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(is_abandoned) {
+        // Another process may have been faster.
+        let _ = fs::remove_file(entry.path());
     }
 }
 
@@ -114,8 +136,8 @@ fn check_private(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a compiled model, `weights` being its constants, to `path`, first to a file beside it, which then takes its name: other processes see the old
-/// file or the new one, and what fails leaves nothing behind.
+/// Writes a compiled model, `weights` being its constants, to `path`, first to a file beside it, which then takes its name:
+/// other processes see the old file or the new one, and what fails leaves nothing behind.
 ///
 /// # Errors
 /// [`Error::Io`] with the path, [`Error::Internal`].
@@ -130,8 +152,8 @@ pub(crate) fn store(path: &Path, access: Access, contents: Contents, weights: &W
         Access::Umask => 0o666,
     };
     let mut file = tempfile::Builder::new()
-        .prefix(".octrt-")
-        .suffix(".tmp")
+        .prefix(UNFINISHED.0)
+        .suffix(UNFINISHED.1)
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)
         .map_err(io)?;

@@ -25,7 +25,8 @@ pub struct LoadOptions {
     /// A folder in which compiled models are kept, so that a model that was loaded before for the same shapes and options
     /// starts faster. It is made, for the user alone, when it does not exist. Whoever may write there decides what
     /// models compute, so a folder that others may write to is not used. Whatever goes wrong with the folder is told in
-    /// the log and otherwise ignored.
+    /// the log and otherwise ignored. Nothing is ever removed from it but what a process left half written; it may be
+    /// emptied at any time.
     pub cache_dir: Option<PathBuf>,
     /// The threads of the model's sessions. The default is the calling thread.
     pub threads: Threads,

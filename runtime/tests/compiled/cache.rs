@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use octrt::compiler::{Isa, Precision, Target};
 use octrt::onnx::export;
@@ -54,6 +55,24 @@ fn entry(folder: &Path) -> PathBuf {
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_a_killed_process_left_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
+    let file = |name: &str, age: Duration| {
+        let file = fs::File::create(dir.path().join(name)).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    };
+    let (minute, day) = (Duration::from_secs(60), Duration::from_secs(86_400));
+    file(".octrt-old.tmp", day);
+    file(".octrt-new.tmp", minute);
+    file("mine.tmp", day);
+    load_in(dir.path(), MODEL);
+    let left: Vec<String> = names(dir.path()).into_iter().filter(|n| n.ends_with(".tmp")).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(!left.contains(&".octrt-old.tmp".to_string()), "{left:?}");
 }
 
 #[test]
