@@ -114,6 +114,20 @@ fn more_threads_than_any_machine_has_are_refused() {
 }
 
 #[test]
+fn all_are_those_that_the_caller_may_use() {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let pinned = std::thread::spawn(|| {
+        let allowed = sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU).find(|&core| allowed.is_set(core)).unwrap();
+        let mut one = CpuSet::new();
+        one.set(first);
+        sched_setaffinity(None, &one).unwrap();
+        Threads::new(0).unwrap().count()
+    });
+    assert_eq!(pinned.join().unwrap(), 1);
+}
+
+#[test]
 fn equal_counts_share_their_threads() {
     let pool = |t: &Threads| t.0.as_ref().map(Arc::as_ptr);
     let (a, b, c) = (Threads::shared(5).unwrap(), Threads::shared(5).unwrap(), Threads::shared(6).unwrap());
