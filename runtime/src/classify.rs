@@ -37,7 +37,7 @@ impl Scores {
     /// What the output with this position holds.
     pub fn of(model: &Model, output: usize) -> Self {
         let value = |g: &Graph| g.outputs.get(output).map(|o| o.value);
-        match model.graph().and_then(|g| last_operator(g, value(g)?)) {
+        match model.structure().and_then(|g| last_operator(g, value(g)?)) {
             Some("Softmax") => Scores::Probabilities,
             Some("LogSoftmax") => Scores::LogProbabilities,
             _ => Scores::Logits,

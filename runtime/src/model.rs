@@ -215,6 +215,15 @@ impl Model {
         }
     }
 
+    /// The graph, also of a model that was compiled before: what is computed by what. Constants may be zeros.
+    pub(crate) fn structure(&self) -> Option<&Graph> {
+        match &self.0.source {
+            Source::Graph(g) => Some(g),
+            Source::Compiled(compiled) => Some(&compiled.graph),
+            Source::Artifacts(_) => None,
+        }
+    }
+
     /// What the model's file says about itself.
     pub fn about(&self) -> &About {
         &self.0.about

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use octrt::classify::Scores;
 use octrt::compiler::{Isa, Precision, Target};
 use octrt::ops::{Dim, TensorType};
 use octrt::{Error, FileAccess, InputError, Labels, LoadOptions, Model};
@@ -42,8 +43,24 @@ fn round_trip(model: &Model, types: &[TensorType]) -> Vec<Model> {
         let dims = |t: &octrt::ops::Tensor| Some(t.shape().iter().map(|&d| Dim::Fixed(d)).collect());
         assert!(again.outputs().iter().map(|p| p.dims.clone()).eq(expected.iter().map(dims)));
         assert!(again.graph().is_none());
+        for output in 0..model.outputs().len() {
+            assert_eq!(Scores::of(again, output), Scores::of(model, output));
+        }
     }
     loaded
+}
+
+/// Without the graph of the file, probabilities would be taken for logits.
+#[test]
+fn what_the_outputs_hold_is_still_known() {
+    for (log, expected) in [(0, Scores::Probabilities), (1, Scores::LogProbabilities)] {
+        let text = format!(
+            "graph \"g\" {{ input %0 \"x\": f32[1,4]\n %1 = Softmax {{ axis = 1, span = axis, log = {log} }} (%0)\n output \"y\" = %1 }}"
+        );
+        let model = model(&text);
+        let loaded = round_trip(&model, &types(&model, 1));
+        assert!(loaded.iter().all(|again| Scores::of(again, 0) == expected));
+    }
 }
 
 #[test]
