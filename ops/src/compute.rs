@@ -9,14 +9,23 @@
 //! ```
 //!
 //! In a stage, variables `L0 ..` are the dimensions of its result, the next ones are the reduced axes.
+//!
+//! Two forms are for what depends on an order. An *update* changes elements of a tensor that an earlier stage defined,
+//! one after the other; its variables `L0 ..` are the axes of the update, the last one fastest:
+//!
+//! ```text
+//! for r..: dst[index(r)] = body(r)                         index and body may load dst
+//! ```
+//!
+//! A [`Repeat`] runs several stages in turn: in turn `t`, each defines those elements of its result whose first index is
+//! `t`, and may load results of all of them that earlier turns, or earlier stages in this turn, defined.
 
-use crate::dtype::DType;
 use crate::error::OpError;
 pub use crate::expr::{BinaryFn, CompareFn, UnaryFn};
 use crate::expr::{BufId, Env, Expr, Scalar, VarId, binary, eval};
 use crate::op::Arg;
 use crate::shape::{Shape, TensorType};
-use crate::tensor::{Element, Tensor};
+use crate::tensor::Tensor;
 
 /// Largest number of elements of a table that an operator computes for its definition.
 pub const TABLE_ELEMENTS: usize = 1 << 26;
@@ -50,15 +59,21 @@ pub enum ReduceFn {
     Max,
     /// the smaller; NaN if either is NaN
     Min,
+    /// `acc * v`
+    Prod,
 }
 
 impl ReduceFn {
+    /// All of them.
+    pub const ALL: [ReduceFn; 4] = [ReduceFn::Sum, ReduceFn::Max, ReduceFn::Min, ReduceFn::Prod];
+
     /// The function of two arguments.
     pub fn binary(self) -> BinaryFn {
         match self {
             ReduceFn::Sum => BinaryFn::Add,
             ReduceFn::Max => BinaryFn::Max,
             ReduceFn::Min => BinaryFn::Min,
+            ReduceFn::Prod => BinaryFn::Mul,
         }
     }
 
@@ -68,6 +83,7 @@ impl ReduceFn {
             ReduceFn::Sum => "sum",
             ReduceFn::Max => "max",
             ReduceFn::Min => "min",
+            ReduceFn::Prod => "prod",
         }
     }
 }
@@ -96,6 +112,26 @@ pub struct Stage {
     pub reduce: Option<Reduce>,
     /// The element, or the value that is reduced.
     pub body: Expr,
+    /// Present when the stage updates elements of a tensor that is defined already.
+    pub update: Option<Update>,
+}
+
+/// Which elements a stage updates, in which order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// Extents of the axes of the update, which are its variables; the last one moves fastest.
+    pub extents: Vec<usize>,
+    /// The element of the result that an iteration writes.
+    pub index: Vec<Expr>,
+}
+
+/// Stages that run in turns; none of them is an update.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repeat {
+    /// Positions of the stages.
+    pub stages: std::ops::Range<usize>,
+    /// Number of turns: the first extent of the result of each of these stages.
+    pub turns: usize,
 }
 
 /// A fact about run-time values that must hold, or the run fails with a message.
@@ -114,6 +150,8 @@ pub struct Compute {
     pub buffers: Vec<Buffer>,
     /// Stages in order: each reads only inputs, tables and earlier stages.
     pub stages: Vec<Stage>,
+    /// Stages that run in turns; in order, disjoint.
+    pub repeats: Vec<Repeat>,
     /// The buffers (of stages) that are the operator's outputs.
     pub outputs: Vec<BufId>,
     /// Facts to verify at run time.
@@ -153,14 +191,37 @@ impl Compute {
     /// Defines a tensor element by element.
     pub fn map(&mut self, name: &'static str, ty: TensorType, body: Expr) -> BufId {
         let dst = self.buffer(BufferKind::Stage, ty);
-        self.stages.push(Stage { name, dst, reduce: None, body });
+        self.stages.push(Stage { name, dst, reduce: None, body, update: None });
         dst
+    }
+
+    /// A tensor that a later [`Compute::define`] gives its stage, so that stages before it in a repeat can load it.
+    pub fn declare(&mut self, ty: TensorType) -> BufId {
+        self.buffer(BufferKind::Stage, ty)
+    }
+
+    /// The stage of a declared tensor.
+    pub fn define(&mut self, name: &'static str, dst: BufId, reduce: Option<Reduce>, body: Expr) {
+        self.stages.push(Stage { name, dst, reduce, body, update: None });
+    }
+
+    /// Updates elements of a tensor that a stage has defined.
+    pub fn update(&mut self, name: &'static str, dst: BufId, update: Update, body: Expr) {
+        self.stages.push(Stage { name, dst, reduce: None, body, update: Some(update) });
+    }
+
+    /// Runs the stages that `body` adds in turns; see [`Repeat`].
+    pub fn repeat<R>(&mut self, turns: usize, body: impl FnOnce(&mut Self) -> R) -> R {
+        let first = self.stages.len();
+        let result = body(self);
+        self.repeats.push(Repeat { stages: first..self.stages.len(), turns });
+        result
     }
 
     /// Defines a tensor through a reduction.
     pub fn reduce(&mut self, name: &'static str, ty: TensorType, reduce: Reduce, body: Expr) -> BufId {
         let dst = self.buffer(BufferKind::Stage, ty);
-        self.stages.push(Stage { name, dst, reduce: Some(reduce), body });
+        self.stages.push(Stage { name, dst, reduce: Some(reduce), body, update: None });
         dst
     }
 
@@ -183,15 +244,30 @@ impl Compute {
         for b in &self.buffers {
             memory.push(match &b.kind {
                 BufferKind::Table(t) => scalars(t)?,
-                BufferKind::Stage => Vec::new(),
+                // What no stage has defined is zero; no result may depend on it.
+                BufferKind::Stage => vec![Scalar::zero(b.ty.dtype); b.ty.shape.numel()],
                 BufferKind::Input(i) => match inputs.get(*i).copied().flatten() {
                     Some(t) if *t.ty() == b.ty => scalars(t)?,
                     _ => return Err(OpError::Invalid(format!("input {i}: expected a tensor {}", b.ty))),
                 },
             });
         }
-        for stage in &self.stages {
-            memory[stage.dst.0 as usize] = self.run_stage(stage, &memory)?;
+        let mut next = 0;
+        while let Some(stage) = self.stages.get(next) {
+            match self.repeats.iter().find(|r| r.stages.start == next && !r.stages.is_empty()) {
+                None => {
+                    self.run_stage(stage, &mut memory, None)?;
+                    next += 1;
+                }
+                Some(repeat) => {
+                    for turn in 0..repeat.turns {
+                        for stage in &self.stages[repeat.stages.clone()] {
+                            self.run_stage(stage, &mut memory, Some(turn))?;
+                        }
+                    }
+                    next = repeat.stages.end;
+                }
+            }
         }
         for check in &self.checks {
             if memory[check.ok.0 as usize].first() != Some(&Scalar::Bool(true)) {
@@ -201,39 +277,57 @@ impl Compute {
         self.outputs.iter().map(|b| tensor(self.ty(*b), &memory[b.0 as usize])).collect()
     }
 
-    fn run_stage(&self, stage: &Stage, memory: &[Vec<Scalar>]) -> Result<Vec<Scalar>, OpError> {
+    /// Runs a stage, or the turn of one.
+    fn run_stage(
+        &self,
+        stage: &Stage,
+        memory: &mut [Vec<Scalar>],
+        turn: Option<usize>,
+    ) -> Result<(), OpError> {
         let ty = self.ty(stage.dst);
-        let mut out = Vec::with_capacity(ty.shape.numel());
-        for index in ty.shape.indices() {
-            let mut env = StageEnv { compute: self, memory, vars: index, acc: None };
-            let value = match &stage.reduce {
-                None => eval(&stage.body, &env)?,
-                Some(r) => {
-                    let rank = env.vars.len();
-                    let mut acc = eval(&r.init, &env)?;
-                    for at in Shape::new(r.extents.clone()).indices() {
-                        env.vars.truncate(rank);
-                        env.vars.extend(at);
-                        let v = eval(&stage.body, &env)?;
-                        acc = binary(r.combine.binary(), acc, v).ok_or_else(|| {
-                            OpError::Invalid(format!("ill-typed reduction in stage {}", stage.name))
-                        })?;
-                    }
-                    env.vars.truncate(rank);
-                    env.acc = Some(acc);
-                    eval(&r.finish, &env)?
+        let to = stage.dst.0 as usize;
+        let axes = stage.update.as_ref().map_or_else(|| ty.shape.clone(), |u| Shape::new(u.extents.clone()));
+        for at in axes.indices().filter(|at| turn.is_none() || at.first().copied() == turn) {
+            let value = self.element(stage, memory, at.clone())?;
+            if value.dtype() != ty.dtype {
+                let found = value.dtype();
+                return Err(OpError::Invalid(format!("stage {} stores {found} into {ty}", stage.name)));
+            }
+            let index = match &stage.update {
+                None => at.iter().map(|&i| i as i64).collect(),
+                Some(update) => {
+                    let env = StageEnv { compute: self, memory, vars: at, acc: None };
+                    update.index.iter().map(|e| index(e, &env)).collect::<Result<Vec<_>, _>>()?
                 }
             };
-            if value.dtype() != ty.dtype {
-                return Err(OpError::Invalid(format!(
-                    "stage {} stores {} into {ty}",
-                    stage.name,
-                    value.dtype()
-                )));
-            }
-            out.push(value);
+            memory[to][flat_index(&ty.shape, &index)?] = value;
         }
-        Ok(out)
+        Ok(())
+    }
+
+    /// What an iteration of a stage stores.
+    fn element(&self, stage: &Stage, memory: &[Vec<Scalar>], at: Vec<usize>) -> Result<Scalar, OpError> {
+        let mut env = StageEnv { compute: self, memory, vars: at, acc: None };
+        let Some(r) = &stage.reduce else { return eval(&stage.body, &env) };
+        let rank = env.vars.len();
+        let mut acc = eval(&r.init, &env)?;
+        for at in Shape::new(r.extents.clone()).indices() {
+            env.vars.truncate(rank);
+            env.vars.extend(at);
+            let v = eval(&stage.body, &env)?;
+            acc = binary(r.combine.binary(), acc, v)
+                .ok_or_else(|| OpError::Invalid(format!("ill-typed reduction in stage {}", stage.name)))?;
+        }
+        env.vars.truncate(rank);
+        env.acc = Some(acc);
+        eval(&r.finish, &env)
+    }
+}
+
+fn index(e: &Expr, env: &StageEnv<'_>) -> Result<i64, OpError> {
+    match eval(e, env)? {
+        Scalar::I64(v) => Ok(v),
+        other => Err(OpError::Invalid(format!("an index is {}", other.dtype()))),
     }
 }
 
@@ -278,13 +372,7 @@ pub fn flat_index(shape: &Shape, index: &[i64]) -> Result<usize, OpError> {
 /// # Errors
 /// None in practice: the element type decides how bytes are read.
 pub fn scalars(t: &Tensor) -> Result<Vec<Scalar>, OpError> {
-    Ok(match t.dtype() {
-        DType::F32 => t.to_vec()?.into_iter().map(Scalar::F32).collect(),
-        DType::I64 => t.to_vec()?.into_iter().map(Scalar::I64).collect(),
-        DType::I32 => t.to_vec()?.into_iter().map(Scalar::I32).collect(),
-        DType::U8 => t.to_vec()?.into_iter().map(Scalar::U8).collect(),
-        DType::Bool => t.to_vec()?.into_iter().map(Scalar::Bool).collect(),
-    })
+    Ok(by_dtype!(t.dtype(), T => t.to_vec::<T>()?.into_iter().map(Scalar::from).collect()))
 }
 
 /// A tensor from scalars.
@@ -297,13 +385,43 @@ pub fn tensor(ty: &TensorType, elements: &[Scalar]) -> Result<Tensor, OpError> {
         if s.dtype() != ty.dtype {
             return Err(OpError::Invalid(format!("{} among the elements of {ty}", s.dtype())));
         }
-        match *s {
-            Scalar::F32(v) => v.write(&mut bytes),
-            Scalar::I64(v) => v.write(&mut bytes),
-            Scalar::I32(v) => v.write(&mut bytes),
-            Scalar::U8(v) => v.write(&mut bytes),
-            Scalar::Bool(v) => v.write(&mut bytes),
-        }
+        s.write(&mut bytes);
     }
     Tensor::from_bytes(ty.clone(), bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::DType;
+
+    #[test]
+    fn updates_are_in_order() {
+        // A running sum: y[i] = x[i] + y[i - 1].
+        let x = Tensor::new([4], &[1.0f32, 2.0, 3.0, 4.0]).unwrap();
+        let mut c = Compute::new();
+        let src = c.input(0, &Arg::from(&x));
+        let y = c.map("copy", x.ty().clone(), Expr::load(src, [Expr::var(0)]));
+        let next = Expr::var(0) + Expr::int(1);
+        let sum = Expr::load(y, [next.clone()]) + Expr::load(y, [Expr::var(0)]);
+        c.update("sum", y, Update { extents: vec![3], index: vec![next] }, sum);
+        c.output(y);
+        assert_eq!(c.evaluate(&[Some(&x)]).unwrap()[0].to_vec::<f32>().unwrap(), [1.0, 3.0, 6.0, 10.0]);
+    }
+
+    #[test]
+    fn turns_see_what_was_defined_before() {
+        // a[t] = b[t - 1] + 1 (b[-1] = 10), b[t] = 2 a[t]
+        let ty = TensorType::new(DType::I64, [3]);
+        let mut c = Compute::new();
+        let (a, b) = (c.declare(ty.clone()), c.declare(ty));
+        c.repeat(3, |c| {
+            let before = Expr::load(b, [(Expr::var(0) - Expr::int(1)).max(Expr::int(0))]);
+            let first = Expr::compare(CompareFn::Eq, Expr::var(0), Expr::int(0));
+            c.define("a", a, None, first.select(Expr::int(10), before) + Expr::int(1));
+            c.define("b", b, None, Expr::load(a, [Expr::var(0)]) * Expr::int(2));
+        });
+        c.output(b);
+        assert_eq!(c.evaluate(&[]).unwrap()[0].to_vec::<i64>().unwrap(), [22, 46, 94]);
+    }
 }

@@ -29,6 +29,7 @@ pub mod range;
 pub mod reduce;
 pub mod reshape;
 pub mod resize;
+pub mod round_float;
 pub mod shape;
 pub mod slice;
 pub mod softmax;

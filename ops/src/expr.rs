@@ -11,9 +11,11 @@ use crate::dtype::DType;
 use crate::error::OpError;
 
 mod eval;
+mod scalar;
 mod text;
 
-pub use eval::{Env, binary, erf, eval};
+pub use eval::{Env, binary, bits, compare, erf, eval, unary};
+pub use scalar::{Scalar, round_bf16, round_f16};
 
 /// A variable: an axis of a compute stage or a loop of a nest. Prints as `L3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,102 +34,6 @@ pub struct BufId(pub u32);
 impl fmt::Display for BufId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "b{}", self.0)
-    }
-}
-
-/// A value of an element type.
-#[derive(Clone, Copy, Debug)]
-pub enum Scalar {
-    /// `f32`
-    F32(f32),
-    /// `i64`
-    I64(i64),
-    /// `i32`
-    I32(i32),
-    /// `u8`
-    U8(u8),
-    /// `bool`
-    Bool(bool),
-}
-
-impl PartialEq for Scalar {
-    /// Bitwise: NaN equals the same NaN, so that expressions that print alike are equal.
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Scalar::F32(a), Scalar::F32(b)) => a.to_bits() == b.to_bits(),
-            (Scalar::I64(a), Scalar::I64(b)) => a == b,
-            (Scalar::I32(a), Scalar::I32(b)) => a == b,
-            (Scalar::U8(a), Scalar::U8(b)) => a == b,
-            (Scalar::Bool(a), Scalar::Bool(b)) => a == b,
-            _ => false,
-        }
-    }
-}
-
-impl Scalar {
-    /// The element type.
-    pub fn dtype(self) -> DType {
-        match self {
-            Scalar::F32(_) => DType::F32,
-            Scalar::I64(_) => DType::I64,
-            Scalar::I32(_) => DType::I32,
-            Scalar::U8(_) => DType::U8,
-            Scalar::Bool(_) => DType::Bool,
-        }
-    }
-
-    /// Zero (or false) of an element type.
-    pub fn zero(dtype: DType) -> Scalar {
-        Scalar::I64(0).cast(dtype)
-    }
-
-    /// The value that loses against every other in a maximum: `-inf`, the least integer, false.
-    pub fn lowest(dtype: DType) -> Scalar {
-        match dtype {
-            DType::F32 => Scalar::F32(f32::NEG_INFINITY),
-            DType::I64 => Scalar::I64(i64::MIN),
-            DType::I32 => Scalar::I32(i32::MIN),
-            DType::U8 => Scalar::U8(0),
-            DType::Bool => Scalar::Bool(false),
-        }
-    }
-
-    /// The value that loses against every other in a minimum: `inf`, the greatest integer, true.
-    pub fn highest(dtype: DType) -> Scalar {
-        match dtype {
-            DType::F32 => Scalar::F32(f32::INFINITY),
-            DType::I64 => Scalar::I64(i64::MAX),
-            DType::I32 => Scalar::I32(i32::MAX),
-            DType::U8 => Scalar::U8(u8::MAX),
-            DType::Bool => Scalar::Bool(true),
-        }
-    }
-
-    /// Conversion between element types: floats truncate and saturate, integers wrap, `bool` is `!= 0`.
-    pub fn cast(self, to: DType) -> Scalar {
-        match (self, to) {
-            (Scalar::F32(v), DType::F32) => Scalar::F32(v),
-            (Scalar::F32(v), DType::I64) => Scalar::I64(v as i64),
-            (Scalar::F32(v), DType::I32) => Scalar::I32(v as i32),
-            (Scalar::F32(v), DType::U8) => Scalar::U8(v as u8),
-            (Scalar::F32(v), DType::Bool) => Scalar::Bool(v != 0.0),
-            (v, to) => {
-                let i = match v {
-                    Scalar::I64(i) => i,
-                    Scalar::I32(i) => i.into(),
-                    Scalar::U8(i) => i.into(),
-                    Scalar::Bool(i) => i.into(),
-                    Scalar::F32(_) => unreachable!("floats are handled above"),
-                };
-                match to {
-                    DType::F32 => Scalar::F32(i as f32),
-                    DType::I64 => Scalar::I64(i),
-                    DType::I32 => Scalar::I32(i as i32),
-                    DType::U8 => Scalar::U8(i as u8),
-                    DType::Bool => Scalar::Bool(i != 0),
-                }
-            }
-        }
     }
 }
 
@@ -154,7 +60,17 @@ pub enum UnaryFn {
     Ceil,
     /// nearest integer, halves to even; floats only
     Round,
-    /// logical not; `bool` only
+    /// sine of radians; floats only
+    Sin,
+    /// cosine of radians; floats only
+    Cos,
+    /// arc tangent in radians; floats only
+    Atan,
+    /// the nearest value of binary16; f32 only
+    RoundF16,
+    /// the nearest value of bfloat16; f32 only
+    RoundBf16,
+    /// logical not of a `bool`, bitwise not of an integer
     Not,
 }
 
@@ -169,7 +85,7 @@ pub enum BinaryFn {
     Mul,
     /// `a / b`; integers truncate towards zero, `x / 0 = 0`
     Div,
-    /// remainder of the truncating division; integers only; `x % 0 = 0`
+    /// remainder of the truncating division, with the sign of `a`; integers: `x % 0 = 0`; floats: as C's `fmod`
     Rem,
     /// the smaller; NaN if either is NaN
     Min,
@@ -177,12 +93,17 @@ pub enum BinaryFn {
     Max,
     /// `a^b`; floats only
     Pow,
-    /// logical and; `bool` only
+    /// and: logical of `bool`s, bitwise of integers
     And,
-    /// logical or; `bool` only
+    /// or: logical of `bool`s, bitwise of integers
     Or,
-    /// logical exclusive or; `bool` only
+    /// exclusive or: logical of `bool`s, bitwise of integers
     Xor,
+    /// `a` shifted left by `b` bits; integers only; 0 where `b` is negative or not below the width
+    Shl,
+    /// `a` shifted right by `b` bits, signed integers with their sign; integers only; as if by all bits where `b` is
+    /// negative or not below the width
+    Shr,
 }
 
 /// Comparisons of two arguments of one type; the result is `bool`. All but `Ne` are false when an argument is NaN.
@@ -223,6 +144,8 @@ pub enum Expr {
     Select(Box<Expr>, Box<Expr>, Box<Expr>),
     /// Conversion, see [`Scalar::cast`].
     Cast(DType, Box<Expr>),
+    /// The bits of an f32 as i32, of an f64 as i64.
+    Bits(Box<Expr>),
 }
 
 /// Shorthands, so that definitions read like their formulas.
@@ -241,11 +164,7 @@ impl Expr {
     }
     /// A literal of element type `dtype` nearest to `v`.
     pub fn literal(dtype: DType, v: f64) -> Expr {
-        Expr::Const(if dtype == DType::F32 {
-            Scalar::F32(v as f32)
-        } else {
-            Scalar::I64(v as i64).cast(dtype)
-        })
+        Expr::Const(Scalar::F64(v).cast(dtype))
     }
     /// One element of `buf`.
     pub fn load(buf: BufId, index: impl Into<Vec<Expr>>) -> Expr {
@@ -270,6 +189,10 @@ impl Expr {
     /// Conversion.
     pub fn cast(self, to: DType) -> Expr {
         Expr::Cast(to, Box::new(self))
+    }
+    /// The bits of a float.
+    pub fn bits(self) -> Expr {
+        Expr::Bits(Box::new(self))
     }
     /// The smaller of two.
     pub fn min(self, b: Expr) -> Expr {
@@ -314,6 +237,7 @@ impl Expr {
             Expr::Compare(o, a, b) => Expr::compare(*o, a.map(f), b.map(f)),
             Expr::Select(c, a, b) => c.map(f).select(a.map(f), b.map(f)),
             Expr::Cast(d, a) => a.map(f).cast(*d),
+            Expr::Bits(a) => a.map(f).bits(),
         }
     }
 
@@ -323,7 +247,7 @@ impl Expr {
         match self {
             Expr::Const(_) | Expr::Var(_) | Expr::Acc => {}
             Expr::Load(_, index) => index.iter().for_each(|e| e.visit(f)),
-            Expr::Unary(_, a) | Expr::Cast(_, a) => a.visit(f),
+            Expr::Unary(_, a) | Expr::Cast(_, a) | Expr::Bits(a) => a.visit(f),
             Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => {
                 a.visit(f);
                 b.visit(f);
@@ -362,14 +286,15 @@ impl Expr {
                 buf(*b).ok_or_else(|| OpError::Invalid(format!("unknown buffer {b}")))
             }
             Expr::Unary(f, a) => match (f, ty(a)?) {
-                (UnaryFn::Not, d) => need(d == DType::Bool, d),
+                (UnaryFn::Not, d) => need(!d.is_float(), d),
                 (UnaryFn::Neg | UnaryFn::Abs, d) => need(d != DType::Bool, d),
-                (_, d) => need(d == DType::F32, d),
+                (UnaryFn::RoundF16 | UnaryFn::RoundBf16, d) => need(d == DType::F32, d),
+                (_, d) => need(d.is_float(), d),
             },
             Expr::Binary(f, a, b) => match (f, same(a, b)?) {
-                (BinaryFn::And | BinaryFn::Or | BinaryFn::Xor, d) => need(d == DType::Bool, d),
-                (BinaryFn::Pow, d) => need(d == DType::F32, d),
-                (BinaryFn::Rem, d) => need(d.is_int(), d),
+                (BinaryFn::And | BinaryFn::Or | BinaryFn::Xor, d) => need(!d.is_float(), d),
+                (BinaryFn::Pow, d) => need(d.is_float(), d),
+                (BinaryFn::Shl | BinaryFn::Shr, d) => need(d.is_int(), d),
                 (_, d) => need(d != DType::Bool, d),
             },
             Expr::Compare(_, a, b) => same(a, b).map(|_| DType::Bool),
@@ -379,6 +304,11 @@ impl Expr {
                 same(a, b)
             }
             Expr::Cast(d, a) => ty(a).map(|_| *d),
+            Expr::Bits(a) => match ty(a)? {
+                DType::F32 => Ok(DType::I32),
+                DType::F64 => Ok(DType::I64),
+                d => need(false, d),
+            },
         }
     }
 }
@@ -420,9 +350,12 @@ mod tests {
         assert_eq!(e(BinaryFn::Div, i64::MIN, -1), Scalar::I64(i64::MIN));
         assert_eq!(e(BinaryFn::Rem, i64::MIN, -1), Scalar::I64(0));
         assert_eq!(e(BinaryFn::Div, -7, 2), Scalar::I64(-3));
-        assert_eq!(Scalar::F32(f32::NAN).cast(DType::I32), Scalar::I32(0));
-        assert_eq!(Scalar::F32(1e30).cast(DType::I64), Scalar::I64(i64::MAX));
-        assert_eq!(Scalar::I64(300).cast(DType::U8), Scalar::U8(44));
+        assert_eq!(e(BinaryFn::Shl, 3, 64), Scalar::I64(0));
+        assert_eq!(e(BinaryFn::Shr, -8, 1), Scalar::I64(-4));
+        assert_eq!(e(BinaryFn::Shr, -8, -1), Scalar::I64(-1));
+        assert_eq!(e(BinaryFn::Xor, 6, 3), Scalar::I64(5));
+        let bits = eval(&Expr::f32(-0.0).bits(), &Empty);
+        assert_eq!(bits, Ok(Scalar::I32(i32::MIN)));
     }
 
     #[test]

@@ -3,11 +3,13 @@
 //! This crate depends on `std` alone. It says what a model *means*; how it becomes fast is the compiler's work.
 #![forbid(unsafe_code)]
 
+#[macro_use]
+pub mod dtype;
+
 pub mod attr;
 pub mod axes;
 pub mod compute;
 pub mod def;
-pub mod dtype;
 pub mod elements;
 pub mod error;
 pub mod expr;

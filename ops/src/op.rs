@@ -249,6 +249,8 @@ operators! {
     Reshape(def::reshape::Reshape),
     /// Resampling of spatial axes.
     Resize(def::resize::Resize),
+    /// Rounding to a narrower float.
+    RoundFloat(def::round_float::RoundFloat),
     /// The shape of a tensor as a tensor.
     Shape(def::shape::ShapeOf),
     /// Takes a strided part.

@@ -38,8 +38,14 @@ macro_rules! number {
     };
 }
 number!(f32, F32, 4);
+number!(f64, F64, 8);
 number!(i64, I64, 8);
 number!(i32, I32, 4);
+number!(i16, I16, 2);
+number!(i8, I8, 1);
+number!(u64, U64, 8);
+number!(u32, U32, 4);
+number!(u16, U16, 2);
 number!(u8, U8, 1);
 
 impl Element for bool {
@@ -259,13 +265,23 @@ impl Tensor {
 
     /// The elements of a tensor of any type as f64, for comparisons and messages.
     pub fn to_f64s(&self) -> Vec<f64> {
-        let bytes = self.bytes().chunks_exact(self.ty.dtype.size());
-        match self.ty.dtype {
-            DType::F32 => bytes.map(|b| f64::from(f32::read(b))).collect(),
-            DType::I64 => bytes.map(|b| i64::read(b) as f64).collect(),
-            DType::I32 => bytes.map(|b| f64::from(i32::read(b))).collect(),
-            DType::U8 | DType::Bool => bytes.map(|b| f64::from(b[0])).collect(),
+        if self.ty.dtype == DType::Bool {
+            return self.bytes().iter().map(|&b| f64::from(b)).collect();
         }
+        let each = self.bytes().chunks_exact(self.ty.dtype.size());
+        each.map(|b| match self.ty.dtype {
+            DType::F32 => f32::read(b).into(),
+            DType::F64 => f64::read(b),
+            DType::I64 => i64::read(b) as f64,
+            DType::I32 => i32::read(b).into(),
+            DType::I16 => i16::read(b).into(),
+            DType::I8 => i8::read(b).into(),
+            DType::U64 => u64::read(b) as f64,
+            DType::U32 => u32::read(b).into(),
+            DType::U16 => u16::read(b).into(),
+            DType::U8 | DType::Bool => b[0].into(),
+        })
+        .collect()
     }
 }
 

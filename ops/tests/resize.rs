@@ -28,7 +28,7 @@ fn check_resize(random: &mut Numbers, op: &Resize, dtype: DType, shape: &[usize]
     };
     let roi = Tensor::new([roi.len()], &roi).unwrap();
     for (h, w) in [(2.0, 3.0), (0.6, 1.7), (1.0, 0.3), (1.0, 1.0)] {
-        let scales = match op.axes.len() {
+        let scales: Vec<f32> = match op.axes.len() {
             0 => [vec![1.0; shape.len() - 2], vec![h, w]].concat(),
             n => [h, w][..n].to_vec(),
         };

@@ -4,9 +4,9 @@
 //!
 //! | function | element types | notes | ONNX operator, first opset |
 //! |---|---|---|---|
-//! | add, sub, mul | f32 i64 i32 u8 | integers wrap | Add-7, Sub-7, Mul-7 |
-//! | div | f32 i64 i32 u8 | integers truncate towards zero; `x / 0 = 0` | Div-7 |
-//! | max, min | f32 i64 i32 u8 | NaN if either is NaN | Max-8, Min-8, for two inputs |
+//! | add, sub, mul | all numbers | integers wrap | Add-7, Sub-7, Mul-7 |
+//! | div | all numbers | integers truncate towards zero; `x / 0 = 0` | Div-7 |
+//! | max, min | all numbers | NaN if either is NaN | Max-8, Min-8, for two inputs |
 //! | pow | A, C: f32 i64 i32; B: f32 i64 i32 u8 | see [`crate::def::binary::Binary`] | Pow-7, -12 |
 //! | and, or, xor | bool | | And-7, Or-7, Xor-7 |
 //!
@@ -74,14 +74,14 @@ pub struct Binary {
 
 crate::attributes!(Binary { kind });
 
-const NUMBERS: &[DType] = &[DType::F32, DType::I64, DType::I32, DType::U8];
-
 impl Binary {
     fn arguments<'a>(&self, args: Args<'a>) -> Result<(Arg<'a>, Arg<'a>, TensorType), OpError> {
         let (of_a, of_b): (&[DType], &[DType]) = match self.kind {
-            BinaryKind::Pow => (&[DType::F32, DType::I64, DType::I32], NUMBERS),
+            BinaryKind::Pow => {
+                (&[DType::F32, DType::I64, DType::I32], &[DType::F32, DType::I64, DType::I32, DType::U8])
+            }
             BinaryKind::And | BinaryKind::Or | BinaryKind::Xor => (&[DType::Bool], &[DType::Bool]),
-            _ => (NUMBERS, NUMBERS),
+            _ => (DType::NUMBERS, DType::NUMBERS),
         };
         let (a, b) = (args.typed(0, "A", of_a)?, args.typed(1, "B", of_b)?);
         if a.dtype != b.dtype && self.kind != BinaryKind::Pow {
@@ -232,20 +232,22 @@ macro_rules! integers {
     };
 }
 
-fn floats(kind: BinaryKind, a: &Tensor, b: &Tensor) -> Result<Tensor, OpError> {
-    let pick = |x: f32, y: f32, first: bool| match () {
-        _ if x.is_nan() || y.is_nan() => f32::NAN,
-        _ if first => x,
-        _ => y,
-    };
-    match kind {
-        BinaryKind::Add => map2(a, b, |x: f32, y: f32| x + y),
-        BinaryKind::Sub => map2(a, b, |x: f32, y: f32| x - y),
-        BinaryKind::Mul => map2(a, b, |x: f32, y: f32| x * y),
-        BinaryKind::Div => map2(a, b, |x: f32, y: f32| x / y),
-        BinaryKind::Max => map2(a, b, |x, y| pick(x, y, x > y)),
-        _ => map2(a, b, |x, y| pick(x, y, x < y)),
-    }
+macro_rules! floats {
+    ($t:ty, $kind:expr, $a:expr, $b:expr) => {{
+        let pick = |x: $t, y: $t, first: bool| match () {
+            _ if x.is_nan() || y.is_nan() => <$t>::NAN,
+            _ if first => x,
+            _ => y,
+        };
+        match $kind {
+            BinaryKind::Add => map2($a, $b, |x: $t, y: $t| x + y),
+            BinaryKind::Sub => map2($a, $b, |x: $t, y: $t| x - y),
+            BinaryKind::Mul => map2($a, $b, |x: $t, y: $t| x * y),
+            BinaryKind::Div => map2($a, $b, |x: $t, y: $t| x / y),
+            BinaryKind::Max => map2($a, $b, |x, y| pick(x, y, x > y)),
+            _ => map2($a, $b, |x, y| pick(x, y, x < y)),
+        }
+    }};
 }
 
 impl Operator for Binary {
@@ -293,8 +295,14 @@ impl Operator for Binary {
             (BinaryKind::Xor, _) => map2(a, b, |x: bool, y: bool| x != y),
             (kind, DType::I64) => integers!(i64, kind, a, b),
             (kind, DType::I32) => integers!(i32, kind, a, b),
+            (kind, DType::I16) => integers!(i16, kind, a, b),
+            (kind, DType::I8) => integers!(i8, kind, a, b),
+            (kind, DType::U64) => integers!(u64, kind, a, b),
+            (kind, DType::U32) => integers!(u32, kind, a, b),
+            (kind, DType::U16) => integers!(u16, kind, a, b),
             (kind, DType::U8) => integers!(u8, kind, a, b),
-            (kind, _) => floats(kind, a, b),
+            (kind, DType::F64) => floats!(f64, kind, a, b),
+            (kind, _) => floats!(f32, kind, a, b),
         };
         Ok(vec![y?])
     }

@@ -1,16 +1,16 @@
 //! Conversion of the element type: `Y = to(X)`, same shape, every pair of types.
 //!
 //! Floats become integers by truncation towards zero and saturate, NaN becomes 0 (ONNX leaves both open); integers
-//! become narrower by dropping bits, and f32 by rounding to nearest, halves to even. To bool: `x != 0`, so NaN is
+//! become narrower by dropping bits, and floats by rounding to nearest, halves to even. To bool: `x != 0`, so NaN is
 //! true. From bool: 0 or 1.
 //!
-//! Mirrors ONNX Cast-6 to -13 and later; the types that octrt does not have are converted at the border.
+//! Mirrors ONNX Cast-6 to -13 and later. A cast to f16 or bf16 is [`super::round_float::RoundFloat`] of an f32.
 
 use crate::compute::Compute;
 use crate::dtype::DType;
-use crate::elements::{input, map1};
+use crate::elements::{input, room};
 use crate::error::OpError;
-use crate::expr::Expr;
+use crate::expr::{Expr, Scalar};
 use crate::index::{from_input, vars};
 use crate::op::{Arg, Args, Operator};
 use crate::shape::TensorType;
@@ -34,33 +34,16 @@ pub fn conversion(x: &Arg<'_>, to: DType) -> Compute {
     from_input("cast", x, ty, |_, b| of(Expr::load(b, index)))
 }
 
-macro_rules! from_number {
-    ($x:expr, $t:ty, $to:expr) => {
-        match $to {
-            DType::F32 => map1($x, |v: $t| v as f32),
-            DType::I64 => map1($x, |v: $t| v as i64),
-            DType::I32 => map1($x, |v: $t| v as i32),
-            DType::U8 => map1($x, |v: $t| v as u8),
-            DType::Bool => map1($x, |v: $t| v != <$t>::default()),
-        }
-    };
-}
-
 /// `x` converted to `to`.
 ///
 /// # Errors
 /// None in practice: every pair of types can be converted.
 pub fn converted(x: &Tensor, to: DType) -> Result<Tensor, OpError> {
-    match x.dtype() {
-        DType::F32 => from_number!(x, f32, to),
-        DType::I64 => from_number!(x, i64, to),
-        DType::I32 => from_number!(x, i32, to),
-        DType::U8 => from_number!(x, u8, to),
-        DType::Bool => {
-            let bytes = map1(x, |v: bool| u8::from(v))?;
-            from_number!(&bytes, u8, to)
-        }
+    let mut bytes = room(x.numel().saturating_mul(to.size()))?;
+    for element in x.bytes().chunks_exact(x.dtype().size()) {
+        Scalar::read(x.dtype(), element).cast(to).write(&mut bytes);
     }
+    Tensor::from_bytes(TensorType { dtype: to, shape: x.shape().clone() }, bytes)
 }
 
 impl Operator for Cast {

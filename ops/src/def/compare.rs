@@ -53,7 +53,7 @@ impl Compare {
     fn arguments<'a>(&self, args: Args<'a>) -> Result<(Arg<'a>, Arg<'a>, TensorType), OpError> {
         let taken = match self.kind {
             CompareKind::Equal => &DType::ALL[..],
-            _ => &[DType::F32, DType::I64, DType::I32, DType::U8],
+            _ => DType::NUMBERS,
         };
         let (a, b) = (args.typed(0, "A", taken)?, args.typed(1, "B", taken)?);
         if a.dtype != b.dtype {
@@ -108,13 +108,7 @@ impl Operator for Compare {
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         self.infer(Args(&known_args(inputs)))?;
         let (a, b) = (input(inputs, 0, "A")?, input(inputs, 1, "B")?);
-        Ok(vec![match a.dtype() {
-            DType::F32 => self.of::<f32>(a, b)?,
-            DType::I64 => self.of::<i64>(a, b)?,
-            DType::I32 => self.of::<i32>(a, b)?,
-            DType::U8 => self.of::<u8>(a, b)?,
-            DType::Bool => self.of::<bool>(a, b)?,
-        }])
+        Ok(vec![by_dtype!(a.dtype(), T => self.of::<T>(a, b)?)])
     }
 }
 

@@ -52,7 +52,9 @@ impl Reduce {
             ReduceKind::Mean | ReduceKind::Sum => {
                 args.typed(0, "data", &[DType::F32, DType::I64, DType::I32])?
             }
-            ReduceKind::Max | ReduceKind::Min => args.required(0, "data")?,
+            ReduceKind::Max | ReduceKind::Min => {
+                args.typed(0, "data", &[DType::F32, DType::I64, DType::I32, DType::U8, DType::Bool])?
+            }
         };
         let rank = src.shape.rank();
         let axes = optional_ints(args, 1, "axes")?.unwrap_or_default();

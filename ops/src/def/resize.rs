@@ -356,17 +356,11 @@ fn product(taps: &[(usize, f64)], axis: &[(usize, f64)], stride: usize) -> Sampl
 
 /// The weighted sum of elements, as one of them.
 fn blend(taps: &[(usize, f64)], elements: &[Scalar]) -> Scalar {
-    let number = |s: Scalar| match s {
-        Scalar::F32(v) => f64::from(v),
-        Scalar::I64(v) => v as f64,
-        Scalar::I32(v) => v.into(),
-        Scalar::U8(v) => v.into(),
-        Scalar::Bool(v) => v.into(),
-    };
-    let sum = taps.iter().map(|&(i, w)| number(elements[i]) * w).sum::<f64>() as f32;
-    match elements[taps[0].0] {
-        Scalar::F32(_) => Scalar::F32(sum),
-        other => Scalar::F32(sum.round_ties_even()).cast(other.dtype()),
+    let sum = taps.iter().map(|&(i, w)| elements[i].to_f64() * w).sum::<f64>();
+    match elements[taps[0].0].dtype() {
+        DType::F64 => Scalar::F64(sum),
+        DType::F32 => Scalar::F32(sum as f32),
+        other => Scalar::F32((sum as f32).round_ties_even()).cast(other),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The value of an expression: the meaning that compiled code is tested against.
 
-use super::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, VarId};
+use super::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, VarId, round_bf16, round_f16};
 use crate::error::OpError;
 
 /// What an expression reads while it is evaluated.
@@ -46,33 +46,77 @@ pub fn eval(e: &Expr, env: &dyn Env) -> Result<Scalar, OpError> {
             _ => Err(ill_typed()),
         },
         Expr::Cast(d, a) => Ok(eval(a, env)?.cast(*d)),
+        Expr::Bits(a) => bits(eval(a, env)?).ok_or_else(ill_typed),
     }
 }
 
-fn unary(f: UnaryFn, a: Scalar) -> Option<Scalar> {
-    use Scalar::*;
-    Some(match (f, a) {
-        (UnaryFn::Not, Bool(v)) => Bool(!v),
-        (UnaryFn::Neg, I64(v)) => I64(v.wrapping_neg()),
-        (UnaryFn::Neg, I32(v)) => I32(v.wrapping_neg()),
-        (UnaryFn::Neg, U8(v)) => U8(v.wrapping_neg()),
-        (UnaryFn::Abs, I64(v)) => I64(v.wrapping_abs()),
-        (UnaryFn::Abs, I32(v)) => I32(v.wrapping_abs()),
-        (UnaryFn::Abs, U8(v)) => U8(v),
-        (_, F32(v)) => F32(match f {
-            UnaryFn::Neg => -v,
-            UnaryFn::Abs => v.abs(),
-            UnaryFn::Sqrt => v.sqrt(),
-            UnaryFn::Exp => v.exp(),
-            UnaryFn::Log => v.ln(),
-            UnaryFn::Tanh => v.tanh(),
-            UnaryFn::Erf => erf(v.into()) as f32,
-            UnaryFn::Floor => v.floor(),
-            UnaryFn::Ceil => v.ceil(),
-            UnaryFn::Round => v.round_ties_even(),
-            UnaryFn::Not => return None,
-        }),
-        _ => return None,
+/// The bits of a float, `None` for other types.
+pub fn bits(a: Scalar) -> Option<Scalar> {
+    match a {
+        Scalar::F32(v) => Some(Scalar::I32(v.to_bits().cast_signed())),
+        Scalar::F64(v) => Some(Scalar::I64(v.to_bits().cast_signed())),
+        _ => None,
+    }
+}
+
+/// The result of [`UnaryFn`] `f`, or `None` when the type does not fit. Functions of f32 that are not exact are computed
+/// by the standard library in f32.
+pub fn unary(f: UnaryFn, a: Scalar) -> Option<Scalar> {
+    macro_rules! signed {
+        ($v:ident, $a:expr) => {
+            Scalar::$v(match f {
+                UnaryFn::Neg => $a.wrapping_neg(),
+                UnaryFn::Abs => $a.wrapping_abs(),
+                UnaryFn::Not => !$a,
+                _ => return None,
+            })
+        };
+    }
+    macro_rules! unsigned {
+        ($v:ident, $a:expr) => {
+            Scalar::$v(match f {
+                UnaryFn::Neg => $a.wrapping_neg(),
+                UnaryFn::Abs => $a,
+                UnaryFn::Not => !$a,
+                _ => return None,
+            })
+        };
+    }
+    macro_rules! float {
+        ($v:ident, $a:expr) => {
+            Scalar::$v(match f {
+                UnaryFn::Neg => -$a,
+                UnaryFn::Abs => $a.abs(),
+                UnaryFn::Sqrt => $a.sqrt(),
+                UnaryFn::Exp => $a.exp(),
+                UnaryFn::Log => $a.ln(),
+                UnaryFn::Tanh => $a.tanh(),
+                UnaryFn::Erf => erf($a.into()) as _,
+                UnaryFn::Floor => $a.floor(),
+                UnaryFn::Ceil => $a.ceil(),
+                UnaryFn::Round => $a.round_ties_even(),
+                UnaryFn::Sin => $a.sin(),
+                UnaryFn::Cos => $a.cos(),
+                UnaryFn::Atan => $a.atan(),
+                UnaryFn::RoundF16 | UnaryFn::RoundBf16 | UnaryFn::Not => return None,
+            })
+        };
+    }
+    Some(match a {
+        Scalar::F32(v) if f == UnaryFn::RoundF16 => Scalar::F32(round_f16(v)),
+        Scalar::F32(v) if f == UnaryFn::RoundBf16 => Scalar::F32(round_bf16(v)),
+        Scalar::F32(v) => float!(F32, v),
+        Scalar::F64(v) => float!(F64, v),
+        Scalar::I64(v) => signed!(I64, v),
+        Scalar::I32(v) => signed!(I32, v),
+        Scalar::I16(v) => signed!(I16, v),
+        Scalar::I8(v) => signed!(I8, v),
+        Scalar::U64(v) => unsigned!(U64, v),
+        Scalar::U32(v) => unsigned!(U32, v),
+        Scalar::U16(v) => unsigned!(U16, v),
+        Scalar::U8(v) => unsigned!(U8, v),
+        Scalar::Bool(v) if f == UnaryFn::Not => Scalar::Bool(!v),
+        Scalar::Bool(_) => return None,
     })
 }
 
@@ -85,40 +129,50 @@ pub fn binary(f: BinaryFn, a: Scalar, b: Scalar) -> Option<Scalar> {
                 Add => $a.wrapping_add($b),
                 Sub => $a.wrapping_sub($b),
                 Mul => $a.wrapping_mul($b),
-                Div => {
-                    if $b == 0 {
-                        0
-                    } else {
-                        $a.wrapping_div($b)
-                    }
-                }
-                Rem => {
-                    if $b == 0 {
-                        0
-                    } else {
-                        $a.wrapping_rem($b)
-                    }
-                }
+                Div | Rem if $b == 0 => 0,
+                Div => $a.wrapping_div($b),
+                Rem => $a.wrapping_rem($b),
                 Min => $a.min($b),
                 Max => $a.max($b),
-                _ => return None,
+                And => $a & $b,
+                Or => $a | $b,
+                Xor => $a ^ $b,
+                Shl => u32::try_from($b).ok().and_then(|n| $a.checked_shl(n)).unwrap_or(0),
+                // Half the bits twice is all of them: the sign, or 0.
+                Shr => u32::try_from($b).ok().and_then(|n| $a.checked_shr(n)).unwrap_or_else(|| {
+                    let half = 4 * size_of_val(&$a) as u32;
+                    ($a >> half) >> half
+                }),
+                Pow => return None,
+            })
+        };
+    }
+    macro_rules! float {
+        ($v:ident, $t:ty, $a:expr, $b:expr) => {
+            Scalar::$v(match f {
+                Add => $a + $b,
+                Sub => $a - $b,
+                Mul => $a * $b,
+                Div => $a / $b,
+                Rem => $a % $b,
+                Pow => $a.powf($b),
+                Min | Max if $a.is_nan() || $b.is_nan() => <$t>::NAN,
+                Min => $a.min($b),
+                Max => $a.max($b),
+                And | Or | Xor | Shl | Shr => return None,
             })
         };
     }
     Some(match (a, b) {
-        (Scalar::F32(a), Scalar::F32(b)) => Scalar::F32(match f {
-            Add => a + b,
-            Sub => a - b,
-            Mul => a * b,
-            Div => a / b,
-            Pow => a.powf(b),
-            Min | Max if a.is_nan() || b.is_nan() => f32::NAN,
-            Min => a.min(b),
-            Max => a.max(b),
-            _ => return None,
-        }),
+        (Scalar::F32(a), Scalar::F32(b)) => float!(F32, f32, a, b),
+        (Scalar::F64(a), Scalar::F64(b)) => float!(F64, f64, a, b),
         (Scalar::I64(a), Scalar::I64(b)) => int!(I64, a, b),
         (Scalar::I32(a), Scalar::I32(b)) => int!(I32, a, b),
+        (Scalar::I16(a), Scalar::I16(b)) => int!(I16, a, b),
+        (Scalar::I8(a), Scalar::I8(b)) => int!(I8, a, b),
+        (Scalar::U64(a), Scalar::U64(b)) => int!(U64, a, b),
+        (Scalar::U32(a), Scalar::U32(b)) => int!(U32, a, b),
+        (Scalar::U16(a), Scalar::U16(b)) => int!(U16, a, b),
         (Scalar::U8(a), Scalar::U8(b)) => int!(U8, a, b),
         (Scalar::Bool(a), Scalar::Bool(b)) => Scalar::Bool(match f {
             And => a & b,
@@ -130,14 +184,13 @@ pub fn binary(f: BinaryFn, a: Scalar, b: Scalar) -> Option<Scalar> {
     })
 }
 
-fn compare(f: CompareFn, a: Scalar, b: Scalar) -> Option<Scalar> {
+/// The result of a comparison, or `None` when the types differ.
+pub fn compare(f: CompareFn, a: Scalar, b: Scalar) -> Option<Scalar> {
     let order = match (a, b) {
+        _ if a.dtype() != b.dtype() => return None,
         (Scalar::F32(a), Scalar::F32(b)) => a.partial_cmp(&b),
-        (Scalar::I64(a), Scalar::I64(b)) => Some(a.cmp(&b)),
-        (Scalar::I32(a), Scalar::I32(b)) => Some(a.cmp(&b)),
-        (Scalar::U8(a), Scalar::U8(b)) => Some(a.cmp(&b)),
-        (Scalar::Bool(a), Scalar::Bool(b)) => Some(a.cmp(&b)),
-        _ => return None,
+        (Scalar::F64(a), Scalar::F64(b)) => a.partial_cmp(&b),
+        (a, b) => Some(a.int().cmp(&b.int())),
     };
     Some(Scalar::Bool(match (f, order) {
         (CompareFn::Ne, None) => true,

@@ -19,11 +19,12 @@ macro_rules! names {
 }
 names!(UnaryFn {
     Neg = "neg", Abs = "abs", Sqrt = "sqrt", Exp = "exp", Log = "log", Tanh = "tanh", Erf = "erf", Floor = "floor",
-    Ceil = "ceil", Round = "round", Not = "not",
+    Ceil = "ceil", Round = "round", Sin = "sin", Cos = "cos", Atan = "atan", RoundF16 = "round_f16",
+    RoundBf16 = "round_bf16", Not = "not",
 });
 names!(BinaryFn {
     Add = "add", Sub = "sub", Mul = "mul", Div = "div", Rem = "rem", Min = "min", Max = "max", Pow = "pow",
-    And = "and", Or = "or", Xor = "xor",
+    And = "and", Or = "or", Xor = "xor", Shl = "shl", Shr = "shr",
 });
 names!(CompareFn { Eq = "eq", Ne = "ne", Lt = "lt", Le = "le", Gt = "gt", Ge = "ge" });
 
@@ -46,6 +47,7 @@ impl fmt::Display for Expr {
             Expr::Compare(o, a, b) => write!(f, "{}({a}, {b})", o.name()),
             Expr::Select(c, a, b) => write!(f, "select({c}, {a}, {b})"),
             Expr::Cast(d, a) => write!(f, "{d}({a})"),
+            Expr::Bits(a) => write!(f, "bits({a})"),
         }
     }
 }
@@ -55,8 +57,14 @@ impl fmt::Display for Scalar {
         match self {
             // `{:?}` is the shortest text that reads back as the same float; of a NaN only that it is one.
             Scalar::F32(v) => write!(f, "{v:?}f32"),
+            Scalar::F64(v) => write!(f, "{v:?}f64"),
             Scalar::I64(v) => write!(f, "{v}"),
             Scalar::I32(v) => write!(f, "{v}i32"),
+            Scalar::I16(v) => write!(f, "{v}i16"),
+            Scalar::I8(v) => write!(f, "{v}i8"),
+            Scalar::U64(v) => write!(f, "{v}u64"),
+            Scalar::U32(v) => write!(f, "{v}u32"),
+            Scalar::U16(v) => write!(f, "{v}u16"),
             Scalar::U8(v) => write!(f, "{v}u8"),
             Scalar::Bool(v) => write!(f, "{v}"),
         }

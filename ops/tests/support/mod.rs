@@ -5,6 +5,7 @@
 pub mod intervals;
 
 use octrt_ops::compute::{Compute, Stage};
+use octrt_ops::expr::Scalar;
 use octrt_ops::op::{Arg, Args, Operator, known_args};
 use octrt_ops::{DType, Op, OpError, Shape, Tensor, TensorType};
 
@@ -42,14 +43,16 @@ pub fn filled(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
     let n = shape.iter().product();
     let mut element = || numbers.below(41) as i64 - 20;
     let s = shape.to_vec();
-    match dtype {
-        DType::F32 => Tensor::new(s, &(0..n).map(|_| element() as f32 / 4.0).collect::<Vec<_>>()),
-        DType::I64 => Tensor::new(s, &(0..n).map(|_| element()).collect::<Vec<_>>()),
-        DType::I32 => Tensor::new(s, &(0..n).map(|_| element() as i32).collect::<Vec<_>>()),
-        DType::U8 => Tensor::new(s, &(0..n).map(|_| element() as u8).collect::<Vec<_>>()),
-        DType::Bool => Tensor::new(s, &(0..n).map(|_| element() > 0).collect::<Vec<_>>()),
+    let mut bytes = Vec::new();
+    for _ in 0..n {
+        let v = match dtype {
+            DType::F32 | DType::F64 => Scalar::F64(element() as f64 / 4.0),
+            DType::Bool => Scalar::Bool(element() > 0),
+            _ => Scalar::I64(element()),
+        };
+        v.cast(dtype).write(&mut bytes);
     }
-    .unwrap()
+    Tensor::from_bytes(TensorType::new(dtype, s), bytes).unwrap()
 }
 
 /// A list of integers as an input.

@@ -316,7 +316,7 @@ impl Parser<'_> {
 /// Types and data.
 impl Parser<'_> {
     fn dtype(&mut self) -> Result<DType, ParseError> {
-        let expected = "an element type (f32, i64, i32, u8, bool)";
+        let expected = "an element type (f32, f64, i64, i32, i16, i8, u64, u32, u16, u8, bool)";
         match self.peek() {
             Token::Ident(s) => match s.parse() {
                 Ok(dtype) => {
@@ -435,9 +435,15 @@ impl Parser<'_> {
     /// Appends the bytes of one element.
     fn element(&mut self, dtype: DType, bytes: &mut Vec<u8>) -> Result<(), ParseError> {
         match dtype {
-            DType::F32 => self.float()?.write(bytes),
+            DType::F32 => self.float::<f32>()?.write(bytes),
+            DType::F64 => self.float::<f64>()?.write(bytes),
             DType::I64 => self.number::<i64>("an i64")?.write(bytes),
             DType::I32 => self.number::<i32>("an i32")?.write(bytes),
+            DType::I16 => self.number::<i16>("an i16")?.write(bytes),
+            DType::I8 => self.number::<i8>("an i8")?.write(bytes),
+            DType::U64 => self.number::<u64>("a u64")?.write(bytes),
+            DType::U32 => self.number::<u32>("a u32")?.write(bytes),
+            DType::U16 => self.number::<u16>("a u16")?.write(bytes),
             DType::U8 => self.number::<u8>("a u8")?.write(bytes),
             DType::Bool => match self.peek() {
                 Token::Ident(word) if word == "true" || word == "false" => {
@@ -450,30 +456,55 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn float(&mut self) -> Result<f32, ParseError> {
+    fn float<T: Float>(&mut self) -> Result<T, ParseError> {
         let Token::Ident(word) = self.peek() else {
             return self.number("a float");
         };
         let special = match word.as_str() {
-            "inf" => f32::INFINITY,
-            "-inf" => f32::NEG_INFINITY,
-            "nan" => f32::from_bits(0x7fc0_0000),
+            "inf" => T::special(f64::INFINITY),
+            "-inf" => T::special(f64::NEG_INFINITY),
+            "nan" => T::special(f64::NAN),
             _ => return self.unexpected("a float"),
         };
         self.take();
         if word != "nan" || self.accept(&Token::Mark('(')).is_none() {
             return Ok(special);
         }
-        let expected = "the bits of a NaN such as 0xffc00000";
         let bits = match self.peek() {
-            Token::Number(n) => n.strip_prefix("0x").and_then(|n| u32::from_str_radix(n, 16).ok()),
+            Token::Number(n) => n.strip_prefix("0x").and_then(T::nan),
             _ => None,
         };
-        let Some(nan) = bits.map(f32::from_bits).filter(|v| v.is_nan()) else {
-            return self.unexpected(expected);
+        let Some(nan) = bits else {
+            return self.unexpected("the bits of a NaN such as 0xffc00000");
         };
         self.take();
         self.mark(')')?;
         Ok(nan)
+    }
+}
+
+/// What the text form says of floats.
+trait Float: std::str::FromStr {
+    /// An infinity, or the NaN that prints as `nan`.
+    fn special(v: f64) -> Self;
+    /// The NaN with these bits, in hexadecimal digits.
+    fn nan(digits: &str) -> Option<Self>;
+}
+
+impl Float for f32 {
+    fn special(v: f64) -> Self {
+        if v.is_nan() { f32::from_bits(0x7fc0_0000) } else { v as f32 }
+    }
+    fn nan(digits: &str) -> Option<Self> {
+        u32::from_str_radix(digits, 16).ok().map(f32::from_bits).filter(|v| v.is_nan())
+    }
+}
+
+impl Float for f64 {
+    fn special(v: f64) -> Self {
+        if v.is_nan() { f64::from_bits(0x7ff8_0000_0000_0000) } else { v }
+    }
+    fn nan(digits: &str) -> Option<Self> {
+        u64::from_str_radix(digits, 16).ok().map(f64::from_bits).filter(|v| v.is_nan())
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::dtype::DType;
+use crate::expr::Scalar;
 use crate::graph::{Graph, Input, Node, ValueDef, ValueId};
 use crate::shape::Dim;
 use crate::tensor::{Element, Tensor};
@@ -149,9 +150,7 @@ fn elements(tensor: &Tensor) -> Vec<String> {
     let each = tensor.bytes().chunks_exact(tensor.dtype().size());
     match tensor.dtype() {
         DType::F32 => each.map(|b| float(f32::read(b))).collect(),
-        DType::I64 => each.map(|b| i64::read(b).to_string()).collect(),
-        DType::I32 => each.map(|b| i32::read(b).to_string()).collect(),
-        DType::U8 => each.map(|b| b[0].to_string()).collect(),
+        DType::F64 => each.map(|b| double(f64::read(b))).collect(),
         DType::Bool => each
             .map(|b| match b[0] {
                 0 => "false".into(),
@@ -159,6 +158,7 @@ fn elements(tensor: &Tensor) -> Vec<String> {
                 other => other.to_string(),
             })
             .collect(),
+        integer => each.map(|b| Scalar::read(integer, b).int().unwrap_or_default().to_string()).collect(),
     }
 }
 
@@ -169,5 +169,15 @@ fn float(v: f32) -> String {
     match v.to_bits() {
         0x7fc0_0000 => "nan".into(),
         bits => format!("nan(0x{bits:08x})"),
+    }
+}
+
+fn double(v: f64) -> String {
+    if !v.is_nan() {
+        return format!("{v:?}");
+    }
+    match v.to_bits() {
+        0x7ff8_0000_0000_0000 => "nan".into(),
+        bits => format!("nan(0x{bits:016x})"),
     }
 }

@@ -87,8 +87,8 @@ fn error(line: &str) -> String {
 fn errors_say_where_expected_and_found() {
     assert_eq!(error("konst"), "2:1: expected 'input', 'const', a value, 'output' or '}', found 'konst'");
     assert_eq!(
-        error("const %1: f64[2] = []"),
-        "2:11: expected an element type (f32, i64, i32, u8, bool), found 'f64'"
+        error("const %1: f16[2] = []"),
+        "2:11: expected an element type (f32, f64, i64, i32, i16, i8, u64, u32, u16, u8, bool), found 'f16'"
     );
     assert_eq!(error("const %1: f32[2] = [1]"), "2:20: expected the elements of f32[2], found 1 elements");
     assert_eq!(error("const %1: u8[1] = [256]"), "2:20: expected a u8, found '256'");
