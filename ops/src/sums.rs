@@ -51,6 +51,7 @@ impl Compute {
             ReduceFn::Sum => Some(Scalar::F32(0.0)),
             ReduceFn::Max => Some(Scalar::lowest(DType::F32)),
             ReduceFn::Min => Some(Scalar::highest(DType::F32)),
+            ReduceFn::Prod => Some(Scalar::F32(1.0)),
         };
         let long = dtype == Ok(DType::F32) && count(&reduce.extents) > BLOCK;
         let Some(identity) = identity.filter(|_| long) else { return self.reduce(name, ty, reduce, body) };
