@@ -10,7 +10,8 @@ mod filetest;
 use filetest::{Case, Directive};
 use octrt_compiler::loop_ir::{Kernel, KernelBuffer, interp, text, verify};
 use octrt_compiler::schedule::{fuse, parallel, reorder, split, unroll, vectorize};
-use octrt_ops::expr::{Expr, VarId};
+use octrt_ops::compute;
+use octrt_ops::expr::{Expr, Scalar, VarId};
 use octrt_ops::{DType, Tensor};
 
 #[test]
@@ -80,14 +81,13 @@ fn tensor(buffer: &KernelBuffer, seed: usize) -> Result<Tensor, String> {
     };
     let (lo, hi) = buffer.range.unwrap_or((0, 100));
     let width = hi.abs_diff(lo).saturating_add(1);
-    let shape = buffer.ty.shape.clone();
-    let ints: Vec<i64> = (0..shape.numel()).map(|_| lo.wrapping_add_unsigned(below(width))).collect();
-    match buffer.ty.dtype {
-        DType::F32 => Tensor::new(shape, &ints.iter().map(|&v| v as f32 * 0.37 - 17.0).collect::<Vec<_>>()),
-        DType::I64 => Tensor::new(shape, &ints),
-        DType::I32 => Tensor::new(shape, &ints.iter().map(|&v| v as i32).collect::<Vec<_>>()),
-        DType::U8 => Tensor::new(shape, &ints.iter().map(|&v| v as u8).collect::<Vec<_>>()),
-        DType::Bool => Tensor::new(shape, &ints.iter().map(|&v| v % 2 == 0).collect::<Vec<_>>()),
-    }
-    .map_err(|e| e.to_string())
+    let ints: Vec<i64> =
+        (0..buffer.ty.shape.numel()).map(|_| lo.wrapping_add_unsigned(below(width))).collect();
+    let element = |&v: &i64| match buffer.ty.dtype {
+        DType::F32 => Scalar::F32(v as f32 * 0.37 - 17.0),
+        DType::F64 => Scalar::F64(v as f64 * 0.37 - 17.0),
+        DType::Bool => Scalar::Bool(v % 2 == 0),
+        integer => Scalar::I64(v).cast(integer),
+    };
+    compute::tensor(&buffer.ty, &ints.iter().map(element).collect::<Vec<_>>()).map_err(|e| e.to_string())
 }

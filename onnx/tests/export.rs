@@ -32,6 +32,7 @@ use octrt_ops::def::range::Range;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::reshape::Reshape;
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
 use octrt_ops::def::shape::ShapeOf;
 use octrt_ops::def::slice::Slice;
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
@@ -254,8 +255,19 @@ fn every_operator_survives() {
         assert_eq!(essence(&back.graph), essence(g));
         assert_eq!(back.warnings, Vec::<String>::new());
     }
-    let covered: std::collections::BTreeSet<&str> = graphs.iter().map(|g| g.nodes[0].op.tag()).collect();
+    let mut covered: std::collections::BTreeSet<&str> = graphs.iter().map(|g| g.nodes[0].op.tag()).collect();
+    covered.insert(rounding_survives().tag());
     assert_eq!(covered.len(), Op::TAGS.len(), "{covered:?}");
+}
+
+/// A rounded value goes on as float: two casts, of which the importer makes conversions around the same rounding.
+fn rounding_survives() -> Op {
+    let op = Op::from(RoundFloat { to: FloatFormat::BF16 });
+    let back = there_and_back(&single(op.clone(), "x", 1));
+    let float = |to| Op::from(Cast { to });
+    let ops: Vec<Op> = back.graph.nodes.iter().map(|n| n.op.clone()).collect();
+    assert_eq!(ops, [float(DType::F32), op.clone(), float(DType::F32)]);
+    op
 }
 
 #[test]

@@ -4,15 +4,17 @@
 
 mod support;
 
+use octrt::ops::compute;
 use octrt::ops::def::binary::{Binary, BinaryKind};
 use octrt::ops::def::cast::Cast;
 use octrt::ops::def::compare::{Compare, CompareKind};
 use octrt::ops::def::concat::Concat;
 use octrt::ops::def::conv::Conv;
 use octrt::ops::def::unary::{Unary, UnaryKind};
+use octrt::ops::expr::Scalar;
 use octrt::ops::graph::{interp, text};
 use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Dim, Graph, Op, Tensor};
+use octrt::ops::{DType, Dim, Graph, Op, Tensor, TensorType};
 use octrt::{LoadOptions, Model};
 use support::{Tolerance, compare_all, run};
 
@@ -68,10 +70,12 @@ const I64S: [i64; 15] = [0, 1, -1, 2, -2, 3, 7, -7, i64::MAX, i64::MIN, 255, 256
 fn numbers(dtype: DType) -> Vec<Tensor> {
     match dtype {
         DType::F32 => F32S.map(Tensor::scalar).to_vec(),
-        DType::I64 => I64S.map(Tensor::scalar).to_vec(),
-        DType::I32 => I64S.map(|v| Tensor::scalar(v as i32)).to_vec(),
-        DType::U8 => I64S.map(|v| Tensor::scalar(v as u8)).to_vec(),
+        DType::F64 => F32S.map(|v| Tensor::scalar(f64::from(v))).to_vec(),
         DType::Bool => [false, true].map(Tensor::scalar).to_vec(),
+        integer => {
+            let of = |v: i64| compute::tensor(&TensorType::new(integer, []), &[Scalar::I64(v).cast(integer)]);
+            I64S.map(|v| of(v).unwrap()).to_vec()
+        }
     }
 }
 

@@ -180,6 +180,7 @@ fn advance(vars: &mut [i64], loops: &[Counter]) -> bool {
 #[cfg(test)]
 mod tests {
     use octrt_ops::expr::{BufId, Expr, VarId};
+    use octrt_ops::{DType, TensorType};
 
     use super::*;
     use crate::loop_ir::verify::samples::{conv, copy, f32s, loop_, pad};

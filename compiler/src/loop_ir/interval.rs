@@ -186,6 +186,7 @@ mod tests {
             index: vec![],
             reduce: None,
             body: Expr::f32(0.0),
+            update: false,
         }
     }
 

@@ -5,11 +5,11 @@ use std::mem::offset_of;
 use std::path::Path;
 use std::ptr;
 
+use octrt::PortInfo;
 use octrt::image::{
     Choice, Orientation, Picture, PreprocessedImage, Preprocessing, SideFile, parse_overrides,
 };
 use octrt::ops::Dim;
-use octrt::PortInfo;
 
 use crate::error::{Failure, OCTRT_E_INPUT, OCTRT_E_MEMORY, c_string, octrt_error};
 use crate::guard;

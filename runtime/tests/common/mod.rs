@@ -90,6 +90,7 @@ pub fn scale_twice(n: usize) -> Artifact {
             step(0, vec![f32s(Place::Input(0)), weight(0), f32s(Place::Arena(64))], n),
             step(0, vec![f32s(Place::Arena(64)), weight(1), f32s(Place::Output(0))], n),
         ],
+        repeats: vec![],
         copies: vec![],
         constants: [2.0f32, 3.0].map(|x| Constant::Plain(Tensor::new([1], &[x]).unwrap())).into(),
         arena_bytes: 64 + n * 4,

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use octrt::ops::compute;
+use octrt::ops::expr::Scalar;
 use octrt::ops::graph::text::parse;
 use octrt::ops::{DType, Dim, Tensor, TensorType};
 use octrt::{Error, LoadOptions, Model};
@@ -74,14 +76,14 @@ pub fn inputs(types: &[TensorType]) -> Vec<Tensor> {
     // Small, so that they are also positions.
     let number = |i: usize| (i * 7 % 9) as i64 - 4;
     let tensor = |ty: &TensorType| {
-        let (shape, n) = (ty.shape.clone(), ty.shape.numel());
-        match ty.dtype {
-            DType::F32 => Tensor::new(shape, &(0..n).map(|i| number(i) as f32 / 8.0).collect::<Vec<_>>()),
-            DType::I64 => Tensor::new(shape, &(0..n).map(number).collect::<Vec<_>>()),
-            DType::I32 => Tensor::new(shape, &(0..n).map(|i| number(i) as i32).collect::<Vec<_>>()),
-            DType::U8 => Tensor::new(shape, &(0..n).map(|i| (i * 37) as u8).collect::<Vec<_>>()),
-            DType::Bool => Tensor::new(shape, &(0..n).map(|i| i % 3 == 0).collect::<Vec<_>>()),
-        }
+        let element = |i: usize| match ty.dtype {
+            DType::F32 | DType::F64 => Scalar::F32(number(i) as f32 / 8.0),
+            DType::U8 => Scalar::U8((i * 37) as u8),
+            DType::Bool => Scalar::Bool(i.is_multiple_of(3)),
+            _ => Scalar::I64(number(i)),
+        };
+        let elements: Vec<Scalar> = (0..ty.shape.numel()).map(|i| element(i).cast(ty.dtype)).collect();
+        compute::tensor(ty, &elements)
     };
     types.iter().map(|ty| tensor(ty).unwrap()).collect()
 }

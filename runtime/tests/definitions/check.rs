@@ -1,6 +1,8 @@
 //! One operator as machine code, for every target that this machine runs, against its reference.
 
 use octrt::compiler::{Isa, Target};
+use octrt::ops::compute;
+use octrt::ops::expr::Scalar;
 use octrt::ops::graph::infer;
 use octrt::ops::op::known_args;
 use octrt::ops::{Args, DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
@@ -187,16 +189,14 @@ impl Random {
     /// Numbers in [-1, 1), small integers of both signs, bytes of the whole range, bools.
     pub fn tensor(&mut self, dtype: DType, shape: &[usize]) -> Tensor {
         let n: usize = shape.iter().product();
-        let shape = shape.to_vec();
-        let small = |r: &mut Self| r.below(41) as i64 - 20;
-        match dtype {
-            DType::F32 => Tensor::new(shape, &(0..n).map(|_| self.float()).collect::<Vec<_>>()),
-            DType::I64 => Tensor::new(shape, &(0..n).map(|_| small(self)).collect::<Vec<_>>()),
-            DType::I32 => Tensor::new(shape, &(0..n).map(|_| small(self) as i32).collect::<Vec<_>>()),
-            DType::U8 => Tensor::new(shape, &(0..n).map(|_| self.below(256) as u8).collect::<Vec<_>>()),
-            DType::Bool => Tensor::new(shape, &(0..n).map(|_| self.below(2) == 1).collect::<Vec<_>>()),
-        }
-        .unwrap()
+        let element = |r: &mut Self| match dtype {
+            DType::F32 | DType::F64 => Scalar::F32(r.float()),
+            DType::U8 => Scalar::U8(r.below(256) as u8),
+            DType::Bool => Scalar::Bool(r.below(2) == 1),
+            _ => Scalar::I64(r.below(41) as i64 - 20),
+        };
+        let elements: Vec<Scalar> = (0..n).map(|_| element(self).cast(dtype)).collect();
+        compute::tensor(&TensorType::new(dtype, shape.to_vec()), &elements).unwrap()
     }
 
     /// An input of numbers in [-1, 1).

@@ -19,6 +19,7 @@ use octrt::ops::def::pad::{Pad, PadMode};
 use octrt::ops::def::prelu::PRelu;
 use octrt::ops::def::range::Range;
 use octrt::ops::def::reshape::Reshape;
+use octrt::ops::def::round_float::{FloatFormat, RoundFloat};
 use octrt::ops::def::shape::ShapeOf;
 use octrt::ops::def::slice::Slice;
 use octrt::ops::def::space_to_depth::SpaceToDepth;
@@ -33,7 +34,6 @@ use octrt::ops::{DType, Op, Tensor};
 
 use crate::check::{Checks, Error, Operand, Random, fits, ints};
 
-const NUMBERS: [DType; 4] = [DType::F32, DType::I64, DType::I32, DType::U8];
 /// Extents with and without a rest over the vector width.
 const SHAPES: [&[usize]; 5] = [&[], &[1], &[31], &[4, 8], &[2, 3, 5, 7]];
 /// Pairs that broadcast.
@@ -54,7 +54,7 @@ fn all_types(checks: &mut Checks, op: &Op, shapes: &[&[usize]], r: &mut Random, 
     for dtype in DType::ALL {
         let operands: Vec<Operand> = shapes.iter().map(|s| Operand::Given(r.tensor(dtype, s))).collect();
         if fits(op, &operands) {
-            checks.add(op.clone(), &operands, if dtype == DType::F32 { error } else { Error::None });
+            checks.add(op.clone(), &operands, if dtype.is_float() { error } else { Error::None });
         }
     }
 }
@@ -83,12 +83,15 @@ fn of_one_tensor() {
         ];
         ops.iter().for_each(|op| all_types(&mut checks, op, &[shape], &mut r, SOME_ULPS));
         all_types(&mut checks, &Identity {}.into(), &[shape], &mut r, Error::None);
+        for to in [FloatFormat::F16, FloatFormat::BF16] {
+            all_types(&mut checks, &RoundFloat { to }.into(), &[shape], &mut r, Error::None);
+        }
         for to in DType::ALL {
             all_types(&mut checks, &Cast { to }.into(), &[shape], &mut r, Error::None);
             let operands = [r.given(shape), Operand::Given(r.tensor(to, &[2]))];
             checks.add(CastLike {}, &operands, Error::None);
         }
-        for dtype in NUMBERS {
+        for dtype in [DType::F32, DType::I64, DType::I32, DType::U8] {
             let limit = |v: i64| match dtype {
                 DType::F32 => Operand::Known(Tensor::scalar(v as f32 / 10.0)),
                 DType::I64 => Operand::Given(Tensor::scalar(v)),
@@ -118,7 +121,7 @@ fn of_two_tensors() {
         }
         checks.add(Binary { kind: BinaryKind::Div }, &[r.given(a), r.given(b)], Error::None);
         // Some of the divisors are 0, which is defined too.
-        for dtype in [DType::I64, DType::I32, DType::U8] {
+        for &dtype in DType::INTEGERS {
             let operands = [Operand::Given(r.tensor(dtype, a)), Operand::Given(r.tensor(dtype, b))];
             checks.add(Binary { kind: BinaryKind::Div }, &operands, Error::None);
         }
@@ -166,7 +169,7 @@ fn integers_at_their_limits() {
         }
     }
     let floats = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.5, 255.9, 256.0, -1.0, 3e9, -3e9, 1e19, 0.0];
-    for to in [DType::Bool, DType::F32, DType::I32, DType::I64, DType::U8] {
+    for to in DType::ALL {
         let x = Operand::Given(Tensor::new([floats.len()], &floats).unwrap());
         checks.add(Cast { to }, &[x], Error::None);
     }

@@ -1,9 +1,11 @@
 //! A graph that grows by nodes that take what is there, with the value of everything in it.
 
+use octrt::ops::compute;
 use octrt::ops::def::binary::BinaryKind;
 use octrt::ops::def::unary::UnaryKind;
+use octrt::ops::expr::Scalar;
 use octrt::ops::op::{Args, known_args};
-use octrt::ops::{DType, Dim, Graph, Op, Tensor, ValueId};
+use octrt::ops::{DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
 
 /// Largest number of elements of a value.
 const ELEMENTS: usize = 1500;
@@ -45,15 +47,13 @@ impl Numbers {
     pub fn tensor(&mut self, dtype: DType, shape: &[usize]) -> Tensor {
         let n = shape.iter().product();
         let ints: Vec<i64> = (0..n).map(|_| self.below(25) as i64 - 12).collect();
-        let shape = shape.to_vec();
-        match dtype {
-            DType::F32 => Tensor::new(shape, &ints.iter().map(|&v| v as f32 / 4.0).collect::<Vec<_>>()),
-            DType::I64 => Tensor::new(shape, &ints),
-            DType::I32 => Tensor::new(shape, &ints.iter().map(|&v| v as i32).collect::<Vec<_>>()),
-            DType::U8 => Tensor::new(shape, &ints.iter().map(|&v| v as u8).collect::<Vec<_>>()),
-            DType::Bool => Tensor::new(shape, &ints.iter().map(|&v| v > 0).collect::<Vec<_>>()),
-        }
-        .unwrap()
+        let element = |&v: &i64| match dtype {
+            DType::F32 | DType::F64 => Scalar::F32(v as f32 / 4.0),
+            DType::Bool => Scalar::Bool(v > 0),
+            _ => Scalar::I64(v),
+        };
+        let elements: Vec<Scalar> = ints.iter().map(|v| element(v).cast(dtype)).collect();
+        compute::tensor(&TensorType::new(dtype, shape.to_vec()), &elements).unwrap()
     }
 }
 
@@ -108,6 +108,9 @@ impl Growing {
             DType::I64,
             DType::I32,
             DType::U8,
+            DType::I8,
+            DType::U16,
+            DType::F64,
             DType::Bool,
         ]);
         let t = self.numbers.tensor(dtype, shape);

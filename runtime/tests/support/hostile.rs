@@ -1,6 +1,8 @@
 //! What must hold for any bytes given as a model: a typed error or a result. Tests and fuzz targets call it.
 #![allow(dead_code)]
 
+use octrt::ops::compute;
+use octrt::ops::expr::Scalar;
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::{DType, Dim, Graph, Tensor, TensorType};
 use octrt::{Error, ErrorKind, LoadOptions, Model, TensorRef};
@@ -75,17 +77,14 @@ fn judge(e: &Error) {
 fn elements(ty: &TensorType) -> Tensor {
     let n = ty.shape.numel();
     let number = |i: usize| (i * 7 % 11) as i64 - 4;
-    match ty.dtype {
-        DType::F32 => {
-            let v: Vec<f32> = (0..n).map(|i| number(i) as f32 / 4.0).collect();
-            Tensor::new(ty.shape.clone(), &v)
-        }
-        DType::I64 => Tensor::new(ty.shape.clone(), &(0..n).map(number).collect::<Vec<_>>()),
-        DType::I32 => Tensor::new(ty.shape.clone(), &(0..n).map(|i| number(i) as i32).collect::<Vec<_>>()),
-        DType::U8 => Tensor::new(ty.shape.clone(), &(0..n).map(|i| (i * 37) as u8).collect::<Vec<_>>()),
-        DType::Bool => Tensor::new(ty.shape.clone(), &(0..n).map(|i| i % 3 == 0).collect::<Vec<_>>()),
-    }
-    .expect("as many elements as the shape has")
+    let element = |i: usize| match ty.dtype {
+        DType::F32 | DType::F64 => Scalar::F32(number(i) as f32 / 4.0),
+        DType::U8 => Scalar::U8((i * 37) as u8),
+        DType::Bool => Scalar::Bool(i.is_multiple_of(3)),
+        _ => Scalar::I64(number(i)),
+    };
+    let elements: Vec<Scalar> = (0..n).map(|i| element(i).cast(ty.dtype)).collect();
+    compute::tensor(ty, &elements).expect("as many elements as the shape has")
 }
 
 /// Whether the model gave results; `false` when its inputs are too large to be tried.

@@ -41,7 +41,7 @@ pub fn parse(bytes: &[u8]) -> Result<Tensor, String> {
         "|u1" => made(DType::U8),
         "|b1" => made(DType::Bool),
         "<f2" => floats(data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()),
-        "<f8" => floats(data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect()),
+        "<f8" => made(DType::F64),
         other => return Err(format!("elements of {other}")),
     }
     .map_err(|e| e.to_string())

@@ -101,8 +101,8 @@ fn errors_point_into_the_text() {
     assert_eq!(kernel("kernel \"a"), "line 1, column 8: expected a string that ends, found `\"a`");
     assert_eq!(kernel("kernel \"a\" {\n  in b1: f32[]"), "line 2, column 6: expected `b0`, found `b1`");
     assert_eq!(
-        kernel("kernel \"a\" {\n  in b0: f64[]"),
-        "line 2, column 10: expected an element type, found `f64`"
+        kernel("kernel \"a\" {\n  in b0: f16[]"),
+        "line 2, column 10: expected an element type, found `f16`"
     );
     let two = "kernel \"a\" {\n out b0: f32[] ; one\n out b1: f32[] b0[] = 1.0f32 }";
     assert_eq!(kernel(two), "line 3, column 2: expected a loop or the store to b0, found `out`");

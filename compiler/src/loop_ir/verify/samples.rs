@@ -37,6 +37,7 @@ pub fn conv() -> Kernel {
             finish: Expr::Acc.max(Expr::f32(0.0)),
         }),
         body: src * wei,
+        update: false,
     }
 }
 
@@ -53,6 +54,7 @@ pub fn pad() -> Kernel {
         index: vec![Expr::var(0), Expr::var(1)],
         reduce: None,
         body: inside.select(src, Expr::f32(-1.0)),
+        update: false,
     }
 }
 
@@ -66,5 +68,6 @@ pub fn copy(extent: usize, loops: &[usize], index: Expr) -> Kernel {
         index: vec![index.clone()],
         reduce: None,
         body: Expr::load(BufId(0), [index]),
+        update: false,
     }
 }
