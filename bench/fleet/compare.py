@@ -80,7 +80,7 @@ def arbitrate(verdict, suspects, errors, outputs):
     if moved is not None:
         moves = {i: distance(moved[i], expected[i]) for i in looked_at}
         verdict.onnxruntime_moves = worst(moves)
-        pardons |= {i: "moves" for i in suspects if i not in pardons and errors[i] <= MARGIN * moves[i]}
+        pardons |= {i: "moves" for i in suspects if i not in pardons and errors[i] <= MARGIN * moves[i] < float("inf")}
     if suspects and len(pardons) == len(suspects):
         verdict.right, verdict.by = True, "+".join(sorted(set(pardons.values())))
 
