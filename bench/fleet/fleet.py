@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Exports the networks of networks.txt one after the other and checks octrt on each against ONNX Runtime.
+"""Exports the networks of networks.txt and more.txt one after the other and checks octrt on each against ONNX Runtime.
 
     python fleet.py --octrt PATH [--only NAME,NAME] [--family F] [--no-timing] [--json fleet.json]
 
@@ -44,6 +44,7 @@ def arguments():
     add("--octrt", default="octrt", metavar="PATH", help="the program (%(default)s)")
     add("--only", default="", metavar="NAME,NAME", help="these networks only")
     add("--family", default="", metavar="F,F", help="the networks of these families only")
+    add("--table", choices=("networks", "more", "all"), default="all", help="which table (%(default)s)")
     add("--json", type=Path, default=Path("fleet.json"), metavar="FILE", help="the records (%(default)s)")
     add("--page", type=Path, metavar="FILE", help="the page; FILE.md beside the JSON file if not given")
     add("--keep", type=Path, metavar="DIR", help="keep the exported models here, and take those that are there")
@@ -62,12 +63,12 @@ def arguments():
 
 
 def chosen(args):
-    networks = table.read()
+    networks = table.read(*(f for f in table.FILES if args.table in (f.stem, "all")))
     known = {n.name for n in networks}, {n.family for n in networks}
     names, families = (set(filter(None, text.split(","))) for text in (args.only, args.family))
     for asked, there in zip((names, families), known):
         if asked - there:
-            raise SystemExit(f"not in networks.txt: {', '.join(sorted(asked - there))}")
+            raise SystemExit(f"not in the table: {', '.join(sorted(asked - there))}")
     picked = [n for n in networks if (not names or n.name in names) and (not families or n.family in families)]
     wheels = args.dynamo or args.dynamic  # files of wheels are not exported by us
     return [n for n in picked if not (wheels and n.source.startswith("wheel:"))]

@@ -16,7 +16,8 @@ def version(program):
 
 def dims(dynamic, inputs):
     """The `--dim` arguments of `octrt bench` for the dynamic axes [[input, axis], ...]."""
-    return [a for name, axis in dynamic if name in inputs for a in ("--dim", f"{name}:{axis}={inputs[name].shape[axis]}")]
+    pairs = ((name, axis) for name, axis in dynamic if name in inputs)
+    return [a for name, axis in pairs for a in ("--dim", f"{name}:{axis}={inputs[name].shape[axis]}")]
 
 
 def run(program, path, inputs, folder, timeout):
