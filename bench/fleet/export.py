@@ -72,6 +72,8 @@ def in_double(built):
     """The outputs in double precision, flat; None where the module does not take doubles."""
     try:
         module = copy.deepcopy(built.module).double()
+        if built.convert:
+            module = sources.exported_form(module)
         inputs = [x.double() if x.is_floating_point() else x for x in built.inputs]
         with torch.no_grad():
             return [y.numpy() for y in flatten(module(*inputs))]

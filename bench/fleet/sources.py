@@ -143,7 +143,7 @@ def build_ultralytics(network):
     stem, *flags = network.name.split("_")
     settings = {"nms": "nms" in flags, "dynamic": "dyn" in flags}
     kind = stem if stem.startswith(("rtdetr", "yolo")) else f"yolo{stem}"
-    model = (ultralytics.RTDETR if "rtdetr" in kind else ultralytics.YOLO)(f"{kind}.yaml", verbose=False)
+    model = (ultralytics.RTDETR if "rtdetr" in kind else ultralytics.YOLO)(f"{kind}.yaml")
     side = int(network.options.get("size", 320))
 
     def convert(path, opset):
@@ -151,6 +151,14 @@ def build_ultralytics(network):
         model.export(format="onnx", imgsz=side, opset=opset, simplify=False, device="cpu", verbose=False, **settings)
 
     return Built(model.model, (torch.rand(1, 3, side, side),), ["images"], convert)
+
+
+def exported_form(module):
+    """A module of Ultralytics as its exporter traces it: heads return what the ONNX file does."""
+    for part in module.modules():
+        if hasattr(part, "export"):
+            part.export, part.format = True, "onnx"
+    return module
 
 
 BUILDERS = {
