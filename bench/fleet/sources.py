@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 SEED = 1
@@ -239,14 +240,29 @@ def unpack(archive, name):
 
 
 def wheel_inputs(network, graph_inputs):
-    """Inputs of a wheel's model: option `NAME=1x3x48x320` (normal numbers, uniform for pictures) or
-    `NAME=1x2048:0..256` (integers of that range)."""
+    """Inputs of a wheel's model: option `NAME=1x3x48x320` (floats in [-1, 1], a picture of text where there are
+    four dimensions) or `NAME=1x2048:0..256` (integers of that range)."""
     generator, inputs = np.random.default_rng(SEED), {}
     for name, dtype in graph_inputs:
-        shape, _, span = network.options[name].partition(":")
+        sizes, _, span = network.options[name].partition(":")
+        shape = extents(sizes)
         if span:
             low, high = map(int, span.split(".."))
-            inputs[name] = generator.integers(low, high, extents(shape)).astype(dtype)
+            inputs[name] = generator.integers(low, high, shape).astype(dtype)
+        elif len(shape) == 4:
+            inputs[name] = text(shape).astype(dtype)
         else:
-            inputs[name] = generator.uniform(-1, 1, extents(shape)).astype(dtype)
+            inputs[name] = generator.uniform(-1, 1, shape).astype(dtype)
     return inputs
+
+
+def text(shape):
+    """Pictures of dark text on light ground, in [-1, 1]: to noise, trained networks answer with noise."""
+    channels_last = shape[3] in (1, 3)
+    h, w = shape[1:3] if channels_last else shape[2:]
+    picture = Image.new("L", (w, h), 230)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=min(h, 32) * 3 // 4)
+    for i, top in enumerate(range(4, h - 8, 48)):
+        draw.text((6, top), f"{i} Fleet of 2026: networks, run.", fill=40, font=font)
+    plane = np.asarray(picture, np.float32) / 127.5 - 1
+    return np.broadcast_to(plane[:, :, None] if channels_last else plane, shape)

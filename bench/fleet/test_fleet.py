@@ -107,6 +107,12 @@ class Files(unittest.TestCase):
 
 
 class Page(unittest.TestCase):
+    def test_what_decided_is_shown(self):
+        verdict = {"error": 2e-3, "by": "float64", "onnxruntime_to_float64": 1e-3, "onnxruntime_moves": 0.1}
+        self.assertEqual(page.off(verdict), "2e-03 (1e-03)")
+        self.assertEqual(page.off({"error": 2e-6, "by": "tolerance"}), "2e-06")
+        self.assertEqual(page.off({}), "")
+
     def test_rows_and_counts(self):
         def record(name, state, **more):
             return {"network": name, "family": "f", "source": "timm", "state": state, **more}
