@@ -67,7 +67,8 @@ def off(verdict):
     """The error and, where it is beyond the tolerance, how far ONNX Runtime is from double precision, or moves."""
     error, by = verdict.get("error"), verdict.get("by", "")
     others = {"float64": "onnxruntime_to_float64", "moves": "onnxruntime_moves"}
-    noise = [f"{other:.0e}" for key, field in others.items() if key in by and (other := verdict.get(field)) is not None]
+    found = [verdict.get(field) for key, field in others.items() if key in by]
+    noise = [f"{distance:.0e}" for distance in found if distance is not None]
     return "" if error is None else f"{error:.0e}" + (f" ({', '.join(noise)})" if noise else "")
 
 
