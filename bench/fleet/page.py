@@ -13,7 +13,8 @@ INTRODUCTION = """# The fleet: networks people export
 
 * **right**: the largest error over the root mean square of each output is at most 1e-3 against ONNX Runtime.
   `yes (float64)`: the network amplifies rounding, and octrt is at most twice as far from the outputs in double precision
-  as ONNX Runtime is; `yes (moves)`: octrt is at most twice as far from ONNX Runtime as that moves when its input changes by 1e-6.
+  as ONNX Runtime is; `yes (moves)`: octrt is at most twice as far from ONNX Runtime as that moves when its input changes
+  by 1e-6.
 * **error**: that largest error; of outputs of integers the share that differs. In brackets, where the tolerance did not
   decide: ONNX Runtime's own distance from double precision, or how far it moves.
 * **/ ONNX Runtime**, **/ OpenVINO**: octrt's time over theirs, one thread, turn by turn; below 1 octrt is faster.
