@@ -36,6 +36,11 @@ struct Arguments<'a> {
     ty: TensorType,
 }
 
+/// A number without its fraction.
+fn whole(s: Scalar) -> i128 {
+    s.int().or_else(|| s.cast(DType::I64).int()).unwrap_or(0)
+}
+
 impl OneHot {
     fn arguments<'a>(&self, args: Args<'a>) -> Result<Arguments<'a>, OpError> {
         let indices = args.typed(0, "indices", DType::NUMBERS)?;
@@ -48,9 +53,7 @@ impl OneHot {
             return invalid!("input 2 (values): expected two elements, found {}", values.ty());
         }
         let axis = resolve_axis(self.axis, indices.shape.rank() + 1)?;
-        let wide = match scalars(args.known(1, "depth")?)?[0] {
-            s => s.int().or_else(|| s.cast(DType::I64).int()).unwrap_or(0),
-        };
+        let wide = whole(scalars(args.known(1, "depth")?)?[0]);
         let depth = extent(wide, "depth")?;
         let mut shape = indices.shape.to_vec();
         shape.insert(axis, depth);
@@ -99,7 +102,7 @@ impl Operator for OneHot {
         let mut bytes = values.bytes()[..size].repeat(ty.shape.numel());
         let inner: usize = ty.shape.iter().skip(axis + 1).product();
         for (i, index) in indices.into_iter().enumerate().take(if depth == 0 { 0 } else { usize::MAX }) {
-            let index = index.int().or_else(|| index.cast(DType::I64).int()).unwrap_or(0);
+            let index = whole(index);
             let class = if index < 0 { index + depth as i128 } else { index };
             if (0..depth as i128).contains(&class) {
                 let at = (i / inner * depth + class as usize) * inner + i % inner;
