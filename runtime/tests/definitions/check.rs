@@ -186,13 +186,13 @@ impl Random {
         (self.next() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
     }
 
-    /// Numbers in [-1, 1), small integers of both signs, bytes of the whole range, bools.
+    /// Numbers in [-1, 1), small integers of both signs, unsigned ones below 256, bools.
     pub fn tensor(&mut self, dtype: DType, shape: &[usize]) -> Tensor {
         let n: usize = shape.iter().product();
         let element = |r: &mut Self| match dtype {
             DType::F32 | DType::F64 => Scalar::F32(r.float()),
-            DType::U8 => Scalar::U8(r.below(256) as u8),
             DType::Bool => Scalar::Bool(r.below(2) == 1),
+            d if d.is_unsigned() => Scalar::I64(r.below(256) as i64),
             _ => Scalar::I64(r.below(41) as i64 - 20),
         };
         let elements: Vec<Scalar> = (0..n).map(|_| element(self).cast(dtype)).collect();
