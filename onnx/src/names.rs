@@ -4,10 +4,13 @@ use octrt_ops::def::binary::BinaryKind;
 use octrt_ops::def::compare::CompareKind;
 use octrt_ops::def::depth_to_space::DepthOrder;
 use octrt_ops::def::global_pool::GlobalPoolKind;
+use octrt_ops::def::grid_sample::{SampleMode, SamplePadding};
 use octrt_ops::def::pad::PadMode;
 use octrt_ops::def::reduce::ReduceKind;
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, ResizeMode};
+use octrt_ops::def::roi_align::RoiMode;
 use octrt_ops::def::unary::UnaryKind;
+use octrt_ops::recurrent::{ActivationKind, Direction};
 use octrt_ops::window::AutoPad;
 
 /// ONNX names and what they stand for.
@@ -116,6 +119,37 @@ pub(crate) const ASPECT: Names<AspectPolicy> = &[
     ("not_smaller", AspectPolicy::NotSmaller),
 ];
 
+pub(crate) const SAMPLE_MODE: Names<SampleMode> =
+    &[("linear", SampleMode::Linear), ("nearest", SampleMode::Nearest), ("cubic", SampleMode::Cubic)];
+
+pub(crate) const SAMPLE_PADDING: Names<SamplePadding> = &[
+    ("zeros", SamplePadding::Zeros),
+    ("border", SamplePadding::Border),
+    ("reflection", SamplePadding::Reflection),
+];
+
+pub(crate) const ROI_MODE: Names<RoiMode> = &[("avg", RoiMode::Average), ("max", RoiMode::Max)];
+
+pub(crate) const DIRECTION: Names<Direction> = &[
+    ("forward", Direction::Forward),
+    ("reverse", Direction::Reverse),
+    ("bidirectional", Direction::Bidirectional),
+];
+
+pub(crate) const ACTIVATION: Names<ActivationKind> = &[
+    ("Relu", ActivationKind::Relu),
+    ("Tanh", ActivationKind::Tanh),
+    ("Sigmoid", ActivationKind::Sigmoid),
+    ("Affine", ActivationKind::Affine),
+    ("LeakyRelu", ActivationKind::LeakyRelu),
+    ("ThresholdedRelu", ActivationKind::ThresholdedRelu),
+    ("ScaledTanh", ActivationKind::ScaledTanh),
+    ("HardSigmoid", ActivationKind::HardSigmoid),
+    ("Elu", ActivationKind::Elu),
+    ("Softsign", ActivationKind::Softsign),
+    ("Softplus", ActivationKind::Softplus),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,5 +172,10 @@ mod tests {
         complete(COORDINATES, CoordinateTransform::ALL);
         complete(NEAREST_MODE, NearestMode::ALL);
         complete(ASPECT, AspectPolicy::ALL);
+        complete(SAMPLE_MODE, SampleMode::ALL);
+        complete(SAMPLE_PADDING, SamplePadding::ALL);
+        complete(ROI_MODE, RoiMode::ALL);
+        complete(DIRECTION, Direction::ALL);
+        complete(ACTIVATION, ActivationKind::ALL);
     }
 }

@@ -3,11 +3,15 @@
 //! Each asks for every attribute that the operator has in any opset, so that what is left over is unknown. What some
 //! opsets give as an attribute and others as an input becomes an input.
 
+pub(crate) mod attention;
 pub(crate) mod constant;
 pub(crate) mod conv;
+pub(crate) mod einsum;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod pool;
+pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod resize;
 pub(crate) mod shape;
+pub(crate) mod vision;

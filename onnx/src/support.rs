@@ -2,7 +2,9 @@
 
 use crate::error::{Fault, corrupt, unsupported};
 use crate::node::NodeReader;
-use crate::readers::{constant, conv, math, norm, pool, reduce, resize, shape};
+use crate::readers::{
+    attention, constant, conv, einsum, math, norm, pool, recurrent, reduce, resize, shape, vision,
+};
 
 /// The first opset that is read.
 pub const MIN_OPSET: i64 = 7;
@@ -61,15 +63,17 @@ const fn row(op: &'static str, versions: &'static [i64], note: &'static str, rea
     Support { op, versions, note, read }
 }
 
+const ROI_BOUND: &str = "sampling_ratio 0 with computed regions: none larger than the image";
 const TRAINING: &str = "inference only";
-const ONLY_FIRST: &str = "output Indices is not computed";
 
 /// One row per operator, by name.
 #[rustfmt::skip]
 const TABLE: &[Support] = &[
     row("Abs", &[6, 13], "", math::unary),
     row("Add", &[7, 13, 14], "", math::binary),
+    row("AffineGrid", &[20], "", vision::affine_grid),
     row("And", &[7], "", math::binary),
+    row("Attention", &[23, 24], "softmax in the precision of its operands", attention::attention),
     row("AveragePool", &[7, 10, 11, 19, 22], "", pool::average_pool),
     row("BatchNormalization", &[7, 9, 14, 15], TRAINING, norm::batch_normalization),
     row("Cast", &[6, 9, 13, 19, 21, 23, 24, 25], "to 8-bit floats and 4-bit integers: not supported", math::cast),
@@ -81,9 +85,11 @@ const TABLE: &[Support] = &[
     row("ConstantOfShape", &[9, 20, 21, 23, 24, 25], "", constant::constant_of_shape),
     row("Conv", &[1, 11, 22], "", conv::conv),
     row("ConvTranspose", &[1, 11, 22], "", conv::conv_transpose),
+    row("DeformConv", &[19, 22], "", vision::deform_conv),
     row("DepthToSpace", &[1, 11, 13], "", shape::depth_to_space),
     row("Div", &[7, 13, 14], "", math::binary),
     row("Dropout", &[7, 10, 12, 13, 22], "inference only; output mask is not computed", norm::dropout),
+    row("Einsum", &[12], "", einsum::einsum),
     row("Elu", &[6, 22], "", math::elu),
     row("Equal", &[7, 11, 13, 19], "", math::compare),
     row("Erf", &[9, 13], "", math::unary),
@@ -91,23 +97,29 @@ const TABLE: &[Support] = &[
     row("Expand", &[8, 13], "", shape::expand),
     row("Flatten", &[1, 9, 11, 13, 21, 23, 24, 25], "", shape::flatten),
     row("Floor", &[6, 13], "", math::unary),
+    row("GRU", &[7, 14, 22], "", recurrent::gru),
     row("Gather", &[1, 11, 13], "", shape::gather),
     row("Gemm", &[7, 9, 11, 13], "", math::gemm),
     row("GlobalAveragePool", &[1, 22], "", pool::global_pool),
+    row("GlobalLpPool", &[2, 22], "", pool::global_lp_pool),
     row("GlobalMaxPool", &[1, 22], "", pool::global_pool),
     row("Greater", &[7, 9, 13], "", math::compare),
     row("GreaterOrEqual", &[12, 16], "", math::compare),
+    row("GridSample", &[16, 20, 22], "", vision::grid_sample),
     row("HardSigmoid", &[6, 22], "", math::hard_sigmoid),
     row("HardSwish", &[14, 22], "", math::unary),
     row("Identity", &[1, 13, 14, 16, 19, 21, 23, 24, 25], "tensors only", shape::identity),
+    row("LSTM", &[7, 14, 22], "", recurrent::lstm),
     row("LeakyRelu", &[6, 16], "", math::leaky_relu),
     row("Less", &[7, 9, 13], "", math::compare),
     row("LessOrEqual", &[12, 16], "", math::compare),
     row("Log", &[6, 13], "", math::unary),
     row("LogSoftmax", &[1, 11, 13], "", norm::softmax),
+    row("LpPool", &[2, 11, 18, 22], "", pool::lp_pool),
     row("MatMul", &[1, 9, 13], "", math::matmul),
     row("Max", &[6, 8, 12, 13], "", math::fold),
-    row("MaxPool", &[1, 8, 10, 11, 12, 22], ONLY_FIRST, pool::max_pool),
+    row("MaxPool", &[1, 8, 10, 11, 12, 22], "", pool::max_pool),
+    row("MaxRoiPool", &[1, 22], "", vision::max_roi_pool),
     row("Mean", &[6, 8, 13], "", math::fold),
     row("Min", &[6, 8, 12, 13], "", math::fold),
     row("Mul", &[7, 13, 14], "", math::binary),
@@ -117,6 +129,7 @@ const TABLE: &[Support] = &[
     row("PRelu", &[7, 9, 16], "", math::prelu),
     row("Pad", &[2, 11, 13, 18, 19, 21, 23, 24, 25], "", shape::pad),
     row("Pow", &[7, 12, 13, 15], "", math::binary),
+    row("RNN", &[7, 14, 22], "", recurrent::rnn),
     row("Range", &[11, 27], "", constant::range),
     row("Reciprocal", &[6, 13], "", math::unary),
     row("ReduceMax", &[1, 11, 12, 13, 18, 20], "", reduce::reduce),
@@ -126,6 +139,8 @@ const TABLE: &[Support] = &[
     row("Relu", &[6, 13, 14], "", math::unary),
     row("Reshape", &[5, 13, 14, 19, 21, 23, 24, 25], "", shape::reshape),
     row("Resize", &[10, 11, 13, 18, 19], "opset 10 as asymmetric, floor", resize::resize),
+    row("RoiAlign", &[10, 16, 22], ROI_BOUND, vision::roi_align),
+    row("RotaryEmbedding", &[23], "", attention::rotary_embedding),
     row("Round", &[11, 22], "", math::unary),
     row("Shape", &[1, 13, 15, 19, 21, 23, 24, 25], "", shape::shape),
     row("Sigmoid", &[6, 13], "", math::unary),

@@ -191,6 +191,10 @@ macro_rules! operators {
 }
 
 operators! {
+    /// Grids of affine maps.
+    AffineGrid(def::affine_grid::AffineGrid),
+    /// Scaled dot product attention.
+    Attention(def::attention::Attention),
     /// Average over windows.
     AveragePool(def::average_pool::AveragePool),
     /// Normalisation with stored statistics.
@@ -213,8 +217,12 @@ operators! {
     Conv(def::conv::Conv),
     /// Transposed convolution.
     ConvTranspose(def::conv_transpose::ConvTranspose),
+    /// Convolution whose taps are moved.
+    DeformConv(def::deform_conv::DeformConv),
     /// Moves channels into space.
     DepthToSpace(def::depth_to_space::DepthToSpace),
+    /// Sums of products over named axes.
+    Einsum(def::einsum::Einsum),
     /// Exponential linear unit.
     Elu(def::elu::Elu),
     /// Broadcasts to a shape.
@@ -225,18 +233,32 @@ operators! {
     Gather(def::gather::Gather),
     /// General matrix product with bias.
     Gemm(def::gemm::Gemm),
+    /// Lp norms over all spatial positions.
+    GlobalLpPool(def::global_lp_pool::GlobalLpPool),
     /// Pooling over all spatial positions.
     GlobalPool(def::global_pool::GlobalPool),
+    /// Samples at positions of a grid.
+    GridSample(def::grid_sample::GridSample),
+    /// Gated recurrent units.
+    Gru(def::gru::Gru),
     /// Piecewise linear sigmoid.
     HardSigmoid(def::hard_sigmoid::HardSigmoid),
     /// The input itself.
     Identity(def::identity::Identity),
     /// ReLU with a slope below zero.
     LeakyRelu(def::leaky_relu::LeakyRelu),
+    /// Lp norms over windows.
+    LpPool(def::lp_pool::LpPool),
+    /// Long short-term memory.
+    Lstm(def::lstm::Lstm),
     /// Matrix product with broadcasting.
     MatMul(def::matmul::MatMul),
     /// Maximum over windows.
     MaxPool(def::max_pool::MaxPool),
+    /// Where the maxima over windows are.
+    MaxPoolIndices(def::max_pool_indices::MaxPoolIndices),
+    /// Maxima in regions of interest.
+    MaxRoiPool(def::max_roi_pool::MaxRoiPool),
     /// Adds borders (or removes them).
     Pad(def::pad::Pad),
     /// ReLU with a learned slope below zero.
@@ -249,6 +271,12 @@ operators! {
     Reshape(def::reshape::Reshape),
     /// Resampling of spatial axes.
     Resize(def::resize::Resize),
+    /// Simple recurrences.
+    Rnn(def::rnn::Rnn),
+    /// Samples in regions of interest.
+    RoiAlign(def::roi_align::RoiAlign),
+    /// Rotary position embedding.
+    RotaryEmbedding(def::rotary_embedding::RotaryEmbedding),
     /// Rounding to a narrower float.
     RoundFloat(def::round_float::RoundFloat),
     /// The shape of a tensor as a tensor.
