@@ -115,6 +115,18 @@ impl<'a> Attrs<'a> {
         Ok(self.get(name, AttributeType::Floats)?.map(|a| a.floats.as_slice()))
     }
 
+    /// A text that must be given.
+    pub(crate) fn required_text(&mut self, name: &'static str) -> Result<String, Fault> {
+        let attribute = self.get(name, AttributeType::String)?.ok_or_else(|| missing(name))?;
+        utf8(name, attribute.s.as_deref().unwrap_or_default())
+    }
+
+    /// Texts.
+    pub(crate) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, Fault> {
+        let Some(attribute) = self.get(name, AttributeType::Strings)? else { return Ok(None) };
+        attribute.strings.iter().map(|bytes| utf8(name, bytes)).collect::<Result<Vec<_>, _>>().map(Some)
+    }
+
     /// A tensor.
     pub(crate) fn tensor(&mut self, name: &'static str) -> Result<Option<&'a TensorProto>, Fault> {
         match self.get(name, AttributeType::Tensor)? {
@@ -151,6 +163,13 @@ pub(crate) enum Flag {
     Off,
     /// 1
     On,
+}
+
+fn utf8(name: &str, bytes: &[u8]) -> Result<String, Fault> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.into()),
+        Err(_) => invalid!("attribute '{name}': expected UTF-8, found {}", String::from_utf8_lossy(bytes)),
+    }
 }
 
 fn missing(name: &str) -> Fault {

@@ -16,6 +16,8 @@ use crate::proto::{
 };
 
 mod nodes;
+mod recurrent;
+mod vision;
 
 /// The file format's limit on one message.
 const MAX_BYTES: usize = i32::MAX as usize;
@@ -23,7 +25,7 @@ const MAX_BYTES: usize = i32::MAX as usize;
 const SAMPLE_EXTENT: usize = 64;
 
 /// The graph as an ONNX model with `metadata` as its notes. The opset is 17, or the first later one that has what the
-/// graph uses, at most 24. Constants become initializers; those that no node uses are left out.
+/// graph uses. Constants become initializers; those that no node uses are left out.
 ///
 /// Importing the result gives an equal graph up to names and the order of values, except that a rounding to a narrower
 /// float gets a `Cast` to f32 before and after it, that a softmax over trailing axes becomes `Flatten`, `Softmax`, `Reshape`, that an output which shows an input, a constant or another output's
@@ -44,11 +46,7 @@ pub fn export(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result<Vec<
     let entries =
         metadata.iter().map(|(k, v)| StringStringEntryProto { key: k.clone(), value: v.clone() }).collect();
     let model = ModelProto {
-        ir_version: match opset {
-            ..=18 => 8,
-            19 | 20 => 9,
-            _ => 11,
-        },
+        ir_version: ir_version(opset),
         producer_name: "octrt".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(writer.finish()),
@@ -117,6 +115,17 @@ impl Writer<'_> {
 }
 
 /// A name for each value, all different: inputs keep theirs, what an output shows is named as the output.
+/// The oldest version of the format that goes with an opset.
+fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..19 => 8,
+        19..21 => 9,
+        21..23 => 10,
+        23 => 11,
+        _ => 12,
+    }
+}
+
 fn value_names(graph: &Graph) -> Result<Vec<String>, OnnxError> {
     let mut names = vec![String::new(); graph.values.len()];
     let mut taken: BTreeSet<String> = graph.outputs.iter().map(|o| o.name.clone()).collect();
@@ -258,7 +267,7 @@ fn result_dtype(node: &Node, dtypes: &[DType]) -> DType {
         Op::Compare(_) | Op::IsInf(_) | Op::IsNan(_) => DType::Bool,
         Op::EyeLike(op) => op.dtype.unwrap_or(of(0)),
         Op::OneHot(_) => of(2),
-        Op::Shape(_) | Op::Size(_) => DType::I64,
+        Op::MaxPoolIndices(_) | Op::Shape(_) | Op::Size(_) => DType::I64,
         Op::CastLike(_) | Op::ConstantOfShape(_) | Op::Where(_) => of(1),
         _ => of(0),
     }

@@ -6,12 +6,15 @@ use octrt_ops::def::compare::CompareKind;
 use octrt_ops::def::depth_to_space::DepthOrder;
 use octrt_ops::def::gelu::GeluForm;
 use octrt_ops::def::global_pool::GlobalPoolKind;
+use octrt_ops::def::grid_sample::{SampleMode, SamplePadding};
 use octrt_ops::def::pad::PadMode;
 use octrt_ops::def::reduce::ReduceKind;
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, ResizeMode};
+use octrt_ops::def::roi_align::RoiMode;
 use octrt_ops::def::scatter::ScatterReduction;
 use octrt_ops::def::tensor_scatter::CacheMode;
 use octrt_ops::def::unary::UnaryKind;
+use octrt_ops::recurrent::{ActivationKind, Direction};
 use octrt_ops::window::AutoPad;
 
 /// ONNX names and what they stand for.
@@ -152,6 +155,36 @@ pub(crate) const SCATTER: Names<ScatterReduction> = &[
 
 pub(crate) const CACHE_MODE: Names<CacheMode> =
     &[("linear", CacheMode::Linear), ("circular", CacheMode::Circular)];
+pub(crate) const SAMPLE_MODE: Names<SampleMode> =
+    &[("linear", SampleMode::Linear), ("nearest", SampleMode::Nearest), ("cubic", SampleMode::Cubic)];
+
+pub(crate) const SAMPLE_PADDING: Names<SamplePadding> = &[
+    ("zeros", SamplePadding::Zeros),
+    ("border", SamplePadding::Border),
+    ("reflection", SamplePadding::Reflection),
+];
+
+pub(crate) const ROI_MODE: Names<RoiMode> = &[("avg", RoiMode::Average), ("max", RoiMode::Max)];
+
+pub(crate) const DIRECTION: Names<Direction> = &[
+    ("forward", Direction::Forward),
+    ("reverse", Direction::Reverse),
+    ("bidirectional", Direction::Bidirectional),
+];
+
+pub(crate) const ACTIVATION: Names<ActivationKind> = &[
+    ("Relu", ActivationKind::Relu),
+    ("Tanh", ActivationKind::Tanh),
+    ("Sigmoid", ActivationKind::Sigmoid),
+    ("Affine", ActivationKind::Affine),
+    ("LeakyRelu", ActivationKind::LeakyRelu),
+    ("ThresholdedRelu", ActivationKind::ThresholdedRelu),
+    ("ScaledTanh", ActivationKind::ScaledTanh),
+    ("HardSigmoid", ActivationKind::HardSigmoid),
+    ("Elu", ActivationKind::Elu),
+    ("Softsign", ActivationKind::Softsign),
+    ("Softplus", ActivationKind::Softplus),
+];
 
 #[cfg(test)]
 mod tests {
@@ -179,5 +212,10 @@ mod tests {
         complete(SHIFT, ShiftDirection::ALL);
         complete(SCATTER, ScatterReduction::ALL);
         complete(CACHE_MODE, CacheMode::ALL);
+        complete(SAMPLE_MODE, SampleMode::ALL);
+        complete(SAMPLE_PADDING, SamplePadding::ALL);
+        complete(ROI_MODE, RoiMode::ALL);
+        complete(DIRECTION, Direction::ALL);
+        complete(ACTIVATION, ActivationKind::ALL);
     }
 }

@@ -4,12 +4,16 @@
 //! opsets give as an attribute and others as an input becomes an input.
 
 pub(crate) mod activation;
+pub(crate) mod attention;
 pub(crate) mod constant;
 pub(crate) mod conv;
+pub(crate) mod einsum;
 pub(crate) mod indexed;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod pool;
+pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod resize;
 pub(crate) mod shape;
+pub(crate) mod vision;

@@ -2,7 +2,10 @@
 
 use crate::error::{Fault, corrupt, unsupported};
 use crate::node::NodeReader;
-use crate::readers::{activation, constant, conv, indexed, math, norm, pool, reduce, resize, shape};
+use crate::readers::{
+    activation, attention, constant, conv, einsum, indexed, math, norm, pool, recurrent, reduce, resize,
+    shape, vision,
+};
 
 /// The first opset that is read.
 pub const MIN_OPSET: i64 = 7;
@@ -61,8 +64,8 @@ const fn row(op: &'static str, versions: &'static [i64], note: &'static str, rea
     Support { op, versions, note, read }
 }
 
+const ROI_BOUND: &str = "sampling_ratio 0 with computed regions: none larger than the image";
 const TRAINING: &str = "inference only";
-const ONLY_FIRST: &str = "output Indices is not computed";
 
 /// One row per operator, by name.
 #[rustfmt::skip]
@@ -71,11 +74,13 @@ const TABLE: &[Support] = &[
     row("Acos", &[7, 22], "", math::unary),
     row("Acosh", &[9, 22], "", math::unary),
     row("Add", &[7, 13, 14], "", math::binary),
+    row("AffineGrid", &[20], "", vision::affine_grid),
     row("And", &[7], "", math::binary),
     row("Asin", &[7, 22], "", math::unary),
     row("Asinh", &[9, 22], "", math::unary),
     row("Atan", &[7, 22], "", math::unary),
     row("Atanh", &[9, 22], "", math::unary),
+    row("Attention", &[23, 24], "softmax in the precision of its operands", attention::attention),
     row("AveragePool", &[7, 10, 11, 19, 22], "", pool::average_pool),
     row("BatchNormalization", &[7, 9, 14, 15], TRAINING, norm::batch_normalization),
     row("BitShift", &[11], "", math::bit_shift),
@@ -98,9 +103,11 @@ const TABLE: &[Support] = &[
     row("ConvTranspose", &[1, 11, 22], "", conv::conv_transpose),
     row("Cos", &[7, 22], "", math::unary),
     row("Cosh", &[9, 22], "", math::unary),
+    row("DeformConv", &[19, 22], "", vision::deform_conv),
     row("DepthToSpace", &[1, 11, 13], "", shape::depth_to_space),
     row("Div", &[7, 13, 14], "", math::binary),
     row("Dropout", &[7, 10, 12, 13, 22], "inference only; output mask is not computed", norm::dropout),
+    row("Einsum", &[12], "", einsum::einsum),
     row("Elu", &[6, 22], "", math::elu),
     row("Equal", &[7, 11, 13, 19], "", math::compare),
     row("Erf", &[9, 13], "", math::unary),
@@ -109,28 +116,34 @@ const TABLE: &[Support] = &[
     row("EyeLike", &[9, 22], "", indexed::eye_like),
     row("Flatten", &[1, 9, 11, 13, 21, 23, 24, 25], "", shape::flatten),
     row("Floor", &[6, 13], "", math::unary),
+    row("GRU", &[7, 14, 22], "", recurrent::gru),
     row("Gather", &[1, 11, 13], "", shape::gather),
     row("GatherElements", &[11, 13], "", indexed::gather_elements),
     row("GatherND", &[11, 12, 13], "", indexed::gather_nd),
     row("Gelu", &[20], "", activation::gelu),
     row("Gemm", &[7, 9, 11, 13], "", math::gemm),
     row("GlobalAveragePool", &[1, 22], "", pool::global_pool),
+    row("GlobalLpPool", &[2, 22], "", pool::global_lp_pool),
     row("GlobalMaxPool", &[1, 22], "", pool::global_pool),
     row("Greater", &[7, 9, 13], "", math::compare),
     row("GreaterOrEqual", &[12, 16], "", math::compare),
+    row("GridSample", &[16, 20, 22], "", vision::grid_sample),
     row("HardSigmoid", &[6, 22], "", math::hard_sigmoid),
     row("HardSwish", &[14, 22], "", math::unary),
     row("Identity", &[1, 13, 14, 16, 19, 21, 23, 24, 25], "tensors only", shape::identity),
     row("IsInf", &[10, 20], "", activation::is_inf),
     row("IsNaN", &[9, 13, 20], "", activation::is_nan),
+    row("LSTM", &[7, 14, 22], "", recurrent::lstm),
     row("LeakyRelu", &[6, 16], "", math::leaky_relu),
     row("Less", &[7, 9, 13], "", math::compare),
     row("LessOrEqual", &[12, 16], "", math::compare),
     row("Log", &[6, 13], "", math::unary),
     row("LogSoftmax", &[1, 11, 13], "", norm::softmax),
+    row("LpPool", &[2, 11, 18, 22], "", pool::lp_pool),
     row("MatMul", &[1, 9, 13], "", math::matmul),
     row("Max", &[6, 8, 12, 13], "", math::fold),
-    row("MaxPool", &[1, 8, 10, 11, 12, 22], ONLY_FIRST, pool::max_pool),
+    row("MaxPool", &[1, 8, 10, 11, 12, 22], "", pool::max_pool),
+    row("MaxRoiPool", &[1, 22], "", vision::max_roi_pool),
     row("MaxUnpool", &[9, 11, 22], "", indexed::max_unpool),
     row("Mean", &[6, 8, 13], "", math::fold),
     row("Min", &[6, 8, 12, 13], "", math::fold),
@@ -144,6 +157,7 @@ const TABLE: &[Support] = &[
     row("PRelu", &[7, 9, 16], "", math::prelu),
     row("Pad", &[2, 11, 13, 18, 19, 21, 23, 24, 25], "", shape::pad),
     row("Pow", &[7, 12, 13, 15], "", math::binary),
+    row("RNN", &[7, 14, 22], "", recurrent::rnn),
     row("Range", &[11, 27], "", constant::range),
     row("Reciprocal", &[6, 13], "", math::unary),
     row("ReduceMax", &[1, 11, 12, 13, 18, 20], "", reduce::reduce),
@@ -154,6 +168,8 @@ const TABLE: &[Support] = &[
     row("Reshape", &[5, 13, 14, 19, 21, 23, 24, 25], "", shape::reshape),
     row("Resize", &[10, 11, 13, 18, 19], "opset 10 as asymmetric, floor", resize::resize),
     row("ReverseSequence", &[10], "", indexed::reverse_sequence),
+    row("RoiAlign", &[10, 16, 22], ROI_BOUND, vision::roi_align),
+    row("RotaryEmbedding", &[23], "", attention::rotary_embedding),
     row("Round", &[11, 22], "", math::unary),
     row("Scatter", &[9, 11], "read as ScatterElements", indexed::scatter_elements),
     row("ScatterElements", &[11, 13, 16, 18], "", indexed::scatter_elements),

@@ -15,10 +15,14 @@ pub enum Attr {
     Float(f32),
     /// `same_upper`
     Name(String),
+    /// `"ij,jk->ik"`
+    Text(String),
     /// `[1, 1]`
     Ints(Vec<i64>),
     /// `[0.5f, 1.0f]`
     Floats(Vec<f32>),
+    /// `[tanh, relu]`
+    Names(Vec<String>),
     /// `none`
     None,
 }
@@ -29,11 +33,13 @@ impl fmt::Display for Attr {
             Attr::Int(v) => write!(f, "{v}"),
             Attr::Float(v) => write!(f, "{v:?}f"),
             Attr::Name(v) => f.write_str(v),
+            Attr::Text(v) => crate::graph::text::Quoted(v).fmt(f),
             Attr::Ints(v) => write!(f, "{v:?}"),
             Attr::Floats(v) => {
                 let items: Vec<String> = v.iter().map(|x| format!("{x:?}f")).collect();
                 write!(f, "[{}]", items.join(", "))
             }
+            Attr::Names(v) => write!(f, "[{}]", v.join(", ")),
             Attr::None => f.write_str("none"),
         }
     }
@@ -70,6 +76,7 @@ attr_value!(i64, |v: &i64| Attr::Int(*v), Attr::Int(v) => Some(*v));
 attr_value!(usize, |v: &usize| Attr::Int(*v as i64), Attr::Int(v) => usize::try_from(*v).ok());
 attr_value!(f32, |v: &f32| Attr::Float(*v), Attr::Float(v) => Some(*v));
 attr_value!(bool, |v: &bool| Attr::Int((*v).into()), Attr::Int(v) => Some(*v != 0));
+attr_value!(String, |v: &String| Attr::Text(v.clone()), Attr::Text(v) => Some(v.clone()));
 attr_value!(Vec<i64>, |v: &Vec<i64>| Attr::Ints(v.clone()), Attr::Ints(v) => Some(v.clone()));
 attr_value!(Vec<usize>, |v: &Vec<usize>| Attr::Ints(v.iter().map(|x| *x as i64).collect()),
     Attr::Ints(v) => v.iter().map(|x| usize::try_from(*x).ok()).collect());

@@ -191,6 +191,10 @@ macro_rules! operators {
 }
 
 operators! {
+    /// Grids of affine maps.
+    AffineGrid(def::affine_grid::AffineGrid),
+    /// Scaled dot product attention.
+    Attention(def::attention::Attention),
     /// Average over windows.
     AveragePool(def::average_pool::AveragePool),
     /// Normalisation with stored statistics.
@@ -223,8 +227,12 @@ operators! {
     Conv(def::conv::Conv),
     /// Transposed convolution.
     ConvTranspose(def::conv_transpose::ConvTranspose),
+    /// Convolution whose taps are moved.
+    DeformConv(def::deform_conv::DeformConv),
     /// Moves channels into space.
     DepthToSpace(def::depth_to_space::DepthToSpace),
+    /// Sums of products over named axes.
+    Einsum(def::einsum::Einsum),
     /// Exponential linear unit.
     Elu(def::elu::Elu),
     /// Broadcasts to a shape.
@@ -243,8 +251,14 @@ operators! {
     Gelu(def::gelu::Gelu),
     /// General matrix product with bias.
     Gemm(def::gemm::Gemm),
+    /// Lp norms over all spatial positions.
+    GlobalLpPool(def::global_lp_pool::GlobalLpPool),
     /// Pooling over all spatial positions.
     GlobalPool(def::global_pool::GlobalPool),
+    /// Samples at positions of a grid.
+    GridSample(def::grid_sample::GridSample),
+    /// Gated recurrent units.
+    Gru(def::gru::Gru),
     /// Piecewise linear sigmoid.
     HardSigmoid(def::hard_sigmoid::HardSigmoid),
     /// The input itself.
@@ -255,20 +269,28 @@ operators! {
     IsNan(def::is_inf::IsNan),
     /// ReLU with a slope below zero.
     LeakyRelu(def::leaky_relu::LeakyRelu),
+    /// Lp norms over windows.
+    LpPool(def::lp_pool::LpPool),
+    /// Long short-term memory.
+    Lstm(def::lstm::Lstm),
     /// Matrix product with broadcasting.
     MatMul(def::matmul::MatMul),
     /// Maximum over windows.
     MaxPool(def::max_pool::MaxPool),
+    /// Where the maxima over windows are.
+    MaxPoolIndices(def::max_pool_indices::MaxPoolIndices),
+    /// Maxima in regions of interest.
+    MaxRoiPool(def::max_roi_pool::MaxRoiPool),
     /// Puts maxima back where they came from.
     MaxUnpool(def::max_unpool::MaxUnpool),
     /// Remainders of divisions.
     Mod(def::modulo::Mod),
     /// Classes as vectors.
     OneHot(def::one_hot::OneHot),
-    /// Adds borders (or removes them).
-    Pad(def::pad::Pad),
     /// ReLU with a learned slope below zero.
     PRelu(def::prelu::PRelu),
+    /// Adds borders (or removes them).
+    Pad(def::pad::Pad),
     /// Evenly spaced numbers.
     Range(def::range::Range),
     /// Reductions over axes.
@@ -279,6 +301,12 @@ operators! {
     Resize(def::resize::Resize),
     /// Reverses the beginning of sequences.
     ReverseSequence(def::reverse_sequence::ReverseSequence),
+    /// Simple recurrences.
+    Rnn(def::rnn::Rnn),
+    /// Samples in regions of interest.
+    RoiAlign(def::roi_align::RoiAlign),
+    /// Rotary position embedding.
+    RotaryEmbedding(def::rotary_embedding::RotaryEmbedding),
     /// Rounding to a narrower float.
     RoundFloat(def::round_float::RoundFloat),
     /// Writes elements by index along an axis.

@@ -17,7 +17,7 @@ use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::def::unary::UnaryKind;
 use octrt_ops::{Graph, Node, Op, Operator, Tensor, ValueId};
 
-use super::{Writer, tensor};
+use super::{Writer, recurrent, tensor, vision};
 use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::{
@@ -36,6 +36,12 @@ pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
     let is_computed = |i: usize| input(i).is_some_and(|v| graph.constant(v).is_none());
     match &node.op {
         Op::AveragePool(op) if !op.dilations.is_empty() => 19,
+        Op::AffineGrid(_) | Op::GridSample(_) => 20,
+        // What nonpad_kv_seqlen is came later.
+        Op::Attention(_) if input(6).is_some() => 24,
+        Op::Attention(_) | Op::RotaryEmbedding(_) => 23,
+        Op::DeformConv(_) => 19,
+        Op::LpPool(op) if op.ceil_mode || !op.dilations.is_empty() => 18,
         Op::Pad(op) if op.mode == PadMode::Wrap => 19,
         Op::Pad(_) if input(3).is_some() => 18,
         Op::Resize(op) if op.coordinates == CoordinateTransform::HalfPixelSymmetric => 19,
@@ -71,6 +77,9 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
         Op::Softmax(op) if op.span == SoftmaxSpan::Trailing => return write_trailing_softmax(w, node, op),
         Op::Reduce(op) => return write_reduce(w, node, op),
         Op::ConstantOfShape(_) => return write_constant_of_shape(w, node),
+        Op::GlobalLpPool(op) => vision::check_exponent(op.p)?,
+        Op::LpPool(op) => vision::check_exponent(op.p)?,
+        Op::MaxPoolIndices(op) => return vision::write_max_pool_indices(w, node, op),
         Op::RoundFloat(op) => return write_round_float(w, node, op),
         _ => {}
     }
@@ -78,6 +87,9 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
     let has_sizes = node.inputs.get(1).is_some_and(Option::is_some);
     if matches!(node.op, Op::Split(_)) && !has_sizes {
         attributes.push(int("num_outputs", node.outputs.len() as i64));
+    }
+    if matches!(node.op, Op::Gru(_) | Op::Lstm(_) | Op::Rnn(_)) {
+        attributes.extend(recurrent::hidden_size(w.graph, node));
     }
     push(w, node, op_type, attributes, &node.inputs);
     Ok(())
@@ -105,6 +117,8 @@ fn push(
 /// Operator and attributes of a node that is one ONNX node with the same inputs.
 fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
     match op {
+        Op::AffineGrid(op) => ("AffineGrid", vec![int("align_corners", op.align_corners.into())]),
+        Op::Attention(op) => ("Attention", vision::attention(op)),
         Op::AveragePool(op) => ("AveragePool", average_pool(op)),
         Op::BatchNormalization(op) => ("BatchNormalization", vec![float("epsilon", op.epsilon)]),
         Op::Binary(op) => (name_of(BINARY, &op.kind), vec![]),
@@ -119,10 +133,12 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Concat(op) => ("Concat", vec![int("axis", op.axis)]),
         Op::Conv(op) => ("Conv", conv(op)),
         Op::ConvTranspose(op) => ("ConvTranspose", conv_transpose(op)),
+        Op::DeformConv(op) => ("DeformConv", vision::deform_conv(op)),
         Op::DepthToSpace(op) => {
             let mode = text("mode", name_of(DEPTH_ORDER, &op.mode));
             ("DepthToSpace", vec![int("blocksize", op.blocksize as i64), mode])
         }
+        Op::Einsum(op) => ("Einsum", vec![text("equation", &op.equation)]),
         Op::Elu(op) => ("Elu", vec![float("alpha", op.alpha)]),
         Op::EyeLike(op) => ("EyeLike", eye_like(op)),
         Op::Flatten(op) => ("Flatten", vec![int("axis", op.axis)]),
@@ -132,15 +148,25 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Gelu(op) => ("Gelu", vec![text("approximate", name_of(GELU, &op.approximate))]),
         Op::Gemm(op) => ("Gemm", gemm(op)),
         Op::GlobalPool(op) => (name_of(GLOBAL_POOL, &op.kind), vec![]),
+        Op::GlobalLpPool(op) => ("GlobalLpPool", vec![int("p", op.p as i64)]),
+        Op::GridSample(op) => ("GridSample", vision::grid_sample(op)),
+        Op::Gru(op) => ("GRU", recurrent::gru(op)),
         Op::HardSigmoid(op) => ("HardSigmoid", vec![float("alpha", op.alpha), float("beta", op.beta)]),
         Op::IsInf(op) => ("IsInf", is_inf(op)),
         Op::LeakyRelu(op) => ("LeakyRelu", vec![float("alpha", op.alpha)]),
+        Op::LpPool(op) => ("LpPool", vision::lp_pool(op)),
+        Op::Lstm(op) => ("LSTM", recurrent::lstm(op)),
         Op::MaxPool(op) => ("MaxPool", max_pool(op)),
         Op::MaxUnpool(op) => ("MaxUnpool", window(&op.kernel, &op.strides, &[], &op.pads)),
         Op::Mod(op) => ("Mod", vec![int("fmod", op.fmod.into())]),
         Op::OneHot(op) => ("OneHot", vec![int("axis", op.axis)]),
+        Op::MaxPoolIndices(op) => (op.name(), vec![]),
+        Op::MaxRoiPool(op) => ("MaxRoiPool", vision::max_roi_pool(op)),
         Op::Pad(op) => ("Pad", vec![text("mode", name_of(PAD_MODE, &op.mode))]),
         Op::Reduce(op) => (name_of(REDUCE, &op.kind), vec![]),
+        Op::RoiAlign(op) => ("RoiAlign", vision::roi_align(op)),
+        Op::RotaryEmbedding(op) => ("RotaryEmbedding", vision::rotary_embedding(op)),
+        Op::Rnn(op) => ("RNN", recurrent::rnn(op)),
         Op::Reshape(op) => ("Reshape", vec![int("allowzero", op.allow_zero.into())]),
         Op::Resize(op) => ("Resize", resize(op)),
         Op::ReverseSequence(op) => {
@@ -358,7 +384,12 @@ fn resize(op: &Resize) -> Vec<AttributeProto> {
     list
 }
 
-fn window(kernel: &[usize], strides: &[usize], dilations: &[usize], pads: &[usize]) -> Vec<AttributeProto> {
+pub(super) fn window(
+    kernel: &[usize],
+    strides: &[usize],
+    dilations: &[usize],
+    pads: &[usize],
+) -> Vec<AttributeProto> {
     [("kernel_shape", kernel), ("strides", strides), ("dilations", dilations), ("pads", pads)]
         .iter()
         .flat_map(|(name, values)| extents(name, values))
@@ -366,18 +397,18 @@ fn window(kernel: &[usize], strides: &[usize], dilations: &[usize], pads: &[usiz
 }
 
 /// An attribute of extents; none for an empty list, which means the default.
-fn extents(name: &str, values: &[usize]) -> Vec<AttributeProto> {
+pub(super) fn extents(name: &str, values: &[usize]) -> Vec<AttributeProto> {
     if values.is_empty() {
         return Vec::new();
     }
     vec![ints(name, &values.iter().map(|v| *v as i64).collect::<Vec<i64>>())]
 }
 
-fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+pub(super) fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: kind as i32, ..AttributeProto::default() }
 }
 
-fn int(name: &str, value: i64) -> AttributeProto {
+pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { i: Some(value), ..attribute(name, AttributeType::Int) }
 }
 
@@ -385,10 +416,10 @@ fn ints(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
 }
 
-fn float(name: &str, value: f32) -> AttributeProto {
+pub(super) fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
 }
 
-fn text(name: &str, value: &str) -> AttributeProto {
+pub(super) fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto { s: Some(value.as_bytes().to_vec()), ..attribute(name, AttributeType::String) }
 }

@@ -1,8 +1,11 @@
 //! Pooling.
 
 use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::global_lp_pool::GlobalLpPool;
 use octrt_ops::def::global_pool::GlobalPool;
+use octrt_ops::def::lp_pool::LpPool;
 use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::max_pool_indices::MaxPoolIndices;
 use octrt_ops::window::AutoPad;
 
 use crate::error::{Fault, invalid};
@@ -31,9 +34,9 @@ pub(crate) fn average_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.emit(op, n.inputs(1, 0)?)
 }
 
-/// `MaxPool`; `storage_order` speaks of the indices, which are not computed.
+/// `MaxPool`; a node of its own for the output `Indices`.
 pub(crate) fn max_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
-    n.attrs.ignore(&["storage_order"]);
+    let column_major = n.attrs.flag("storage_order")?;
     let op = MaxPool {
         kernel: kernel(n)?,
         strides: n.attrs.extents("strides")?,
@@ -42,7 +45,42 @@ pub(crate) fn max_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
         auto_pad: n.attrs.keyword("auto_pad", AUTO_PAD, AutoPad::NotSet)?,
         ceil_mode: n.attrs.flag("ceil_mode")?,
     };
+    let inputs = n.inputs(1, 0)?;
+    if !n.uses(1) {
+        return n.emit(op, inputs);
+    }
+    let MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode } = op.clone();
+    let places = MaxPoolIndices { kernel, strides, dilations, pads, auto_pad, ceil_mode, column_major };
+    n.emit_at(0, "maxima", op, inputs.clone())?;
+    n.emit_at(1, "places", places, inputs)
+}
+
+/// `LpPool`.
+pub(crate) fn lp_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
+    let op = LpPool {
+        kernel: kernel(n)?,
+        strides: n.attrs.extents("strides")?,
+        dilations: n.attrs.extents("dilations")?,
+        pads: n.attrs.extents("pads")?,
+        auto_pad: n.attrs.keyword("auto_pad", AUTO_PAD, AutoPad::NotSet)?,
+        ceil_mode: n.attrs.flag("ceil_mode")?,
+        p: exponent(n)?,
+    };
     n.emit(op, n.inputs(1, 0)?)
+}
+
+/// `GlobalLpPool`.
+pub(crate) fn global_lp_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
+    let op = GlobalLpPool { p: exponent(n)? };
+    n.emit(op, n.inputs(1, 0)?)
+}
+
+/// `p`: an integer, before opset 2 a float.
+fn exponent(n: &mut NodeReader<'_>) -> Result<f32, Fault> {
+    if n.opset() < 2 {
+        return Ok(n.attrs.float("p")?.unwrap_or(2.0));
+    }
+    Ok(n.attrs.int("p")?.unwrap_or(2) as f32)
 }
 
 /// `GlobalAveragePool`, `GlobalMaxPool`.

@@ -2,7 +2,7 @@
 //! its inputs and outputs, or the error. `OCTRT_BLESS=1` rewrites what is indented.
 //!
 //! The nodes read `x`, the tensors of [`weights`] and each other, and write `y`. `_` is an omitted name. Attributes are
-//! `3`, `0.5`, `[1, 2]`, `[1.0]`, `'text'`, `i64[1]` and `f32[1.0]` (tensors), `?` (no value) and `?3` (no type).
+//! `3`, `0.5`, `[1, 2]`, `[1.0]`, `'text'`, `['text']`, `i64[1]` and `f32[1.0]` (tensors), `?` (no value) and `?3` (no type).
 
 use std::path::Path;
 
@@ -44,6 +44,10 @@ fn parse_attribute(name: &str, value: &str) -> Option<AttributeProto> {
         return Some(tensor_attribute(name, f32_tensor("", &[elements.len() as i64], &elements)));
     }
     match inside(value, "[", "]") {
+        Some(items) if items.contains('\'') => Some(AttributeProto {
+            strings: items.split(',').map(|s| s.trim().trim_matches('\'').as_bytes().to_vec()).collect(),
+            ..attribute(name, AttributeType::Strings)
+        }),
         Some(items) if items.contains('.') => Some(floats(name, &list(items)?)),
         Some(items) => Some(ints(name, &list(items)?)),
         None if value.contains('.') => Some(float(name, value.parse().ok()?)),

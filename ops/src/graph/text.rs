@@ -39,6 +39,7 @@ use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 pub use parse::{parse, parse_printed};
+pub(crate) use print::Quoted;
 pub use print::print;
 
 /// Largest number of elements of a constant that is printed in full.

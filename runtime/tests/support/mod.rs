@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::interp;
-use octrt::ops::{DType, Tensor, TensorType};
+use octrt::ops::{Tensor, TensorType};
 use octrt::{DataType, Error, LoadOptions, Model, Session, TensorRef};
 
 /// The workspace's root.

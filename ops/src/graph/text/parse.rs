@@ -351,7 +351,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `3`, `0.5f`, `same_upper`, `none` or a list of integers or floats.
+    /// `3`, `0.5f`, `same_upper`, `"text"`, `none` or a list of integers, floats or names.
     fn attr(&mut self) -> Result<Attr, ParseError> {
         if *self.peek() != Token::Mark('[') {
             return self.attr_item();
@@ -360,14 +360,20 @@ impl Parser<'_> {
         let items = self.list('[', ']', Self::attr_item)?;
         let ints = items.iter().map(|a| if let Attr::Int(v) = a { Some(*v) } else { None });
         let floats = items.iter().map(|a| if let Attr::Float(v) = a { Some(*v) } else { None });
-        match (ints.collect(), floats.collect()) {
-            (Some(ints), _) => Ok(Attr::Ints(ints)),
-            (_, Some(floats)) => Ok(Attr::Floats(floats)),
-            _ => Err(at.error("a list of integers or of floats", "another list")),
+        let names = items.iter().map(|a| if let Attr::Name(v) = a { Some(v.clone()) } else { None });
+        match (ints.collect(), floats.collect(), names.collect()) {
+            (Some(ints), ..) => Ok(Attr::Ints(ints)),
+            (_, Some(floats), _) => Ok(Attr::Floats(floats)),
+            (.., Some(names)) => Ok(Attr::Names(names)),
+            _ => Err(at.error("a list of integers, of floats or of names", "another list")),
         }
     }
 
     fn attr_item(&mut self) -> Result<Attr, ParseError> {
+        if let Token::Str(text) = self.peek() {
+            self.take();
+            return Ok(Attr::Text(text.clone()));
+        }
         let (Token::Number(text) | Token::Ident(text)) = self.peek() else {
             return self.unexpected("an attribute: 3, 0.5f, a name, none or a list");
         };

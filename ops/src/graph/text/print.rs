@@ -118,7 +118,7 @@ impl fmt::Display for Name<'_> {
 }
 
 /// A string in quotes, escaped.
-struct Quoted<'a>(&'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

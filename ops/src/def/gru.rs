@@ -1,0 +1,188 @@
+//! Gated recurrent units: ONNX `GRU`, opsets 1 to 22. Inputs, outputs and errors are those of [`crate::recurrent`], with
+//! the three gates update `z`, reset `r` and new `h`, in this order.
+//!
+//! ```text
+//! z = f(Wz x[t] + Wbz + Rz h[t - 1] + Rbz)            r = f(Wr x[t] + Wbr + Rr h[t - 1] + Rbr)
+//! n = g(Wh x[t] + Wbh + Rh (r * h[t - 1]) + Rbh)                      without linear_before_reset
+//! n = g(Wh x[t] + Wbh + r * (Rh h[t - 1] + Rbh))                      with it
+//! h[t] = (1 - z) * n + z * h[t - 1]
+//! ```
+//!
+//! Arguments of `f` and `g` are limited to `-clip ..= clip`. Outputs: `Y`, `Y_h`.
+
+use crate::compute::Compute;
+use crate::expr::{CompareFn, Expr};
+use crate::op::known_args;
+use crate::recurrent::{
+    ActivationKind, Activations, Arrangement, Direction, H, Recurrence, Stages, empty, reference,
+};
+use crate::{Args, OpError, Operator, Tensor, TensorType, attributes};
+
+/// ONNX operator GRU.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gru {
+    /// In which order sequences are read.
+    pub direction: Direction,
+    /// Whether the batch is the first axis (ONNX `layout` 1).
+    pub batch_first: bool,
+    /// `f` and `g` of each direction.
+    pub activations: Vec<ActivationKind>,
+    /// Parameter a of each activation; empty: none has one.
+    pub alpha: Vec<f32>,
+    /// Parameter b of each activation; empty: none has one.
+    pub beta: Vec<f32>,
+    /// Limit of the arguments of activations.
+    pub clip: Option<f32>,
+    /// Whether the reset gate is applied after the product with the state.
+    pub linear_before_reset: bool,
+}
+
+attributes!(Gru { direction, batch_first, activations, alpha, beta, clip, linear_before_reset });
+
+impl Gru {
+    fn problem<'a>(&self, args: Args<'a>) -> Result<(Recurrence<'a>, Activations), OpError> {
+        let arrangement = Arrangement { direction: self.direction, batch_first: self.batch_first };
+        let r = Recurrence::new(args, arrangement, 3)?;
+        let counts = (r.directions(), 2);
+        let f = Activations::new(&self.activations, [&self.alpha, &self.beta], counts, self.clip)?;
+        Ok((r, f))
+    }
+}
+
+impl Operator for Gru {
+    fn name(&self) -> &'static str {
+        "GRU"
+    }
+
+    fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
+        self.problem(args)?.0.outputs(1)
+    }
+
+    fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
+        let (r, f) = self.problem(args)?;
+        if r.is_empty() {
+            return empty(r.outputs(1)?);
+        }
+        let n = r.hidden;
+        let mut s = Stages::new(&r)?;
+        let g = Expr::var(H);
+        let bias = if self.linear_before_reset {
+            // The bias of R belongs to what the reset gate scales.
+            let gated = Expr::compare(CompareFn::Lt, g.clone(), Expr::int(2 * n));
+            gated.select(s.biases(g.clone()), s.input_bias(g))
+        } else {
+            s.biases(g)
+        };
+        let inputs = s.inputs(bias)?;
+        let weights = s.recurrent_weights()?;
+        let initial = s.initial(5);
+        let (state, pair) = (s.ty(n), s.ty(2 * n));
+        let hidden = s.c.declare(state.clone());
+        s.turns_of(|s| {
+            let init = s.input_of_turn(inputs, Expr::var(H));
+            let sum = s.product(weights, 0..2 * n, init, &|s, k| s.previous(hidden, k));
+            let all = [0, 1, 2, 3].map(Expr::var);
+            let value = f.clipped_expr(0, r.dtype, Expr::load(sum, all.clone()));
+            let gates = s.stage("gates", pair, None, value);
+            let gate = |g: Expr| Expr::load(gates, [Expr::var(0), Expr::var(1), Expr::var(2), g]);
+            let candidate = Expr::var(H) + Expr::int(2 * n);
+            let from_input = s.input_of_turn(inputs, candidate.clone());
+            let argument = if self.linear_before_reset {
+                let init = s.recurrent_bias(candidate);
+                let linear = s.product(weights, 2 * n..3 * n, init, &|s, k| s.previous(hidden, k));
+                from_input + gate(Expr::var(H) + Expr::int(n)) * Expr::load(linear, all)
+            } else {
+                let kept = gate(Expr::var(H) + Expr::int(n)) * s.previous(hidden, Expr::var(H));
+                let reset = s.stage("reset", state, None, kept);
+                let of = |_: &Stages<'_>, k| Expr::load(reset, [Expr::var(0), Expr::var(1), Expr::var(2), k]);
+                let sum = s.product(weights, 2 * n..3 * n, from_input, &of);
+                Expr::load(sum, all)
+            };
+            let new = f.clipped_expr(1, r.dtype, argument);
+            let z = gate(Expr::var(H));
+            let next = (r.literal(1.0) - z.clone()) * new + z * s.previous(hidden, Expr::var(H));
+            s.define_state("hidden", hidden, initial, next);
+        });
+        s.finish(hidden, &[hidden])
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        let args = known_args(inputs);
+        let (r, f) = self.problem(Args(&args))?;
+        reference::run(&r, inputs, &[5], &|step, states| {
+            let h = &states[0];
+            let d = step.direction;
+            let gate = |i: usize, j: usize| {
+                let (wb, rb) = step.biases(i, j);
+                f.clipped_value(d, 0, step.input(i, j) + wb + step.recur(i, j, h) + rb)
+            };
+            let kept: Vec<f64> = (0..r.hidden).map(|j| gate(1, j) * h[j]).collect();
+            let next = |j: usize| {
+                let (wb, rb) = step.biases(2, j);
+                let from_state = if self.linear_before_reset {
+                    gate(1, j) * (step.recur(2, j, h) + rb)
+                } else {
+                    step.recur(2, j, &kept) + rb
+                };
+                let new = f.clipped_value(d, 1, step.input(2, j) + wb + from_state);
+                let z = gate(0, j);
+                (1.0 - z) * new + z * h[j]
+            };
+            vec![(0..r.hidden).map(next).collect()]
+        })
+    }
+
+    fn macs(&self, args: Args<'_>) -> u64 {
+        self.problem(args).map_or(0, |(r, _)| r.macs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recurrent::testing::{Case, check_all};
+    use crate::testing::{run_all, t};
+
+    #[test]
+    fn hand_computed() {
+        // f(x) = x, g(x) = x: z = 0.5, r = 2, h0 = 1.
+        let op = |linear_before_reset| Gru {
+            direction: Direction::Forward,
+            batch_first: false,
+            activations: vec![ActivationKind::Affine; 2],
+            alpha: vec![1.0; 2],
+            beta: vec![0.0; 2],
+            clip: None,
+            linear_before_reset,
+        };
+        let x = t([1, 1, 1], &[1.0f32]);
+        let (w, r) = (t([1, 3, 1], &[0.5f32, 2.0, 3.0]), t([1, 3, 1], &[0.0f32, 0.0, 4.0]));
+        let (b, h) = (t([1, 6], &[0.0f32, 0.0, 0.0, 0.0, 0.0, 10.0]), t([1, 1, 1], &[1.0f32]));
+        let of = |linear| {
+            run_all(&op(linear), &[Some(&x), Some(&w), Some(&r), Some(&b), None, Some(&h)]).unwrap().remove(0)
+        };
+        // 3 + 4 * (2 * 1) + 10 = 21; 3 + 2 * (4 * 1 + 10) = 31.
+        assert_eq!(of(false), t([1, 1, 1, 1], &[0.5f32 * 21.0 + 0.5]));
+        assert_eq!(of(true), t([1, 1, 1, 1], &[0.5f32 * 31.0 + 0.5]));
+    }
+
+    #[test]
+    fn definition_is_reference() {
+        for linear_before_reset in [false, true] {
+            for hidden in [4, 130] {
+                check_all(3, &[2, 3, hidden], |case: &Case| {
+                    Box::new(Gru {
+                        direction: case.direction,
+                        batch_first: case.batch_first,
+                        activations: [ActivationKind::Sigmoid, ActivationKind::Tanh]
+                            .repeat(case.directions()),
+                        alpha: vec![],
+                        beta: vec![],
+                        clip: case.clip,
+                        linear_before_reset,
+                    })
+                });
+            }
+        }
+    }
+}
