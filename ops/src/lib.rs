@@ -17,6 +17,7 @@ pub mod graph;
 pub mod index;
 pub mod op;
 pub mod shape;
+pub mod statistics;
 pub mod sums;
 pub mod tensor;
 #[cfg(test)]

@@ -227,16 +227,28 @@ operators! {
     Gemm(def::gemm::Gemm),
     /// Pooling over all spatial positions.
     GlobalPool(def::global_pool::GlobalPool),
+    /// Normalisation of groups of channels.
+    GroupNormalization(def::group_normalization::GroupNormalization),
     /// Piecewise linear sigmoid.
     HardSigmoid(def::hard_sigmoid::HardSigmoid),
     /// The input itself.
     Identity(def::identity::Identity),
+    /// Normalisation of each channel of each image.
+    InstanceNormalization(def::instance_normalization::InstanceNormalization),
+    /// Normalisation over trailing axes.
+    LayerNormalization(def::layer_normalization::LayerNormalization),
     /// ReLU with a slope below zero.
     LeakyRelu(def::leaky_relu::LeakyRelu),
+    /// Division by the norm along an axis.
+    LpNormalization(def::lp_normalization::LpNormalization),
+    /// Local response normalisation across channels.
+    Lrn(def::lrn::Lrn),
     /// Matrix product with broadcasting.
     MatMul(def::matmul::MatMul),
     /// Maximum over windows.
     MaxPool(def::max_pool::MaxPool),
+    /// Normalisation over any axes.
+    MeanVarianceNormalization(def::mean_variance_normalization::MeanVarianceNormalization),
     /// Adds borders (or removes them).
     Pad(def::pad::Pad),
     /// ReLU with a learned slope below zero.
@@ -249,6 +261,8 @@ operators! {
     Reshape(def::reshape::Reshape),
     /// Resampling of spatial axes.
     Resize(def::resize::Resize),
+    /// Scaling by the root mean square over trailing axes.
+    RmsNormalization(def::rms_normalization::RmsNormalization),
     /// Rounding to a narrower float.
     RoundFloat(def::round_float::RoundFloat),
     /// The shape of a tensor as a tensor.
