@@ -1,5 +1,6 @@
 //! The operators, one per file: contract, struct, inference, definition, reference, tests.
 
+pub mod arg_extreme;
 pub mod average_pool;
 pub mod batch_normalization;
 pub mod binary;
@@ -20,6 +21,7 @@ pub mod gemm;
 pub mod global_pool;
 pub mod group_normalization;
 pub mod hard_sigmoid;
+pub mod hardmax;
 pub mod identity;
 pub mod instance_normalization;
 pub mod layer_normalization;

@@ -191,6 +191,8 @@ macro_rules! operators {
 }
 
 operators! {
+    /// Positions of largest and smallest elements.
+    ArgExtreme(def::arg_extreme::ArgExtreme),
     /// Average over windows.
     AveragePool(def::average_pool::AveragePool),
     /// Normalisation with stored statistics.
@@ -231,6 +233,8 @@ operators! {
     GroupNormalization(def::group_normalization::GroupNormalization),
     /// Piecewise linear sigmoid.
     HardSigmoid(def::hard_sigmoid::HardSigmoid),
+    /// One at the largest element.
+    Hardmax(def::hardmax::Hardmax),
     /// The input itself.
     Identity(def::identity::Identity),
     /// Normalisation of each channel of each image.
