@@ -12,6 +12,7 @@ pub mod concat;
 pub mod constant_of_shape;
 pub mod conv;
 pub mod conv_transpose;
+pub mod cumulative;
 pub mod depth_to_space;
 pub mod elu;
 pub mod expand;

@@ -215,6 +215,8 @@ operators! {
     Conv(def::conv::Conv),
     /// Transposed convolution.
     ConvTranspose(def::conv_transpose::ConvTranspose),
+    /// Running sums and products.
+    Cumulative(def::cumulative::Cumulative),
     /// Moves channels into space.
     DepthToSpace(def::depth_to_space::DepthToSpace),
     /// Exponential linear unit.
