@@ -47,6 +47,7 @@ pub mod space_to_depth;
 pub mod split;
 pub mod squeeze;
 pub mod tile;
+pub mod top_k;
 pub mod transpose;
 pub mod unary;
 pub mod unsqueeze;

@@ -285,6 +285,8 @@ operators! {
     Squeeze(def::squeeze::Squeeze),
     /// Repeats a tensor.
     Tile(def::tile::Tile),
+    /// The largest or smallest elements along an axis.
+    TopK(def::top_k::TopK),
     /// Permutes axes.
     Transpose(def::transpose::Transpose),
     /// Functions of one tensor, element by element.
