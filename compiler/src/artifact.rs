@@ -97,7 +97,8 @@ pub struct Step {
     pub function: FunctionId,
     /// Its buffers, in the order of its parameter `buffers`.
     pub buffers: Vec<BufferRef>,
-    /// Position in `buffers` of the one that is written; all others are read only, but for scratch.
+    /// Position in `buffers` of the one that is written; all others are read only, but for scratch. Steps that run in
+    /// turns and those that update a buffer also read what they write.
     pub dst: usize,
     /// Extent of the parallel axis; at least 1.
     pub extent: usize,
@@ -109,6 +110,16 @@ pub struct Step {
     pub stage: &'static str,
     /// When present, `buffers[dst]` is one `bool`, and the run fails with this message when it is false.
     pub check: Option<String>,
+}
+
+/// Steps that run in turns: in turn `t` each of them, in order, is called for the part `t..t + 1`. Some of them may read
+/// what they or others of them wrote in earlier turns. Only one thread runs them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// Positions in [`Artifact::steps`]; at least one.
+    pub steps: std::ops::Range<usize>,
+    /// Number of turns, the extent of each of the steps.
+    pub turns: usize,
 }
 
 /// An input or output of the compiled graph.
@@ -142,6 +153,8 @@ pub struct Artifact {
     pub functions: Vec<Function>,
     /// Calls in order.
     pub steps: Vec<Step>,
+    /// Steps that run in turns, in order, disjoint.
+    pub repeats: Vec<Repeat>,
     /// Outputs to copy after the last step: those that are inputs, constants or another output under a second name.
     pub copies: Vec<Copy>,
     /// Tensors that steps read.

@@ -2,7 +2,7 @@
 
 use octrt_ops::{Graph, TensorType, ValueId};
 
-use crate::artifact::{BufferRef, Copy, FunctionId, Place, Port, Step};
+use crate::artifact::{BufferRef, Copy, FunctionId, Place, Port, Repeat, Step};
 use crate::loop_ir::Kernel;
 use crate::memory_plan::{Lifetime, plan};
 use crate::program::{Nest, Program};
@@ -78,6 +78,8 @@ pub struct Lowered {
     pub constants: Vec<Constant>,
     /// Buffers that calls write and read.
     pub temporaries: Vec<TensorType>,
+    /// Calls that run in turns, in order.
+    pub repeats: Vec<Repeat>,
     /// Outputs that need no computation.
     pub copies: Vec<(Virtual, usize)>,
 }
@@ -87,6 +89,13 @@ impl Lowered {
     pub fn temporary(&mut self, ty: Option<TensorType>) -> Virtual {
         self.temporaries.extend(ty);
         Virtual::Temporary(self.temporaries.len() - 1)
+    }
+
+    /// The calls from `first` on run in turns.
+    pub fn repeat(&mut self, first: usize, turns: usize) {
+        if first < self.calls.len() {
+            self.repeats.push(Repeat { steps: first..self.calls.len(), turns });
+        }
     }
 
     /// A constant; small equal ones (tables, biases) are kept once.
@@ -144,6 +153,7 @@ pub fn place(
         inputs: graph.inputs.iter().map(|i| port(&graph.value(i.value).name, i.value)).collect(),
         outputs: graph.outputs.iter().map(|o| port(&o.name, o.value)).collect(),
         nests,
+        repeats: lowered.repeats,
         copies,
         constants: lowered.constants,
         arena_bytes: memory.bytes,
@@ -185,6 +195,13 @@ fn lifetimes(lowered: &Lowered) -> Vec<Lifetime> {
     };
     for (step, call) in lowered.calls.iter().enumerate() {
         call.buffers.iter().for_each(|(v, _)| touch(*v, step));
+    }
+    // What one of the calls in turns uses must keep its place during all turns.
+    for repeat in &lowered.repeats {
+        for (v, _) in lowered.calls[repeat.steps.clone()].iter().flat_map(|c| &c.buffers) {
+            touch(*v, repeat.steps.start);
+            touch(*v, repeat.steps.end - 1);
+        }
     }
     lowered.copies.iter().for_each(|(v, _)| touch(*v, lowered.calls.len()));
     // A tensor that no call touches (one without elements) takes no room.

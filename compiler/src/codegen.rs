@@ -23,6 +23,7 @@ mod emitter;
 mod expr;
 mod math;
 mod nest;
+mod scalar;
 mod tile;
 
 const STAGE: &str = "codegen";

@@ -25,6 +25,11 @@
 //! Loops are written outermost first. `for` loops are *data* loops: iterations are independent. `reduce` loops
 //! combine. Data loops inside the first reduce loop hold one accumulator per iteration, in registers: they are
 //! unrolled or vectorised. Several iterations may define the same element (tails that overlap); they define it alike.
+//!
+//! Two kinds of kernels may load what they write. An *update* (`update b2[..] = ..`) changes elements of a buffer that
+//! is defined already, by serial loops in their order. In a kernel whose outermost loop is a `turn` each iteration of
+//! that loop is a call of its own: calls come in order, between them those of other kernels of the same repeat, and each
+//! may load what earlier ones defined.
 
 use octrt_ops::TensorType;
 use octrt_ops::compute::ReduceFn;
@@ -56,6 +61,8 @@ pub enum Form {
     Unrolled,
     /// As the lanes of one vector; only the innermost loop, and only a data loop.
     Vector,
+    /// One iteration a call, the calls in order; only the outermost loop, and only a data loop.
+    Turn,
 }
 
 /// A loop from 0 to its extent.
@@ -108,6 +115,8 @@ pub struct Kernel {
     pub reduce: Option<Reduction>,
     /// The element, or the value that is combined.
     pub body: Expr,
+    /// Whether elements of a buffer that is defined already are changed, one after the other.
+    pub update: bool,
 }
 
 impl Kernel {
@@ -131,9 +140,20 @@ impl Kernel {
         VarId(self.loops.iter().map(|l| l.id.0.saturating_add(1)).max().unwrap_or(0))
     }
 
-    /// Extent of the parallel loop; 1 when there is none.
+    /// Extent of the loop of which a call runs a part, parallel or in turns; 1 when there is none.
     pub fn parallel_extent(&self) -> usize {
-        self.loops.first().filter(|l| l.form == Form::Parallel).map_or(1, |l| l.extent)
+        let shared = |l: &&Loop| matches!(l.form, Form::Parallel | Form::Turn);
+        self.loops.first().filter(shared).map_or(1, |l| l.extent)
+    }
+
+    /// Whether calls come in turns.
+    pub fn in_turns(&self) -> bool {
+        self.loops.first().is_some_and(|l| l.form == Form::Turn)
+    }
+
+    /// Whether the kernel may load the buffer that it writes.
+    pub fn may_load_dst(&self) -> bool {
+        self.update || self.in_turns()
     }
 
     /// All expressions: index, body, and those of the reduction.

@@ -9,6 +9,15 @@ use octrt_ops::expr::{BufId, Expr, Scalar, VarId};
 use crate::loop_ir::affine::simplify;
 use crate::loop_ir::{Form, Kernel, KernelBuffer, Loop, Reduction, Role};
 
+/// In which order the calls of a stage come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// One call, or parts in any order.
+    Any,
+    /// One call a turn.
+    Turns,
+}
+
 /// The naive loop nest of `stage` and, for each of its buffers, the buffer of `compute`.
 ///
 /// `dst[i..] = ...` becomes one serial loop per axis, data loops before reduce loops, in the order of the axes:
@@ -18,19 +27,25 @@ use crate::loop_ir::{Form, Kernel, KernelBuffer, Loop, Reduction, Role};
 /// ```
 ///
 /// Axes of extent 1 have no loop: their variable is 0. Buffers are numbered as they occur, the written one last.
-pub fn lower(compute: &Compute, stage: &Stage, name: &str) -> (Kernel, Vec<BufId>) {
-    let dims = compute.ty(stage.dst).shape.dims();
+///
+/// An update has a loop for each of its axes; a stage that runs in turns keeps the loop of its first axis.
+pub fn lower(compute: &Compute, stage: &Stage, name: &str, order: Order) -> (Kernel, Vec<BufId>) {
+    let dims = match &stage.update {
+        Some(update) => &update.extents[..],
+        None => compute.ty(stage.dst).shape.dims(),
+    };
     let reduced = stage.reduce.as_ref().map_or(&[][..], |r| &r.extents);
     let mut loops = Vec::new();
     let mut values = Vec::new();
     let roles = std::iter::repeat_n(Role::Data, dims.len()).chain(std::iter::repeat(Role::Reduce));
-    for (&extent, role) in dims.iter().chain(reduced).zip(roles) {
-        if extent == 1 {
+    for (axis, (&extent, role)) in dims.iter().chain(reduced).zip(roles).enumerate() {
+        let form = if order == Order::Turns && axis == 0 { Form::Turn } else { Form::Serial };
+        if extent == 1 && form == Form::Serial {
             values.push(Expr::int(0));
         } else {
             let id = VarId(loops.len() as u32);
             values.push(Expr::Var(id));
-            loops.push(Loop { id, extent, role, form: Form::Serial });
+            loops.push(Loop { id, extent, role, form });
         }
     }
     if stage.reduce.is_some() && loops.iter().all(|l| l.role == Role::Data) {
@@ -42,7 +57,10 @@ pub fn lower(compute: &Compute, stage: &Stage, name: &str) -> (Kernel, Vec<BufId
         let e = e.substitute(&|v| values[v.0 as usize].clone());
         simplify(&rename(&e, &renumbered))
     };
-    let index = (0..dims.len()).map(|i| rebuild(&Expr::var(i))).collect();
+    let index = match &stage.update {
+        Some(update) => update.index.iter().map(&rebuild).collect(),
+        None => (0..dims.len()).map(|i| rebuild(&Expr::var(i))).collect(),
+    };
     let reduce = stage.reduce.as_ref().map(|r| Reduction {
         combine: r.combine,
         init: rebuild(&r.init),
@@ -50,8 +68,16 @@ pub fn lower(compute: &Compute, stage: &Stage, name: &str) -> (Kernel, Vec<BufId
     });
     let buffers = used.iter().map(|&b| kernel_buffer(compute, b)).collect();
     let dst = BufId((used.len() - 1) as u32);
-    let kernel =
-        Kernel { name: name.to_string(), buffers, dst, loops, index, reduce, body: rebuild(&stage.body) };
+    let kernel = Kernel {
+        name: name.to_string(),
+        buffers,
+        dst,
+        loops,
+        index,
+        reduce,
+        body: rebuild(&stage.body),
+        update: stage.update.is_some(),
+    };
     (kernel, used)
 }
 
@@ -67,12 +93,14 @@ fn number_buffers(compute: &Compute, stage: &Stage) -> (BTreeMap<BufId, BufId>, 
         })
     };
     note(&stage.body);
+    stage.update.iter().flat_map(|u| &u.index).for_each(&mut note);
     if let Some(r) = &stage.reduce {
         note(&r.init);
         note(&r.finish);
     }
-    debug_assert!(!used.contains(&stage.dst), "a stage does not read what it defines");
     debug_assert!(used.iter().all(|b| (b.0 as usize) < compute.buffers.len()));
+    // What a stage loads of its own result lies where it is written.
+    used.retain(|&b| b != stage.dst);
     used.push(stage.dst);
     let renumbered = used.iter().enumerate().map(|(i, &b)| (b, BufId(i as u32))).collect();
     (renumbered, used)

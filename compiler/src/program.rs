@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::artifact::{Artifact, Constant, Copy, Function, Port, Step};
+use crate::artifact::{Artifact, Constant, Copy, Function, Port, Repeat, Step};
 use crate::loop_ir::Kernel;
 use crate::target::Target;
 use crate::tile::TileNest;
@@ -56,6 +56,8 @@ pub struct Program {
     pub nests: Vec<Nest>,
     /// Calls in order.
     pub steps: Vec<Step>,
+    /// Steps that run in turns, in order.
+    pub repeats: Vec<Repeat>,
     /// Outputs to copy after the last step.
     pub copies: Vec<Copy>,
     /// Tensors that steps read.
@@ -69,9 +71,18 @@ pub struct Program {
 impl Program {
     /// The compiled graph, with the functions of [`Program::nests`] in their order.
     pub fn with_functions(self, functions: Vec<Function>, target: Target) -> Artifact {
-        let Program { nests: _, inputs, outputs, steps, copies, constants, arena_bytes, scratch_bytes } =
-            self;
-        Artifact { target, inputs, outputs, functions, steps, copies, constants, arena_bytes, scratch_bytes }
+        Artifact {
+            target,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            functions,
+            steps: self.steps,
+            repeats: self.repeats,
+            copies: self.copies,
+            constants: self.constants,
+            arena_bytes: self.arena_bytes,
+            scratch_bytes: self.scratch_bytes,
+        }
     }
 }
 
@@ -102,6 +113,9 @@ impl fmt::Display for Program {
                 step.op,
                 buffers.join(", ")
             )?;
+        }
+        for repeat in &self.repeats {
+            writeln!(f, "steps {:?} in {} turns", repeat.steps, repeat.turns)?;
         }
         for copy in &self.copies {
             writeln!(f, "copy {:?} -> Output({})", copy.from, copy.output)?;

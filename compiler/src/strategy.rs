@@ -11,7 +11,7 @@ use octrt_ops::DType;
 use octrt_ops::expr::{Expr, VarId};
 
 use crate::loop_ir::affine::Affine;
-use crate::loop_ir::{Kernel, Role};
+use crate::loop_ir::{Form, Kernel, Role};
 use crate::schedule::{ScheduleError, parallel};
 use crate::target::Target;
 
@@ -34,12 +34,15 @@ pub mod window;
 /// # Errors
 /// [`ScheduleError`] when a primitive refuses what a strategy asked for: a defect of the strategy.
 pub fn schedule(kernel: &Kernel, target: Target) -> Result<Kernel, ScheduleError> {
+    if kernel.update {
+        return Ok(kernel.clone());
+    }
     let k = match kernel.reduce {
         None => elementwise::schedule(kernel)?,
         Some(_) => reduction::schedule(kernel, target)?,
     };
     match k.loops.first() {
-        Some(l) if l.role == Role::Data && l.form == crate::loop_ir::Form::Serial => {
+        Some(l) if l.role == Role::Data && l.form == Form::Serial => {
             let outer = l.id;
             // Overlapping tiles would be written by two threads.
             if splits_exactly(&k, outer) { parallel::parallel(&k, outer) } else { Ok(k) }
@@ -64,7 +67,7 @@ struct Axis {
     loads: Vec<Option<i64>>,
 }
 
-/// The data loops of a nest, outermost first.
+/// The data loops of a nest but for turns, outermost first.
 fn axes(k: &Kernel) -> Vec<Axis> {
     let mut loads = Vec::new();
     k.body.visit(&mut |e| {
@@ -75,7 +78,7 @@ fn axes(k: &Kernel) -> Vec<Axis> {
     let dst = Affine::flat(&k.buffers[k.dst.0 as usize], &k.index);
     k.loops
         .iter()
-        .filter(|l| l.role == Role::Data)
+        .filter(|l| l.role == Role::Data && l.form != Form::Turn)
         .map(|l| Axis {
             id: l.id,
             extent: l.extent,

@@ -15,12 +15,22 @@ pub enum ElemType {
     F16,
     /// `bfloat16`, computed in f32
     BF16,
-    /// `double`, computed in f32
+    /// `double`
     F64,
     /// `int64`
     I64,
     /// `int32`
     I32,
+    /// `int16`
+    I16,
+    /// `int8`
+    I8,
+    /// `uint64`
+    U64,
+    /// `uint32`
+    U32,
+    /// `uint16`
+    U16,
     /// `uint8`
     U8,
     /// `bool`
@@ -39,6 +49,11 @@ impl ElemType {
             Ok(DataType::Double) => ElemType::F64,
             Ok(DataType::Int64) => ElemType::I64,
             Ok(DataType::Int32) => ElemType::I32,
+            Ok(DataType::Int16) => ElemType::I16,
+            Ok(DataType::Int8) => ElemType::I8,
+            Ok(DataType::Uint64) => ElemType::U64,
+            Ok(DataType::Uint32) => ElemType::U32,
+            Ok(DataType::Uint16) => ElemType::U16,
             Ok(DataType::Uint8) => ElemType::U8,
             Ok(DataType::Bool) => ElemType::Bool,
             _ => ElemType::Other(code),
@@ -48,9 +63,15 @@ impl ElemType {
     /// The element type inside the graph; none when octrt does not compute with it.
     pub fn dtype(self) -> Option<DType> {
         match self {
-            ElemType::F32 | ElemType::F16 | ElemType::BF16 | ElemType::F64 => Some(DType::F32),
+            ElemType::F32 | ElemType::F16 | ElemType::BF16 => Some(DType::F32),
+            ElemType::F64 => Some(DType::F64),
             ElemType::I64 => Some(DType::I64),
             ElemType::I32 => Some(DType::I32),
+            ElemType::I16 => Some(DType::I16),
+            ElemType::I8 => Some(DType::I8),
+            ElemType::U64 => Some(DType::U64),
+            ElemType::U32 => Some(DType::U32),
+            ElemType::U16 => Some(DType::U16),
             ElemType::U8 => Some(DType::U8),
             ElemType::Bool => Some(DType::Bool),
             ElemType::Other(_) => None,
@@ -61,7 +82,6 @@ impl ElemType {
     pub fn size(self) -> Option<usize> {
         match self {
             ElemType::F16 | ElemType::BF16 => Some(2),
-            ElemType::F64 => Some(8),
             other => other.dtype().map(DType::size),
         }
     }
@@ -75,6 +95,11 @@ impl ElemType {
             ElemType::F64 => DataType::Double as i32,
             ElemType::I64 => DataType::Int64 as i32,
             ElemType::I32 => DataType::Int32 as i32,
+            ElemType::I16 => DataType::Int16 as i32,
+            ElemType::I8 => DataType::Int8 as i32,
+            ElemType::U64 => DataType::Uint64 as i32,
+            ElemType::U32 => DataType::Uint32 as i32,
+            ElemType::U16 => DataType::Uint16 as i32,
             ElemType::U8 => DataType::Uint8 as i32,
             ElemType::Bool => DataType::Bool as i32,
             ElemType::Other(code) => code,
@@ -86,8 +111,14 @@ impl From<DType> for ElemType {
     fn from(dtype: DType) -> Self {
         match dtype {
             DType::F32 => ElemType::F32,
+            DType::F64 => ElemType::F64,
             DType::I64 => ElemType::I64,
             DType::I32 => ElemType::I32,
+            DType::I16 => ElemType::I16,
+            DType::I8 => ElemType::I8,
+            DType::U64 => ElemType::U64,
+            DType::U32 => ElemType::U32,
+            DType::U16 => ElemType::U16,
             DType::U8 => ElemType::U8,
             DType::Bool => ElemType::Bool,
         }

@@ -52,7 +52,7 @@ pub struct Port {
 /// Reads a model of opset 7 or later. `external` gives the weights that are not in `model`.
 ///
 /// Constants and initializers become constants of the graph, also those that older models list as inputs; unused ones
-/// are left out. f16, bf16 and f64 become f32 everywhere, without rounding to the smaller type in between. Functions of
+/// are left out. f16 and bf16 become f32 everywhere, and only casts to them round to the smaller type. Functions of
 /// the model are inlined; nodes are sorted if they are not. Nothing is evaluated and no shape is inferred.
 ///
 /// # Errors

@@ -72,7 +72,7 @@ const TABLE: &[Support] = &[
     row("And", &[7], "", math::binary),
     row("AveragePool", &[7, 10, 11, 19, 22], "", pool::average_pool),
     row("BatchNormalization", &[7, 9, 14, 15], TRAINING, norm::batch_normalization),
-    row("Cast", &[6, 9, 13, 19, 21, 23, 24, 25], "to f16, bf16, f64 gives f32 without rounding", math::cast),
+    row("Cast", &[6, 9, 13, 19, 21, 23, 24, 25], "to 8-bit floats and 4-bit integers: not supported", math::cast),
     row("CastLike", &[15, 19, 21, 23, 24, 25], "as Cast", math::cast_like),
     row("Ceil", &[6, 13], "", math::unary),
     row("Clip", &[6, 11, 12, 13], "", math::clip),

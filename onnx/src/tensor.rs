@@ -29,7 +29,7 @@ pub fn read_tensor(bytes: Bytes) -> Result<(String, Tensor, ElemType), OnnxError
 /// A tensor of the model.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    /// The elements; f16, bf16 and f64 have become f32.
+    /// The elements; f16 and bf16 have become f32.
     pub(crate) tensor: Tensor,
     /// What a user should know of the elements: `2 of 64 elements are NaN`.
     pub(crate) remarks: Vec<String>,
@@ -50,18 +50,17 @@ pub(crate) fn load(proto: &TensorProto, external: &dyn ExternalData) -> Result<L
         return unsupported!("its elements are {elem}");
     };
     let shape = shape(proto, dtype)?;
-    // `shape` has checked that the count times the size of the graph's type fits; a double is twice as large.
     let bytes = shape.numel().checked_mul(size).filter(|b| isize::try_from(*b).is_ok());
     let bytes = bytes.ok_or_else(|| too_large(elem, &shape))?;
     let mut remarks = Vec::new();
     let tensor = if proto.data_location == DataLocation::External as i32 {
         let data = read_external(proto, bytes, external)?;
-        from_bytes(elem, shape, data, &mut remarks)
+        from_bytes(elem, shape, data)
     } else if !proto.raw_data.is_empty() {
         only_field(proto, "raw_data")?;
-        from_bytes(elem, shape, sized(Arc::new(proto.raw_data.clone()), bytes, "raw_data")?, &mut remarks)
+        from_bytes(elem, shape, sized(Arc::new(proto.raw_data.clone()), bytes, "raw_data")?)
     } else {
-        from_typed(elem, shape, proto, &mut remarks)
+        from_typed(elem, shape, proto)
     }?;
     remark_not_finite(&tensor, &mut remarks);
     Ok(Loaded { tensor, remarks })
@@ -140,12 +139,7 @@ fn op_error(e: OpError) -> Fault {
 }
 
 /// A tensor from the little-endian bytes of its elements, of which there are as many as the shape needs.
-fn from_bytes(
-    elem: ElemType,
-    shape: Shape,
-    data: SharedBytes,
-    remarks: &mut Vec<String>,
-) -> Result<Tensor, Fault> {
+fn from_bytes(elem: ElemType, shape: Shape, data: SharedBytes) -> Result<Tensor, Fault> {
     let bytes = (*data).as_ref();
     match elem {
         ElemType::F16 => {
@@ -153,15 +147,6 @@ fn from_bytes(
         }
         ElemType::BF16 => {
             from_floats(shape, bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()))
-        }
-        ElemType::F64 => {
-            let doubles = bytes.chunks_exact(8).map(|b| {
-                let mut le = [0; 8];
-                le.copy_from_slice(b);
-                f64::from_le_bytes(le)
-            });
-            remark_overflow(doubles.clone(), remarks);
-            from_floats(shape, doubles.map(|v| v as f32))
         }
         ElemType::Bool if bytes.iter().any(|b| *b > 1) => {
             let bools: Vec<bool> = bytes.iter().map(|b| *b != 0).collect();
@@ -176,16 +161,12 @@ fn from_bytes(
 }
 
 /// A tensor from the field that holds elements of its type one by one.
-fn from_typed(
-    elem: ElemType,
-    shape: Shape,
-    proto: &TensorProto,
-    remarks: &mut Vec<String>,
-) -> Result<Tensor, Fault> {
+fn from_typed(elem: ElemType, shape: Shape, proto: &TensorProto) -> Result<Tensor, Fault> {
     let field = match elem {
         ElemType::F32 => "float_data",
         ElemType::F64 => "double_data",
         ElemType::I64 => "int64_data",
+        ElemType::U64 | ElemType::U32 => "uint64_data",
         _ => "int32_data",
     };
     only_field(proto, field)?;
@@ -193,6 +174,7 @@ fn from_typed(
         ElemType::F32 => proto.float_data.len(),
         ElemType::F64 => proto.double_data.len(),
         ElemType::I64 => proto.int64_data.len(),
+        ElemType::U64 | ElemType::U32 => proto.uint64_data.len(),
         _ => proto.int32_data.len(),
     };
     if found != shape.numel() {
@@ -204,17 +186,19 @@ fn from_typed(
         ElemType::F32 => Tensor::new(shape, &proto.float_data).map_err(op_error),
         ElemType::I64 => Tensor::new(shape, &proto.int64_data).map_err(op_error),
         ElemType::I32 => Tensor::new(shape, ints).map_err(op_error),
-        ElemType::F64 => {
-            remark_overflow(proto.double_data.iter().copied(), remarks);
-            from_floats(shape, proto.double_data.iter().map(|v| *v as f32))
-        }
+        ElemType::F64 => Tensor::new(shape, &proto.double_data).map_err(op_error),
+        ElemType::U64 => Tensor::new(shape, &proto.uint64_data).map_err(op_error),
+        ElemType::U32 => Tensor::new(shape, &narrow::<u32, _>(&proto.uint64_data)?).map_err(op_error),
+        ElemType::I16 => Tensor::new(shape, &narrow::<i16, _>(ints)?).map_err(op_error),
+        ElemType::I8 => Tensor::new(shape, &narrow::<i8, _>(ints)?).map_err(op_error),
+        ElemType::U16 => Tensor::new(shape, &narrow::<u16, _>(ints)?).map_err(op_error),
         ElemType::F16 => {
-            from_floats(shape, narrow::<u16>(ints)?.into_iter().map(|b| f16::from_bits(b).to_f32()))
+            from_floats(shape, narrow::<u16, _>(ints)?.into_iter().map(|b| f16::from_bits(b).to_f32()))
         }
         ElemType::BF16 => {
-            from_floats(shape, narrow::<u16>(ints)?.into_iter().map(|b| bf16::from_bits(b).to_f32()))
+            from_floats(shape, narrow::<u16, _>(ints)?.into_iter().map(|b| bf16::from_bits(b).to_f32()))
         }
-        ElemType::U8 => Tensor::new(shape, &narrow::<u8>(ints)?).map_err(op_error),
+        ElemType::U8 => Tensor::new(shape, &narrow::<u8, _>(ints)?).map_err(op_error),
         ElemType::Bool => {
             let bools: Vec<bool> = ints.iter().map(|v| *v != 0).collect();
             Tensor::new(shape, &bools).map_err(op_error)
@@ -223,25 +207,18 @@ fn from_typed(
     }
 }
 
-/// The elements of int32_data as the smaller type that they stand for.
-fn narrow<T: TryFrom<i32>>(ints: &[i32]) -> Result<Vec<T>, Fault> {
-    let one = |v: &i32| {
-        T::try_from(*v).map_err(|_| Fault::Corrupt(format!("{v} in int32_data is out of the type's range")))
+/// The elements of a field as the smaller type that they stand for.
+fn narrow<T: TryFrom<S>, S: Copy + std::fmt::Display>(field: &[S]) -> Result<Vec<T>, Fault> {
+    let one = |v: &S| {
+        T::try_from(*v).map_err(|_| Fault::Corrupt(format!("the element {v} is out of the type's range")))
     };
-    ints.iter().map(one).collect()
+    field.iter().map(one).collect()
 }
 
 fn from_floats(shape: Shape, elements: impl Iterator<Item = f32>) -> Result<Tensor, Fault> {
     let mut bytes = Vec::with_capacity(shape.numel().saturating_mul(4));
     elements.for_each(|v| bytes.extend_from_slice(&v.to_le_bytes()));
     Tensor::from_bytes(TensorType { dtype: DType::F32, shape }, bytes).map_err(op_error)
-}
-
-fn remark_overflow(doubles: impl Iterator<Item = f64>, remarks: &mut Vec<String>) {
-    let overflows = doubles.filter(|v| v.is_finite() && (*v as f32).is_infinite()).count();
-    if overflows > 0 {
-        remarks.push(format!("{overflows} elements are beyond f32 and have become infinite"));
-    }
 }
 
 fn remark_not_finite(tensor: &Tensor, remarks: &mut Vec<String>) {

@@ -96,7 +96,7 @@ pub fn class_count(shape: &[usize], batch: usize) -> Option<usize> {
 /// for other shapes and for elements that are no floats.
 pub fn probabilities(output: TensorRef<'_>, batch: usize, scores: Scores) -> Option<Vec<Vec<f64>>> {
     let classes = class_count(output.shape(), batch)?;
-    if output.dtype().inside() != octrt_ops::DType::F32 {
+    if !output.dtype().inside().is_float() {
         return None;
     }
     Some(output.to_f64s().chunks_exact(classes).map(|s| scores.probabilities(s)).collect())

@@ -1,6 +1,6 @@
 //! One run of a plan.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use octrt_compiler::artifact::Place;
@@ -182,9 +182,28 @@ impl Steps for Run<'_> {
     }
 
     fn run(&self, step: usize, part: usize, worker: usize) {
-        let parts = self.parts(step);
+        if let Some(repeat) = self.plan.steps[step].repeat {
+            let repeat = &self.plan.repeats[repeat];
+            // The first of the steps stands for all of them.
+            if step == repeat.steps.start {
+                for turn in 0..repeat.turns {
+                    repeat.steps.clone().for_each(|step| self.call(step, turn..turn + 1, worker));
+                }
+            }
+            return;
+        }
+        self.call(step, part_of(self.plan.steps[step].extent, self.parts(step), part), worker);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
+
+impl Run<'_> {
+    /// Calls the function of a step for a part of its extent.
+    fn call(&self, step: usize, part: Range<usize>, worker: usize) {
         let (step, buffers) = (&self.plan.steps[step], &self.table.steps[step]);
-        let part = part_of(step.extent, parts, part);
         let own: Vec<*mut u8>;
         // A worker runs one part at a time: its scratch is its own.
         let buffers = if step.scratch && worker > 0 {
@@ -203,9 +222,5 @@ impl Steps for Run<'_> {
         // sizes when it was loaded, `execute` checked the memory against the plan and the number of workers, and parts
         // lie in the extent.
         unsafe { self.plan.code.call(step.function, buffers, part.start, part.end) }
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancel.is_cancelled()
     }
 }

@@ -131,6 +131,11 @@ fn read_port(model: &str, port: Port) -> Result<Declared, Error> {
         Some(ElemType::F64) => Some(DataType::F64),
         Some(ElemType::I64) => Some(DataType::I64),
         Some(ElemType::I32) => Some(DataType::I32),
+        Some(ElemType::I16) => Some(DataType::I16),
+        Some(ElemType::I8) => Some(DataType::I8),
+        Some(ElemType::U64) => Some(DataType::U64),
+        Some(ElemType::U32) => Some(DataType::U32),
+        Some(ElemType::U16) => Some(DataType::U16),
         Some(ElemType::U8) => Some(DataType::U8),
         Some(ElemType::Bool) => Some(DataType::Bool),
         Some(other @ ElemType::Other(_)) => {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use octrt_compiler::artifact::{Artifact, BufferRef, Constant, Copy, FunctionId, Place, Port, Step};
+use octrt_compiler::artifact::{Artifact, BufferRef, Constant, Copy, FunctionId, Place, Port, Repeat, Step};
 use octrt_ops::DType;
 
 use crate::arena::{ALIGN, align_up};
@@ -20,11 +20,14 @@ const PARALLEL_BYTES: usize = 32 << 10;
 /// * buffers in the arena lie inside it, at multiples of 64 bytes; those in scratch likewise, and apart from each other;
 /// * the written buffer is an output or in the arena, and overlaps no other buffer of the step;
 /// * the extent is at least 1, and a checked buffer is one `bool`;
+/// * steps in turns exist, belong to one repeat each, and have its number of turns as their extent;
 /// * constants of `bool` are 0 or 1.
 pub(crate) struct Plan {
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     pub(crate) steps: Vec<PlanStep>,
+    /// Steps that run in turns.
+    pub(crate) repeats: Vec<Repeat>,
     pub(crate) copies: Vec<Copy>,
     pub(crate) arena_bytes: usize,
     /// Memory that each thread has for itself, a multiple of 64.
@@ -45,6 +48,8 @@ pub(crate) struct PlanStep {
     pub(crate) bytes: usize,
     /// Whether several threads are worth their start.
     pub(crate) parallel: bool,
+    /// Position in [`Plan::repeats`] of the one that the step belongs to.
+    pub(crate) repeat: Option<usize>,
     pub(crate) node: String,
     pub(crate) op: &'static str,
     pub(crate) stage: &'static str,
@@ -105,7 +110,8 @@ impl Plan {
         Ok(Plan {
             inputs: artifact.inputs,
             outputs: artifact.outputs,
-            steps: artifact.steps.into_iter().map(plan_step).collect(),
+            steps: plan_steps(artifact.steps, &artifact.repeats),
+            repeats: artifact.repeats,
             copies: artifact.copies,
             arena_bytes: artifact.arena_bytes,
             scratch_bytes: artifact.scratch_bytes.next_multiple_of(ALIGN),
@@ -115,12 +121,23 @@ impl Plan {
     }
 }
 
+fn plan_steps(steps: Vec<Step>, repeats: &[Repeat]) -> Vec<PlanStep> {
+    let mut steps: Vec<PlanStep> = steps.into_iter().map(plan_step).collect();
+    for (i, repeat) in repeats.iter().enumerate() {
+        for step in &mut steps[repeat.steps.clone()] {
+            (step.parallel, step.repeat) = (false, Some(i));
+        }
+    }
+    steps
+}
+
 fn plan_step(step: Step) -> PlanStep {
     let bytes: usize = step.buffers.iter().fold(0, |a, b| b.ty.bytes().saturating_add(a));
     PlanStep {
         scratch: step.buffers.iter().any(|b| matches!(b.place, Place::Scratch(_))),
         bytes,
         parallel: step.extent > 1 && bytes >= PARALLEL_BYTES,
+        repeat: None,
         function: step.function,
         buffers: step.buffers,
         dst: step.dst,
@@ -149,6 +166,15 @@ fn check(a: &Artifact) -> Result<(), Error> {
         if let Err(why) = check_step(a, step) {
             return refuse(format!("step {i} of node '{}' ({})", step.node, step.stage), why);
         }
+    }
+    let mut end = 0;
+    for repeat in &a.repeats {
+        let Repeat { steps, turns } = repeat;
+        let inside = end <= steps.start && steps.start < steps.end && steps.end <= a.steps.len();
+        if !inside || a.steps[steps.clone()].iter().any(|s| s.extent != *turns) {
+            return refuse(format!("steps {steps:?} in {turns} turns"), "no such steps".to_string());
+        }
+        end = steps.end;
     }
     for copy in &a.copies {
         if let Err(why) = check_copy(a, copy) {

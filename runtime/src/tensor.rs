@@ -7,8 +7,8 @@ use octrt_ops::DType;
 
 use crate::error::{Error, InputError};
 
-/// Element type of a model's input or output. The model computes `f16`, `bf16` and `f64` in `f32`; they are converted at
-/// the border, each value to the nearest.
+/// Element type of a model's input or output. The model computes `f16` and `bf16` in `f32`; they are converted at the
+/// border, each value to the nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DataType {
     /// IEEE 754 binary32.
@@ -23,6 +23,16 @@ pub enum DataType {
     I64,
     /// 32-bit two's complement.
     I32,
+    /// 16-bit two's complement.
+    I16,
+    /// 8-bit two's complement.
+    I8,
+    /// 64-bit unsigned.
+    U64,
+    /// 32-bit unsigned.
+    U32,
+    /// 16-bit unsigned.
+    U16,
     /// 8-bit unsigned.
     U8,
     /// One byte, 0 or 1.
@@ -31,13 +41,18 @@ pub enum DataType {
 
 impl DataType {
     /// All of them.
-    pub const ALL: [DataType; 8] = [
+    pub const ALL: [DataType; 13] = [
         DataType::F32,
         DataType::F16,
         DataType::BF16,
         DataType::F64,
         DataType::I64,
         DataType::I32,
+        DataType::I16,
+        DataType::I8,
+        DataType::U64,
+        DataType::U32,
+        DataType::U16,
         DataType::U8,
         DataType::Bool,
     ];
@@ -45,16 +60,14 @@ impl DataType {
     /// Size of one element in bytes.
     pub fn size(self) -> usize {
         match self {
-            DataType::F64 => 8,
             DataType::F16 | DataType::BF16 => 2,
             other => other.inside().size(),
         }
     }
 
-    /// The name used in every text form: `f32 f16 bf16 f64 i64 i32 u8 bool`.
+    /// The name used in every text form: `f32 f16 bf16 f64 i64 i32 i16 i8 u64 u32 u16 u8 bool`.
     pub fn name(self) -> &'static str {
         match self {
-            DataType::F64 => "f64",
             DataType::F16 => "f16",
             DataType::BF16 => "bf16",
             other => other.inside().name(),
@@ -64,9 +77,15 @@ impl DataType {
     /// The type that the model computes in.
     pub fn inside(self) -> DType {
         match self {
-            DataType::F32 | DataType::F16 | DataType::BF16 | DataType::F64 => DType::F32,
+            DataType::F32 | DataType::F16 | DataType::BF16 => DType::F32,
+            DataType::F64 => DType::F64,
             DataType::I64 => DType::I64,
             DataType::I32 => DType::I32,
+            DataType::I16 => DType::I16,
+            DataType::I8 => DType::I8,
+            DataType::U64 => DType::U64,
+            DataType::U32 => DType::U32,
+            DataType::U16 => DType::U16,
             DataType::U8 => DType::U8,
             DataType::Bool => DType::Bool,
         }
@@ -74,7 +93,7 @@ impl DataType {
 
     /// Whether the caller's bytes are what the model reads.
     pub(crate) fn is_read_in_place(self) -> bool {
-        !matches!(self, DataType::F16 | DataType::BF16 | DataType::F64)
+        !matches!(self, DataType::F16 | DataType::BF16)
     }
 
     /// Whether the model may write into the caller's bytes. `bool`s are computed elsewhere and copied, so that the
@@ -88,8 +107,14 @@ impl From<DType> for DataType {
     fn from(d: DType) -> Self {
         match d {
             DType::F32 => DataType::F32,
+            DType::F64 => DataType::F64,
             DType::I64 => DataType::I64,
             DType::I32 => DataType::I32,
+            DType::I16 => DataType::I16,
+            DType::I8 => DataType::I8,
+            DType::U64 => DataType::U64,
+            DType::U32 => DataType::U32,
+            DType::U16 => DataType::U16,
             DType::U8 => DataType::U8,
             DType::Bool => DataType::Bool,
         }
@@ -108,7 +133,8 @@ mod sealed {
     pub trait Plain: Copy + 'static {}
 }
 
-/// A Rust type that is the element of a tensor: `f32`, [`f16`](struct@f16), [`bf16`], `f64`, `i64`, `i32`, `u8`, `bool`.
+/// A Rust type that is the element of a tensor: `f32`, [`f16`](struct@f16), [`bf16`], `f64`, the integers up to 64 bits,
+/// `bool`.
 pub trait Element: sealed::Plain {
     /// The element type.
     const DATA_TYPE: DataType;
@@ -122,7 +148,8 @@ macro_rules! element {
         }
     )* };
 }
-element!(f32 = F32, f16 = F16, bf16 = BF16, f64 = F64, i64 = I64, i32 = I32, u8 = U8, bool = Bool);
+element!(f32 = F32, f16 = F16, bf16 = BF16, f64 = F64, i64 = I64, i32 = I32, i16 = I16, i8 = I8);
+element!(u64 = U64, u32 = U32, u16 = U16, u8 = U8, bool = Bool);
 
 /// `f32[1,3,224,224]`.
 pub(crate) fn describe(dtype: DataType, shape: &[usize]) -> String {
@@ -344,7 +371,7 @@ impl TensorRef<'_> {
         Ok(t)
     }
 
-    /// The elements, of any type, as `f64`; `i64` beyond 2^53 are rounded.
+    /// The elements, of any type, as `f64`; integers beyond 2^53 are rounded.
     pub fn to_f64s(&self) -> Vec<f64> {
         fn each<const N: usize>(bytes: &[u8], read: fn([u8; N]) -> f64) -> Vec<f64> {
             bytes.as_chunks::<N>().0.iter().map(|b| read(*b)).collect()
@@ -356,6 +383,11 @@ impl TensorRef<'_> {
             DataType::F64 => each(self.bytes, f64::from_le_bytes),
             DataType::I64 => each(self.bytes, |b| i64::from_le_bytes(b) as f64),
             DataType::I32 => each(self.bytes, |b| i32::from_le_bytes(b).into()),
+            DataType::I16 => each(self.bytes, |b| i16::from_le_bytes(b).into()),
+            DataType::I8 => each(self.bytes, |b| i8::from_le_bytes(b).into()),
+            DataType::U64 => each(self.bytes, |b| u64::from_le_bytes(b) as f64),
+            DataType::U32 => each(self.bytes, |b| u32::from_le_bytes(b).into()),
+            DataType::U16 => each(self.bytes, |b| u16::from_le_bytes(b).into()),
             DataType::U8 | DataType::Bool => each(self.bytes, |[b]: [u8; 1]| b.into()),
         }
     }
@@ -367,11 +399,18 @@ impl TensorMut<'_> {
     /// # Errors
     /// [`InputError::Elements`] when the tensor has another number of elements, or is not of floats.
     pub fn set_f32s(&mut self, elements: &[f32]) -> Result<(), InputError> {
-        if self.dtype.inside() != DType::F32 || self.bytes.len() / self.dtype.size() != elements.len() {
+        if !self.dtype.inside().is_float() || self.bytes.len() / self.dtype.size() != elements.len() {
             let (found, ty) = (elements.len(), describe(self.dtype, self.shape));
             return Err(InputError::Elements(format!("{found} floats given for a tensor {ty}")));
         }
-        from_inside(self.dtype, as_bytes(elements), self.bytes);
+        match self.dtype {
+            DataType::F64 => {
+                for (o, v) in self.bytes.as_chunks_mut::<8>().0.iter_mut().zip(elements) {
+                    *o = f64::from(*v).to_le_bytes();
+                }
+            }
+            dtype => from_inside(dtype, as_bytes(elements), self.bytes),
+        }
         Ok(())
     }
 }
@@ -382,7 +421,7 @@ impl fmt::Debug for Tensor {
     }
 }
 
-/// Elements of `f16`, `bf16` or `f64`, as the model computes them: the nearest `f32`. `src` has room for as many as `dst`.
+/// Elements of `f16` or `bf16`, as the model computes them: `f32`. `src` has room for as many as `dst`.
 pub(crate) fn to_inside(dtype: DataType, src: &[u8], dst: &mut [u8]) {
     let out = dst.chunks_exact_mut(4);
     match dtype {
@@ -396,16 +435,11 @@ pub(crate) fn to_inside(dtype: DataType, src: &[u8], dst: &mut [u8]) {
                 o.copy_from_slice(&bf16::from_le_bytes([b[0], b[1]]).to_f32().to_le_bytes());
             }
         }
-        DataType::F64 => {
-            for (o, b) in out.zip(src.as_chunks::<8>().0) {
-                o.copy_from_slice(&(f64::from_le_bytes(*b) as f32).to_le_bytes());
-            }
-        }
         _ => dst.copy_from_slice(src),
     }
 }
 
-/// The reverse of [`to_inside`]: `f32` results as the nearest `f16` or `bf16`, or as `f64`; any `bool` but 0 becomes 1.
+/// The reverse of [`to_inside`]: `f32` results as the nearest `f16` or `bf16`; any `bool` but 0 becomes 1.
 pub(crate) fn from_inside(dtype: DataType, src: &[u8], dst: &mut [u8]) {
     let values = src.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
     match dtype {
@@ -417,11 +451,6 @@ pub(crate) fn from_inside(dtype: DataType, src: &[u8], dst: &mut [u8]) {
         DataType::BF16 => {
             for (o, v) in dst.chunks_exact_mut(2).zip(values) {
                 o.copy_from_slice(&bf16::from_f32(v).to_le_bytes());
-            }
-        }
-        DataType::F64 => {
-            for (o, v) in dst.chunks_exact_mut(8).zip(values) {
-                o.copy_from_slice(&f64::from(v).to_le_bytes());
             }
         }
         DataType::Bool => dst.iter_mut().zip(src).for_each(|(o, b)| *o = u8::from(*b != 0)),
@@ -473,11 +502,5 @@ mod tests {
         let mut back = [0; 6];
         from_inside(DataType::F16, &f32s, &mut back);
         assert_eq!(back, as_bytes(&halves));
-        let mut f32s = [0; 4];
-        to_inside(DataType::F64, &0.1f64.to_le_bytes(), &mut f32s);
-        assert_eq!(f32::from_le_bytes(f32s), 0.1f32);
-        let mut f64s = [0; 8];
-        from_inside(DataType::F64, &f32s, &mut f64s);
-        assert_eq!(f64::from_le_bytes(f64s), f64::from(0.1f32));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use octrt_ops::compute::{BufferKind, Compute};
+use octrt_ops::compute::{BufferKind, Compute, Repeat, Update};
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::graph::{Node, ValueDef};
 use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
@@ -11,7 +11,7 @@ use super::{Choice, choose};
 use crate::calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
 use crate::error::CompileError;
 use crate::layout::{Layout, Map, relayout};
-use crate::lower::lower;
+use crate::lower::{Order, lower};
 use crate::options::Options;
 use crate::pack::Packing;
 use crate::strategy::conv::ConvProblem;
@@ -328,14 +328,26 @@ impl Lowering<'_> {
 
     /// Adds the calls of a definition whose buffers have these places.
     pub(super) fn stages(&mut self, compute: &Compute, places: &[Virtual], owner: Owner<'_>) {
-        for stage in &compute.stages {
-            if compute.ty(stage.dst).shape.numel() == 0 {
+        let mut repeat: Option<(usize, &Repeat)> = None;
+        for (at, stage) in compute.stages.iter().enumerate() {
+            if let Some((first, r)) = repeat.take_if(|(_, r)| !r.stages.contains(&at)) {
+                self.out.repeat(first, r.turns);
+            }
+            if let Some(next) = compute.repeats.iter().find(|r| r.stages.start == at && !r.stages.is_empty())
+            {
+                repeat = Some((self.out.calls.len(), next));
+            }
+            let nothing = |u: &Update| u.extents.contains(&0);
+            if compute.ty(stage.dst).shape.numel() == 0 || stage.update.as_ref().is_some_and(nothing) {
                 continue;
             }
-            let (kernel, used) = lower(compute, stage, stage.name);
+            let order = if repeat.is_some() { Order::Turns } else { Order::Any };
+            let (kernel, used) = lower(compute, stage, stage.name, order);
             let buffers: Vec<_> =
                 used.iter().map(|b| (places[b.0 as usize], compute.ty(*b).clone())).collect();
-            let check = compute.checks.iter().find(|c| c.ok == stage.dst).map(|c| c.message.clone());
+            // What a stage defines and others update is checked when it is complete.
+            let last = compute.stages[at + 1..].iter().all(|later| later.dst != stage.dst);
+            let check = compute.checks.iter().find(|c| last && c.ok == stage.dst).map(|c| c.message.clone());
             self.out.calls.push(Call {
                 work: Work::Naive(kernel),
                 node: owner.node.to_string(),
@@ -345,6 +357,9 @@ impl Lowering<'_> {
                 buffers,
                 check,
             });
+        }
+        if let Some((first, r)) = repeat {
+            self.out.repeat(first, r.turns);
         }
     }
 }

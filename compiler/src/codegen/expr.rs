@@ -1,24 +1,15 @@
 //! Expressions: scalars, or all lanes of the vector loop at once.
 
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32, F32X4, I8, I32, I64};
+use cranelift_codegen::ir::types::{F32, F32X4, I64};
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value};
 use octrt_ops::DType;
-use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, VarId};
+use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, UnaryFn, VarId};
 
 use super::emitter::{Binding, Emit, Emitter, Operand};
 use super::math::Math;
+use super::scalar::{clif_type, float_condition};
 use crate::loop_ir::affine::{Affine, uses};
 use crate::target::Target;
-
-fn clif_type(dtype: DType) -> Type {
-    match dtype {
-        DType::F32 => F32,
-        DType::I64 => I64,
-        DType::I32 => I32,
-        DType::U8 | DType::Bool => I8,
-    }
-}
 
 impl Emitter<'_, '_> {
     /// The variable of the vector loop, where all its lanes are wanted.
@@ -47,7 +38,9 @@ impl Emitter<'_, '_> {
                 self.binary(*f, a, b)
             }
             Expr::Select(c, a, b) => self.select_lanes(e, c, a, b, lane),
-            Expr::Var(_) | Expr::Const(_) | Expr::Compare(..) | Expr::Cast(..) => self.each_lane(e, lane),
+            Expr::Var(_) | Expr::Const(_) | Expr::Compare(..) | Expr::Cast(..) | Expr::Bits(_) => {
+                self.each_lane(e, lane)
+            }
         }
     }
 
@@ -81,7 +74,7 @@ impl Emitter<'_, '_> {
             return self.each_lane(e, lane);
         }
         let (address, offset) = self.address(b, index)?;
-        let flags = self.load_flags();
+        let flags = self.load_flags(b);
         Ok(Operand::Vector(self.b.ins().load(F32X4, flags, address, offset)))
     }
 
@@ -119,9 +112,10 @@ impl Emitter<'_, '_> {
         }
     }
 
-    fn load_flags(&self) -> MemFlagsData {
-        // No kernel reads what it writes, so loads may be moved and merged freely.
-        MemFlagsData::new().with_notrap().with_readonly().with_can_move()
+    fn load_flags(&self, b: BufId) -> MemFlagsData {
+        let flags = MemFlagsData::new().with_notrap();
+        // What a kernel does not write it may load at any time, and once for many uses.
+        if b == self.kernel.dst { flags } else { flags.with_readonly().with_can_move() }
     }
 
     /// Address of an element (of lane 0) and a constant offset, both in bytes.
@@ -178,7 +172,7 @@ impl Emitter<'_, '_> {
             Expr::Load(b, index) => {
                 let dtype = self.kernel.buffers[b.0 as usize].ty.dtype;
                 let (address, offset) = self.address(*b, index)?;
-                let flags = self.load_flags();
+                let flags = self.load_flags(*b);
                 Ok(Operand::Scalar(self.b.ins().load(clif_type(dtype), flags, address, offset), dtype))
             }
             Expr::Unary(f, a) => {
@@ -200,6 +194,10 @@ impl Emitter<'_, '_> {
                 let (c, a, b) = (self.scalar(c)?, self.scalar(a)?, self.scalar(b)?);
                 Ok(Operand::Scalar(self.b.ins().select(c.value(), a.value(), b.value()), a.dtype()))
             }
+            Expr::Bits(a) => {
+                let a = self.scalar(a)?;
+                self.bits(a)
+            }
             Expr::Cast(d, a) => {
                 let a = self.scalar(a)?;
                 Ok(Operand::Scalar(self.convert(a, *d), *d))
@@ -207,46 +205,42 @@ impl Emitter<'_, '_> {
         }
     }
 
-    fn constant(&mut self, s: Scalar) -> Operand {
-        let value = match s {
-            Scalar::F32(v) => self.b.ins().f32const(v),
-            Scalar::I64(v) => self.b.ins().iconst(I64, v),
-            Scalar::I32(v) => self.b.ins().iconst(I32, i64::from(v) & 0xffff_ffff),
-            Scalar::U8(v) => self.b.ins().iconst(I8, i64::from(v)),
-            Scalar::Bool(v) => self.b.ins().iconst(I8, i64::from(v)),
-        };
-        Operand::Scalar(value, s.dtype())
-    }
-
     pub(super) fn unary(&mut self, f: UnaryFn, a: Operand) -> Emit<Operand> {
         let v = a.value();
-        let fma = self.target.has_fma();
-        let ty = if matches!(a, Operand::Vector(_)) { F32X4 } else { F32 };
-        let ins = |e: &mut Self| Math { b: &mut *e.b, ty, fma }.exp(v);
-        let value = match (f, a.dtype()) {
-            (UnaryFn::Not, DType::Bool) => self.b.ins().bxor_imm_u(v, 1),
-            (UnaryFn::Neg, DType::F32) => self.b.ins().fneg(v),
-            (UnaryFn::Abs, DType::F32) => self.b.ins().fabs(v),
-            (UnaryFn::Sqrt, DType::F32) => self.b.ins().sqrt(v),
-            (UnaryFn::Floor, DType::F32) => self.b.ins().floor(v),
-            (UnaryFn::Ceil, DType::F32) => self.b.ins().ceil(v),
-            (UnaryFn::Round, DType::F32) => self.b.ins().nearest(v),
-            (UnaryFn::Exp, DType::F32) => ins(self),
-            (UnaryFn::Log, DType::F32) => Math { b: &mut *self.b, ty, fma }.log(v),
-            (UnaryFn::Tanh, DType::F32) => Math { b: &mut *self.b, ty, fma }.tanh(v),
-            (UnaryFn::Erf, DType::F32) => Math { b: &mut *self.b, ty, fma }.erf(v),
-            (UnaryFn::Neg, DType::I64 | DType::I32 | DType::U8) => self.b.ins().ineg(v),
-            (UnaryFn::Abs, DType::I64 | DType::I32) => {
-                let negative = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, v, 0);
-                let negated = self.b.ins().ineg(v);
-                self.b.ins().select(negative, negated, v)
-            }
-            (UnaryFn::Abs, DType::U8) => v,
-            (f, d) => return Err(format!("{} of {d}", f.name())),
-        };
         Ok(match a {
-            Operand::Vector(_) => Operand::Vector(value),
-            Operand::Scalar(_, d) => Operand::Scalar(value, d),
+            Operand::Vector(_) => Operand::Vector(self.f32_unary(f, v, F32X4)?),
+            Operand::Scalar(_, DType::F32) => Operand::Scalar(self.f32_unary(f, v, F32)?, DType::F32),
+            Operand::Scalar(_, DType::F64) => Operand::Scalar(self.f64_unary(f, v)?, DType::F64),
+            Operand::Scalar(_, d) => Operand::Scalar(self.int_unary(f, v, d)?, d),
+        })
+    }
+
+    /// A function of an f32, or of a vector of them.
+    fn f32_unary(&mut self, f: UnaryFn, v: Value, ty: Type) -> Emit<Value> {
+        let fma = self.target.has_fma();
+        let mut math = Math { b: &mut *self.b, ty, fma };
+        Ok(match f {
+            UnaryFn::Exp => math.exp(v),
+            UnaryFn::Log => math.log(v),
+            UnaryFn::Tanh => math.tanh(v),
+            UnaryFn::Erf => math.erf(v),
+            UnaryFn::Neg => self.b.ins().fneg(v),
+            UnaryFn::Abs => self.b.ins().fabs(v),
+            UnaryFn::Sqrt => self.b.ins().sqrt(v),
+            UnaryFn::Floor => self.b.ins().floor(v),
+            UnaryFn::Ceil => self.b.ins().ceil(v),
+            UnaryFn::Round => self.b.ins().nearest(v),
+            UnaryFn::Not => return Err("not of f32".into()),
+            _ if ty == F32 => self.promoted_unary(f, v)?,
+            _ => {
+                let mut lanes = v;
+                for k in 0..Target::LANES as u8 {
+                    let lane = self.b.ins().extractlane(v, k);
+                    let y = self.promoted_unary(f, lane)?;
+                    lanes = self.b.ins().insertlane(lanes, y, k);
+                }
+                lanes
+            }
         })
     }
 
@@ -262,6 +256,7 @@ impl Emitter<'_, '_> {
         }
         let value = match a.dtype() {
             DType::F32 => self.float_binary(f, x, y, matches!(a, Operand::Vector(_)))?,
+            DType::F64 => self.f64_binary(f, x, y)?,
             DType::Bool => match f {
                 BinaryFn::And => self.b.ins().band(x, y),
                 BinaryFn::Or => self.b.ins().bor(x, y),
@@ -284,63 +279,24 @@ impl Emitter<'_, '_> {
             BinaryFn::Div => self.b.ins().fdiv(x, y),
             BinaryFn::Min => self.b.ins().fmin(x, y),
             BinaryFn::Max => self.b.ins().fmax(x, y),
-            BinaryFn::Pow => {
+            BinaryFn::Pow | BinaryFn::Rem if !vector => {
                 let fma = self.target.has_fma();
-                if !vector {
-                    return Ok(Math { b: &mut *self.b, ty: F32, fma }.pow(x, y));
+                match f {
+                    BinaryFn::Pow => Math { b: &mut *self.b, ty: F32, fma }.pow(x, y),
+                    _ => self.f32_rem(x, y),
                 }
+            }
+            BinaryFn::Pow | BinaryFn::Rem => {
                 let mut lanes = x;
                 for k in 0..Target::LANES as u8 {
                     let (xk, yk) = (self.b.ins().extractlane(x, k), self.b.ins().extractlane(y, k));
-                    let p = Math { b: &mut *self.b, ty: F32, fma }.pow(xk, yk);
+                    let p = self.float_binary(f, xk, yk, false)?;
                     lanes = self.b.ins().insertlane(lanes, p, k);
                 }
                 lanes
             }
             _ => return Err(format!("{} of f32", f.name())),
         })
-    }
-
-    fn int_binary(&mut self, f: BinaryFn, x: Value, y: Value, dtype: DType) -> Emit<Value> {
-        let unsigned = dtype == DType::U8;
-        Ok(match f {
-            BinaryFn::Add => self.b.ins().iadd(x, y),
-            BinaryFn::Sub => self.b.ins().isub(x, y),
-            BinaryFn::Mul => self.b.ins().imul(x, y),
-            BinaryFn::Min | BinaryFn::Max => {
-                let condition = match (f, unsigned) {
-                    (BinaryFn::Min, true) => IntCC::UnsignedLessThan,
-                    (BinaryFn::Min, false) => IntCC::SignedLessThan,
-                    (_, true) => IntCC::UnsignedGreaterThan,
-                    (_, false) => IntCC::SignedGreaterThan,
-                };
-                let first = self.b.ins().icmp(condition, x, y);
-                self.b.ins().select(first, x, y)
-            }
-            BinaryFn::Div | BinaryFn::Rem => self.divide(f, x, y, dtype),
-            _ => return Err(format!("{} of {dtype}", f.name())),
-        })
-    }
-
-    /// Division that cannot trap: a divisor of 0 gives 0, one of -1 negates.
-    fn divide(&mut self, f: BinaryFn, x: Value, y: Value, dtype: DType) -> Value {
-        if dtype == DType::U8 {
-            let (x, y) = (self.b.ins().uextend(I32, x), self.b.ins().uextend(I32, y));
-            let q = self.divide(f, x, y, DType::I32);
-            return self.b.ins().ireduce(I8, q);
-        }
-        let ty = clif_type(dtype);
-        let (zero, one) = (self.b.ins().iconst(ty, 0), self.b.ins().iconst(ty, 1));
-        let by_zero = self.b.ins().icmp_imm_s(IntCC::Equal, y, 0);
-        let by_minus_one = self.b.ins().icmp_imm_s(IntCC::Equal, y, -1);
-        let safe = self.b.ins().select(by_zero, one, y);
-        let safe = self.b.ins().select(by_minus_one, one, safe);
-        let (q, minus_one_gives) = match f {
-            BinaryFn::Rem => (self.b.ins().srem(x, safe), zero),
-            _ => (self.b.ins().sdiv(x, safe), self.b.ins().ineg(x)),
-        };
-        let q = self.b.ins().select(by_minus_one, minus_one_gives, q);
-        self.b.ins().select(by_zero, zero, q)
     }
 
     /// Division of an i64 by a positive literal needs no guard.
@@ -353,69 +309,5 @@ impl Emitter<'_, '_> {
         let d = self.b.ins().iconst(I64, *d);
         let v = if f == BinaryFn::Div { self.b.ins().sdiv(a, d) } else { self.b.ins().srem(a, d) };
         Ok(Some(Operand::Scalar(v, DType::I64)))
-    }
-
-    fn compare(&mut self, f: CompareFn, a: Operand, b: Operand) -> Value {
-        let (x, y) = (a.value(), b.value());
-        match a.dtype() {
-            DType::F32 => self.b.ins().fcmp(float_condition(f), x, y),
-            d => self.b.ins().icmp(int_condition(f, d), x, y),
-        }
-    }
-
-    fn convert(&mut self, a: Operand, to: DType) -> Value {
-        let (v, from) = (a.value(), a.dtype());
-        match (from, to) {
-            _ if from == to => v,
-            (DType::F32, DType::Bool) => {
-                let zero = self.b.ins().f32const(0.0);
-                self.b.ins().fcmp(FloatCC::NotEqual, v, zero)
-            }
-            (_, DType::Bool) => self.b.ins().icmp_imm_s(IntCC::NotEqual, v, 0),
-            (DType::F32, DType::U8) => {
-                let i = self.b.ins().fcvt_to_sint_sat(I32, v);
-                let (low, high) = (self.b.ins().iconst(I32, 0), self.b.ins().iconst(I32, 255));
-                let i = self.b.ins().smax(i, low);
-                let i = self.b.ins().smin(i, high);
-                self.b.ins().ireduce(I8, i)
-            }
-            (DType::F32, _) => self.b.ins().fcvt_to_sint_sat(clif_type(to), v),
-            (DType::U8 | DType::Bool, DType::F32) => {
-                let i = self.b.ins().uextend(I32, v);
-                self.b.ins().fcvt_from_sint(F32, i)
-            }
-            (_, DType::F32) => self.b.ins().fcvt_from_sint(F32, v),
-            (DType::U8 | DType::Bool, DType::U8) => v,
-            (DType::U8 | DType::Bool, _) => self.b.ins().uextend(clif_type(to), v),
-            (DType::I32, DType::I64) => self.b.ins().sextend(I64, v),
-            (_, _) => self.b.ins().ireduce(clif_type(to), v),
-        }
-    }
-}
-
-fn float_condition(f: CompareFn) -> FloatCC {
-    match f {
-        CompareFn::Eq => FloatCC::Equal,
-        CompareFn::Ne => FloatCC::NotEqual,
-        CompareFn::Lt => FloatCC::LessThan,
-        CompareFn::Le => FloatCC::LessThanOrEqual,
-        CompareFn::Gt => FloatCC::GreaterThan,
-        CompareFn::Ge => FloatCC::GreaterThanOrEqual,
-    }
-}
-
-fn int_condition(f: CompareFn, dtype: DType) -> IntCC {
-    let unsigned = matches!(dtype, DType::U8 | DType::Bool);
-    match (f, unsigned) {
-        (CompareFn::Eq, _) => IntCC::Equal,
-        (CompareFn::Ne, _) => IntCC::NotEqual,
-        (CompareFn::Lt, true) => IntCC::UnsignedLessThan,
-        (CompareFn::Le, true) => IntCC::UnsignedLessThanOrEqual,
-        (CompareFn::Gt, true) => IntCC::UnsignedGreaterThan,
-        (CompareFn::Ge, true) => IntCC::UnsignedGreaterThanOrEqual,
-        (CompareFn::Lt, false) => IntCC::SignedLessThan,
-        (CompareFn::Le, false) => IntCC::SignedLessThanOrEqual,
-        (CompareFn::Gt, false) => IntCC::SignedGreaterThan,
-        (CompareFn::Ge, false) => IntCC::SignedGreaterThanOrEqual,
     }
 }

@@ -9,6 +9,8 @@ use cranelift_codegen::ir::types::{F32, F32X4, F64, I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FunctionBuilder;
 
+mod wide;
+
 /// Emits functions of one element type: `f32` or a vector of them.
 pub struct Math<'a, 'b> {
     /// Where instructions go.

@@ -38,7 +38,7 @@ impl Emitter<'_, '_> {
             return self.store(value);
         };
         match l.form {
-            Form::Serial | Form::Parallel => {
+            Form::Serial | Form::Parallel | Form::Turn => {
                 self.counted(l, Vec::new(), |e, _| e.loops(depth + 1).map(|()| Vec::new()))?;
             }
             Form::Unrolled => {
@@ -75,7 +75,7 @@ impl Emitter<'_, '_> {
             first.into_iter().chain(rest.iter().copied()).map(BlockArg::Value).collect()
         };
         let end = match (l.form, self.range) {
-            (Form::Parallel, Some((begin, end))) => {
+            (Form::Parallel | Form::Turn, Some((begin, end))) => {
                 let some = self.b.ins().icmp(IntCC::SignedLessThan, begin, end);
                 self.b.ins().brif(some, head, &args(Some(begin), &carried), exit, &args(None, &carried));
                 end

@@ -91,6 +91,7 @@ pub fn simplify(e: &Expr) -> Expr {
         Expr::Const(_) | Expr::Var(_) | Expr::Acc => e.clone(),
         Expr::Load(b, index) => Expr::Load(*b, index.iter().map(simplify).collect()),
         Expr::Unary(f, a) => Expr::unary(*f, simplify(a)),
+        Expr::Bits(a) => simplify(a).bits(),
         Expr::Cast(d, a) => match simplify(a) {
             Expr::Const(s) => Expr::Const(s.cast(*d)),
             a => a.cast(*d),

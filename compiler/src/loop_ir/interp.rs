@@ -3,9 +3,9 @@
 //! Values are those of [`octrt_ops::expr`]; an accumulator has the type of the body and combines the reduce loops'
 //! iterations in the order in which the kernel writes them. The form of a loop changes nothing.
 
-use octrt_ops::compute::ReduceFn;
+use octrt_ops::compute::{self, ReduceFn};
 use octrt_ops::expr::Scalar;
-use octrt_ops::{DType, Element, OpError, Tensor, TensorType};
+use octrt_ops::{OpError, Tensor};
 
 use super::verify::verify;
 use super::{Kernel, KernelBuffer, Role};
@@ -14,16 +14,34 @@ mod program;
 
 use program::{Memory, Program};
 
-/// Runs a kernel: the tensor that it defines. `buffers` are the kernel's, in order; `dst` is not looked at.
+/// Which iterations of a kernel are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of them, in the order of the loops.
+    All,
+    /// Those of one turn of the outermost loop.
+    Turn(usize),
+}
+
+/// Runs a kernel: the tensor that it defines. `buffers` are the kernel's, in order; `dst` is looked at only by updates
+/// and in turns, which start from it.
 ///
 /// # Errors
 /// [`OpError::Invalid`] when the kernel does not [`verify`], a buffer is missing or is not of the declared type, or
 /// an element is outside its buffer's declared range.
 pub fn run(kernel: &Kernel, buffers: &[Option<&Tensor>]) -> Result<Tensor, OpError> {
+    run_part(kernel, buffers, Part::All)
+}
+
+/// As [`run`], of a part.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_part(kernel: &Kernel, buffers: &[Option<&Tensor>], part: Part) -> Result<Tensor, OpError> {
     verify(kernel).map_err(|e| OpError::Invalid(e.to_string()))?;
     let mut memory = Vec::with_capacity(kernel.buffers.len());
     for (i, declared) in kernel.buffers.iter().enumerate() {
-        let read = i != kernel.dst.0 as usize;
+        let read = i != kernel.dst.0 as usize || kernel.may_load_dst();
         memory.push(match buffers.get(i).copied().flatten().filter(|_| read) {
             Some(t) => {
                 check_input(kernel, i, declared, t)?;
@@ -38,8 +56,7 @@ pub fn run(kernel: &Kernel, buffers: &[Option<&Tensor>]) -> Result<Tensor, OpErr
             None => Memory { dtype: declared.ty.dtype, bytes: &[] },
         });
     }
-    let nest = Nest::new(kernel);
-    let bytes = nest.run(kernel.dst_ty(), &memory).ok_or_else(|| {
+    let bytes = Nest::new(kernel).run(kernel, memory, part).ok_or_else(|| {
         OpError::Invalid(format!("kernel '{}': an expression cannot be evaluated", kernel.name))
     })?;
     Tensor::from_bytes(kernel.dst_ty().clone(), bytes)
@@ -51,11 +68,8 @@ fn check_input(kernel: &Kernel, i: usize, declared: &KernelBuffer, t: &Tensor) -
         return wrong(format!("expected a tensor {}, found {}", declared.ty, t.ty()));
     }
     let Some((lo, hi)) = declared.range else { return Ok(()) };
-    let elements = match t.dtype() {
-        DType::U8 => t.to_vec::<u8>()?.into_iter().map(i64::from).collect(),
-        _ => t.to_i64s()?,
-    };
-    match elements.iter().find(|&&v| v < lo || v > hi) {
+    let elements: Vec<i128> = compute::scalars(t)?.into_iter().filter_map(Scalar::int).collect();
+    match elements.iter().find(|&&v| v < lo.into() || v > hi.into()) {
         Some(v) => wrong(format!("expected elements in {lo}..{hi}, found {v}")),
         None => Ok(()),
     }
@@ -94,21 +108,45 @@ impl Nest {
     }
 
     /// The bytes of the result; `None` only for a kernel that does not verify.
-    fn run(&self, ty: &TensorType, memory: &[Memory<'_>]) -> Option<Vec<u8>> {
+    fn run(&self, kernel: &Kernel, mut memory: Vec<Memory<'_>>, part: Part) -> Option<Vec<u8>> {
+        let (ty, dst) = (kernel.dst_ty(), kernel.dst.0 as usize);
         let size = ty.dtype.size();
         let mut out = vec![0; ty.bytes()];
+        let known = memory[dst].bytes;
+        out.get_mut(..known.len())?.copy_from_slice(known);
         let mut vars = vec![0i64; self.data.len() + self.reduce.len()];
         let mut element = Vec::with_capacity(size);
         loop {
-            let value = self.element(&mut vars, memory)?;
-            let at = usize::try_from(self.store.eval(&vars, memory, None)?).ok()?.checked_mul(size)?;
+            if let (Part::Turn(turn), Some(&first)) = (part, vars.first())
+                && first != turn as i64
+            {
+                if advance(&mut vars, &self.data) {
+                    continue;
+                }
+                return Some(out);
+            }
+            let (value, at) = if kernel.may_load_dst() {
+                let mut memory = memory.clone();
+                memory[dst].bytes = &out;
+                self.iteration(&mut vars, &memory)?
+            } else {
+                memory[dst].bytes = &[];
+                self.iteration(&mut vars, &memory)?
+            };
+            let at = at.checked_mul(size)?;
             element.clear();
-            write(value, &mut element);
+            value.write(&mut element);
             out.get_mut(at..at.checked_add(size)?)?.copy_from_slice(&element);
             if !advance(&mut vars, &self.data) {
                 return Some(out);
             }
         }
+    }
+
+    /// What an iteration of the data loops stores, and where.
+    fn iteration(&self, vars: &mut [i64], memory: &[Memory<'_>]) -> Option<(Scalar, usize)> {
+        let value = self.element(vars, memory)?;
+        Some((value, usize::try_from(self.store.eval(vars, memory, None)?).ok()?))
     }
 
     /// What this iteration of the data loops stores.
@@ -137,16 +175,6 @@ fn advance(vars: &mut [i64], loops: &[Counter]) -> bool {
         vars[at] = 0;
     }
     false
-}
-
-fn write(value: Scalar, out: &mut Vec<u8>) {
-    match value {
-        Scalar::F32(v) => v.write(out),
-        Scalar::I64(v) => v.write(out),
-        Scalar::I32(v) => v.write(out),
-        Scalar::U8(v) => v.write(out),
-        Scalar::Bool(v) => v.write(out),
-    }
 }
 
 #[cfg(test)]

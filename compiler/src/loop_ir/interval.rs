@@ -29,11 +29,12 @@ impl Interval {
 /// name a loop or buffer that the kernel does not have.
 pub fn range(e: &Expr, kernel: &Kernel) -> Option<Interval> {
     let v = value(e, kernel)?;
-    // The bounds of an integer type are i64s.
-    v.dtype.is_int().then_some(Interval { lo: v.lo as i64, hi: v.hi as i64 })
+    let bound = |b: i128| i64::try_from(b).ok();
+    // Of all integers only those of u64 are no i64s.
+    v.dtype.is_int().then(|| Some(Interval { lo: bound(v.lo)?, hi: bound(v.hi)? })).flatten()
 }
 
-/// A typed interval. `bool` is 0 or 1; the bounds of an `f32` mean nothing.
+/// A typed interval. `bool` is 0 or 1; the bounds of a float mean nothing.
 #[derive(Clone, Copy)]
 struct Value {
     dtype: DType,
@@ -44,20 +45,14 @@ struct Value {
 impl Value {
     /// Every value of a type.
     fn any(dtype: DType) -> Value {
-        let (lo, hi) = match dtype {
-            DType::I64 => (i64::MIN.into(), i64::MAX.into()),
-            DType::I32 => (i32::MIN.into(), i32::MAX.into()),
-            DType::U8 => (0, u8::MAX.into()),
-            DType::Bool => (0, 1),
-            DType::F32 => (0, 0),
-        };
-        Value { dtype, lo, hi }
+        let (lo, hi) = Scalar::limits(dtype);
+        Value { dtype, lo: lo.int().unwrap_or(0), hi: hi.int().unwrap_or(0) }
     }
 
     /// The interval if its numbers are all of the type, else every value of the type: the result wraps.
     fn wrapping(dtype: DType, lo: i128, hi: i128) -> Value {
         let any = Value::any(dtype);
-        if dtype != DType::F32 && any.lo <= lo && lo <= hi && hi <= any.hi {
+        if !dtype.is_float() && any.lo <= lo && lo <= hi && hi <= any.hi {
             Value { dtype, lo, hi }
         } else {
             any
@@ -91,24 +86,26 @@ fn value(e: &Expr, kernel: &Kernel) -> Option<Value> {
             (a.dtype == b.dtype).then(|| Value { dtype: a.dtype, lo: a.lo.min(b.lo), hi: a.hi.max(b.hi) })
         }
         Expr::Cast(to, a) => Some(match (value(a, kernel)?, *to) {
-            (Value { dtype: DType::F32, .. }, to) | (_, to @ (DType::F32 | DType::Bool)) => Value::any(to),
+            (a, to) if a.dtype.is_float() || to.is_float() || to == DType::Bool => Value::any(to),
             (a, to) => Value::wrapping(to, a.lo, a.hi),
         }),
+        Expr::Bits(a) => Some(Value::any(match value(a, kernel)?.dtype {
+            DType::F32 => DType::I32,
+            DType::F64 => DType::I64,
+            _ => return None,
+        })),
     }
 }
 
 fn constant(s: Scalar) -> Value {
-    let v = match s {
-        Scalar::F32(_) => 0,
-        Scalar::I64(v) => v.into(),
-        Scalar::I32(v) => v.into(),
-        Scalar::U8(v) => v.into(),
-        Scalar::Bool(v) => v.into(),
-    };
+    let v = s.int().unwrap_or(0);
     Value { dtype: s.dtype(), lo: v, hi: v }
 }
 
 fn unary(f: UnaryFn, a: Value) -> Value {
+    if a.dtype.is_float() {
+        return Value::any(a.dtype);
+    }
     match f {
         UnaryFn::Neg => Value::wrapping(a.dtype, -a.hi, -a.lo),
         UnaryFn::Abs => {
@@ -144,7 +141,14 @@ fn binary(f: BinaryFn, a: Value, b: Value) -> Option<Value> {
             (-most, most)
         }
         BinaryFn::Rem => remainder(a, b),
-        _ => return None,
+        // No bit of the result lies above those of numbers that are not negative.
+        BinaryFn::And if a.lo >= 0 || b.lo >= 0 => {
+            let most = |v: Value| if v.lo >= 0 { v.hi } else { i128::MAX };
+            (0, most(a).min(most(b)))
+        }
+        BinaryFn::And | BinaryFn::Or | BinaryFn::Xor | BinaryFn::Shl => return Some(Value::any(a.dtype)),
+        BinaryFn::Shr => (a.lo.min(0), a.hi.max(0)),
+        BinaryFn::Pow => return None,
     };
     Some(Value::wrapping(a.dtype, lo, hi))
 }

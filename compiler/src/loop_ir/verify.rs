@@ -4,12 +4,13 @@
 //! * ids are unique, extents are 1 or more;
 //! * at most one loop is `vector`: the innermost, a data loop, of extent [`Target::LANES`], along which `dst` is f32 side
 //!   by side: one store writes all its lanes;
-//! * only the outermost loop may be `parallel`: a data loop whose iterations write different elements;
+//! * only the outermost loop may be `parallel`: a data loop whose iterations write different elements; or a `turn`;
 //! * data loops inside the first reduce loop are `unrolled` or `vector`, and hold at most [`MAX_ACCUMULATORS`] values;
 //! * reduce loops are serial or `unrolled`; there are reduce loops exactly where there is a reduction.
 //!
 //! Buffers
-//! * `dst` is one of the buffers and is not read; every buffer can be addressed;
+//! * `dst` is one of the buffers, and is read in updates and turns only; every buffer can be addressed;
+//! * an update has serial data loops only and no reduction;
 //! * a declared range is of an integer type, not empty, and for `dst` contains what is stored.
 //!
 //! Expressions
@@ -20,10 +21,10 @@
 //!   [`interval`](super::interval) analysis: this makes machine code safe;
 //!
 //! Definition
-//! * every element of `dst` is proven to be defined, and iterations that define the same element to define it alike:
+//! * every element of `dst`, but for updates, is proven to be defined, and iterations that define the same element to define it alike:
 //!   see [`coverage`].
 
-use octrt_ops::expr::{BufId, Expr, VarId};
+use octrt_ops::expr::{BufId, Expr, Scalar, VarId};
 use octrt_ops::{DType, OpError};
 
 use super::affine::Affine;
@@ -138,7 +139,7 @@ fn check(k: &Kernel) -> Result<(), Violation> {
     check_bounds(k)?;
     check_vector_store(k)?;
     check_dst_range(k)?;
-    coverage::prove(k)
+    if k.update { check_update(k) } else { coverage::prove(k) }
 }
 
 fn loop_rule(id: VarId, expected: impl Into<String>, found: impl Into<String>) -> Result<(), Violation> {
@@ -173,11 +174,23 @@ fn check_vector_and_parallel(k: &Kernel) -> Result<(), Violation> {
             let expected = format!("a vector loop to have extent {}", Target::LANES);
             return loop_rule(l.id, expected, l.extent.to_string());
         }
-        if l.form == Form::Parallel && i != 0 {
-            return loop_rule(l.id, "a parallel loop to be the outermost", format!("loop {i} from outside"));
+        if matches!(l.form, Form::Parallel | Form::Turn) && i != 0 {
+            let expected = format!("a {} loop to be the outermost", l.form);
+            return loop_rule(l.id, expected, format!("loop {i} from outside"));
         }
     }
     Ok(())
+}
+
+/// An update writes in the order of its loops, and only what it writes changes.
+fn check_update(k: &Kernel) -> Result<(), Violation> {
+    if k.reduce.is_some() {
+        return Err(Violation::Reduction("a reduction in an update"));
+    }
+    match k.loops.iter().find(|l| l.form != Form::Serial) {
+        None => Ok(()),
+        Some(l) => loop_rule(l.id, "a serial loop, as it updates", l.form.to_string()),
+    }
 }
 
 fn check_accumulators(k: &Kernel) -> Result<(), Violation> {
@@ -207,13 +220,12 @@ fn check_buffers(k: &Kernel) -> Result<(), Violation> {
             return rule(id, "a buffer that can be addressed", e.to_string());
         }
         let Some((lo, hi)) = b.range else { continue };
-        let all = match b.ty.dtype {
-            DType::I64 => i64::MIN..=i64::MAX,
-            DType::I32 => i32::MIN.into()..=i32::MAX.into(),
-            DType::U8 => 0..=u8::MAX.into(),
-            other => return rule(id, "a range only on integers", format!("a range on {other}")),
-        };
-        if lo > hi || !all.contains(&lo) || !all.contains(&hi) {
+        let dtype = b.ty.dtype;
+        if !dtype.is_int() {
+            return rule(id, "a range only on integers", format!("a range on {dtype}"));
+        }
+        let is_of_type = |v: i64| Scalar::I64(v).cast(dtype).int() == Some(v.into());
+        if lo > hi || !is_of_type(lo) || !is_of_type(hi) {
             return rule(id, "a range of numbers of its type", format!("{lo}..{hi}"));
         }
     }
@@ -241,7 +253,9 @@ fn check_names(k: &Kernel) -> Result<(), Violation> {
                 Expr::Load(b, _) if b.0 as usize >= k.buffers.len() => {
                     ("a buffer of the kernel", b.to_string())
                 }
-                Expr::Load(b, _) if *b == k.dst => ("only loads from buffers that are read", b.to_string()),
+                Expr::Load(b, _) if *b == k.dst && !k.may_load_dst() => {
+                    ("only loads from buffers that are read", b.to_string())
+                }
                 Expr::Acc if place != "finish" => ("`acc` only in `finish`", "it".into()),
                 _ => return,
             };

@@ -1,7 +1,8 @@
 //! Questions that rules ask about a graph.
 
+use octrt_ops::expr::Scalar;
 use octrt_ops::graph::ValueDef;
-use octrt_ops::{DType, Element, Graph, Node, NodeId, Op, Tensor, ValueId};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 /// Input `i` of the node, if given.
 pub fn input(node: &Node, i: usize) -> Option<ValueId> {
@@ -39,14 +40,8 @@ pub fn uses(graph: &Graph, value: ValueId) -> (usize, usize) {
 
 /// Whether every element is the number `v` (`-0.0` is 0; NaN is no number).
 pub fn is_filled_with(tensor: &Tensor, v: i8) -> bool {
-    fn all<T: Element>(tensor: &Tensor, v: T) -> bool {
-        tensor.bytes().chunks_exact(T::DTYPE.size()).all(|b| T::read(b) == v)
-    }
     match tensor.dtype() {
-        DType::F32 => all(tensor, f32::from(v)),
-        DType::I64 => all(tensor, i64::from(v)),
-        DType::I32 => all(tensor, i32::from(v)),
-        DType::U8 => u8::try_from(v).is_ok_and(|v| all(tensor, v)),
         DType::Bool => false,
+        d => tensor.bytes().chunks_exact(d.size()).all(|b| Scalar::read(d, b).to_f64() == f64::from(v)),
     }
 }

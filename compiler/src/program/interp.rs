@@ -7,7 +7,8 @@ use octrt_ops::{Tensor, TensorType};
 
 use super::{Nest, Program};
 use crate::artifact::{Place, Step};
-use crate::loop_ir::{self, Kernel};
+use crate::loop_ir::Kernel;
+use crate::loop_ir::interp::{Part, run_part};
 use crate::tile::BufferRole;
 use crate::tile::interp::{self as tile_interp, Engine, garbage};
 
@@ -71,9 +72,22 @@ impl<'a> Prepared<'a> {
     /// do not exist or overlap, or a step's check fails.
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
         let mut memory = self.memory(inputs)?;
-        for (i, step) in self.program.steps.iter().enumerate() {
-            let at = || format!("step {i} '{}' ({}, {})", step.node, step.op, step.stage);
-            self.step(step, &mut memory).map_err(|message| RunError { at: at(), message })?;
+        let mut next = 0;
+        while next < self.program.steps.len() {
+            match self.program.repeats.iter().find(|r| r.steps.start == next && !r.steps.is_empty()) {
+                None => {
+                    self.numbered(next, Part::All, &mut memory)?;
+                    next += 1;
+                }
+                Some(repeat) => {
+                    for turn in 0..repeat.turns {
+                        for step in repeat.steps.clone() {
+                            self.numbered(step, Part::Turn(turn), &mut memory)?;
+                        }
+                    }
+                    next = repeat.steps.end;
+                }
+            }
         }
         for copy in &self.program.copies {
             let copied = match self.program.outputs.get(copy.output) {
@@ -89,6 +103,15 @@ impl<'a> Prepared<'a> {
                 .map_err(|e| RunError { at: format!("output {i}"), message: e.to_string() })
         };
         memory.outputs.into_iter().enumerate().map(output).collect()
+    }
+
+    fn numbered(&self, i: usize, part: Part, memory: &mut Memory<'_>) -> Result<(), RunError> {
+        let fail = |at: String, message: String| Err(RunError { at, message });
+        let Some(step) = self.program.steps.get(i) else {
+            return fail(format!("step {i}"), "there is no such step".to_string());
+        };
+        let at = || format!("step {i} '{}' ({}, {})", step.node, step.op, step.stage);
+        self.step(step, part, memory).or_else(|message| fail(at(), message))
     }
 
     fn memory<'m>(&'m self, inputs: &'m [Tensor]) -> Result<Memory<'m>, RunError> {
@@ -113,7 +136,7 @@ impl<'a> Prepared<'a> {
         })
     }
 
-    fn step(&self, step: &Step, memory: &mut Memory<'_>) -> Result<(), String> {
+    fn step(&self, step: &Step, part: Part, memory: &mut Memory<'_>) -> Result<(), String> {
         let function = step.function.0 as usize;
         let nest = self.program.nests.get(function).ok_or("there is no such function")?;
         if step.extent != nest.parallel_extent() {
@@ -130,7 +153,7 @@ impl<'a> Prepared<'a> {
         let tensors = step.buffers.iter().map(held).collect::<Result<Vec<_>, String>>()?;
         let all: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_ref).collect();
         let result = match &self.nests[function] {
-            Ready::Loop(kernel) => loop_ir::interp::run(kernel, &all).map_err(|e| e.to_string())?,
+            Ready::Loop(kernel) => run_part(kernel, &all, part).map_err(|e| e.to_string())?,
             Ready::Tile(prepared) => {
                 check_buffers(prepared.nest(), step, &all)?;
                 let old = all.get(step.dst).copied().flatten();

@@ -8,6 +8,7 @@ use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::pad::PadMode;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, Resize};
+use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::{Graph, Node, Op, Operator, Tensor, ValueId};
 
@@ -50,6 +51,7 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
         Op::Softmax(op) if op.span == SoftmaxSpan::Trailing => return write_trailing_softmax(w, node, op),
         Op::Reduce(op) => return write_reduce(w, node, op),
         Op::ConstantOfShape(_) => return write_constant_of_shape(w, node),
+        Op::RoundFloat(op) => return write_round_float(w, node, op),
         _ => {}
     }
     let (op_type, mut attributes) = form(&node.op);
@@ -87,6 +89,7 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::BatchNormalization(op) => ("BatchNormalization", vec![float("epsilon", op.epsilon)]),
         Op::Binary(op) => (name_of(BINARY, &op.kind), vec![]),
         Op::Cast(op) => ("Cast", vec![int("to", ElemType::from(op.to).onnx().into())]),
+        Op::RoundFloat(op) => ("Cast", vec![int("to", narrow(op).onnx().into())]),
         Op::Compare(op) => (name_of(COMPARE, &op.kind), vec![]),
         Op::Concat(op) => ("Concat", vec![int("axis", op.axis)]),
         Op::Conv(op) => ("Conv", conv(op)),
@@ -160,6 +163,34 @@ fn write_trailing_softmax(w: &mut Writer<'_>, node: &Node, op: &Softmax) -> Resu
     step(softmax_name(op), [&flat, none], &soft, vec![int("axis", 1)]);
     step("Shape", [&data, none], &shape, vec![]);
     step("Reshape", [&soft, &shape], &output, vec![]);
+    Ok(())
+}
+
+/// The type that a rounded value has in ONNX.
+fn narrow(op: &RoundFloat) -> ElemType {
+    match op.to {
+        FloatFormat::F16 => ElemType::F16,
+        FloatFormat::BF16 => ElemType::BF16,
+    }
+}
+
+/// `RoundFloat(x) -> Cast(Cast(x, to narrow), to float)`: values of the narrower type go on as f32.
+fn write_round_float(w: &mut Writer<'_>, node: &Node, op: &RoundFloat) -> Result<(), Fault> {
+    let (Some(Some(data)), [output]) = (node.inputs.first(), node.outputs.as_slice()) else {
+        return invalid!("a conversion has one input and one output");
+    };
+    let (data, output) = (w.name(*data).to_string(), w.name(*output).to_string());
+    let rounded = format!("{output}/rounded");
+    for (from, to, elem) in [(&data, &rounded, narrow(op)), (&rounded, &output, ElemType::F32)] {
+        w.nodes.push(NodeProto {
+            op_type: "Cast".into(),
+            name: format!("{}/{elem}", node.name),
+            input: vec![from.clone()],
+            output: vec![to.clone()],
+            attribute: vec![int("to", elem.onnx().into())],
+            ..NodeProto::default()
+        });
+    }
     Ok(())
 }
 

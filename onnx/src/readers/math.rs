@@ -12,9 +12,10 @@ use octrt_ops::def::identity::Identity;
 use octrt_ops::def::leaky_relu::LeakyRelu;
 use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::prelu::PRelu;
+use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
 use octrt_ops::def::unary::Unary;
 use octrt_ops::def::where_::Where;
-use octrt_ops::{Tensor, ValueId};
+use octrt_ops::{DType, Tensor, ValueId};
 
 use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
@@ -144,10 +145,19 @@ pub(crate) fn cast(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.attrs.ignore(&["saturate", "round_mode"]);
     let code = n.attrs.required_int("to")?;
     let elem = ElemType::from_onnx(i32::try_from(code).unwrap_or(-1));
-    match elem.dtype() {
-        Some(to) => n.emit(Cast { to }, n.inputs(1, 0)?),
-        None => unsupported!("conversion to {elem}"),
-    }
+    let inputs = n.inputs(1, 0)?;
+    let narrow = match elem {
+        ElemType::F16 => FloatFormat::F16,
+        ElemType::BF16 => FloatFormat::BF16,
+        _ => {
+            return match elem.dtype() {
+                Some(to) => n.emit(Cast { to }, inputs),
+                None => unsupported!("conversion to {elem}"),
+            };
+        }
+    };
+    let float = n.step("f32", Cast { to: DType::F32 }, inputs)?;
+    n.emit(RoundFloat { to: narrow }, vec![Some(float)])
 }
 
 /// `CastLike`: data, a tensor of the new element type.

@@ -9,7 +9,7 @@ use octrt::image::{
     Choice, Orientation, Picture, PreprocessedImage, Preprocessing, SideFile, parse_overrides,
 };
 use octrt::ops::Dim;
-use octrt::{DataType, PortInfo};
+use octrt::PortInfo;
 
 use crate::error::{Failure, OCTRT_E_INPUT, OCTRT_E_MEMORY, c_string, octrt_error};
 use crate::guard;
@@ -339,7 +339,7 @@ unsafe fn preprocess(
             );
             return Err(Failure::new(OCTRT_E_INPUT, message));
         }
-        debug_assert!(p.port.dtype.inside() == DataType::F32.inside(), "`fit` takes floats only");
+        debug_assert!(p.port.dtype.inside().is_float(), "`fit` takes floats only");
         Ok(target.set_f32s(&picture(p)?.data)?)
     })
 }

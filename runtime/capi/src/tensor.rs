@@ -27,6 +27,16 @@ pub const OCTRT_I32: i32 = 6;
 pub const OCTRT_U8: i32 = 7;
 /// One byte, 0 or 1.
 pub const OCTRT_BOOL: i32 = 8;
+/// 16-bit signed integer.
+pub const OCTRT_I16: i32 = 9;
+/// 8-bit signed integer.
+pub const OCTRT_I8: i32 = 10;
+/// 64-bit unsigned integer.
+pub const OCTRT_U64: i32 = 11;
+/// 32-bit unsigned integer.
+pub const OCTRT_U32: i32 = 12;
+/// 16-bit unsigned integer.
+pub const OCTRT_U16: i32 = 13;
 
 /// The shape that the session has: the one set by octrt_session_set_shape, or the model's.
 pub const OCTRT_RANK_OF_MODEL: i32 = -1;
@@ -69,6 +79,11 @@ pub(crate) fn data_type_code(dtype: DataType) -> i32 {
         DataType::F64 => OCTRT_F64,
         DataType::I64 => OCTRT_I64,
         DataType::I32 => OCTRT_I32,
+        DataType::I16 => OCTRT_I16,
+        DataType::I8 => OCTRT_I8,
+        DataType::U64 => OCTRT_U64,
+        DataType::U32 => OCTRT_U32,
+        DataType::U16 => OCTRT_U16,
         DataType::U8 => OCTRT_U8,
         DataType::Bool => OCTRT_BOOL,
     }
@@ -83,6 +98,11 @@ fn data_type(code: i32, of_model: DataType) -> Result<DataType, Failure> {
         OCTRT_F64 => DataType::F64,
         OCTRT_I64 => DataType::I64,
         OCTRT_I32 => DataType::I32,
+        OCTRT_I16 => DataType::I16,
+        OCTRT_I8 => DataType::I8,
+        OCTRT_U64 => DataType::U64,
+        OCTRT_U32 => DataType::U32,
+        OCTRT_U16 => DataType::U16,
         OCTRT_U8 => DataType::U8,
         OCTRT_BOOL => DataType::Bool,
         other => return Err(Failure::argument(format!("dtype is {other}: no element type has this code"))),

@@ -187,7 +187,11 @@ fn random(port: &PortInfo, shape: Vec<usize>, seed: u64, max_bytes: usize) -> Re
     let bytes = match port.dtype {
         DataType::I64 => digits.flat_map(|d| i64::from(d).to_le_bytes()).collect(),
         DataType::I32 => digits.flat_map(|d| i32::from(d).to_le_bytes()).collect(),
-        DataType::U8 => digits.collect(),
+        DataType::I16 => digits.flat_map(|d| i16::from(d).to_le_bytes()).collect(),
+        DataType::U64 => digits.flat_map(|d| u64::from(d).to_le_bytes()).collect(),
+        DataType::U32 => digits.flat_map(|d| u32::from(d).to_le_bytes()).collect(),
+        DataType::U16 => digits.flat_map(|d| u16::from(d).to_le_bytes()).collect(),
+        DataType::U8 | DataType::I8 => digits.collect(),
         DataType::Bool => digits.map(|d| d % 2).collect(),
         float => from_f32s(float, &floats).unwrap_or_default(),
     };

@@ -116,7 +116,7 @@ pub fn from_f32s(dtype: DataType, elements: &[f32]) -> Option<Vec<u8>> {
         DataType::F16 => each(elements, |v| f16::from_f32(v).to_le_bytes()),
         DataType::BF16 => each(elements, |v| bf16::from_f32(v).to_le_bytes()),
         DataType::F64 => each(elements, |v| f64::from(v).to_le_bytes()),
-        DataType::I64 | DataType::I32 | DataType::U8 | DataType::Bool => None,
+        _ => None,
     }
 }
 

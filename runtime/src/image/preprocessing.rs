@@ -92,7 +92,7 @@ impl Preprocessing {
         extent: impl Fn(usize) -> Option<usize>,
     ) -> Result<(), ImageError> {
         let name = || format!("'{}' {input}", input.name);
-        let is_float = input.dtype.inside() == octrt_ops::DType::F32;
+        let is_float = input.dtype.inside().is_float();
         let rank = input.dims.as_ref().map(Vec::len);
         if !is_float || rank != Some(4) || extent(1).is_some_and(|c| c != 3) {
             return Err(ImageError::NoPictureInput { input: name() });

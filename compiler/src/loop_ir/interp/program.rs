@@ -3,8 +3,8 @@
 //! Sums of multiples of loop variables become one linear form, and all indices of a load one flat index: i64
 //! arithmetic wraps, so regrouping changes no value.
 
-use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Env, Expr, Scalar, UnaryFn, VarId, binary, eval};
-use octrt_ops::{DType, Element, OpError, Shape};
+use octrt_ops::expr::{self, BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, binary};
+use octrt_ops::{DType, Shape};
 
 use crate::loop_ir::Kernel;
 
@@ -22,13 +22,7 @@ impl Memory<'_> {
         let size = self.dtype.size();
         let at = usize::try_from(flat).ok()?.checked_mul(size)?;
         let bytes = self.bytes.get(at..at.checked_add(size)?)?;
-        Some(match self.dtype {
-            DType::F32 => Scalar::F32(f32::read(bytes)),
-            DType::I64 => Scalar::I64(i64::read(bytes)),
-            DType::I32 => Scalar::I32(i32::read(bytes)),
-            DType::U8 => Scalar::U8(u8::read(bytes)),
-            DType::Bool => Scalar::Bool(bool::read(bytes)),
-        })
+        Some(Scalar::read(self.dtype, bytes))
     }
 }
 
@@ -117,6 +111,8 @@ pub enum Program {
     Select(Box<Program>, Box<Program>, Box<Program>),
     /// Conversion.
     Cast(DType, Box<Program>),
+    /// The bits of a float.
+    Bits(Box<Program>),
 }
 
 impl Program {
@@ -153,6 +149,7 @@ impl Program {
             Expr::Compare(f, a, b) => Program::Compare(*f, new(a), new(b)),
             Expr::Select(c, a, b) => Program::Select(new(c), new(a), new(b)),
             Expr::Cast(d, a) => Program::Cast(*d, new(a)),
+            Expr::Bits(a) => Program::Bits(new(a)),
         }
     }
 
@@ -164,7 +161,7 @@ impl Program {
             Program::Acc => acc,
             Program::Int(linear) => linear.eval(vars, memory, acc).map(Scalar::I64),
             Program::Load(b, at) => memory.get(*b)?.load(at.eval(vars, memory, acc)?),
-            Program::Unary(f, a) => unary(*f, value(a)?),
+            Program::Unary(f, a) => expr::unary(*f, value(a)?),
             Program::Binary(f, a, b) => combine(*f, value(a)?, value(b)?),
             Program::Compare(f, a, b) => compare(*f, value(a)?, value(b)?),
             Program::Select(c, a, b) => match (value(c)?, value(a)?, value(b)?) {
@@ -172,19 +169,8 @@ impl Program {
                 _ => None,
             },
             Program::Cast(d, a) => Some(value(a)?.cast(*d)),
+            Program::Bits(a) => expr::bits(value(a)?),
         }
-    }
-}
-
-/// No variables and no buffers.
-struct Literals;
-
-impl Env for Literals {
-    fn var(&self, _: VarId) -> i64 {
-        0
-    }
-    fn load(&self, buf: BufId, _: &[i64]) -> Result<Scalar, OpError> {
-        Err(OpError::Invalid(format!("no buffer {buf}")))
     }
 }
 
@@ -196,10 +182,6 @@ pub fn combine(f: BinaryFn, a: Scalar, b: Scalar) -> Option<Scalar> {
         (BinaryFn::Add, Scalar::F32(a), Scalar::F32(b)) => Some(Scalar::F32(a + b)),
         _ => binary(f, a, b),
     }
-}
-
-fn unary(f: UnaryFn, a: Scalar) -> Option<Scalar> {
-    eval(&Expr::unary(f, Expr::Const(a)), &Literals).ok()
 }
 
 fn compare(f: CompareFn, a: Scalar, b: Scalar) -> Option<Scalar> {
@@ -214,5 +196,5 @@ fn compare(f: CompareFn, a: Scalar, b: Scalar) -> Option<Scalar> {
             CompareFn::Ge => a >= b,
         }));
     }
-    eval(&Expr::compare(f, Expr::Const(a), Expr::Const(b)), &Literals).ok()
+    expr::compare(f, a, b)
 }

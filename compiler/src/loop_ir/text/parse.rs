@@ -41,6 +41,7 @@ enum Function {
     Compare(CompareFn),
     Select,
     Cast(DType),
+    Bits,
 }
 
 impl Function {
@@ -49,7 +50,11 @@ impl Function {
         let binary = || BinaryFn::ALL.iter().find(|f| f.name() == name).map(|f| Function::Binary(*f));
         let compare = || CompareFn::ALL.iter().find(|f| f.name() == name).map(|f| Function::Compare(*f));
         let cast = || name.parse().ok().map(Function::Cast);
-        let select = || (name == "select").then_some(Function::Select);
+        let select = || match name {
+            "select" => Some(Function::Select),
+            "bits" => Some(Function::Bits),
+            _ => None,
+        };
         unary.or_else(binary).or_else(compare).or_else(cast).or_else(select)
     }
 }
@@ -139,12 +144,16 @@ impl Parser {
         while matches!(&self.token().kind, Kind::Name(s) if s == "for" || s == "reduce") {
             loops.push(self.loop_()?);
         }
+        let update = matches!(&self.token().kind, Kind::Name(s) if s == "update");
+        if update {
+            self.advance();
+        }
         self.word(&format!("a loop or the store to {dst}"), |s| (s == dst.to_string()).then_some(()))?;
         self.sign("[")?;
         let index = self.list("]", |p| p.expr(0))?;
         let (body, reduce) = self.definition()?;
         self.sign("}")?;
-        Ok(Kernel { name, buffers, dst, loops, index, reduce, body })
+        Ok(Kernel { name, buffers, dst, loops, index, reduce, body, update })
     }
 
     fn buffers(&mut self) -> Result<(Vec<KernelBuffer>, BufId), ParseError> {
@@ -190,7 +199,8 @@ impl Parser {
         let extent = self.number("an extent")?;
         let form = match &self.token().kind {
             Kind::Name(s) => {
-                [Form::Parallel, Form::Unrolled, Form::Vector].into_iter().find(|f| f.to_string() == *s)
+                let forms = [Form::Parallel, Form::Unrolled, Form::Vector, Form::Turn];
+                forms.into_iter().find(|f| f.to_string() == *s)
             }
             _ => None,
         };
@@ -209,9 +219,8 @@ impl Parser {
         }
         self.advance();
         let init = self.expr(0)?;
-        let combine = self.word("`sum`, `max` or `min`", |s| {
-            [ReduceFn::Sum, ReduceFn::Max, ReduceFn::Min].into_iter().find(|f| f.name() == s)
-        })?;
+        let combine = self
+            .word("`sum`, `max`, `min` or `prod`", |s| ReduceFn::ALL.into_iter().find(|f| f.name() == s))?;
         let body = self.expr(0)?;
         self.keyword("finish")?;
         let finish = self.expr(0)?;
@@ -251,12 +260,13 @@ impl Parser {
         let e = match (function, args.next(), args.next(), args.next(), args.next()) {
             (Function::Unary(f), Some(a), None, ..) => Expr::unary(f, a),
             (Function::Cast(d), Some(a), None, ..) => a.cast(d),
+            (Function::Bits, Some(a), None, ..) => a.bits(),
             (Function::Binary(f), Some(a), Some(b), None, _) => Expr::binary(f, a, b),
             (Function::Compare(f), Some(a), Some(b), None, _) => Expr::compare(f, a, b),
             (Function::Select, Some(c), Some(a), Some(b), None) => c.select(a, b),
             (function, ..) => {
                 let takes = match function {
-                    Function::Unary(_) | Function::Cast(_) => 1,
+                    Function::Unary(_) | Function::Cast(_) | Function::Bits => 1,
                     Function::Binary(_) | Function::Compare(_) => 2,
                     Function::Select => 3,
                 };
@@ -274,26 +284,32 @@ fn numbered(word: &str, letter: char) -> Option<u32> {
     if digits.starts_with(|c: char| c.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
-/// A literal: `3`, `-3i32`, `1u8`, `true`, `1e-5f32`, `-inff32`, `NaNf32`.
+/// A literal: `3`, `-3i32`, `1u8`, `true`, `1e-5f32`, `-inff64`, `NaNf32`.
 fn scalar(word: &str) -> Option<Scalar> {
-    if let Some(float) = word.strip_suffix("f32") {
-        return match float {
-            "NaN" => Some(Scalar::F32(f32::NAN)),
-            "inf" => Some(Scalar::F32(f32::INFINITY)),
-            "-inf" => Some(Scalar::F32(f32::NEG_INFINITY)),
-            _ if float.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
-                float.parse().ok().map(Scalar::F32)
-            }
-            _ => None,
-        };
-    }
     match word {
-        "true" => Some(Scalar::Bool(true)),
-        "false" => Some(Scalar::Bool(false)),
-        _ => match (word.strip_suffix("i32"), word.strip_suffix("u8")) {
-            (Some(n), _) => n.parse().ok().map(Scalar::I32),
-            (_, Some(n)) => n.parse().ok().map(Scalar::U8),
-            _ => word.parse().ok().map(Scalar::I64),
-        },
+        "true" => return Some(Scalar::Bool(true)),
+        "false" => return Some(Scalar::Bool(false)),
+        _ => {}
+    }
+    let suffixed = |d: &DType| word.strip_suffix(d.name()).map(|number| (*d, number));
+    let Some((dtype, number)) = DType::NUMBERS.iter().find_map(suffixed) else {
+        return word.parse().ok().map(Scalar::I64);
+    };
+    match (dtype, number) {
+        (d, "NaN") if d.is_float() => Some(Scalar::F64(f64::NAN).cast(d)),
+        (d, "inf") if d.is_float() => Some(Scalar::F64(f64::INFINITY).cast(d)),
+        (d, "-inf") if d.is_float() => Some(Scalar::F64(f64::NEG_INFINITY).cast(d)),
+        (_, n) if !n.starts_with(|c: char| c.is_ascii_digit() || c == '-') => None,
+        // i64 has no suffix.
+        (DType::I64 | DType::Bool, _) => None,
+        (DType::F32, n) => n.parse().ok().map(Scalar::F32),
+        (DType::F64, n) => n.parse().ok().map(Scalar::F64),
+        (DType::I32, n) => n.parse().ok().map(Scalar::I32),
+        (DType::I16, n) => n.parse().ok().map(Scalar::I16),
+        (DType::I8, n) => n.parse().ok().map(Scalar::I8),
+        (DType::U64, n) => n.parse().ok().map(Scalar::U64),
+        (DType::U32, n) => n.parse().ok().map(Scalar::U32),
+        (DType::U16, n) => n.parse().ok().map(Scalar::U16),
+        (DType::U8, n) => n.parse().ok().map(Scalar::U8),
     }
 }

@@ -16,7 +16,7 @@ impl fmt::Display for Loop {
     }
 }
 
-/// Prints as `serial`, `parallel`, `unrolled` or `vector`.
+/// Prints as `serial`, `parallel`, `unrolled`, `vector` or `turn`.
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -24,6 +24,7 @@ impl fmt::Display for Form {
             Form::Parallel => "parallel",
             Form::Unrolled => "unrolled",
             Form::Vector => "vector",
+            Form::Turn => "turn",
         })
     }
 }
@@ -48,7 +49,7 @@ impl fmt::Display for Kernel {
         for l in &self.loops {
             writeln!(f, "  {l}")?;
         }
-        write!(f, "  {}[", self.dst)?;
+        write!(f, "  {}{}[", if self.update { "update " } else { "" }, self.dst)?;
         separated(f, &self.index)?;
         match &self.reduce {
             None => writeln!(f, "] = {}", self.body)?,

@@ -307,7 +307,7 @@ impl Proof<'_> {
             Expr::Const(_) | Expr::Acc => None,
             Expr::Var(id) => Some(*id),
             Expr::Load(_, index) => index.iter().find_map(|e| self.undetermined(e, known)),
-            Expr::Unary(_, a) | Expr::Cast(_, a) => self.undetermined(a, known),
+            Expr::Unary(_, a) | Expr::Cast(_, a) | Expr::Bits(a) => self.undetermined(a, known),
             Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => {
                 self.undetermined(a, known).or_else(|| self.undetermined(b, known))
             }

@@ -215,12 +215,17 @@ impl Scanner<'_> {
 }
 
 /// The numpy type's letters and what they stand for; `bf16` is written as `f32`.
-const TYPES: [(&str, DataType); 7] = [
+const TYPES: [(&str, DataType); 12] = [
     ("f4", DataType::F32),
     ("f2", DataType::F16),
     ("f8", DataType::F64),
     ("i8", DataType::I64),
     ("i4", DataType::I32),
+    ("i2", DataType::I16),
+    ("i1", DataType::I8),
+    ("u8", DataType::U64),
+    ("u4", DataType::U32),
+    ("u2", DataType::U16),
     ("u1", DataType::U8),
     ("b1", DataType::Bool),
 ];

@@ -23,6 +23,11 @@ pub fn read(file: &str, bytes: Vec<u8>) -> Result<NamedTensor, Failure> {
         ElemType::F64 => DataType::F64,
         ElemType::I64 => DataType::I64,
         ElemType::I32 => DataType::I32,
+        ElemType::I16 => DataType::I16,
+        ElemType::I8 => DataType::I8,
+        ElemType::U64 => DataType::U64,
+        ElemType::U32 => DataType::U32,
+        ElemType::U16 => DataType::U16,
         ElemType::U8 => DataType::U8,
         ElemType::Bool => DataType::Bool,
         ElemType::Other(_) => {
