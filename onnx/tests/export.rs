@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use octrt_onnx::{Bytes, ElemType, Imported, NoExternalData, OnnxError, export, import};
+use octrt_ops::def::arg_extreme::{ArgExtreme, Extreme, Tie};
 use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::batch_normalization::BatchNormalization;
 use octrt_ops::def::binary::{Binary, BinaryKind};
@@ -14,6 +15,7 @@ use octrt_ops::def::concat::Concat;
 use octrt_ops::def::constant_of_shape::ConstantOfShape;
 use octrt_ops::def::conv::Conv;
 use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::cumulative::{Cumulative, CumulativeKind};
 use octrt_ops::def::depth_to_space::{DepthOrder, DepthToSpace};
 use octrt_ops::def::elu::Elu;
 use octrt_ops::def::expand::Expand;
@@ -21,17 +23,25 @@ use octrt_ops::def::flatten::Flatten;
 use octrt_ops::def::gather::Gather;
 use octrt_ops::def::gemm::Gemm;
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::group_normalization::{GroupNormalization, ScalePer};
 use octrt_ops::def::hard_sigmoid::HardSigmoid;
+use octrt_ops::def::hardmax::Hardmax;
 use octrt_ops::def::identity::Identity;
+use octrt_ops::def::instance_normalization::InstanceNormalization;
+use octrt_ops::def::layer_normalization::LayerNormalization;
 use octrt_ops::def::leaky_relu::LeakyRelu;
+use octrt_ops::def::lp_normalization::{LpNormalization, Norm};
+use octrt_ops::def::lrn::Lrn;
 use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::mean_variance_normalization::MeanVarianceNormalization;
 use octrt_ops::def::pad::{Pad, PadMode};
 use octrt_ops::def::prelu::PRelu;
 use octrt_ops::def::range::Range;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::reshape::Reshape;
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::rms_normalization::RmsNormalization;
 use octrt_ops::def::shape::ShapeOf;
 use octrt_ops::def::slice::Slice;
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
@@ -39,6 +49,7 @@ use octrt_ops::def::space_to_depth::SpaceToDepth;
 use octrt_ops::def::split::Split;
 use octrt_ops::def::squeeze::Squeeze;
 use octrt_ops::def::tile::Tile;
+use octrt_ops::def::top_k::TopK;
 use octrt_ops::def::transpose::Transpose;
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::def::unsqueeze::Unsqueeze;
@@ -210,6 +221,45 @@ fn elementwise() -> Vec<Graph> {
     graphs
 }
 
+fn normalisations() -> Vec<Graph> {
+    let (epsilon, axis) = (1e-4, 1);
+    let mut graphs = vec![
+        single(InstanceNormalization { epsilon }, "xff", 1),
+        single(Lrn { alpha: 0.5, beta: 0.25, bias: 2.0, size: 3 }, "x", 1),
+        single(MeanVarianceNormalization { axes: vec![0, -1] }, "x", 1),
+        single(MeanVarianceNormalization { axes: vec![] }, "x", 1),
+        single(Hardmax { axis, span: SoftmaxSpan::Axis }, "x", 1),
+    ];
+    for stash in [DType::F32, DType::F64] {
+        let per = ScalePer::Channel;
+        graphs.extend([
+            single(LayerNormalization { axis, epsilon, stash }, "xf", 1),
+            single(LayerNormalization { axis, epsilon, stash }, "xff", 3),
+            single(GroupNormalization { groups: 2, epsilon, per, stash }, "xff", 1),
+            single(RmsNormalization { axis, epsilon, stash }, "xf", 1),
+        ]);
+    }
+    let per = ScalePer::Group;
+    graphs.push(single(GroupNormalization { groups: 2, epsilon, per, stash: DType::F32 }, "xff", 1));
+    graphs.extend([Norm::L1, Norm::L2].map(|norm| single(LpNormalization { axis, norm }, "x", 1)));
+    graphs
+}
+
+fn searches() -> Vec<Graph> {
+    let mut graphs = Vec::new();
+    for flag in [false, true] {
+        for &kind in Extreme::ALL {
+            let tie = if flag { Tie::Last } else { Tie::First };
+            graphs.push(single(ArgExtreme { kind, axis: -1, keep_dims: !flag, tie }, "x", 1));
+        }
+        for &kind in CumulativeKind::ALL {
+            graphs.push(single(Cumulative { kind, exclusive: flag, reverse: !flag }, "xi", 1));
+        }
+        graphs.push(single(TopK { axis: 1, largest: flag, sorted: !flag }, "xi", 2));
+    }
+    graphs
+}
+
 fn shapes() -> Vec<Graph> {
     let mut graphs = vec![
         single(Concat { axis: -1 }, "xfx", 1),
@@ -248,7 +298,8 @@ fn shapes() -> Vec<Graph> {
 
 #[test]
 fn every_operator_survives() {
-    let graphs: Vec<Graph> = windows().into_iter().chain(elementwise()).chain(shapes()).collect();
+    let all = [windows(), elementwise(), normalisations(), searches(), shapes()];
+    let graphs: Vec<Graph> = all.into_iter().flatten().collect();
     for g in &graphs {
         let back = there_and_back(g);
         assert_eq!(essence(&back.graph), essence(g));
@@ -263,6 +314,26 @@ fn a_softmax_over_trailing_axes_is_spelled_out() {
     let back = there_and_back(&single(Softmax { axis: 1, span: SoftmaxSpan::Trailing, log: false }, "x", 1));
     let tags: Vec<&str> = back.graph.nodes.iter().map(|n| n.op.tag()).collect();
     assert_eq!(tags, ["Flatten", "Softmax", "Shape", "Reshape"]);
+}
+
+#[test]
+fn a_hardmax_over_trailing_axes_is_spelled_out() {
+    let back = there_and_back(&single(Hardmax { axis: 1, span: SoftmaxSpan::Trailing }, "x", 1));
+    let tags: Vec<&str> = back.graph.nodes.iter().map(|n| n.op.tag()).collect();
+    assert_eq!(tags, ["Flatten", "Hardmax", "Shape", "Reshape"]);
+}
+
+#[test]
+fn scales_per_group_need_an_opset_that_has_them() {
+    let op = GroupNormalization { groups: 2, epsilon: 0.0, per: ScalePer::Group, stash: DType::F32 };
+    let mut g = single(op, "xff", 1);
+    assert_eq!(there_and_back(&g).opset, 18);
+    let product = Cumulative { kind: CumulativeKind::Prod, exclusive: false, reverse: false };
+    let axis = g.add_const("axis", Tensor::scalar(0i64));
+    let later = g.add_node("later", product, vec![Some(g.outputs[0].value), Some(axis)], &["later"])[0];
+    g.add_output("later", later);
+    let error = export(&g, &BTreeMap::new()).unwrap_err().to_string();
+    assert!(error.contains("scales per group; from opset 21 on they are per channel"), "{error}");
 }
 
 #[test]

@@ -1,23 +1,28 @@
 //! One node of a graph as ONNX nodes.
 
+use octrt_ops::def::arg_extreme::Tie;
 use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::conv::Conv;
 use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::cumulative::CumulativeKind;
 use octrt_ops::def::gemm::Gemm;
+use octrt_ops::def::group_normalization::{GroupNormalization, ScalePer};
+use octrt_ops::def::lp_normalization::Norm;
+use octrt_ops::def::lrn::Lrn;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::pad::PadMode;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, Resize};
 use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
-use octrt_ops::{Graph, Node, Op, Operator, Tensor, ValueId};
+use octrt_ops::{DType, Graph, Node, Op, Operator, Tensor, ValueId};
 
 use super::{Writer, tensor};
 use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::{
-    ASPECT, AUTO_PAD, BINARY, COMPARE, COORDINATES, DEPTH_ORDER, GLOBAL_POOL, NEAREST_MODE, PAD_MODE, REDUCE,
-    RESIZE_MODE, UNARY, name_of,
+    ARG_EXTREME, ASPECT, AUTO_PAD, BINARY, COMPARE, COORDINATES, CUMULATIVE, DEPTH_ORDER, GLOBAL_POOL,
+    NEAREST_MODE, PAD_MODE, REDUCE, RESIZE_MODE, UNARY, name_of,
 };
 use crate::proto::attribute_proto::AttributeType;
 use crate::proto::{AttributeProto, NodeProto};
@@ -31,11 +36,15 @@ pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
     let is_computed = |i: usize| input(i).is_some_and(|v| graph.constant(v).is_none());
     match &node.op {
         Op::AveragePool(op) if !op.dilations.is_empty() => 19,
+        Op::Cumulative(op) if op.kind == CumulativeKind::Prod => 26,
+        Op::GroupNormalization(op) if op.per == ScalePer::Group => 18,
+        Op::GroupNormalization(_) => 21,
         Op::Pad(op) if op.mode == PadMode::Wrap => 19,
         Op::Pad(_) if input(3).is_some() => 18,
         Op::Resize(op) if op.coordinates == CoordinateTransform::HalfPixelSymmetric => 19,
         Op::Resize(op) if op.antialias || !op.axes.is_empty() || op.aspect != AspectPolicy::Stretch => 18,
         Op::Reduce(op) if op.kind != ReduceKind::Sum && (op.noop_with_empty_axes || is_computed(1)) => 18,
+        Op::RmsNormalization(_) => 23,
         // Before opset 18 a split into unequal parts cannot be written without sizes.
         Op::Split(_) if input(1).is_none() => 18,
         _ => OPSET,
@@ -48,7 +57,15 @@ pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
 /// [`Fault::Unsupported`] when an input is not a constant but must become an attribute.
 pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
     match &node.op {
-        Op::Softmax(op) if op.span == SoftmaxSpan::Trailing => return write_trailing_softmax(w, node, op),
+        Op::Softmax(op) if op.span == SoftmaxSpan::Trailing => {
+            return write_trailing(w, node, softmax_name(op), op.axis);
+        }
+        Op::Hardmax(op) if op.span == SoftmaxSpan::Trailing => {
+            return write_trailing(w, node, "Hardmax", op.axis);
+        }
+        Op::GroupNormalization(op) if op.per == ScalePer::Group && w.opset >= 21 => {
+            return unsupported!("scales per group; from opset 21 on they are per channel");
+        }
         Op::Reduce(op) => return write_reduce(w, node, op),
         Op::ConstantOfShape(_) => return write_constant_of_shape(w, node),
         Op::RoundFloat(op) => return write_round_float(w, node, op),
@@ -85,6 +102,11 @@ fn push(
 /// Operator and attributes of a node that is one ONNX node with the same inputs.
 fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
     match op {
+        Op::ArgExtreme(op) => {
+            let last = int("select_last_index", (op.tie == Tie::Last).into());
+            let keep = int("keepdims", op.keep_dims.into());
+            (name_of(ARG_EXTREME, &op.kind), vec![int("axis", op.axis), keep, last])
+        }
         Op::AveragePool(op) => ("AveragePool", average_pool(op)),
         Op::BatchNormalization(op) => ("BatchNormalization", vec![float("epsilon", op.epsilon)]),
         Op::Binary(op) => (name_of(BINARY, &op.kind), vec![]),
@@ -94,6 +116,10 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Concat(op) => ("Concat", vec![int("axis", op.axis)]),
         Op::Conv(op) => ("Conv", conv(op)),
         Op::ConvTranspose(op) => ("ConvTranspose", conv_transpose(op)),
+        Op::Cumulative(op) => {
+            let flags = vec![int("exclusive", op.exclusive.into()), int("reverse", op.reverse.into())];
+            (name_of(CUMULATIVE, &op.kind), flags)
+        }
         Op::DepthToSpace(op) => {
             let mode = text("mode", name_of(DEPTH_ORDER, &op.mode));
             ("DepthToSpace", vec![int("blocksize", op.blocksize as i64), mode])
@@ -103,13 +129,24 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Gather(op) => ("Gather", vec![int("axis", op.axis)]),
         Op::Gemm(op) => ("Gemm", gemm(op)),
         Op::GlobalPool(op) => (name_of(GLOBAL_POOL, &op.kind), vec![]),
+        Op::GroupNormalization(op) => ("GroupNormalization", group_normalization(op)),
         Op::HardSigmoid(op) => ("HardSigmoid", vec![float("alpha", op.alpha), float("beta", op.beta)]),
+        Op::Hardmax(op) => ("Hardmax", vec![int("axis", op.axis)]),
+        Op::InstanceNormalization(op) => ("InstanceNormalization", vec![float("epsilon", op.epsilon)]),
+        Op::LayerNormalization(op) => ("LayerNormalization", normalization(op.axis, op.epsilon, op.stash)),
         Op::LeakyRelu(op) => ("LeakyRelu", vec![float("alpha", op.alpha)]),
+        Op::LpNormalization(op) => {
+            let p = if op.norm == Norm::L1 { 1 } else { 2 };
+            ("LpNormalization", vec![int("axis", op.axis), int("p", p)])
+        }
+        Op::Lrn(op) => ("LRN", lrn(op)),
         Op::MaxPool(op) => ("MaxPool", max_pool(op)),
+        Op::MeanVarianceNormalization(op) => ("MeanVarianceNormalization", vec![ints("axes", &op.axes)]),
         Op::Pad(op) => ("Pad", vec![text("mode", name_of(PAD_MODE, &op.mode))]),
         Op::Reduce(op) => (name_of(REDUCE, &op.kind), vec![]),
         Op::Reshape(op) => ("Reshape", vec![int("allowzero", op.allow_zero.into())]),
         Op::Resize(op) => ("Resize", resize(op)),
+        Op::RmsNormalization(op) => ("RMSNormalization", normalization(op.axis, op.epsilon, op.stash)),
         Op::Shape(op) => {
             let end = op.end.map(|end| int("end", end));
             ("Shape", [int("start", op.start)].into_iter().chain(end).collect())
@@ -117,6 +154,10 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Softmax(op) => (softmax_name(op), vec![int("axis", op.axis)]),
         Op::SpaceToDepth(op) => ("SpaceToDepth", vec![int("blocksize", op.blocksize as i64)]),
         Op::Split(op) => ("Split", vec![int("axis", op.axis)]),
+        Op::TopK(op) => {
+            let largest = int("largest", op.largest.into());
+            ("TopK", vec![int("axis", op.axis), largest, int("sorted", op.sorted.into())])
+        }
         Op::Transpose(op) => ("Transpose", extents("perm", &op.perm)),
         Op::Unary(op) => (name_of(UNARY, &op.kind), vec![]),
         // Operators without attributes have their ONNX names.
@@ -140,8 +181,9 @@ fn softmax_name(op: &Softmax) -> &'static str {
     if op.log { "LogSoftmax" } else { "Softmax" }
 }
 
-/// `Softmax(x) -> Reshape(Softmax(Flatten(x)), Shape(x))`: from opset 13 on ONNX has no softmax over several axes.
-fn write_trailing_softmax(w: &mut Writer<'_>, node: &Node, op: &Softmax) -> Result<(), Fault> {
+/// `Softmax(x) -> Reshape(Softmax(Flatten(x)), Shape(x))`: from opset 13 on ONNX has no softmax over several axes, and no
+/// hardmax.
+fn write_trailing(w: &mut Writer<'_>, node: &Node, name: &str, axis: i64) -> Result<(), Fault> {
     let (Some(Some(data)), [output]) = (node.inputs.first(), node.outputs.as_slice()) else {
         return invalid!("a softmax has one input and one output");
     };
@@ -159,8 +201,8 @@ fn write_trailing_softmax(w: &mut Writer<'_>, node: &Node, op: &Softmax) -> Resu
         });
     };
     let none = &String::new();
-    step("Flatten", [&data, none], &flat, vec![int("axis", op.axis)]);
-    step(softmax_name(op), [&flat, none], &soft, vec![int("axis", 1)]);
+    step("Flatten", [&data, none], &flat, vec![int("axis", axis)]);
+    step(name, [&flat, none], &soft, vec![int("axis", 1)]);
     step("Shape", [&data, none], &shape, vec![]);
     step("Reshape", [&soft, &shape], &output, vec![]);
     Ok(())
@@ -261,6 +303,25 @@ fn conv_transpose(op: &ConvTranspose) -> Vec<AttributeProto> {
     list.extend(extents("output_padding", &op.output_padding));
     list.extend(extents("output_shape", &op.output_shape));
     list
+}
+
+fn normalization(axis: i64, epsilon: f32, stash: DType) -> Vec<AttributeProto> {
+    let stash = int("stash_type", ElemType::from(stash).onnx().into());
+    vec![int("axis", axis), float("epsilon", epsilon), stash]
+}
+
+/// Before opset 21 there is no type of statistics.
+fn group_normalization(op: &GroupNormalization) -> Vec<AttributeProto> {
+    let mut list = vec![int("num_groups", op.groups as i64), float("epsilon", op.epsilon)];
+    if op.per == ScalePer::Channel {
+        list.push(int("stash_type", ElemType::from(op.stash).onnx().into()));
+    }
+    list
+}
+
+fn lrn(op: &Lrn) -> Vec<AttributeProto> {
+    let size = int("size", op.size as i64);
+    vec![float("alpha", op.alpha), float("beta", op.beta), float("bias", op.bias), size]
 }
 
 fn gemm(op: &Gemm) -> Vec<AttributeProto> {

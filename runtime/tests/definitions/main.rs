@@ -5,6 +5,8 @@ mod check;
 mod conv;
 mod elements;
 mod math;
+mod norms;
 mod operators;
+mod searches;
 #[path = "../support/mod.rs"]
 mod support;
