@@ -253,8 +253,9 @@ fn dtypes(graph: &Graph) -> Vec<DType> {
     }
     for node in &graph.nodes {
         let dtype = result_dtype(node, &dtypes);
-        for output in &node.outputs {
-            dtypes[output.index()] = dtype;
+        for (i, output) in node.outputs.iter().enumerate() {
+            let places = i == 1 && matches!(node.op, Op::TopK(_));
+            dtypes[output.index()] = if places { DType::I64 } else { dtype };
         }
     }
     dtypes
@@ -267,7 +268,7 @@ fn result_dtype(node: &Node, dtypes: &[DType]) -> DType {
         Op::Compare(_) | Op::IsInf(_) | Op::IsNan(_) => DType::Bool,
         Op::EyeLike(op) => op.dtype.unwrap_or(of(0)),
         Op::OneHot(_) => of(2),
-        Op::MaxPoolIndices(_) | Op::Shape(_) | Op::Size(_) => DType::I64,
+        Op::ArgExtreme(_) | Op::MaxPoolIndices(_) | Op::Shape(_) | Op::Size(_) => DType::I64,
         Op::CastLike(_) | Op::ConstantOfShape(_) | Op::Where(_) => of(1),
         _ => of(0),
     }

@@ -1,8 +1,10 @@
 //! What ONNX calls the variants of operators: one table for both directions.
 
+use octrt_ops::def::arg_extreme::Extreme;
 use octrt_ops::def::binary::BinaryKind;
 use octrt_ops::def::bit_shift::ShiftDirection;
 use octrt_ops::def::compare::CompareKind;
+use octrt_ops::def::cumulative::CumulativeKind;
 use octrt_ops::def::depth_to_space::DepthOrder;
 use octrt_ops::def::gelu::GeluForm;
 use octrt_ops::def::global_pool::GlobalPoolKind;
@@ -100,7 +102,18 @@ pub(crate) const REDUCE: Names<ReduceKind> = &[
     ("ReduceSum", ReduceKind::Sum),
     ("ReduceMax", ReduceKind::Max),
     ("ReduceMin", ReduceKind::Min),
+    ("ReduceL1", ReduceKind::L1),
+    ("ReduceL2", ReduceKind::L2),
+    ("ReduceProd", ReduceKind::Prod),
+    ("ReduceSumSquare", ReduceKind::SumSquare),
+    ("ReduceLogSum", ReduceKind::LogSum),
+    ("ReduceLogSumExp", ReduceKind::LogSumExp),
 ];
+
+pub(crate) const ARG_EXTREME: Names<Extreme> = &[("ArgMax", Extreme::Max), ("ArgMin", Extreme::Min)];
+
+pub(crate) const CUMULATIVE: Names<CumulativeKind> =
+    &[("CumSum", CumulativeKind::Sum), ("CumProd", CumulativeKind::Prod)];
 
 pub(crate) const GLOBAL_POOL: Names<GlobalPoolKind> =
     &[("GlobalAveragePool", GlobalPoolKind::Average), ("GlobalMaxPool", GlobalPoolKind::Max)];
@@ -201,6 +214,8 @@ mod tests {
         complete(BINARY, BinaryKind::ALL);
         complete(COMPARE, CompareKind::ALL);
         complete(REDUCE, ReduceKind::ALL);
+        complete(ARG_EXTREME, Extreme::ALL);
+        complete(CUMULATIVE, CumulativeKind::ALL);
         complete(GLOBAL_POOL, GlobalPoolKind::ALL);
         complete(DEPTH_ORDER, DepthOrder::ALL);
         complete(PAD_MODE, PadMode::ALL);

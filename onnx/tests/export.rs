@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use octrt_onnx::{Bytes, ElemType, Imported, NoExternalData, OnnxError, export, import};
 use octrt_ops::def::affine_grid::AffineGrid;
+use octrt_ops::def::arg_extreme::{ArgExtreme, Extreme, Tie};
 use octrt_ops::def::attention::{Attention, AttentionStep};
 use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::batch_normalization::BatchNormalization;
@@ -21,6 +22,7 @@ use octrt_ops::def::concat::Concat;
 use octrt_ops::def::constant_of_shape::ConstantOfShape;
 use octrt_ops::def::conv::Conv;
 use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::cumulative::{Cumulative, CumulativeKind};
 use octrt_ops::def::deform_conv::DeformConv;
 use octrt_ops::def::depth_to_space::{DepthOrder, DepthToSpace};
 use octrt_ops::def::einsum::Einsum;
@@ -36,18 +38,25 @@ use octrt_ops::def::gemm::Gemm;
 use octrt_ops::def::global_lp_pool::GlobalLpPool;
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt_ops::def::grid_sample::{GridSample, SampleMode, SamplePadding};
+use octrt_ops::def::group_normalization::{GroupNormalization, ScalePer};
 use octrt_ops::def::gru::Gru;
 use octrt_ops::def::hard_sigmoid::HardSigmoid;
+use octrt_ops::def::hardmax::Hardmax;
 use octrt_ops::def::identity::Identity;
+use octrt_ops::def::instance_normalization::InstanceNormalization;
 use octrt_ops::def::is_inf::{IsInf, IsNan};
+use octrt_ops::def::layer_normalization::LayerNormalization;
 use octrt_ops::def::leaky_relu::LeakyRelu;
+use octrt_ops::def::lp_normalization::{LpNormalization, Norm};
 use octrt_ops::def::lp_pool::LpPool;
+use octrt_ops::def::lrn::Lrn;
 use octrt_ops::def::lstm::Lstm;
 use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::max_pool_indices::MaxPoolIndices;
 use octrt_ops::def::max_roi_pool::MaxRoiPool;
 use octrt_ops::def::max_unpool::MaxUnpool;
+use octrt_ops::def::mean_variance_normalization::MeanVarianceNormalization;
 use octrt_ops::def::modulo::Mod;
 use octrt_ops::def::one_hot::OneHot;
 use octrt_ops::def::pad::{Pad, PadMode};
@@ -57,6 +66,7 @@ use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::reshape::Reshape;
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
 use octrt_ops::def::reverse_sequence::ReverseSequence;
+use octrt_ops::def::rms_normalization::RmsNormalization;
 use octrt_ops::def::rnn::Rnn;
 use octrt_ops::def::roi_align::{RoiAlign, RoiMode};
 use octrt_ops::def::rotary_embedding::RotaryEmbedding;
@@ -77,6 +87,7 @@ use octrt_ops::def::swish::Swish;
 use octrt_ops::def::tensor_scatter::{CacheMode, TensorScatter};
 use octrt_ops::def::thresholded_relu::ThresholdedRelu;
 use octrt_ops::def::tile::Tile;
+use octrt_ops::def::top_k::TopK;
 use octrt_ops::def::transpose::Transpose;
 use octrt_ops::def::trilu::Trilu;
 use octrt_ops::def::unary::{Unary, UnaryKind};
@@ -258,6 +269,45 @@ fn elementwise() -> Vec<Graph> {
         single(Swish { alpha: 0.5 }, "x", 1),
         single(ThresholdedRelu { alpha: 0.5 }, "x", 1),
     ]);
+    graphs
+}
+
+fn normalisations() -> Vec<Graph> {
+    let (epsilon, axis) = (1e-4, 1);
+    let mut graphs = vec![
+        single(InstanceNormalization { epsilon }, "xff", 1),
+        single(Lrn { alpha: 0.5, beta: 0.25, bias: 2.0, size: 3 }, "x", 1),
+        single(MeanVarianceNormalization { axes: vec![0, -1] }, "x", 1),
+        single(MeanVarianceNormalization { axes: vec![] }, "x", 1),
+        single(Hardmax { axis, span: SoftmaxSpan::Axis }, "x", 1),
+    ];
+    for stash in [DType::F32, DType::F64] {
+        let per = ScalePer::Channel;
+        graphs.extend([
+            single(LayerNormalization { axis, epsilon, stash }, "xf", 1),
+            single(LayerNormalization { axis, epsilon, stash }, "xff", 3),
+            single(GroupNormalization { groups: 2, epsilon, per, stash }, "xff", 1),
+            single(RmsNormalization { axis, epsilon, stash }, "xf", 1),
+        ]);
+    }
+    let per = ScalePer::Group;
+    graphs.push(single(GroupNormalization { groups: 2, epsilon, per, stash: DType::F32 }, "xff", 1));
+    graphs.extend([Norm::L1, Norm::L2].map(|norm| single(LpNormalization { axis, norm }, "x", 1)));
+    graphs
+}
+
+fn searches() -> Vec<Graph> {
+    let mut graphs = Vec::new();
+    for flag in [false, true] {
+        for &kind in Extreme::ALL {
+            let tie = if flag { Tie::Last } else { Tie::First };
+            graphs.push(single(ArgExtreme { kind, axis: -1, keep_dims: !flag, tie }, "x", 1));
+        }
+        for &kind in CumulativeKind::ALL {
+            graphs.push(single(Cumulative { kind, exclusive: flag, reverse: !flag }, "xi", 1));
+        }
+        graphs.push(single(TopK { axis: 1, largest: flag, sorted: !flag }, "xi", 2));
+    }
     graphs
 }
 
@@ -443,8 +493,9 @@ fn rounding_to_a_narrower_float_is_spelled_out() {
 
 #[test]
 fn every_operator_survives() {
-    let families = [windows(), elementwise(), shapes(), indexed(), recurrent(), vision()];
-    let graphs: Vec<Graph> = families.into_iter().flatten().collect();
+    let products = [windows(), elementwise(), normalisations(), recurrent(), vision()];
+    let moves = [searches(), shapes(), indexed()];
+    let graphs: Vec<Graph> = products.into_iter().chain(moves).flatten().collect();
     for g in &graphs {
         let back = there_and_back(g);
         assert_eq!(essence(&back.graph), essence(g));
@@ -460,6 +511,26 @@ fn a_softmax_over_trailing_axes_is_spelled_out() {
     let back = there_and_back(&single(Softmax { axis: 1, span: SoftmaxSpan::Trailing, log: false }, "x", 1));
     let tags: Vec<&str> = back.graph.nodes.iter().map(|n| n.op.tag()).collect();
     assert_eq!(tags, ["Flatten", "Softmax", "Shape", "Reshape"]);
+}
+
+#[test]
+fn a_hardmax_over_trailing_axes_is_spelled_out() {
+    let back = there_and_back(&single(Hardmax { axis: 1, span: SoftmaxSpan::Trailing }, "x", 1));
+    let tags: Vec<&str> = back.graph.nodes.iter().map(|n| n.op.tag()).collect();
+    assert_eq!(tags, ["Flatten", "Hardmax", "Shape", "Reshape"]);
+}
+
+#[test]
+fn scales_per_group_need_an_opset_that_has_them() {
+    let op = GroupNormalization { groups: 2, epsilon: 0.0, per: ScalePer::Group, stash: DType::F32 };
+    let mut g = single(op, "xff", 1);
+    assert_eq!(there_and_back(&g).opset, 18);
+    let product = Cumulative { kind: CumulativeKind::Prod, exclusive: false, reverse: false };
+    let axis = g.add_const("axis", Tensor::scalar(0i64));
+    let later = g.add_node("later", product, vec![Some(g.outputs[0].value), Some(axis)], &["later"])[0];
+    g.add_output("later", later);
+    let error = export(&g, &BTreeMap::new()).unwrap_err().to_string();
+    assert!(error.contains("scales per group; from opset 21 on they are per channel"), "{error}");
 }
 
 #[test]

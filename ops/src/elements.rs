@@ -191,6 +191,30 @@ pub fn wrapped(dtype: DType, v: i128) -> Scalar {
     Scalar::I64(v as i64).cast(dtype)
 }
 
+/// For each element of a tensor of this shape, the position of the element of a result that it is reduced to: the axes
+/// that are `reduced` are left out of the result, or have extent 1 there.
+pub fn reduced_positions(shape: &Shape, reduced: &[bool]) -> Vec<usize> {
+    if shape.numel() == 0 {
+        return Vec::new();
+    }
+    let mut positions = vec![0];
+    for (&d, &r) in shape.iter().zip(reduced) {
+        positions =
+            positions.iter().flat_map(|&p| (0..d).map(move |i| if r { p } else { p * d + i })).collect();
+    }
+    positions
+}
+
+/// A tensor of these elements, rounded to its type.
+///
+/// # Errors
+/// [`OpError::Invalid`] when their number is not the shape's.
+pub fn from_f64s(ty: &TensorType, elements: &[f64]) -> Result<Tensor, OpError> {
+    let mut bytes = room(elements.len().saturating_mul(ty.dtype.size()))?;
+    elements.iter().for_each(|&v| Scalar::F64(v).cast(ty.dtype).write(&mut bytes));
+    Tensor::from_bytes(ty.clone(), bytes)
+}
+
 /// The bytes of one element of value zero (or false).
 pub fn zero_bytes(dtype: DType) -> Vec<u8> {
     vec![0; dtype.size()]

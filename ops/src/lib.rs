@@ -19,6 +19,7 @@ pub mod indexing;
 pub mod op;
 pub mod recurrent;
 pub mod shape;
+pub mod statistics;
 pub mod sums;
 pub mod tensor;
 #[cfg(test)]

@@ -193,6 +193,8 @@ macro_rules! operators {
 operators! {
     /// Grids of affine maps.
     AffineGrid(def::affine_grid::AffineGrid),
+    /// Positions of largest and smallest elements.
+    ArgExtreme(def::arg_extreme::ArgExtreme),
     /// Scaled dot product attention.
     Attention(def::attention::Attention),
     /// Average over windows.
@@ -227,6 +229,8 @@ operators! {
     Conv(def::conv::Conv),
     /// Transposed convolution.
     ConvTranspose(def::conv_transpose::ConvTranspose),
+    /// Running sums and products.
+    Cumulative(def::cumulative::Cumulative),
     /// Convolution whose taps are moved.
     DeformConv(def::deform_conv::DeformConv),
     /// Moves channels into space.
@@ -257,20 +261,32 @@ operators! {
     GlobalPool(def::global_pool::GlobalPool),
     /// Samples at positions of a grid.
     GridSample(def::grid_sample::GridSample),
+    /// Normalisation of groups of channels.
+    GroupNormalization(def::group_normalization::GroupNormalization),
     /// Gated recurrent units.
     Gru(def::gru::Gru),
     /// Piecewise linear sigmoid.
     HardSigmoid(def::hard_sigmoid::HardSigmoid),
+    /// One at the largest element.
+    Hardmax(def::hardmax::Hardmax),
     /// The input itself.
     Identity(def::identity::Identity),
+    /// Normalisation of each channel of each image.
+    InstanceNormalization(def::instance_normalization::InstanceNormalization),
     /// Which elements are infinite.
     IsInf(def::is_inf::IsInf),
     /// Which elements are NaN.
     IsNan(def::is_inf::IsNan),
+    /// Normalisation over trailing axes.
+    LayerNormalization(def::layer_normalization::LayerNormalization),
     /// ReLU with a slope below zero.
     LeakyRelu(def::leaky_relu::LeakyRelu),
+    /// Division by the norm along an axis.
+    LpNormalization(def::lp_normalization::LpNormalization),
     /// Lp norms over windows.
     LpPool(def::lp_pool::LpPool),
+    /// Local response normalisation across channels.
+    Lrn(def::lrn::Lrn),
     /// Long short-term memory.
     Lstm(def::lstm::Lstm),
     /// Matrix product with broadcasting.
@@ -283,6 +299,8 @@ operators! {
     MaxRoiPool(def::max_roi_pool::MaxRoiPool),
     /// Puts maxima back where they came from.
     MaxUnpool(def::max_unpool::MaxUnpool),
+    /// Normalisation over any axes.
+    MeanVarianceNormalization(def::mean_variance_normalization::MeanVarianceNormalization),
     /// Remainders of divisions.
     Mod(def::modulo::Mod),
     /// Classes as vectors.
@@ -301,6 +319,8 @@ operators! {
     Resize(def::resize::Resize),
     /// Reverses the beginning of sequences.
     ReverseSequence(def::reverse_sequence::ReverseSequence),
+    /// Scaling by the root mean square over trailing axes.
+    RmsNormalization(def::rms_normalization::RmsNormalization),
     /// Simple recurrences.
     Rnn(def::rnn::Rnn),
     /// Samples in regions of interest.
@@ -339,6 +359,8 @@ operators! {
     ThresholdedRelu(def::thresholded_relu::ThresholdedRelu),
     /// Repeats a tensor.
     Tile(def::tile::Tile),
+    /// The largest or smallest elements along an axis.
+    TopK(def::top_k::TopK),
     /// Permutes axes.
     Transpose(def::transpose::Transpose),
     /// A triangle of matrices.

@@ -1,12 +1,17 @@
 //! One node of a graph as ONNX nodes.
 
+use octrt_ops::def::arg_extreme::Tie;
 use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::binary::BinaryKind;
 use octrt_ops::def::conv::Conv;
 use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::cumulative::CumulativeKind;
 use octrt_ops::def::eye_like::EyeLike;
 use octrt_ops::def::gemm::Gemm;
+use octrt_ops::def::group_normalization::{GroupNormalization, ScalePer};
 use octrt_ops::def::is_inf::IsInf;
+use octrt_ops::def::lp_normalization::Norm;
+use octrt_ops::def::lrn::Lrn;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::pad::PadMode;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
@@ -15,14 +20,14 @@ use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
 use octrt_ops::def::scatter::ScatterReduction;
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::def::unary::UnaryKind;
-use octrt_ops::{Graph, Node, Op, Operator, Tensor, ValueId};
+use octrt_ops::{DType, Graph, Node, Op, Operator, Tensor, ValueId};
 
 use super::{Writer, recurrent, tensor, vision};
 use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::{
-    ASPECT, AUTO_PAD, BINARY, CACHE_MODE, COMPARE, COORDINATES, DEPTH_ORDER, GELU, GLOBAL_POOL, NEAREST_MODE,
-    PAD_MODE, REDUCE, RESIZE_MODE, SCATTER, SHIFT, UNARY, name_of,
+    ARG_EXTREME, ASPECT, AUTO_PAD, BINARY, CACHE_MODE, COMPARE, COORDINATES, CUMULATIVE, DEPTH_ORDER, GELU,
+    GLOBAL_POOL, NEAREST_MODE, PAD_MODE, REDUCE, RESIZE_MODE, SCATTER, SHIFT, UNARY, name_of,
 };
 use crate::proto::attribute_proto::AttributeType;
 use crate::proto::{AttributeProto, NodeProto};
@@ -42,6 +47,9 @@ pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
         Op::Attention(_) | Op::RotaryEmbedding(_) => 23,
         Op::DeformConv(_) => 19,
         Op::LpPool(op) if op.ceil_mode || !op.dilations.is_empty() => 18,
+        Op::Cumulative(op) if op.kind == CumulativeKind::Prod => 26,
+        Op::GroupNormalization(op) if op.per == ScalePer::Group => 18,
+        Op::GroupNormalization(_) => 21,
         Op::Pad(op) if op.mode == PadMode::Wrap => 19,
         Op::Pad(_) if input(3).is_some() => 18,
         Op::Resize(op) if op.coordinates == CoordinateTransform::HalfPixelSymmetric => 19,
@@ -54,6 +62,7 @@ pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
         Op::CenterCropPad(_) | Op::Col2Im(_) => 18,
         Op::ScatterElements(op) if is_order(op.reduction) => 18,
         Op::ScatterNd(op) if is_order(op.reduction) => 18,
+        Op::RmsNormalization(_) => 23,
         // Before opset 18 a split into unequal parts cannot be written without sizes.
         Op::Split(_) if input(1).is_none() => 18,
         _ => OPSET,
@@ -74,7 +83,15 @@ fn is_order(reduction: ScatterReduction) -> bool {
 /// [`Fault::Unsupported`] when an input is not a constant but must become an attribute.
 pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
     match &node.op {
-        Op::Softmax(op) if op.span == SoftmaxSpan::Trailing => return write_trailing_softmax(w, node, op),
+        Op::Softmax(op) if op.span == SoftmaxSpan::Trailing => {
+            return write_trailing(w, node, softmax_name(op), op.axis);
+        }
+        Op::Hardmax(op) if op.span == SoftmaxSpan::Trailing => {
+            return write_trailing(w, node, "Hardmax", op.axis);
+        }
+        Op::GroupNormalization(op) if op.per == ScalePer::Group && w.opset >= 21 => {
+            return unsupported!("scales per group; from opset 21 on they are per channel");
+        }
         Op::Reduce(op) => return write_reduce(w, node, op),
         Op::ConstantOfShape(_) => return write_constant_of_shape(w, node),
         Op::GlobalLpPool(op) => vision::check_exponent(op.p)?,
@@ -118,13 +135,17 @@ fn push(
 fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
     match op {
         Op::AffineGrid(op) => ("AffineGrid", vec![int("align_corners", op.align_corners.into())]),
+        Op::ArgExtreme(op) => {
+            let last = int("select_last_index", (op.tie == Tie::Last).into());
+            let keep = int("keepdims", op.keep_dims.into());
+            (name_of(ARG_EXTREME, &op.kind), vec![int("axis", op.axis), keep, last])
+        }
         Op::Attention(op) => ("Attention", vision::attention(op)),
         Op::AveragePool(op) => ("AveragePool", average_pool(op)),
         Op::BatchNormalization(op) => ("BatchNormalization", vec![float("epsilon", op.epsilon)]),
         Op::Binary(op) => (name_of(BINARY, &op.kind), vec![]),
         Op::BitShift(op) => ("BitShift", vec![text("direction", name_of(SHIFT, &op.direction))]),
         Op::Cast(op) => ("Cast", vec![int("to", ElemType::from(op.to).onnx().into())]),
-        Op::RoundFloat(op) => ("Cast", vec![int("to", narrow(op).onnx().into())]),
         Op::Celu(op) => ("Celu", vec![float("alpha", op.alpha)]),
         Op::CenterCropPad(op) => ("CenterCropPad", op.axes.iter().map(|axes| ints("axes", axes)).collect()),
         Op::Col2Im(op) => ("Col2Im", window(&[], &op.strides, &op.dilations, &op.pads)),
@@ -133,6 +154,10 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Concat(op) => ("Concat", vec![int("axis", op.axis)]),
         Op::Conv(op) => ("Conv", conv(op)),
         Op::ConvTranspose(op) => ("ConvTranspose", conv_transpose(op)),
+        Op::Cumulative(op) => {
+            let flags = vec![int("exclusive", op.exclusive.into()), int("reverse", op.reverse.into())];
+            (name_of(CUMULATIVE, &op.kind), flags)
+        }
         Op::DeformConv(op) => ("DeformConv", vision::deform_conv(op)),
         Op::DepthToSpace(op) => {
             let mode = text("mode", name_of(DEPTH_ORDER, &op.mode));
@@ -147,31 +172,43 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::GatherNd(op) => ("GatherND", vec![int("batch_dims", op.batch_dims as i64)]),
         Op::Gelu(op) => ("Gelu", vec![text("approximate", name_of(GELU, &op.approximate))]),
         Op::Gemm(op) => ("Gemm", gemm(op)),
-        Op::GlobalPool(op) => (name_of(GLOBAL_POOL, &op.kind), vec![]),
         Op::GlobalLpPool(op) => ("GlobalLpPool", vec![int("p", op.p as i64)]),
+        Op::GlobalPool(op) => (name_of(GLOBAL_POOL, &op.kind), vec![]),
         Op::GridSample(op) => ("GridSample", vision::grid_sample(op)),
+        Op::GroupNormalization(op) => ("GroupNormalization", group_normalization(op)),
         Op::Gru(op) => ("GRU", recurrent::gru(op)),
         Op::HardSigmoid(op) => ("HardSigmoid", vec![float("alpha", op.alpha), float("beta", op.beta)]),
+        Op::Hardmax(op) => ("Hardmax", vec![int("axis", op.axis)]),
+        Op::InstanceNormalization(op) => ("InstanceNormalization", vec![float("epsilon", op.epsilon)]),
         Op::IsInf(op) => ("IsInf", is_inf(op)),
+        Op::LayerNormalization(op) => ("LayerNormalization", normalization(op.axis, op.epsilon, op.stash)),
         Op::LeakyRelu(op) => ("LeakyRelu", vec![float("alpha", op.alpha)]),
+        Op::LpNormalization(op) => {
+            let p = if op.norm == Norm::L1 { 1 } else { 2 };
+            ("LpNormalization", vec![int("axis", op.axis), int("p", p)])
+        }
         Op::LpPool(op) => ("LpPool", vision::lp_pool(op)),
+        Op::Lrn(op) => ("LRN", lrn(op)),
         Op::Lstm(op) => ("LSTM", recurrent::lstm(op)),
         Op::MaxPool(op) => ("MaxPool", max_pool(op)),
-        Op::MaxUnpool(op) => ("MaxUnpool", window(&op.kernel, &op.strides, &[], &op.pads)),
-        Op::Mod(op) => ("Mod", vec![int("fmod", op.fmod.into())]),
-        Op::OneHot(op) => ("OneHot", vec![int("axis", op.axis)]),
         Op::MaxPoolIndices(op) => (op.name(), vec![]),
         Op::MaxRoiPool(op) => ("MaxRoiPool", vision::max_roi_pool(op)),
+        Op::MaxUnpool(op) => ("MaxUnpool", window(&op.kernel, &op.strides, &[], &op.pads)),
+        Op::MeanVarianceNormalization(op) => ("MeanVarianceNormalization", vec![ints("axes", &op.axes)]),
+        Op::Mod(op) => ("Mod", vec![int("fmod", op.fmod.into())]),
+        Op::OneHot(op) => ("OneHot", vec![int("axis", op.axis)]),
         Op::Pad(op) => ("Pad", vec![text("mode", name_of(PAD_MODE, &op.mode))]),
         Op::Reduce(op) => (name_of(REDUCE, &op.kind), vec![]),
-        Op::RoiAlign(op) => ("RoiAlign", vision::roi_align(op)),
-        Op::RotaryEmbedding(op) => ("RotaryEmbedding", vision::rotary_embedding(op)),
-        Op::Rnn(op) => ("RNN", recurrent::rnn(op)),
         Op::Reshape(op) => ("Reshape", vec![int("allowzero", op.allow_zero.into())]),
         Op::Resize(op) => ("Resize", resize(op)),
         Op::ReverseSequence(op) => {
             ("ReverseSequence", vec![int("batch_axis", op.batch_axis), int("time_axis", op.time_axis)])
         }
+        Op::RmsNormalization(op) => ("RMSNormalization", normalization(op.axis, op.epsilon, op.stash)),
+        Op::Rnn(op) => ("RNN", recurrent::rnn(op)),
+        Op::RoiAlign(op) => ("RoiAlign", vision::roi_align(op)),
+        Op::RotaryEmbedding(op) => ("RotaryEmbedding", vision::rotary_embedding(op)),
+        Op::RoundFloat(op) => ("Cast", vec![int("to", narrow(op).onnx().into())]),
         Op::ScatterElements(op) => ("ScatterElements", scatter(Some(op.axis), op.reduction)),
         Op::ScatterNd(op) => ("ScatterND", scatter(None, op.reduction)),
         Op::Selu(op) => ("Selu", vec![float("alpha", op.alpha), float("gamma", op.gamma)]),
@@ -188,6 +225,10 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
             ("TensorScatter", vec![int("axis", op.axis), text("mode", name_of(CACHE_MODE, &op.mode))])
         }
         Op::ThresholdedRelu(op) => ("ThresholdedRelu", vec![float("alpha", op.alpha)]),
+        Op::TopK(op) => {
+            let largest = int("largest", op.largest.into());
+            ("TopK", vec![int("axis", op.axis), largest, int("sorted", op.sorted.into())])
+        }
         Op::Transpose(op) => ("Transpose", extents("perm", &op.perm)),
         Op::Trilu(op) => ("Trilu", vec![int("upper", op.upper.into())]),
         Op::Unary(op) => (name_of(UNARY, &op.kind), vec![]),
@@ -214,8 +255,9 @@ fn softmax_name(op: &Softmax) -> &'static str {
     if op.log { "LogSoftmax" } else { "Softmax" }
 }
 
-/// `Softmax(x) -> Reshape(Softmax(Flatten(x)), Shape(x))`: from opset 13 on ONNX has no softmax over several axes.
-fn write_trailing_softmax(w: &mut Writer<'_>, node: &Node, op: &Softmax) -> Result<(), Fault> {
+/// `Softmax(x) -> Reshape(Softmax(Flatten(x)), Shape(x))`: from opset 13 on ONNX has no softmax over several axes, and no
+/// hardmax.
+fn write_trailing(w: &mut Writer<'_>, node: &Node, name: &str, axis: i64) -> Result<(), Fault> {
     let (Some(Some(data)), [output]) = (node.inputs.first(), node.outputs.as_slice()) else {
         return invalid!("a softmax has one input and one output");
     };
@@ -233,8 +275,8 @@ fn write_trailing_softmax(w: &mut Writer<'_>, node: &Node, op: &Softmax) -> Resu
         });
     };
     let none = &String::new();
-    step("Flatten", [&data, none], &flat, vec![int("axis", op.axis)]);
-    step(softmax_name(op), [&flat, none], &soft, vec![int("axis", 1)]);
+    step("Flatten", [&data, none], &flat, vec![int("axis", axis)]);
+    step(name, [&flat, none], &soft, vec![int("axis", 1)]);
     step("Shape", [&data, none], &shape, vec![]);
     step("Reshape", [&soft, &shape], &output, vec![]);
     Ok(())
@@ -351,6 +393,25 @@ fn conv_transpose(op: &ConvTranspose) -> Vec<AttributeProto> {
     list.extend(extents("output_padding", &op.output_padding));
     list.extend(extents("output_shape", &op.output_shape));
     list
+}
+
+fn normalization(axis: i64, epsilon: f32, stash: DType) -> Vec<AttributeProto> {
+    let stash = int("stash_type", ElemType::from(stash).onnx().into());
+    vec![int("axis", axis), float("epsilon", epsilon), stash]
+}
+
+/// Before opset 21 there is no type of statistics.
+fn group_normalization(op: &GroupNormalization) -> Vec<AttributeProto> {
+    let mut list = vec![int("num_groups", op.groups as i64), float("epsilon", op.epsilon)];
+    if op.per == ScalePer::Channel {
+        list.push(int("stash_type", ElemType::from(op.stash).onnx().into()));
+    }
+    list
+}
+
+fn lrn(op: &Lrn) -> Vec<AttributeProto> {
+    let size = int("size", op.size as i64);
+    vec![float("alpha", op.alpha), float("beta", op.beta), float("bias", op.bias), size]
 }
 
 fn gemm(op: &Gemm) -> Vec<AttributeProto> {

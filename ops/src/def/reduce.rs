@@ -1,20 +1,32 @@
-//! Reductions over axes: ONNX `ReduceMean`, `ReduceSum`, `ReduceMax` and `ReduceMin`, opsets 1 to 20.
+//! Reductions over axes: ONNX `ReduceMean`, `ReduceSum`, `ReduceMax`, `ReduceMin`, `ReduceL1`, `ReduceL2`, `ReduceProd`,
+//! `ReduceSumSquare`, `ReduceLogSum` and `ReduceLogSumExp`, opsets 1 to 20.
 //!
-//! ```text
-//! dst[i..] = mean, sum, maximum or minimum over r.. of src[i.., r..]
-//! ```
+//! | kind | `dst[i..]`, over r.. | of nothing |
+//! |---|---|---|
+//! | mean | `sum(src[i.., r..]) / n` | NaN, integers 0 |
+//! | sum | `sum(src[i.., r..])` | 0 |
+//! | max, min | as named; NaN wins; false < true | the lowest, highest value of the type |
+//! | l1 | `sum(abs(src[i.., r..]))` | 0 |
+//! | l2 | `sqrt(sum(src[i.., r..]^2))` | 0 |
+//! | prod | the product of `src[i.., r..]` | 1 |
+//! | sum_square | `sum(src[i.., r..]^2)` | 0 |
+//! | log_sum | `log(sum(src[i.., r..]))` | `log(0)` |
+//! | log_sum_exp | `m + log(sum(exp(src[i.., r..] - m)))`, m the maximum, 0 where that is not finite | `log(0)` |
 //!
-//! Inputs: 0 (`data`) of any shape: f32, i64 or i32, for maximum and minimum also u8 and bool (false < true); 1
+//! Inputs: 0 (`data`) of any shape: f32, f64, i64, i32, u64 or u32, for maximum and minimum also i8, u8 and bool; 1
 //! (`axes`), optional, integers known before the run, negative ones count from the end. Without axes all are reduced,
-//! or with `noop_with_empty_axes` none. Output: the type of `data`, reduced axes 1 or removed. Integer sums wrap and
-//! integer means truncate; NaN wins a maximum or minimum. Nothing sums to 0, its mean is NaN (integers: 0), its
-//! maximum and minimum are the lowest and highest value of the type. Errors: an axis out of range or given twice.
+//! or with `noop_with_empty_axes` none: then each element is a sum of its own. Output: the type of `data`, reduced axes
+//! 1 or removed. Integers: sums and products wrap, means truncate, roots and logarithms are those of f64, truncated and
+//! limited to the type, which makes `log(0)` its lowest value. Errors: an axis out of range or given twice.
+
+mod reference;
 
 use crate::axes::{optional_ints, resolve_axes};
 use crate::compute::{self, Compute, ReduceFn};
-use crate::expr::{Expr, Scalar};
+use crate::expr::{BufId, CompareFn, Expr, Scalar, UnaryFn};
+use crate::index::vars;
 use crate::op::known_args;
-use crate::tensor::filled;
+use crate::statistics::converted;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// The functions of the family.
@@ -28,11 +40,34 @@ pub enum ReduceKind {
     Max,
     /// ONNX `ReduceMin`.
     Min,
+    /// ONNX `ReduceL1`.
+    L1,
+    /// ONNX `ReduceL2`.
+    L2,
+    /// ONNX `ReduceProd`.
+    Prod,
+    /// ONNX `ReduceSumSquare`.
+    SumSquare,
+    /// ONNX `ReduceLogSum`.
+    LogSum,
+    /// ONNX `ReduceLogSumExp`.
+    LogSumExp,
 }
 
-crate::attr_enum!(ReduceKind { Mean = "mean", Sum = "sum", Max = "max", Min = "min" });
+crate::attr_enum!(ReduceKind {
+    Mean = "mean",
+    Sum = "sum",
+    Max = "max",
+    Min = "min",
+    L1 = "l1",
+    L2 = "l2",
+    Prod = "prod",
+    SumSquare = "sum_square",
+    LogSum = "log_sum",
+    LogSumExp = "log_sum_exp",
+});
 
-/// ONNX operators ReduceMean, ReduceSum, ReduceMax and ReduceMin.
+/// The ONNX operators whose names begin with Reduce.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reduce {
     /// The reduction.
@@ -45,44 +80,107 @@ pub struct Reduce {
 
 crate::attributes!(Reduce { kind, keep_dims, noop_with_empty_axes });
 
-impl Reduce {
-    /// For each axis of the input, whether it is reduced.
-    fn reduced(&self, args: Args<'_>) -> Result<Vec<bool>, OpError> {
-        let src = match self.kind {
-            ReduceKind::Mean | ReduceKind::Sum => {
-                args.typed(0, "data", &[DType::F32, DType::I64, DType::I32])?
-            }
-            ReduceKind::Max | ReduceKind::Min => {
-                args.typed(0, "data", &[DType::F32, DType::I64, DType::I32, DType::U8, DType::Bool])?
-            }
-        };
-        let rank = src.shape.rank();
-        let axes = optional_ints(args, 1, "axes")?.unwrap_or_default();
-        if axes.is_empty() {
-            return Ok(vec![!self.noop_with_empty_axes; rank]);
+impl ReduceKind {
+    /// The element types that are reduced.
+    pub fn dtypes(self) -> &'static [DType] {
+        use DType::*;
+        match self {
+            ReduceKind::Max | ReduceKind::Min => &[F32, F64, I64, I32, U64, U32, I8, U8, Bool],
+            _ => &[F32, F64, I64, I32, U64, U32],
         }
-        let mut reduced = vec![false; rank];
-        for axis in resolve_axes(&axes, rank)? {
-            reduced[axis] = true;
-        }
-        Ok(reduced)
-    }
-
-    fn dst(&self, src: &TensorType, reduced: &[bool]) -> TensorType {
-        let dims: Vec<usize> = (src.shape.iter().zip(reduced))
-            .filter(|&(_, &r)| self.keep_dims || !r)
-            .map(|(&d, &r)| if r { 1 } else { d })
-            .collect();
-        TensorType::new(src.dtype, dims)
     }
 
     /// How values are combined, and what they start with.
-    fn combine(&self, dtype: DType) -> (ReduceFn, Scalar) {
-        match self.kind {
-            ReduceKind::Mean | ReduceKind::Sum => (ReduceFn::Sum, Scalar::zero(dtype)),
+    fn combine(self, dtype: DType) -> (ReduceFn, Scalar) {
+        match self {
             ReduceKind::Max => (ReduceFn::Max, Scalar::lowest(dtype)),
             ReduceKind::Min => (ReduceFn::Min, Scalar::highest(dtype)),
+            ReduceKind::Prod => (ReduceFn::Prod, Scalar::I64(1).cast(dtype)),
+            _ => (ReduceFn::Sum, Scalar::zero(dtype)),
         }
+    }
+
+    /// The result for no elements.
+    fn of_nothing(self, dtype: DType) -> Scalar {
+        match self {
+            ReduceKind::Mean => Scalar::F64(f64::NAN).cast(dtype),
+            ReduceKind::LogSum | ReduceKind::LogSumExp => Scalar::F64(f64::NEG_INFINITY).cast(dtype),
+            _ => self.combine(dtype).1,
+        }
+    }
+}
+
+/// What is reduced to what.
+struct Problem {
+    src: TensorType,
+    /// For each axis of the input, whether it is reduced.
+    reduced: Vec<bool>,
+    dst: TensorType,
+}
+
+impl Reduce {
+    fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
+        let src = args.typed(0, "data", self.kind.dtypes())?.ty();
+        let rank = src.shape.rank();
+        let axes = optional_ints(args, 1, "axes")?.unwrap_or_default();
+        let mut reduced = vec![axes.is_empty() && !self.noop_with_empty_axes; rank];
+        for axis in resolve_axes(&axes, rank)? {
+            reduced[axis] = true;
+        }
+        let dims: Vec<usize> = (src.shape.iter().zip(&reduced))
+            .filter(|&(_, &r)| self.keep_dims || !r)
+            .map(|(&d, &r)| if r { 1 } else { d })
+            .collect();
+        let dst = TensorType::new(src.dtype, dims);
+        Ok(Problem { src, reduced, dst })
+    }
+
+    /// The index of the reduced element, over the axes of the result and the reduced axes, and the extents of those.
+    fn element(&self, problem: &Problem) -> (Vec<Expr>, Vec<usize>) {
+        let (mut index, mut extents, mut kept) = (Vec::new(), Vec::new(), 0);
+        for (&d, &r) in problem.src.shape.iter().zip(&problem.reduced) {
+            if r {
+                index.push(Expr::var(problem.dst.shape.rank() + extents.len()));
+                extents.push(d);
+                kept += usize::from(self.keep_dims);
+            } else {
+                index.push(Expr::var(kept));
+                kept += 1;
+            }
+        }
+        (index, extents)
+    }
+}
+
+/// A reduction as a stage, but for what is kind by kind.
+struct Stage<'a> {
+    c: &'a mut Compute,
+    dst: &'a TensorType,
+    extents: &'a [usize],
+}
+
+impl Stage<'_> {
+    /// Reduces `body`, which is of type `work`, by the function of `kind`.
+    fn reduce(&mut self, kind: ReduceKind, work: DType, dtype: DType, body: Expr, finish: Expr) -> BufId {
+        let (combine, init) = kind.combine(work);
+        let reduce =
+            compute::Reduce { extents: self.extents.to_vec(), combine, init: Expr::Const(init), finish };
+        let ty = TensorType::new(dtype, self.dst.shape.clone());
+        self.c.reduce_blocked(kind.name(), ty, reduce, body)
+    }
+
+    /// `m + log(sum(exp(x - m)))` of `x`, an f32 or f64 of type `work`.
+    fn log_sum_exp(&mut self, x: Expr, work: DType) -> BufId {
+        let dtype = self.dst.dtype;
+        let zero = || Expr::literal(work, 0.0);
+        let magnitude = Expr::unary(UnaryFn::Abs, Expr::Acc);
+        let finite = Expr::compare(CompareFn::Lt, magnitude, Expr::literal(work, f64::INFINITY));
+        let largest = finite.select(Expr::Acc, zero());
+        let max = self.reduce(ReduceKind::Max, work, work, x.clone(), largest);
+        let max = Expr::load(max, vars(self.dst.shape.rank()));
+        let exp = Expr::unary(UnaryFn::Exp, x - max.clone());
+        let log = max + Expr::unary(UnaryFn::Log, Expr::Acc);
+        self.reduce(ReduceKind::LogSumExp, work, dtype, exp, converted(log, work, dtype))
     }
 }
 
@@ -93,55 +191,50 @@ impl Operator for Reduce {
             ReduceKind::Sum => "ReduceSum",
             ReduceKind::Max => "ReduceMax",
             ReduceKind::Min => "ReduceMin",
+            ReduceKind::L1 => "ReduceL1",
+            ReduceKind::L2 => "ReduceL2",
+            ReduceKind::Prod => "ReduceProd",
+            ReduceKind::SumSquare => "ReduceSumSquare",
+            ReduceKind::LogSum => "ReduceLogSum",
+            ReduceKind::LogSumExp => "ReduceLogSumExp",
         }
     }
 
     fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
-        let reduced = self.reduced(args)?;
-        Ok(vec![self.dst(&args.required(0, "data")?.ty(), &reduced)])
+        Ok(vec![self.problem(args)?.dst])
     }
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
-        let reduced = self.reduced(args)?;
-        let arg = args.required(0, "data")?;
-        let dst = self.dst(&arg.ty(), &reduced);
-        let dtype = arg.dtype;
-        if arg.shape.numel() == 0 {
-            let mean = self.kind == ReduceKind::Mean && dtype == DType::F32;
-            let nothing = if mean { Scalar::F32(f32::NAN) } else { self.combine(dtype).1 };
-            return Ok(Compute::filled(dst, nothing));
+        let problem = self.problem(args)?;
+        let dtype = problem.dst.dtype;
+        if problem.src.shape.numel() == 0 {
+            return Ok(Compute::filled(problem.dst, self.kind.of_nothing(dtype)));
         }
+        let (index, extents) = self.element(&problem);
         let mut c = Compute::new();
-        let src = c.input(0, &arg);
-        let mut extents = Vec::new();
-        let mut kept = 0;
-        let mut index = Vec::new();
-        for (&d, &r) in arg.shape.iter().zip(&reduced) {
-            if r {
-                index.push(Expr::var(dst.shape.rank() + extents.len()));
-                extents.push(d);
-                kept += usize::from(self.keep_dims);
-            } else {
-                index.push(Expr::var(kept));
-                kept += 1;
+        let src = c.input(0, &args.required(0, "data")?);
+        let x = Expr::load(src, index);
+        // Roots and logarithms of integers are those of f64. As bytes, the maximum and minimum of bool are or and and.
+        let wide = if dtype.is_float() { dtype } else { DType::F64 };
+        let bits = if dtype == DType::Bool { DType::U8 } else { dtype };
+        let function = |f| converted(Expr::unary(f, converted(Expr::Acc, dtype, wide)), wide, dtype);
+        let magnitude = if dtype.is_unsigned() { x.clone() } else { Expr::unary(UnaryFn::Abs, x.clone()) };
+        let square = x.clone() * x.clone();
+        let n = Expr::literal(dtype, Shape::new(extents.clone()).numel() as f64);
+        let mut stage = Stage { c: &mut c, dst: &problem.dst, extents: &extents };
+        let kind = self.kind;
+        let out = match kind {
+            ReduceKind::Mean => stage.reduce(kind, dtype, dtype, x, Expr::Acc / n),
+            ReduceKind::Sum | ReduceKind::Prod => stage.reduce(kind, dtype, dtype, x, Expr::Acc),
+            ReduceKind::Max | ReduceKind::Min => {
+                let finish = converted(Expr::Acc, bits, dtype);
+                stage.reduce(kind, bits, dtype, converted(x, dtype, bits), finish)
             }
-        }
-        let load = Expr::load(src, index);
-        let out = if extents.is_empty() {
-            c.map("copy", dst, load)
-        } else {
-            // Maximum and minimum are not defined on bool: as bytes they are `or` and `and`.
-            let acc = if dtype == DType::Bool { DType::U8 } else { dtype };
-            let (combine, init) = self.combine(dtype);
-            let cast = |e: Expr, to: DType| if acc == dtype { e } else { e.cast(to) };
-            let finish = match self.kind {
-                ReduceKind::Mean => {
-                    Expr::Acc / Expr::literal(dtype, Shape::new(extents.clone()).numel() as f64)
-                }
-                _ => cast(Expr::Acc, dtype),
-            };
-            let reduce = compute::Reduce { extents, combine, init: Expr::Const(init.cast(acc)), finish };
-            c.reduce(self.kind.name(), dst, reduce, cast(load, acc))
+            ReduceKind::L1 => stage.reduce(kind, dtype, dtype, magnitude, Expr::Acc),
+            ReduceKind::L2 => stage.reduce(kind, dtype, dtype, square, function(UnaryFn::Sqrt)),
+            ReduceKind::SumSquare => stage.reduce(kind, dtype, dtype, square, Expr::Acc),
+            ReduceKind::LogSum => stage.reduce(kind, dtype, dtype, x, function(UnaryFn::Log)),
+            ReduceKind::LogSumExp => stage.log_sum_exp(converted(x, dtype, wide), wide),
         };
         c.output(out);
         Ok(c)
@@ -149,153 +242,122 @@ impl Operator for Reduce {
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let args = known_args(inputs);
-        let args = Args(&args);
-        let reduced = self.reduced(args)?;
-        let src = args.known(0, "data")?;
-        let dst = self.dst(src.ty(), &reduced);
-        if dst.shape.numel() == 0 {
-            return Ok(vec![Tensor::from_bytes(dst, Vec::new())?]);
-        }
-        let to = places(src.shape(), &reduced);
-        let count = reduced.iter().zip(src.shape().iter()).filter(|&(&r, _)| r).map(|(_, &d)| d);
-        let count = Shape::new(count.collect::<Vec<_>>()).numel();
-        Ok(vec![match dst.dtype {
-            DType::F32 => {
-                let mut acc = filled(&dst.shape, 0.0f32)?.into_iter().map(f64::from).collect::<Vec<_>>();
-                self.accumulate_floats(&src.to_vec()?, &to, &mut acc);
-                let divisor = if self.kind == ReduceKind::Mean { count as f64 } else { 1.0 };
-                let elements: Vec<f32> = acc.into_iter().map(|v| (v / divisor) as f32).collect();
-                Tensor::new(dst.shape, &elements)?
-            }
-            dtype => self.integers(src, dst, &to, dtype, count)?,
-        }])
+        let problem = self.problem(Args(&args))?;
+        let src = Args(&args).known(0, "data")?;
+        Ok(vec![reference::reduce(self.kind, src, &problem.reduced, &problem.dst)?])
     }
-}
-
-impl Reduce {
-    fn accumulate_floats(&self, src: &[f32], to: &[usize], acc: &mut [f64]) {
-        let start = match self.kind {
-            ReduceKind::Mean | ReduceKind::Sum => 0.0,
-            ReduceKind::Max => f64::NEG_INFINITY,
-            ReduceKind::Min => f64::INFINITY,
-        };
-        acc.fill(start);
-        for (&v, &to) in src.iter().zip(to) {
-            let (v, acc) = (f64::from(v), &mut acc[to]);
-            match self.kind {
-                ReduceKind::Mean | ReduceKind::Sum => *acc += v,
-                ReduceKind::Max if v > *acc || v.is_nan() => *acc = v,
-                ReduceKind::Min if v < *acc || v.is_nan() => *acc = v,
-                ReduceKind::Max | ReduceKind::Min => {}
-            }
-        }
-    }
-
-    fn integers(
-        &self,
-        src: &Tensor,
-        dst: TensorType,
-        to: &[usize],
-        dtype: DType,
-        count: usize,
-    ) -> Result<Tensor, OpError> {
-        let (lowest, highest) = match dtype {
-            DType::I64 => (i64::MIN, i64::MAX),
-            DType::I32 => (i32::MIN.into(), i32::MAX.into()),
-            DType::U8 => (0, 255),
-            _ => (0, 1),
-        };
-        let start = match self.kind {
-            ReduceKind::Mean | ReduceKind::Sum => 0,
-            ReduceKind::Max => lowest,
-            ReduceKind::Min => highest,
-        };
-        let mut acc = filled(&dst.shape, start)?;
-        let elements = match dtype {
-            DType::I64 | DType::I32 => src.to_i64s()?,
-            _ => src.bytes().iter().map(|&b| b.into()).collect(),
-        };
-        for (v, &to) in elements.into_iter().zip(to) {
-            let acc = &mut acc[to];
-            *acc = match self.kind {
-                ReduceKind::Mean | ReduceKind::Sum => acc.wrapping_add(v),
-                ReduceKind::Max => (*acc).max(v),
-                ReduceKind::Min => (*acc).min(v),
-            };
-        }
-        let divisor = if self.kind == ReduceKind::Mean { count as i64 } else { 1 };
-        let narrow = |v: i64| if dtype == DType::I32 { i64::from(v as i32) } else { v };
-        let results = acc.into_iter().map(|v| narrow(v).checked_div(divisor).unwrap_or(0));
-        match dtype {
-            DType::I64 => Tensor::new(dst.shape, &results.collect::<Vec<i64>>()),
-            DType::I32 => Tensor::new(dst.shape, &results.map(|v| v as i32).collect::<Vec<_>>()),
-            DType::U8 => Tensor::new(dst.shape, &results.map(|v| v as u8).collect::<Vec<_>>()),
-            _ => Tensor::new(dst.shape, &results.map(|v| v != 0).collect::<Vec<_>>()),
-        }
-    }
-}
-
-/// For each element of a tensor, the place of the element of the result that it goes to.
-fn places(shape: &Shape, reduced: &[bool]) -> Vec<usize> {
-    let mut places = vec![0];
-    for (&d, &r) in shape.iter().zip(reduced) {
-        if shape.numel() == 0 {
-            return Vec::new();
-        }
-        places = places.iter().flat_map(|&p| (0..d).map(move |i| if r { p } else { p * d + i })).collect();
-    }
-    places
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::Element;
-
-    fn run<T: Element>(op: &Reduce, shape: &[usize], src: &[T], axes: &[i64]) -> Result<Tensor, OpError> {
-        let src = Tensor::new(shape.to_vec(), src)?;
-        let axes = Tensor::new([axes.len()], axes)?;
-        Ok(op.reference(&[Some(&src), Some(&axes)])?.remove(0))
-    }
+    use crate::testing::{error, infer_unknown, run, run_all, t};
 
     fn reduce(kind: ReduceKind) -> Reduce {
         Reduce { kind, keep_dims: true, noop_with_empty_axes: false }
     }
 
-    #[test]
-    fn hand_computed() {
-        use ReduceKind::{Max, Mean, Min, Sum};
-        let src = [1.0f32, 2.0, 3.0, 4.0, 5.0, 9.0];
-        let f32s = |op: &Reduce, axes: &[i64]| {
-            let t = run(op, &[2, 3], &src, axes).unwrap();
-            (t.shape().dims().to_vec(), t.to_vec::<f32>().unwrap())
-        };
-        assert_eq!(f32s(&reduce(Mean), &[-1]), (vec![2, 1], vec![2.0, 6.0]));
-        let flat = Reduce { keep_dims: false, ..reduce(Sum) };
-        assert_eq!(f32s(&flat, &[0]), (vec![3], vec![5.0, 7.0, 12.0]));
-        assert_eq!(f32s(&flat, &[]), (vec![], vec![24.0]));
-        let noop = Reduce { noop_with_empty_axes: true, ..reduce(Sum) };
-        assert_eq!(f32s(&noop, &[]).1, src);
-        assert_eq!(f32s(&reduce(Max), &[1, 0]), (vec![1, 1], vec![9.0]));
-        let ints = |op, src: &[i64]| run(&op, &[src.len()], src, &[]).unwrap().to_vec::<i64>().unwrap();
-        assert_eq!(ints(reduce(Mean), &[-1, -2]), [-1]);
-        assert_eq!(ints(reduce(Min), &[]), [i64::MAX]);
-        assert_eq!(ints(reduce(Mean), &[]), [0]);
-        let bools = run(&reduce(Min), &[2], &[true, false], &[]).unwrap();
-        assert_eq!(bools.to_vec::<bool>().unwrap(), [false]);
+    /// The result over all axes.
+    fn of(kind: ReduceKind, x: &Tensor) -> Vec<f64> {
+        run(&reduce(kind), &[x]).unwrap().to_f64s()
     }
 
     #[test]
-    fn errors_say_expected_and_found() {
+    fn hand_computed() {
+        use ReduceKind::*;
+        let x = t([2, 3], &[1.0f32, 2.0, 3.0, 4.0, 5.0, 9.0]);
+        let along = |op: &Reduce, axes: &[i64]| run(op, &[&x, &t([axes.len()], axes)]).unwrap();
+        assert_eq!(along(&reduce(Mean), &[-1]), t([2, 1], &[2.0f32, 6.0]));
+        let flat = Reduce { keep_dims: false, ..reduce(Sum) };
+        assert_eq!(along(&flat, &[0]), t([3], &[5.0f32, 7.0, 12.0]));
+        assert_eq!(along(&flat, &[]), t([], &[24.0f32]));
+        assert_eq!(along(&reduce(Max), &[1, 0]), t([1, 1], &[9.0f32]));
+        assert_eq!(along(&reduce(Prod), &[1]), t([2, 1], &[6.0f32, 180.0]));
+        assert_eq!(along(&reduce(SumSquare), &[0]), t([1, 3], &[17.0f32, 29.0, 90.0]));
+        let x = t([4], &[3.0f64, -4.0, 0.0, -12.0]);
+        assert_eq!((of(L1, &x), of(L2, &x)), (vec![19.0], vec![13.0]));
+        assert_eq!(of(LogSum, &t([2], &[0.25f32, 0.75])), [0.0]);
+    }
+
+    #[test]
+    fn no_axes() {
+        let x = t([2], &[-2.0f32, 4.0]);
+        let results = [
+            (ReduceKind::Mean, [-2.0, 4.0]),
+            (ReduceKind::L1, [2.0, 4.0]),
+            (ReduceKind::L2, [2.0, 4.0]),
+            (ReduceKind::Prod, [-2.0, 4.0]),
+            (ReduceKind::SumSquare, [4.0, 16.0]),
+            (ReduceKind::LogSumExp, [-2.0, 4.0]),
+            (ReduceKind::Min, [-2.0, 4.0]),
+        ];
+        for (kind, expected) in results {
+            let op = Reduce { noop_with_empty_axes: true, ..reduce(kind) };
+            assert_eq!(run(&op, &[&x, &t::<i64>([0], &[])]).unwrap().to_f64s(), expected, "{kind}");
+            assert_eq!(run_all(&op, &[Some(&x), None]).unwrap()[0].to_f64s(), expected, "{kind}");
+            let flat = Reduce { keep_dims: false, ..reduce(kind) };
+            assert_eq!(run(&flat, &[&t([], &[4.0f32])]).unwrap().to_f64s(), [expected[1]], "{kind}");
+        }
+    }
+
+    #[test]
+    fn integers() {
+        use ReduceKind::*;
+        assert_eq!(of(Mean, &t([2], &[-1i64, -2])), [-1.0]);
+        assert_eq!(of(Sum, &t([2], &[i32::MAX, 1])), [f64::from(i32::MIN)]);
+        assert_eq!(of(Prod, &t([2], &[1u32 << 31, 3])), [f64::from(1u32 << 31)]);
+        assert_eq!(of(Prod, &t([3], &[-3i64, 5, 7])), [-105.0]);
+        assert_eq!(of(L1, &t([2], &[-3i32, 5])), [8.0]);
+        assert_eq!(of(L2, &t([2], &[2i64, 3])), [3.0]);
+        assert_eq!(of(SumSquare, &t([2], &[u64::MAX, 3])), [10.0]);
+        assert_eq!(of(LogSum, &t([2], &[100u32, 1])), [4.0]);
+        assert_eq!(of(LogSum, &t([1], &[0i32])), [f64::from(i32::MIN)]);
+        assert_eq!(of(LogSumExp, &t([2], &[1_000_000i64, 1_000_000])), [1_000_000.0]);
+        assert_eq!(of(Max, &t([2], &[-3i8, -128])), [-3.0]);
+        assert_eq!(of(Min, &t([2], &[true, false])), [0.0]);
+        assert_eq!(of(Max, &t([2], &[true, false])), [1.0]);
+    }
+
+    #[test]
+    fn log_sum_exp_is_stable() {
+        let of = |x: &[f32]| of(ReduceKind::LogSumExp, &t([x.len()], x))[0];
+        assert_eq!(of(&[1000.0, 1000.0]) as f32, (1000.0 + 2f64.ln()) as f32);
+        assert_eq!(of(&[-1000.0, -1000.0]) as f32, (-1000.0 + 2f64.ln()) as f32);
+        assert_eq!(of(&[f32::NEG_INFINITY, f32::NEG_INFINITY]), f64::NEG_INFINITY);
+        assert_eq!(of(&[f32::NEG_INFINITY, 3.0]), 3.0);
+        assert_eq!(of(&[f32::INFINITY, 3.0]), f64::INFINITY);
+        assert!(of(&[f32::NAN, 3.0]).is_nan());
+    }
+
+    #[test]
+    fn nothing() {
+        use ReduceKind::*;
+        let floats = t::<f32>([0, 2], &[]);
+        let (low, high) = (f64::NEG_INFINITY, f64::INFINITY);
+        let results =
+            [(Sum, 0.0), (L2, 0.0), (Prod, 1.0), (LogSum, low), (LogSumExp, low), (Max, low), (Min, high)];
+        for (kind, expected) in results {
+            let y = run(&reduce(kind), &[&floats, &t([1], &[0i64])]).unwrap();
+            assert_eq!(y, t([1, 2], &[expected as f32; 2]), "{kind}");
+        }
+        assert!(of(Mean, &floats)[0].is_nan());
+        assert_eq!(of(Mean, &t::<i64>([0], &[])), [0.0]);
+        assert_eq!(of(LogSum, &t::<u64>([0], &[])), [0.0]);
+        assert_eq!(of(LogSumExp, &t::<i32>([0], &[])), [f64::from(i32::MIN)]);
+        let kept = run(&reduce(Sum), &[&floats, &t([1], &[1i64])]).unwrap();
+        assert_eq!(kept, t::<f32>([0, 1], &[]));
+    }
+
+    #[test]
+    fn errors() {
         let fail =
-            |axes: &[i64]| run(&reduce(ReduceKind::Max), &[1, 1], &[0u8], axes).unwrap_err().to_string();
+            |axes: &[i64]| error(&reduce(ReduceKind::Max), &[&t([1, 1], &[0u8]), &t([axes.len()], axes)]);
         assert!(fail(&[2]).contains("the 2 axes (negative ones count from the end), found 2"));
         assert!(fail(&[-3]).contains("found -3"));
         assert!(fail(&[1, -1]).contains("1 twice"));
-        assert!(run(&reduce(ReduceKind::Sum), &[1], &[true], &[]).is_err());
-        let shape = Shape::from([1]);
-        let arg = |dtype| Some(crate::Arg { dtype, shape: &shape, value: None });
-        let error = reduce(ReduceKind::Sum).infer(Args(&[arg(DType::F32), arg(DType::I64)])).unwrap_err();
-        assert!(matches!(error, OpError::DataDependent(_)));
+        assert!(error(&reduce(ReduceKind::Sum), &[&t([1], &[true])]).contains("expected f32 or f64 or i64"));
+        let [x, axes] = [DType::F32, DType::I64].map(|d| TensorType::new(d, [1]));
+        let unknown = infer_unknown(&reduce(ReduceKind::Sum), &[x, axes]);
+        assert!(matches!(unknown, Err(OpError::DataDependent(_))));
     }
 }

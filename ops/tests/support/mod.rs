@@ -133,7 +133,9 @@ pub fn check1(op: &dyn Operator, inputs: &[&Tensor], relative: f64) -> Tensor {
 pub fn well_formed(c: &Compute) -> Result<(), String> {
     for (at, stage) in c.stages.iter().enumerate() {
         typed(c, stage).map_err(|e| format!("stage {}: {e}", stage.name))?;
-        let defined: Vec<_> = c.stages[..at].iter().map(|s| s.dst).collect();
+        // In turns, stages load what earlier turns of all of them defined.
+        let turns = c.repeats.iter().filter(|r| r.stages.contains(&at)).map(|r| r.stages.end);
+        let defined: Vec<_> = c.stages[..turns.max().unwrap_or(at)].iter().map(|s| s.dst).collect();
         intervals::prove(c, stage, &defined).map_err(|e| format!("stage {}: {e}", stage.name))?;
     }
     Ok(())

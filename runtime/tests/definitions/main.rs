@@ -6,6 +6,8 @@ mod conv;
 mod elements;
 mod indexed;
 mod math;
+mod norms;
 mod operators;
+mod searches;
 #[path = "../support/mod.rs"]
 mod support;
