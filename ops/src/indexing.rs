@@ -74,10 +74,13 @@ impl<'a> Indices<'a> {
     /// The index at `place` of the buffer, which goes into target `target`: counted from the beginning and in bounds.
     pub fn at(&self, b: BufId, place: Vec<Expr>, target: usize) -> Expr {
         let i = Expr::load(b, place);
-        if self.known.is_some() {
-            return i;
-        }
         let n = self.targets[target].1;
+        match (&self.known, self.targets.len()) {
+            (Some(_), 1) => return i,
+            // The bounds of the table are those of all targets.
+            (Some(_), _) => return i.clamp(0, n as i64 - 1),
+            (None, _) => {}
+        }
         let i = if self.arg.dtype == DType::I64 { i } else { i.cast(DType::I64) };
         let from_end = i.clone() + Expr::int(n);
         let i = Expr::compare(CompareFn::Lt, i.clone(), Expr::int(0)).select(from_end, i);
