@@ -121,7 +121,7 @@ impl Session {
     }
 
     /// Runs the model with results in the caller's memory. Outputs are given by name, in any order; those not given
-    /// are computed and forgotten. Nothing is copied, except for elements that are converted (`f16`, `bf16`, `f64`) and
+    /// are computed and forgotten. Nothing is copied, except for elements that are converted (`f16`, `bf16`) and
     /// `bool` outputs. After an error the outputs hold unspecified elements.
     ///
     /// # Errors

@@ -217,6 +217,31 @@
 #define OCTRT_BOOL 8
 
 /**
+ * 16-bit two's complement.
+ */
+#define OCTRT_I16 9
+
+/**
+ * 8-bit two's complement.
+ */
+#define OCTRT_I8 10
+
+/**
+ * 64-bit unsigned.
+ */
+#define OCTRT_U64 11
+
+/**
+ * 32-bit unsigned.
+ */
+#define OCTRT_U32 12
+
+/**
+ * 16-bit unsigned.
+ */
+#define OCTRT_U16 13
+
+/**
  * The shape that the session has: the one set by octrt_session_set_shape, or the model's.
  */
 #define OCTRT_RANK_OF_MODEL -1

@@ -27,15 +27,15 @@ pub const OCTRT_I32: i32 = 6;
 pub const OCTRT_U8: i32 = 7;
 /// One byte, 0 or 1.
 pub const OCTRT_BOOL: i32 = 8;
-/// 16-bit signed integer.
+/// 16-bit two's complement.
 pub const OCTRT_I16: i32 = 9;
-/// 8-bit signed integer.
+/// 8-bit two's complement.
 pub const OCTRT_I8: i32 = 10;
-/// 64-bit unsigned integer.
+/// 64-bit unsigned.
 pub const OCTRT_U64: i32 = 11;
-/// 32-bit unsigned integer.
+/// 32-bit unsigned.
 pub const OCTRT_U32: i32 = 12;
-/// 16-bit unsigned integer.
+/// 16-bit unsigned.
 pub const OCTRT_U16: i32 = 13;
 
 /// The shape that the session has: the one set by octrt_session_set_shape, or the model's.
