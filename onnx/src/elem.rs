@@ -3,6 +3,7 @@
 use std::fmt;
 
 use octrt_ops::DType;
+use octrt_ops::def::round_float::FloatFormat;
 
 use crate::proto::tensor_proto::DataType;
 
@@ -86,6 +87,15 @@ impl ElemType {
         }
     }
 
+    /// The float that values of the type are rounded to, which the graph carries in f32; none where it has the type.
+    pub fn narrow_float(self) -> Option<FloatFormat> {
+        match self {
+            ElemType::F16 => Some(FloatFormat::F16),
+            ElemType::BF16 => Some(FloatFormat::BF16),
+            _ => None,
+        }
+    }
+
     /// The number in `TensorProto.DataType`.
     pub fn onnx(self) -> i32 {
         match self {
@@ -147,5 +157,13 @@ mod tests {
         assert_eq!(ElemType::from_onnx(3).to_string(), "int8");
         assert_eq!(ElemType::from_onnx(99).to_string(), "element type 99");
         assert_eq!(ElemType::BF16.dtype(), Some(DType::F32));
+        for dtype in DType::ALL {
+            let elem = ElemType::from(dtype);
+            assert_eq!(
+                (elem.dtype(), elem.size(), elem.narrow_float()),
+                (Some(dtype), Some(dtype.size()), None)
+            );
+            assert_eq!(ElemType::from_onnx(elem.onnx()), elem);
+        }
     }
 }

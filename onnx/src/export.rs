@@ -23,10 +23,10 @@ const MAX_BYTES: usize = i32::MAX as usize;
 const SAMPLE_EXTENT: usize = 64;
 
 /// The graph as an ONNX model with `metadata` as its notes. The opset is 17, or the first later one that has what the
-/// graph uses, at most 19. Constants become initializers; those that no node uses are left out.
+/// graph uses, at most 24. Constants become initializers; those that no node uses are left out.
 ///
-/// Importing the result gives an equal graph up to names and the order of values, except that a softmax over trailing
-/// axes becomes `Flatten`, `Softmax`, `Reshape`, that an output which shows an input, a constant or another output's
+/// Importing the result gives an equal graph up to names and the order of values, except that a rounding to a narrower
+/// float gets a `Cast` to f32 before and after it, that a softmax over trailing axes becomes `Flatten`, `Softmax`, `Reshape`, that an output which shows an input, a constant or another output's
 /// value gets an `Identity`, and that the value of a `ConstantOfShape` is always given and of shape `[1]`.
 ///
 /// # Errors
@@ -44,7 +44,11 @@ pub fn export(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result<Vec<
     let entries =
         metadata.iter().map(|(k, v)| StringStringEntryProto { key: k.clone(), value: v.clone() }).collect();
     let model = ModelProto {
-        ir_version: if opset > 18 { 9 } else { 8 },
+        ir_version: match opset {
+            ..=18 => 8,
+            19 | 20 => 9,
+            _ => 11,
+        },
         producer_name: "octrt".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(writer.finish()),
@@ -251,8 +255,10 @@ fn result_dtype(node: &Node, dtypes: &[DType]) -> DType {
     let of = |i: usize| node.inputs.get(i).copied().flatten().map_or(DType::F32, |v| dtypes[v.index()]);
     match &node.op {
         Op::Cast(cast) => cast.to,
-        Op::Compare(_) => DType::Bool,
-        Op::Shape(_) => DType::I64,
+        Op::Compare(_) | Op::IsInf(_) | Op::IsNan(_) => DType::Bool,
+        Op::EyeLike(op) => op.dtype.unwrap_or(of(0)),
+        Op::OneHot(_) => of(2),
+        Op::Shape(_) | Op::Size(_) => DType::I64,
         Op::CastLike(_) | Op::ConstantOfShape(_) | Op::Where(_) => of(1),
         _ => of(0),
     }

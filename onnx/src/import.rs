@@ -195,6 +195,7 @@ fn read_input(input: &ValueInfoProto, scope: &mut Scope) -> Result<(Port, ValueI
     let place = input_place(input);
     scope.warnings.extend(remarks.iter().map(|r| format!("{place}: {r}")));
     let value = scope.graph.add_input(&input.name, dtype, dims.clone());
+    scope.note_type(value, elem);
     Ok((Port { name: input.name.clone(), elem: Some(elem), dims: Some(dims) }, value))
 }
 
@@ -208,6 +209,7 @@ fn read_initializers(graph: &GraphProto, external: &dyn ExternalData, scope: &mu
                 let place = initializer_place(proto);
                 scope.warnings.extend(loaded.remarks.iter().map(|r| format!("{place}: {r}")));
                 let value = scope.graph.add_const(&proto.name, loaded.tensor);
+                scope.note_type(value, ElemType::from_onnx(proto.data_type));
                 scope.names.insert(proto.name.clone(), value);
             }
             Err(fault) => {

@@ -1,12 +1,16 @@
 //! What ONNX calls the variants of operators: one table for both directions.
 
 use octrt_ops::def::binary::BinaryKind;
+use octrt_ops::def::bit_shift::ShiftDirection;
 use octrt_ops::def::compare::CompareKind;
 use octrt_ops::def::depth_to_space::DepthOrder;
+use octrt_ops::def::gelu::GeluForm;
 use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::def::pad::PadMode;
 use octrt_ops::def::reduce::ReduceKind;
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, ResizeMode};
+use octrt_ops::def::scatter::ScatterReduction;
+use octrt_ops::def::tensor_scatter::CacheMode;
 use octrt_ops::def::unary::UnaryKind;
 use octrt_ops::window::AutoPad;
 
@@ -48,6 +52,20 @@ pub(crate) const UNARY: Names<UnaryKind> = &[
     ("Round", UnaryKind::Round),
     ("Reciprocal", UnaryKind::Reciprocal),
     ("Not", UnaryKind::Not),
+    ("BitwiseNot", UnaryKind::BitwiseNot),
+    ("Sign", UnaryKind::Sign),
+    ("Mish", UnaryKind::Mish),
+    ("Sin", UnaryKind::Sin),
+    ("Cos", UnaryKind::Cos),
+    ("Tan", UnaryKind::Tan),
+    ("Asin", UnaryKind::Asin),
+    ("Acos", UnaryKind::Acos),
+    ("Atan", UnaryKind::Atan),
+    ("Sinh", UnaryKind::Sinh),
+    ("Cosh", UnaryKind::Cosh),
+    ("Asinh", UnaryKind::Asinh),
+    ("Acosh", UnaryKind::Acosh),
+    ("Atanh", UnaryKind::Atanh),
 ];
 
 pub(crate) const BINARY: Names<BinaryKind> = &[
@@ -61,6 +79,9 @@ pub(crate) const BINARY: Names<BinaryKind> = &[
     ("And", BinaryKind::And),
     ("Or", BinaryKind::Or),
     ("Xor", BinaryKind::Xor),
+    ("BitwiseAnd", BinaryKind::BitwiseAnd),
+    ("BitwiseOr", BinaryKind::BitwiseOr),
+    ("BitwiseXor", BinaryKind::BitwiseXor),
 ];
 
 pub(crate) const COMPARE: Names<CompareKind> = &[
@@ -116,6 +137,22 @@ pub(crate) const ASPECT: Names<AspectPolicy> = &[
     ("not_smaller", AspectPolicy::NotSmaller),
 ];
 
+pub(crate) const GELU: Names<GeluForm> = &[("none", GeluForm::Erf), ("tanh", GeluForm::Tanh)];
+
+pub(crate) const SHIFT: Names<ShiftDirection> =
+    &[("LEFT", ShiftDirection::Left), ("RIGHT", ShiftDirection::Right)];
+
+pub(crate) const SCATTER: Names<ScatterReduction> = &[
+    ("none", ScatterReduction::Replace),
+    ("add", ScatterReduction::Add),
+    ("mul", ScatterReduction::Mul),
+    ("max", ScatterReduction::Max),
+    ("min", ScatterReduction::Min),
+];
+
+pub(crate) const CACHE_MODE: Names<CacheMode> =
+    &[("linear", CacheMode::Linear), ("circular", CacheMode::Circular)];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,5 +175,9 @@ mod tests {
         complete(COORDINATES, CoordinateTransform::ALL);
         complete(NEAREST_MODE, NearestMode::ALL);
         complete(ASPECT, AspectPolicy::ALL);
+        complete(GELU, GeluForm::ALL);
+        complete(SHIFT, ShiftDirection::ALL);
+        complete(SCATTER, ScatterReduction::ALL);
+        complete(CACHE_MODE, CacheMode::ALL);
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use octrt_ops::{Graph, Op, Tensor, ValueId};
+use octrt_ops::def::cast::Cast;
+use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
+use octrt_ops::{DType, Graph, Op, Tensor, ValueId};
 
 use crate::attr::Attrs;
+use crate::elem::ElemType;
 use crate::error::{Fault, OnnxError, Unsupported, invalid, unsupported};
 use crate::external::ExternalData;
 use crate::inline::SourceNode;
@@ -20,6 +23,8 @@ pub(crate) struct Scope {
     pub(crate) names: BTreeMap<String, ValueId>,
     /// ONNX names that some node or output of the graph uses.
     pub(crate) used: BTreeSet<String>,
+    /// Values that the model has as f16 or bf16, as far as it says so where they come from.
+    narrow: BTreeMap<ValueId, FloatFormat>,
     /// See [`crate::Imported::warnings`].
     pub(crate) warnings: Vec<String>,
     /// Everything that is not supported.
@@ -31,6 +36,13 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// Takes note of the element type that a value has in the model.
+    pub(crate) fn note_type(&mut self, value: ValueId, elem: ElemType) {
+        if let Some(format) = elem.narrow_float() {
+            self.narrow.insert(value, format);
+        }
+    }
+
     /// Takes note of a fault; the import goes on to find the others.
     pub(crate) fn report(&mut self, fault: Fault, place: String) {
         match fault.at(place) {
@@ -144,6 +156,23 @@ impl<'a> NodeReader<'a> {
     /// The elements of a value that is a tensor of the model.
     pub(crate) fn tensor_of(&self, value: ValueId) -> Option<&Tensor> {
         self.scope.graph.constant(value)
+    }
+
+    /// The narrower float that the elements of a value have in the model, where that is known.
+    pub(crate) fn narrow_float(&self, value: ValueId) -> Option<FloatFormat> {
+        self.scope.narrow.get(&value).copied()
+    }
+
+    /// Adds nodes that convert the single input to f32 and round it; the result is known to be of that format.
+    ///
+    /// # Errors
+    /// As [`NodeReader::emit`].
+    pub(crate) fn emit_rounded(&mut self, data: Option<ValueId>, to: FloatFormat) -> Result<(), Fault> {
+        let wide = self.step("f32", Cast { to: DType::F32 }, vec![data])?;
+        self.emit(RoundFloat { to }, vec![Some(wide)])?;
+        let result = self.source.proto.output.first().and_then(|name| self.scope.names.get(name)).copied();
+        self.scope.narrow.extend(result.map(|value| (value, to)));
+        Ok(())
     }
 
     /// The tensor in an attribute.

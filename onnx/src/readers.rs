@@ -3,8 +3,10 @@
 //! Each asks for every attribute that the operator has in any opset, so that what is left over is unknown. What some
 //! opsets give as an attribute and others as an input becomes an input.
 
+pub(crate) mod activation;
 pub(crate) mod constant;
 pub(crate) mod conv;
+pub(crate) mod indexed;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod pool;

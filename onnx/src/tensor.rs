@@ -12,7 +12,7 @@ use crate::elem::ElemType;
 use crate::error::{Fault, OnnxError, corrupt, unsupported};
 use crate::external::{ExternalData, NoExternalData, validate_location};
 use crate::proto::TensorProto;
-use crate::proto::tensor_proto::DataLocation;
+use crate::proto::tensor_proto::{DataLocation, DataType};
 
 /// Reads a file that holds one tensor (a `TensorProto`), as ONNX tests store inputs and outputs: its name, its elements,
 /// and the type they had in the file.
@@ -29,14 +29,15 @@ pub fn read_tensor(bytes: Bytes) -> Result<(String, Tensor, ElemType), OnnxError
 /// A tensor of the model.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    /// The elements; f16 and bf16 have become f32.
+    /// The elements; f16 and bf16 have become f32, integers of less than 8 bits those of 8.
     pub(crate) tensor: Tensor,
     /// What a user should know of the elements: `2 of 64 elements are NaN`.
     pub(crate) remarks: Vec<String>,
 }
 
 /// The tensor in `proto`. Elements that the graph can hold as they are stay where they are (in the model's bytes or in
-/// what `external` returns); others are converted. Sizes are checked before anything is allocated.
+/// what `external` returns); others are converted: f16 and bf16 to f32, integers of 4 and 2 bits to those of 8. Sizes are
+/// checked before anything is allocated.
 ///
 /// # Errors
 /// [`Fault::Corrupt`] when dimensions, encoding and number of elements contradict each other, [`Fault::Unsupported`] for
@@ -46,6 +47,9 @@ pub(crate) fn load(proto: &TensorProto, external: &dyn ExternalData) -> Result<L
         return unsupported!("the tensor is stored in segments");
     }
     let elem = ElemType::from_onnx(proto.data_type);
+    if let Some(packed) = Packed::of(elem) {
+        return packed.load(proto, external);
+    }
     let (Some(dtype), Some(size)) = (elem.dtype(), elem.size()) else {
         return unsupported!("its elements are {elem}");
     };
@@ -213,6 +217,54 @@ fn narrow<T: TryFrom<S>, S: Copy + std::fmt::Display>(field: &[S]) -> Result<Vec
         T::try_from(*v).map_err(|_| Fault::Corrupt(format!("the element {v} is out of the type's range")))
     };
     field.iter().map(one).collect()
+}
+
+/// Integers of less than 8 bits, several to a byte, the first one lowest.
+#[derive(Clone, Copy)]
+struct Packed {
+    bits: usize,
+    dtype: DType,
+}
+
+impl Packed {
+    fn of(elem: ElemType) -> Option<Self> {
+        let ElemType::Other(code) = elem else { return None };
+        let (bits, dtype) = match DataType::try_from(code).ok()? {
+            DataType::Int4 => (4, DType::I8),
+            DataType::Uint4 => (4, DType::U8),
+            DataType::Int2 => (2, DType::I8),
+            DataType::Uint2 => (2, DType::U8),
+            _ => return None,
+        };
+        Some(Packed { bits, dtype })
+    }
+
+    /// The tensor in `proto`, each element with a byte of its own.
+    fn load(self, proto: &TensorProto, external: &dyn ExternalData) -> Result<Loaded, Fault> {
+        let shape = shape(proto, self.dtype)?;
+        let bytes = shape.numel().div_ceil(8 / self.bits);
+        let data: SharedBytes = if proto.data_location == DataLocation::External as i32 {
+            read_external(proto, bytes, external)?
+        } else if proto.raw_data.is_empty() {
+            only_field(proto, "int32_data")?;
+            sized(Arc::new(narrow::<u8, _>(&proto.int32_data)?), bytes, "int32_data")?
+        } else {
+            only_field(proto, "raw_data")?;
+            sized(Arc::new(proto.raw_data.clone()), bytes, "raw_data")?
+        };
+        let packed = (*data).as_ref();
+        let mut unpacked = Vec::with_capacity(shape.numel());
+        for i in 0..shape.numel() {
+            let place = i * self.bits;
+            let high = packed[place / 8] << (8 - self.bits - place % 8);
+            unpacked.push(match self.dtype {
+                DType::I8 => (high.cast_signed() >> (8 - self.bits)).cast_unsigned(),
+                _ => high >> (8 - self.bits),
+            });
+        }
+        let ty = TensorType { dtype: self.dtype, shape };
+        Ok(Loaded { tensor: Tensor::from_bytes(ty, unpacked).map_err(op_error)?, remarks: Vec::new() })
+    }
 }
 
 fn from_floats(shape: Shape, elements: impl Iterator<Item = f32>) -> Result<Tensor, Fault> {

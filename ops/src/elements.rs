@@ -2,6 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::OpError;
+use crate::expr::Scalar;
 use crate::invalid;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::{Element, Tensor};
@@ -150,6 +151,44 @@ pub fn map2<A: Element, B: Element, R: Element>(
     let (at, bt) = (broadcast_positions(a.shape(), &shape)?, broadcast_positions(b.shape(), &shape)?);
     let out: Vec<R> = at.into_iter().zip(bt).map(|(i, j)| f(x[i], y[j])).collect();
     Tensor::new(shape, &out)
+}
+
+/// A tensor of floats whose elements are the nearest to these.
+///
+/// # Errors
+/// [`OpError::Invalid`] when their number is not the shape's.
+pub fn floats(ty: TensorType, elements: impl IntoIterator<Item = f64>) -> Result<Tensor, OpError> {
+    let mut bytes = room(ty.bytes())?;
+    elements.into_iter().for_each(|v| Scalar::F64(v).cast(ty.dtype).write(&mut bytes));
+    Tensor::from_bytes(ty, bytes)
+}
+
+/// `f` of every element of a tensor of floats, computed in f64 and rounded once.
+///
+/// # Errors
+/// As [`floats`].
+pub fn map_floats(x: &Tensor, f: impl Fn(f64) -> f64) -> Result<Tensor, OpError> {
+    floats(x.ty().clone(), x.to_f64s().into_iter().map(f))
+}
+
+/// `f` of every element of a tensor of integers; what does not fit the type wraps.
+///
+/// # Errors
+/// [`OpError::Invalid`] when the elements are no integers.
+pub fn map_ints(x: &Tensor, f: impl Fn(i128) -> i128) -> Result<Tensor, OpError> {
+    let mut bytes = room(x.ty().bytes())?;
+    for element in x.bytes().chunks_exact(x.dtype().size()) {
+        match Scalar::read(x.dtype(), element).int() {
+            Some(v) => wrapped(x.dtype(), f(v)).write(&mut bytes),
+            None => return invalid!("expected integers, found {}", x.ty()),
+        }
+    }
+    Tensor::from_bytes(x.ty().clone(), bytes)
+}
+
+/// The integer of type `dtype` that has the lowest bits of `v`.
+pub fn wrapped(dtype: DType, v: i128) -> Scalar {
+    Scalar::I64(v as i64).cast(dtype)
 }
 
 /// The bytes of one element of value zero (or false).

@@ -102,6 +102,11 @@ pub fn from_input(
     c
 }
 
+/// The definition of a function of every element of input 0, whose type the result has.
+pub fn elementwise(name: &'static str, src: &Arg<'_>, body: impl FnOnce(Expr) -> Expr) -> Compute {
+    from_input(name, src, src.ty(), |_, b| body(Expr::load(b, vars(src.shape.rank()))))
+}
+
 /// The definition of a result of type `ty` whose elements are those of input 0 at `index`.
 pub fn rearranged(name: &'static str, src: &Arg<'_>, ty: TensorType, index: Vec<Expr>) -> Compute {
     from_input(name, src, ty, |_, b| Expr::load(b, index))

@@ -15,6 +15,7 @@ pub mod error;
 pub mod expr;
 pub mod graph;
 pub mod index;
+pub mod indexing;
 pub mod op;
 pub mod shape;
 pub mod sums;

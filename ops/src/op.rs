@@ -197,14 +197,24 @@ operators! {
     BatchNormalization(def::batch_normalization::BatchNormalization),
     /// Functions of two tensors, element by element.
     Binary(def::binary::Binary),
+    /// Shifts of bits.
+    BitShift(def::bit_shift::BitShift),
     /// Conversion of the element type.
     Cast(def::cast::Cast),
     /// Conversion to the element type of another tensor.
     CastLike(def::cast_like::CastLike),
+    /// Continuously differentiable exponential linear unit.
+    Celu(def::celu::Celu),
+    /// Cuts or extends axes around their centres.
+    CenterCropPad(def::center_crop_pad::CenterCropPad),
     /// Limits to a range.
     Clip(def::clip::Clip),
+    /// Sums overlapping blocks to an image.
+    Col2Im(def::col2im::Col2Im),
     /// Comparisons of two tensors, element by element.
     Compare(def::compare::Compare),
+    /// Picks slices by a condition.
+    Compress(def::compress::Compress),
     /// Joins tensors along an axis.
     Concat(def::concat::Concat),
     /// A tensor of one repeated value.
@@ -219,10 +229,18 @@ operators! {
     Elu(def::elu::Elu),
     /// Broadcasts to a shape.
     Expand(def::expand::Expand),
+    /// A matrix with ones on a diagonal.
+    EyeLike(def::eye_like::EyeLike),
     /// Reshapes to a matrix.
     Flatten(def::flatten::Flatten),
     /// Picks slices by index.
     Gather(def::gather::Gather),
+    /// Picks elements by index along an axis.
+    GatherElements(def::gather_elements::GatherElements),
+    /// Picks slices by several indices.
+    GatherNd(def::gather_nd::GatherNd),
+    /// Gaussian error linear unit.
+    Gelu(def::gelu::Gelu),
     /// General matrix product with bias.
     Gemm(def::gemm::Gemm),
     /// Pooling over all spatial positions.
@@ -231,12 +249,22 @@ operators! {
     HardSigmoid(def::hard_sigmoid::HardSigmoid),
     /// The input itself.
     Identity(def::identity::Identity),
+    /// Which elements are infinite.
+    IsInf(def::is_inf::IsInf),
+    /// Which elements are NaN.
+    IsNan(def::is_inf::IsNan),
     /// ReLU with a slope below zero.
     LeakyRelu(def::leaky_relu::LeakyRelu),
     /// Matrix product with broadcasting.
     MatMul(def::matmul::MatMul),
     /// Maximum over windows.
     MaxPool(def::max_pool::MaxPool),
+    /// Puts maxima back where they came from.
+    MaxUnpool(def::max_unpool::MaxUnpool),
+    /// Remainders of divisions.
+    Mod(def::modulo::Mod),
+    /// Classes as vectors.
+    OneHot(def::one_hot::OneHot),
     /// Adds borders (or removes them).
     Pad(def::pad::Pad),
     /// ReLU with a learned slope below zero.
@@ -249,10 +277,22 @@ operators! {
     Reshape(def::reshape::Reshape),
     /// Resampling of spatial axes.
     Resize(def::resize::Resize),
+    /// Reverses the beginning of sequences.
+    ReverseSequence(def::reverse_sequence::ReverseSequence),
     /// Rounding to a narrower float.
     RoundFloat(def::round_float::RoundFloat),
+    /// Writes elements by index along an axis.
+    ScatterElements(def::scatter_elements::ScatterElements),
+    /// Writes slices by several indices.
+    ScatterNd(def::scatter_nd::ScatterNd),
+    /// Scaled exponential linear unit.
+    Selu(def::selu::Selu),
     /// The shape of a tensor as a tensor.
     Shape(def::shape::ShapeOf),
+    /// Shrinks towards zero.
+    Shrink(def::shrink::Shrink),
+    /// The number of elements of a tensor.
+    Size(def::size::Size),
     /// Takes a strided part.
     Slice(def::slice::Slice),
     /// Softmax and its logarithm.
@@ -263,10 +303,18 @@ operators! {
     Split(def::split::Split),
     /// Removes axes of extent 1.
     Squeeze(def::squeeze::Squeeze),
+    /// A value times its sigmoid.
+    Swish(def::swish::Swish),
+    /// Writes runs of slices into a cache.
+    TensorScatter(def::tensor_scatter::TensorScatter),
+    /// ReLU from a threshold on.
+    ThresholdedRelu(def::thresholded_relu::ThresholdedRelu),
     /// Repeats a tensor.
     Tile(def::tile::Tile),
     /// Permutes axes.
     Transpose(def::transpose::Transpose),
+    /// A triangle of matrices.
+    Trilu(def::trilu::Trilu),
     /// Functions of one tensor, element by element.
     Unary(def::unary::Unary),
     /// Inserts axes of extent 1.

@@ -3,14 +3,23 @@
 mod support;
 
 use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::bit_shift::{BitShift, ShiftDirection};
 use octrt_ops::def::cast::Cast;
 use octrt_ops::def::cast_like::CastLike;
+use octrt_ops::def::celu::Celu;
 use octrt_ops::def::clip::Clip;
 use octrt_ops::def::compare::{Compare, CompareKind};
 use octrt_ops::def::elu::Elu;
+use octrt_ops::def::gelu::{Gelu, GeluForm};
 use octrt_ops::def::hard_sigmoid::HardSigmoid;
+use octrt_ops::def::is_inf::{IsInf, IsNan};
 use octrt_ops::def::leaky_relu::LeakyRelu;
+use octrt_ops::def::modulo::Mod;
 use octrt_ops::def::prelu::PRelu;
+use octrt_ops::def::selu::Selu;
+use octrt_ops::def::shrink::Shrink;
+use octrt_ops::def::swish::Swish;
+use octrt_ops::def::thresholded_relu::ThresholdedRelu;
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::def::where_::Where;
 use octrt_ops::{DType, Operator, Tensor};
@@ -67,8 +76,11 @@ fn unary_of_every_type_it_takes() {
 
 #[test]
 fn unary_of_special_values() {
-    for &kind in UnaryKind::ALL.iter().filter(|k| **k != UnaryKind::Not) {
+    let wide: Vec<f64> = special().to_f64s();
+    let wide = Tensor::new([wide.len()], &wide).unwrap();
+    for &kind in UnaryKind::ALL.iter().filter(|k| !matches!(k, UnaryKind::Not | UnaryKind::BitwiseNot)) {
         check1(&Unary { kind }, &[&special()], ROUNDED);
+        check1(&Unary { kind }, &[&wide], 16.0 * f64::EPSILON);
     }
 }
 
@@ -128,7 +140,7 @@ fn integer_powers_with_extreme_values() {
 
 #[test]
 fn clip_with_and_without_limits() {
-    for dtype in [DType::F32, DType::I64, DType::I32, DType::U8] {
+    for &dtype in DType::NUMBERS {
         for (i, shape) in SHAPES.iter().enumerate() {
             let x = filled(dtype, shape, i as u64);
             let (a, b) = (filled(dtype, &[], 7), filled(dtype, &[1], 9));
@@ -163,12 +175,24 @@ fn casts_between_all_types() {
 #[test]
 fn activations_with_parameters() {
     for (i, shape) in SHAPES.iter().enumerate() {
-        let x = filled(DType::F32, shape, i as u64);
-        for x in [&x, &special()] {
+        let (x, wide) = (filled(DType::F32, shape, i as u64), filled(DType::F64, shape, i as u64));
+        for x in [&x, &wide, &special()] {
             for alpha in [0.0, 0.01, 1.0, -0.5] {
                 check1(&LeakyRelu { alpha }, &[x], 0.0);
                 check1(&Elu { alpha }, &[x], ROUNDED);
                 check1(&HardSigmoid { alpha, beta: 0.5 }, &[x], 0.0);
+                check1(&Swish { alpha }, &[x], ROUNDED);
+                check1(&Selu { alpha, gamma: 1.5 }, &[x], ROUNDED);
+                check1(&ThresholdedRelu { alpha }, &[x], 0.0);
+                check1(&Shrink { bias: alpha, lambd: 0.5 }, &[x], 0.0);
+                check1(&Celu { alpha: alpha + 2.0 }, &[x], ROUNDED);
+            }
+            for approximate in [GeluForm::Erf, GeluForm::Tanh] {
+                check1(&Gelu { approximate }, &[x], ROUNDED);
+            }
+            check1(&IsNan {}, &[x], 0.0);
+            for (detect_negative, detect_positive) in [(true, true), (true, false), (false, true)] {
+                check1(&IsInf { detect_negative, detect_positive }, &[x], 0.0);
             }
         }
     }
@@ -176,11 +200,38 @@ fn activations_with_parameters() {
 
 #[test]
 fn prelu_with_slopes_that_broadcast() {
-    for dtype in [DType::F32, DType::I64, DType::I32] {
+    for dtype in [DType::F32, DType::F64, DType::I64, DType::I32, DType::U64, DType::U32] {
         for (i, slope) in [&[][..], &[1], &[4], &[3, 1], &[2, 3, 4], &[1, 1, 1]].into_iter().enumerate() {
             check1(&PRelu {}, &[&filled(dtype, &[2, 3, 4], 5), &filled(dtype, slope, i as u64)], 0.0);
         }
         check1(&PRelu {}, &[&filled(dtype, &[0, 3], 5), &filled(dtype, &[3], 6)], 0.0);
+    }
+}
+
+#[test]
+fn remainders_and_shifts() {
+    for dtype in DType::ALL {
+        for (i, (a, b)) in PAIRS.iter().enumerate() {
+            let (a, b) = (filled(dtype, a, i as u64), filled(dtype, b, 100 + i as u64));
+            let operators: [&dyn Operator; 4] = [
+                &Mod { fmod: false },
+                &Mod { fmod: true },
+                &BitShift { direction: ShiftDirection::Left },
+                &BitShift { direction: ShiftDirection::Right },
+            ];
+            for op in operators {
+                if op.reference(&[Some(&a), Some(&b)]).is_ok() {
+                    check1(op, &[&a, &b], 0.0);
+                } else {
+                    assert!(!dtype.is_int() || (op.name() == "BitShift" && !dtype.is_unsigned()));
+                }
+            }
+        }
+    }
+    for bias in [0.0, 1.5, 2.0] {
+        for &dtype in DType::INTEGERS {
+            check1(&Shrink { bias, lambd: 2.0 }, &[&filled(dtype, &[2, 30], 4)], 0.0);
+        }
     }
 }
 

@@ -1,23 +1,28 @@
 //! One node of a graph as ONNX nodes.
 
 use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::binary::BinaryKind;
 use octrt_ops::def::conv::Conv;
 use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::eye_like::EyeLike;
 use octrt_ops::def::gemm::Gemm;
+use octrt_ops::def::is_inf::IsInf;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::pad::PadMode;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, Resize};
 use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
+use octrt_ops::def::scatter::ScatterReduction;
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
+use octrt_ops::def::unary::UnaryKind;
 use octrt_ops::{Graph, Node, Op, Operator, Tensor, ValueId};
 
 use super::{Writer, tensor};
 use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::{
-    ASPECT, AUTO_PAD, BINARY, COMPARE, COORDINATES, DEPTH_ORDER, GLOBAL_POOL, NEAREST_MODE, PAD_MODE, REDUCE,
-    RESIZE_MODE, UNARY, name_of,
+    ASPECT, AUTO_PAD, BINARY, CACHE_MODE, COMPARE, COORDINATES, DEPTH_ORDER, GELU, GLOBAL_POOL, NEAREST_MODE,
+    PAD_MODE, REDUCE, RESIZE_MODE, SCATTER, SHIFT, UNARY, name_of,
 };
 use crate::proto::attribute_proto::AttributeType;
 use crate::proto::{AttributeProto, NodeProto};
@@ -36,10 +41,25 @@ pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
         Op::Resize(op) if op.coordinates == CoordinateTransform::HalfPixelSymmetric => 19,
         Op::Resize(op) if op.antialias || !op.axes.is_empty() || op.aspect != AspectPolicy::Stretch => 18,
         Op::Reduce(op) if op.kind != ReduceKind::Sum && (op.noop_with_empty_axes || is_computed(1)) => 18,
+        Op::Swish(_) | Op::TensorScatter(_) => 24,
+        Op::Gelu(_) => 20,
+        Op::Unary(op) if matches!(op.kind, UnaryKind::Mish | UnaryKind::BitwiseNot) => 18,
+        Op::Binary(op) if is_bitwise(op.kind) => 18,
+        Op::CenterCropPad(_) | Op::Col2Im(_) => 18,
+        Op::ScatterElements(op) if is_order(op.reduction) => 18,
+        Op::ScatterNd(op) if is_order(op.reduction) => 18,
         // Before opset 18 a split into unequal parts cannot be written without sizes.
         Op::Split(_) if input(1).is_none() => 18,
         _ => OPSET,
     }
+}
+
+fn is_bitwise(kind: BinaryKind) -> bool {
+    matches!(kind, BinaryKind::BitwiseAnd | BinaryKind::BitwiseOr | BinaryKind::BitwiseXor)
+}
+
+fn is_order(reduction: ScatterReduction) -> bool {
+    matches!(reduction, ScatterReduction::Max | ScatterReduction::Min)
 }
 
 /// Adds `node` to `w`.
@@ -88,9 +108,14 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::AveragePool(op) => ("AveragePool", average_pool(op)),
         Op::BatchNormalization(op) => ("BatchNormalization", vec![float("epsilon", op.epsilon)]),
         Op::Binary(op) => (name_of(BINARY, &op.kind), vec![]),
+        Op::BitShift(op) => ("BitShift", vec![text("direction", name_of(SHIFT, &op.direction))]),
         Op::Cast(op) => ("Cast", vec![int("to", ElemType::from(op.to).onnx().into())]),
         Op::RoundFloat(op) => ("Cast", vec![int("to", narrow(op).onnx().into())]),
+        Op::Celu(op) => ("Celu", vec![float("alpha", op.alpha)]),
+        Op::CenterCropPad(op) => ("CenterCropPad", op.axes.iter().map(|axes| ints("axes", axes)).collect()),
+        Op::Col2Im(op) => ("Col2Im", window(&[], &op.strides, &op.dilations, &op.pads)),
         Op::Compare(op) => (name_of(COMPARE, &op.kind), vec![]),
+        Op::Compress(op) => ("Compress", op.axis.iter().map(|axis| int("axis", *axis)).collect()),
         Op::Concat(op) => ("Concat", vec![int("axis", op.axis)]),
         Op::Conv(op) => ("Conv", conv(op)),
         Op::ConvTranspose(op) => ("ConvTranspose", conv_transpose(op)),
@@ -99,25 +124,46 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
             ("DepthToSpace", vec![int("blocksize", op.blocksize as i64), mode])
         }
         Op::Elu(op) => ("Elu", vec![float("alpha", op.alpha)]),
+        Op::EyeLike(op) => ("EyeLike", eye_like(op)),
         Op::Flatten(op) => ("Flatten", vec![int("axis", op.axis)]),
         Op::Gather(op) => ("Gather", vec![int("axis", op.axis)]),
+        Op::GatherElements(op) => ("GatherElements", vec![int("axis", op.axis)]),
+        Op::GatherNd(op) => ("GatherND", vec![int("batch_dims", op.batch_dims as i64)]),
+        Op::Gelu(op) => ("Gelu", vec![text("approximate", name_of(GELU, &op.approximate))]),
         Op::Gemm(op) => ("Gemm", gemm(op)),
         Op::GlobalPool(op) => (name_of(GLOBAL_POOL, &op.kind), vec![]),
         Op::HardSigmoid(op) => ("HardSigmoid", vec![float("alpha", op.alpha), float("beta", op.beta)]),
+        Op::IsInf(op) => ("IsInf", is_inf(op)),
         Op::LeakyRelu(op) => ("LeakyRelu", vec![float("alpha", op.alpha)]),
         Op::MaxPool(op) => ("MaxPool", max_pool(op)),
+        Op::MaxUnpool(op) => ("MaxUnpool", window(&op.kernel, &op.strides, &[], &op.pads)),
+        Op::Mod(op) => ("Mod", vec![int("fmod", op.fmod.into())]),
+        Op::OneHot(op) => ("OneHot", vec![int("axis", op.axis)]),
         Op::Pad(op) => ("Pad", vec![text("mode", name_of(PAD_MODE, &op.mode))]),
         Op::Reduce(op) => (name_of(REDUCE, &op.kind), vec![]),
         Op::Reshape(op) => ("Reshape", vec![int("allowzero", op.allow_zero.into())]),
         Op::Resize(op) => ("Resize", resize(op)),
+        Op::ReverseSequence(op) => {
+            ("ReverseSequence", vec![int("batch_axis", op.batch_axis), int("time_axis", op.time_axis)])
+        }
+        Op::ScatterElements(op) => ("ScatterElements", scatter(Some(op.axis), op.reduction)),
+        Op::ScatterNd(op) => ("ScatterND", scatter(None, op.reduction)),
+        Op::Selu(op) => ("Selu", vec![float("alpha", op.alpha), float("gamma", op.gamma)]),
         Op::Shape(op) => {
             let end = op.end.map(|end| int("end", end));
             ("Shape", [int("start", op.start)].into_iter().chain(end).collect())
         }
+        Op::Shrink(op) => ("Shrink", vec![float("bias", op.bias), float("lambd", op.lambd)]),
         Op::Softmax(op) => (softmax_name(op), vec![int("axis", op.axis)]),
         Op::SpaceToDepth(op) => ("SpaceToDepth", vec![int("blocksize", op.blocksize as i64)]),
         Op::Split(op) => ("Split", vec![int("axis", op.axis)]),
+        Op::Swish(op) => ("Swish", vec![float("alpha", op.alpha)]),
+        Op::TensorScatter(op) => {
+            ("TensorScatter", vec![int("axis", op.axis), text("mode", name_of(CACHE_MODE, &op.mode))])
+        }
+        Op::ThresholdedRelu(op) => ("ThresholdedRelu", vec![float("alpha", op.alpha)]),
         Op::Transpose(op) => ("Transpose", extents("perm", &op.perm)),
+        Op::Trilu(op) => ("Trilu", vec![int("upper", op.upper.into())]),
         Op::Unary(op) => (name_of(UNARY, &op.kind), vec![]),
         // Operators without attributes have their ONNX names.
         Op::CastLike(op) => (op.name(), vec![]),
@@ -125,9 +171,11 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::ConstantOfShape(op) => (op.name(), vec![]),
         Op::Expand(op) => (op.name(), vec![]),
         Op::Identity(op) => (op.name(), vec![]),
+        Op::IsNan(op) => (op.name(), vec![]),
         Op::MatMul(op) => (op.name(), vec![]),
         Op::PRelu(op) => (op.name(), vec![]),
         Op::Range(op) => (op.name(), vec![]),
+        Op::Size(op) => (op.name(), vec![]),
         Op::Slice(op) => (op.name(), vec![]),
         Op::Squeeze(op) => (op.name(), vec![]),
         Op::Tile(op) => (op.name(), vec![]),
@@ -230,6 +278,22 @@ fn constant_input<'a>(w: &Writer<'a>, node: &Node, i: usize) -> Result<Option<&'
         Some(t) => Ok(Some(t)),
         None => unsupported!("input {i} is computed; opset {} needs a constant there", w.opset),
     }
+}
+
+fn eye_like(op: &EyeLike) -> Vec<AttributeProto> {
+    let dtype = op.dtype.map(|d| int("dtype", ElemType::from(d).onnx().into()));
+    dtype.into_iter().chain([int("k", op.k)]).collect()
+}
+
+fn is_inf(op: &IsInf) -> Vec<AttributeProto> {
+    vec![int("detect_negative", op.detect_negative.into()), int("detect_positive", op.detect_positive.into())]
+}
+
+/// The reduction is written only where it is not the default, see [`first_opset`].
+fn scatter(axis: Option<i64>, reduction: ScatterReduction) -> Vec<AttributeProto> {
+    let reduction =
+        (reduction != ScatterReduction::Replace).then(|| text("reduction", name_of(SCATTER, &reduction)));
+    axis.map(|axis| int("axis", axis)).into_iter().chain(reduction).collect()
 }
 
 fn average_pool(op: &AveragePool) -> Vec<AttributeProto> {

@@ -1,6 +1,7 @@
 //! Arithmetic: element by element, and matrix products.
 
 use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::bit_shift::{BitShift, ShiftDirection};
 use octrt_ops::def::cast::Cast;
 use octrt_ops::def::cast_like::CastLike;
 use octrt_ops::def::clip::Clip;
@@ -11,15 +12,15 @@ use octrt_ops::def::hard_sigmoid::HardSigmoid;
 use octrt_ops::def::identity::Identity;
 use octrt_ops::def::leaky_relu::LeakyRelu;
 use octrt_ops::def::matmul::MatMul;
+use octrt_ops::def::modulo::Mod;
 use octrt_ops::def::prelu::PRelu;
-use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
 use octrt_ops::def::unary::Unary;
 use octrt_ops::def::where_::Where;
-use octrt_ops::{DType, Tensor, ValueId};
+use octrt_ops::{Tensor, ValueId};
 
 use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
-use crate::names::{BINARY, COMPARE, UNARY, value_of};
+use crate::names::{BINARY, COMPARE, SHIFT, UNARY, value_of};
 use crate::node::NodeReader;
 
 /// Functions of one tensor without attributes: `Relu`, `Sigmoid`, ...
@@ -36,6 +37,21 @@ pub(crate) fn binary(n: &mut NodeReader<'_>) -> Result<(), Fault> {
         return invalid!("'{}' is no function of two tensors", n.op_type());
     };
     n.emit(Binary { kind }, n.inputs(2, 0)?)
+}
+
+/// `Mod`: A, B.
+pub(crate) fn modulo(n: &mut NodeReader<'_>) -> Result<(), Fault> {
+    let op = Mod { fmod: n.attrs.flag("fmod")? };
+    n.emit(op, n.inputs(2, 0)?)
+}
+
+/// `BitShift`: X, Y.
+pub(crate) fn bit_shift(n: &mut NodeReader<'_>) -> Result<(), Fault> {
+    if !n.attrs.has("direction") {
+        return invalid!("attribute 'direction' is missing");
+    }
+    let op = BitShift { direction: n.attrs.keyword("direction", SHIFT, ShiftDirection::Left)? };
+    n.emit(op, n.inputs(2, 0)?)
 }
 
 /// Comparisons: `Equal`, `Less`, ...
@@ -140,28 +156,25 @@ pub(crate) fn gemm(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.emit(op, n.inputs(2, 1)?)
 }
 
-/// `Cast`; `saturate` and `round_mode` speak of 8-bit floats only.
+/// `Cast`, to f16 and bf16 by way of f32; `saturate` and `round_mode` speak of 8-bit floats only.
 pub(crate) fn cast(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.attrs.ignore(&["saturate", "round_mode"]);
     let code = n.attrs.required_int("to")?;
     let elem = ElemType::from_onnx(i32::try_from(code).unwrap_or(-1));
     let inputs = n.inputs(1, 0)?;
-    let narrow = match elem {
-        ElemType::F16 => FloatFormat::F16,
-        ElemType::BF16 => FloatFormat::BF16,
-        _ => {
-            return match elem.dtype() {
-                Some(to) => n.emit(Cast { to }, inputs),
-                None => unsupported!("conversion to {elem}"),
-            };
-        }
-    };
-    let float = n.step("f32", Cast { to: DType::F32 }, inputs)?;
-    n.emit(RoundFloat { to: narrow }, vec![Some(float)])
+    match (elem.narrow_float(), elem.dtype()) {
+        (Some(format), _) => n.emit_rounded(inputs[0], format),
+        (None, Some(to)) => n.emit(Cast { to }, inputs),
+        (None, None) => unsupported!("conversion to {elem}"),
+    }
 }
 
-/// `CastLike`: data, a tensor of the new element type.
+/// `CastLike`: data, a tensor of the new element type, f16 and bf16 where the model says that it is of one of them.
 pub(crate) fn cast_like(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.attrs.ignore(&["saturate", "round_mode"]);
-    n.emit(CastLike {}, n.inputs(2, 0)?)
+    let inputs = n.inputs(2, 0)?;
+    match inputs[1].and_then(|target| n.narrow_float(target)) {
+        Some(format) => n.emit_rounded(inputs[0], format),
+        None => n.emit(CastLike {}, inputs),
+    }
 }

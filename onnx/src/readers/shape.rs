@@ -10,6 +10,7 @@ use octrt_ops::def::identity::Identity;
 use octrt_ops::def::pad::{Pad, PadMode};
 use octrt_ops::def::reshape::Reshape;
 use octrt_ops::def::shape::ShapeOf;
+use octrt_ops::def::size::Size;
 use octrt_ops::def::slice::Slice;
 use octrt_ops::def::space_to_depth::SpaceToDepth;
 use octrt_ops::def::split::Split;
@@ -121,6 +122,11 @@ pub(crate) fn expand(n: &mut NodeReader<'_>) -> Result<(), Fault> {
 pub(crate) fn shape(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     let op = ShapeOf { start: n.attrs.int("start")?.unwrap_or(0), end: n.attrs.int("end")? };
     n.emit(op, n.inputs(1, 0)?)
+}
+
+/// `Size`.
+pub(crate) fn size(n: &mut NodeReader<'_>) -> Result<(), Fault> {
+    n.emit(Size {}, n.inputs(1, 0)?)
 }
 
 /// `Pad`: data, pads, constant_value, axes (opset 18 on); attributes before opset 11.

@@ -8,10 +8,11 @@
 //! `count_include_pad` inside `src` and its padding; where a last window hangs over the padded input (`ceil_mode`),
 //! positions beyond it never count. A window without any counted position gives 0.
 //!
-//! Input 0 (`X`): `[N, C, spatial..]`, f32, at least one spatial axis; output `[N, C, windows..]`, f32. Errors: lists
-//! that do not fit the spatial axes, a window larger than the padded input.
+//! Input 0 (`X`): `[N, C, spatial..]`, f32 or f64, at least one spatial axis; output `[N, C, windows..]` of its type.
+//! Errors: lists that do not fit the spatial axes, a window larger than the padded input.
 
 use crate::compute::{Compute, Reduce, ReduceFn, TABLE_ELEMENTS};
+use crate::elements::floats;
 use crate::expr::{Expr, Scalar};
 use crate::op::known_args;
 use crate::tensor::filled;
@@ -44,7 +45,7 @@ crate::attributes!(AveragePool { kernel, strides, dilations, pads, auto_pad, cei
 
 impl AveragePool {
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<WindowAxis>), OpError> {
-        let src = args.typed(0, "X", &[DType::F32])?;
+        let src = args.typed(0, "X", DType::FLOATS)?;
         let window = resolve_pool(
             src.shape,
             WindowAttrs {
@@ -61,32 +62,32 @@ impl AveragePool {
 
     /// The divisor at the output position in variables `L2 ..`: a constant, times a table for each axis along which
     /// the count varies.
-    fn divisor(&self, c: &mut Compute, window: &[WindowAxis]) -> Result<Expr, OpError> {
-        let mut constant = 1.0f32;
+    fn divisor(&self, c: &mut Compute, dtype: DType, window: &[WindowAxis]) -> Result<Expr, OpError> {
+        let mut constant = 1.0;
         let mut varying: Option<Expr> = None;
         for (i, w) in window.iter().enumerate() {
             if w.output > TABLE_ELEMENTS {
                 return Err(OpError::TooLarge(format!("spatial axis {i} has {} windows", w.output)));
             }
             let extent = Shape::from([w.output]);
-            let mut counts = filled(&extent, 0.0f32)?;
+            let mut counts = filled(&extent, 0.0)?;
             for (o, count) in counts.iter_mut().enumerate() {
                 let n = if self.count_include_pad { w.count_padded(o) } else { w.inside(o).len() };
                 // The sum over a window without elements is 0, whatever it is divided by.
-                *count = n.max(1) as f32;
+                *count = n.max(1) as f64;
             }
             if counts.windows(2).all(|pair| pair[0] == pair[1]) {
                 constant *= counts.first().copied().unwrap_or(1.0);
             } else {
-                let table = c.table(Tensor::new(extent, &counts)?);
+                let table = c.table(floats(TensorType { dtype, shape: extent }, counts)?);
                 let count = Expr::load(table, [Expr::var(2 + i)]);
                 varying = Some(varying.map_or(count.clone(), |v| v * count));
             }
         }
         Ok(match varying {
-            None => Expr::f32(constant),
+            None => Expr::literal(dtype, constant),
             Some(v) if constant == 1.0 => v,
-            Some(v) => v * Expr::f32(constant),
+            Some(v) => v * Expr::literal(dtype, constant),
         })
     }
 }
@@ -102,13 +103,14 @@ impl Operator for AveragePool {
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let (dst, window) = self.problem(args)?;
+        let zero = Scalar::zero(dst.dtype);
         if dst.shape.numel() == 0 {
-            return Ok(Compute::filled(dst, Scalar::F32(0.0)));
+            return Ok(Compute::filled(dst, zero));
         }
         let mut c = Compute::new();
         let src = c.input(0, &args.required(0, "X")?);
-        let divisor = self.divisor(&mut c, &window)?;
-        let padded = pad_stage(&mut c, src, &window, Scalar::F32(0.0))?;
+        let divisor = self.divisor(&mut c, dst.dtype, &window)?;
+        let padded = pad_stage(&mut c, src, &window, zero)?;
         let rank = dst.shape.rank();
         let mut index = vec![Expr::var(0), Expr::var(1)];
         for (i, w) in window.iter().enumerate() {
@@ -117,7 +119,7 @@ impl Operator for AveragePool {
         let reduce = Reduce {
             extents: window.iter().map(|w| w.kernel).collect(),
             combine: ReduceFn::Sum,
-            init: Expr::f32(0.0),
+            init: Expr::Const(zero),
             finish: Expr::Acc / divisor,
         };
         let out = c.reduce("average", dst, reduce, Expr::load(padded, index));
@@ -131,10 +133,10 @@ impl Operator for AveragePool {
         if dst.shape.numel() == 0 {
             return Ok(vec![Tensor::from_bytes(dst, Vec::new())?]);
         }
-        let src: Vec<f32> = Args(&args).known(0, "X")?.to_vec()?;
+        let src = Args(&args).known(0, "X")?.to_f64s();
         let plane = input_extents(&window).numel();
         let windows = output_extents(&window);
-        let mut elements = filled(&dst.shape, 0.0f32)?;
+        let mut elements = filled(&dst.shape, 0.0)?;
         for (o, at) in windows.indices().enumerate() {
             let taps = taps(&window, &at);
             let count = if self.count_include_pad {
@@ -143,11 +145,11 @@ impl Operator for AveragePool {
                 taps.len() as f64
             };
             for (p, average) in elements.iter_mut().skip(o).step_by(windows.numel()).enumerate() {
-                let sum: f64 = taps.iter().map(|t| f64::from(src[p * plane + t.input])).sum();
-                *average = if taps.is_empty() { 0.0 } else { (sum / count) as f32 };
+                let sum: f64 = taps.iter().map(|t| src[p * plane + t.input]).sum();
+                *average = if taps.is_empty() { 0.0 } else { sum / count };
             }
         }
-        Ok(vec![Tensor::new(dst.shape, &elements)?])
+        Ok(vec![floats(dst, elements)?])
     }
 }
 

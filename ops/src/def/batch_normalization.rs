@@ -4,10 +4,12 @@
 //! dst[n, c, s..] = (src[n, c, s..] - mean[c]) * scale[c] / sqrt(var[c] + epsilon) + shift[c]
 //! ```
 //!
-//! Inputs, all f32: 0 (`X`) `[N, C, s..]` of rank 2 or more, or `[N]` with one channel; 1 (`scale`), 2 (`B`, the shift),
-//! 3 (`input_mean`), 4 (`input_var`), each `[C]`. Output: type of input 0. Errors: a parameter that is not `[C]`.
+//! Inputs, all f32 or f64: 0 (`X`) `[N, C, s..]` of rank 2 or more, or `[N]` with one channel; 1 (`scale`), 2 (`B`, the
+//! shift), 3 (`input_mean`), 4 (`input_var`), each `[C]`, which are converted to the type of `X`. Output: type of input 0.
+//! Errors: a parameter that is not `[C]`.
 
 use crate::compute::Compute;
+use crate::elements::floats;
 use crate::expr::{Expr, Scalar, UnaryFn};
 use crate::index::vars;
 use crate::invalid;
@@ -29,14 +31,14 @@ crate::attributes!(BatchNormalization { epsilon });
 impl BatchNormalization {
     /// The type of input and output, and the number of channels.
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, usize), OpError> {
-        let src = args.typed(0, "X", &[DType::F32])?.ty();
+        let src = args.typed(0, "X", DType::FLOATS)?.ty();
         let channels = match src.shape.dims() {
             [] => return invalid!("input 0 (X): expected [batch, channels, ..], found a scalar"),
             [_] => 1,
             [_, c, ..] => *c,
         };
         for (i, name) in PARAMETERS.iter().enumerate() {
-            let parameter = args.typed(i + 1, name, &[DType::F32])?;
+            let parameter = args.typed(i + 1, name, DType::FLOATS)?;
             if parameter.shape.dims() != [channels] {
                 return invalid!(
                     "input {} ({name}): expected [{channels}] for the channels of {src}, found {}",
@@ -60,18 +62,22 @@ impl Operator for BatchNormalization {
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let (ty, channels) = self.problem(args)?;
+        let dtype = ty.dtype;
         if ty.shape.numel() == 0 {
-            return Ok(Compute::filled(ty, Scalar::F32(0.0)));
+            return Ok(Compute::filled(ty, Scalar::zero(dtype)));
         }
         let mut c = Compute::new();
         let src = c.input(0, &args.required(0, "X")?);
         let mut parameters = Vec::new();
         for (i, name) in PARAMETERS.iter().enumerate() {
-            parameters.push(c.input(i + 1, &args.required(i + 1, name)?));
+            let arg = args.required(i + 1, name)?;
+            let element = Expr::load(c.input(i + 1, &arg), [Expr::var(0)]);
+            parameters.push(if arg.dtype == dtype { element } else { element.cast(dtype) });
         }
-        let at = |i: usize| Expr::load(parameters[i], [Expr::var(0)]);
-        let per_channel = TensorType::new(DType::F32, [channels]);
-        let deviation = Expr::unary(UnaryFn::Sqrt, at(3) + Expr::f32(self.epsilon));
+        let at = |i: usize| parameters[i].clone();
+        let per_channel = TensorType::new(dtype, [channels]);
+        let epsilon = Expr::literal(dtype, self.epsilon.into());
+        let deviation = Expr::unary(UnaryFn::Sqrt, at(3) + epsilon);
         let factor = c.map("factor", per_channel.clone(), at(0) / deviation);
         let shift = at(1) - at(2) * Expr::load(factor, [Expr::var(0)]);
         let shift = c.map("shift", per_channel, shift);
@@ -86,21 +92,17 @@ impl Operator for BatchNormalization {
         let args = known_args(inputs);
         let args = Args(&args);
         let (ty, channels) = self.problem(args)?;
-        let src: Vec<f32> = args.known(0, "X")?.to_vec()?;
+        let src = args.known(0, "X")?.to_f64s();
         let mut parameters = Vec::new();
         for (i, name) in PARAMETERS.iter().enumerate() {
             parameters.push(args.known(i + 1, name)?.to_f64s());
         }
         let inner = ty.shape.iter().skip(2).fold(1usize, |a, &d| a.saturating_mul(d)).max(1);
-        let dst: Vec<f32> = src
-            .iter()
-            .enumerate()
-            .map(|(i, &v)| {
-                let [scale, shift, mean, var] = [0, 1, 2, 3].map(|p| parameters[p][i / inner % channels]);
-                ((f64::from(v) - mean) / (var + f64::from(self.epsilon)).sqrt() * scale + shift) as f32
-            })
-            .collect();
-        Ok(vec![Tensor::new(ty.shape, &dst)?])
+        let dst = src.iter().enumerate().map(|(i, &v)| {
+            let [scale, shift, mean, var] = [0, 1, 2, 3].map(|p| parameters[p][i / inner % channels]);
+            (v - mean) / (var + f64::from(self.epsilon)).sqrt() * scale + shift
+        });
+        Ok(vec![floats(ty, dst)?])
     }
 }
 

@@ -7,17 +7,20 @@
 //! | add, sub, mul | all numbers | integers wrap | Add-7, Sub-7, Mul-7 |
 //! | div | all numbers | integers truncate towards zero; `x / 0 = 0` | Div-7 |
 //! | max, min | all numbers | NaN if either is NaN | Max-8, Min-8, for two inputs |
-//! | pow | A, C: f32 i64 i32; B: f32 i64 i32 u8 | see [`crate::def::binary::Binary`] | Pow-7, -12 |
+//! | pow | A, C: f32 f64 i64 i32; B: all numbers | see [`crate::def::binary::Binary`] | Pow-7, -12 |
 //! | and, or, xor | bool | | And-7, Or-7, Xor-7 |
+//! | bitwise_and, bitwise_or, bitwise_xor | integers | | BitwiseAnd-18, BitwiseOr-18, BitwiseXor-18 |
 //!
 //! Errors: element types that differ (but for pow) or are not in the table, shapes that do not broadcast.
+
+mod power;
 
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map2};
 use crate::error::OpError;
-use crate::expr::{BinaryFn, CompareFn, Expr, UnaryFn};
-use crate::index::{broadcast_load, known_scalar, vars};
+use crate::expr::{BinaryFn, Expr};
+use crate::index::broadcast_load;
 use crate::invalid;
 use crate::op::{Arg, Args, Operator, known_args};
 use crate::shape::TensorType;
@@ -46,6 +49,12 @@ pub enum BinaryKind {
     Or,
     /// ONNX `Xor`.
     Xor,
+    /// ONNX `BitwiseAnd`.
+    BitwiseAnd,
+    /// ONNX `BitwiseOr`.
+    BitwiseOr,
+    /// ONNX `BitwiseXor`.
+    BitwiseXor,
 }
 
 crate::attr_enum!(BinaryKind {
@@ -59,13 +68,17 @@ crate::attr_enum!(BinaryKind {
     And = "and",
     Or = "or",
     Xor = "xor",
+    BitwiseAnd = "bitwise_and",
+    BitwiseOr = "bitwise_or",
+    BitwiseXor = "bitwise_xor",
 });
 
 /// A function of two tensors.
 ///
-/// Powers have the base's type. A base of f32: the exponent is converted to f32. An integer base with an exponent
-/// without fraction: the product, wrapping; with a negative exponent the quotient truncated towards zero, 0 for the
-/// base 0. An integer base with a fraction in the exponent: computed in f32, then truncated.
+/// Powers have the base's type. A base of floats: the exponent is converted to the base's type, or the base to f64 where
+/// the exponent is f64. An integer base with an exponent without fraction: the product, wrapping; with a negative
+/// exponent the quotient truncated towards zero, 0 for the base 0. An integer base with a fraction in the exponent:
+/// computed in the exponent's type, then truncated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binary {
     /// The function.
@@ -77,10 +90,11 @@ crate::attributes!(Binary { kind });
 impl Binary {
     fn arguments<'a>(&self, args: Args<'a>) -> Result<(Arg<'a>, Arg<'a>, TensorType), OpError> {
         let (of_a, of_b): (&[DType], &[DType]) = match self.kind {
-            BinaryKind::Pow => {
-                (&[DType::F32, DType::I64, DType::I32], &[DType::F32, DType::I64, DType::I32, DType::U8])
-            }
+            BinaryKind::Pow => (&[DType::F32, DType::F64, DType::I64, DType::I32], DType::NUMBERS),
             BinaryKind::And | BinaryKind::Or | BinaryKind::Xor => (&[DType::Bool], &[DType::Bool]),
+            BinaryKind::BitwiseAnd | BinaryKind::BitwiseOr | BinaryKind::BitwiseXor => {
+                (DType::INTEGERS, DType::INTEGERS)
+            }
             _ => (DType::NUMBERS, DType::NUMBERS),
         };
         let (a, b) = (args.typed(0, "A", of_a)?, args.typed(1, "B", of_b)?);
@@ -100,122 +114,10 @@ impl Binary {
             BinaryKind::Pow => BinaryFn::Pow,
             BinaryKind::Max => BinaryFn::Max,
             BinaryKind::Min => BinaryFn::Min,
-            BinaryKind::And => BinaryFn::And,
-            BinaryKind::Or => BinaryFn::Or,
-            BinaryKind::Xor => BinaryFn::Xor,
+            BinaryKind::And | BinaryKind::BitwiseAnd => BinaryFn::And,
+            BinaryKind::Or | BinaryKind::BitwiseOr => BinaryFn::Or,
+            BinaryKind::Xor | BinaryKind::BitwiseXor => BinaryFn::Xor,
         }
-    }
-}
-
-fn compare(f: CompareFn, a: Expr, b: i64) -> Expr {
-    Expr::compare(f, a, Expr::int(b))
-}
-
-/// Adds the stages of `base ^ exponent`, both i64 of shape `ty`, by repeated squaring, and returns the power.
-/// `bits` is the number of bits that the exponent's absolute value has at most.
-fn integer_power(c: &mut Compute, base: Expr, exponent: Expr, bits: u32, ty: &TensorType) -> Expr {
-    let at = |b| Expr::load(b, vars(ty.shape.rank()));
-    let steps = at(c.map("exponent", ty.clone(), Expr::unary(UnaryFn::Abs, exponent.clone())));
-    let mut square = at(c.map("base", ty.clone(), base.clone()));
-    let mut power = Expr::int(1);
-    for bit in 0..bits {
-        let odd = compare(CompareFn::Ne, (steps.clone() / Expr::int(1i64 << bit)) % Expr::int(2), 0);
-        power = at(c.map("power", ty.clone(), odd.select(power.clone() * square.clone(), power)));
-        if bit + 1 < bits {
-            square = at(c.map("square", ty.clone(), square.clone() * square));
-        }
-    }
-    // 1 / b^n is an integer only for the bases 1 and -1, which are their own inverses.
-    let unit = compare(CompareFn::Eq, Expr::unary(UnaryFn::Abs, base), 1);
-    let inverse = unit.select(power.clone(), Expr::int(0));
-    compare(CompareFn::Lt, exponent, 0).select(inverse, power)
-}
-
-/// Bits of the largest absolute value that an exponent can have.
-fn exponent_bits(arg: &Arg<'_>) -> u32 {
-    let largest = match (arg.value, arg.dtype) {
-        (Some(t), _) => t.to_f64s().into_iter().fold(0.0, |a: f64, v| a.max(v.abs())),
-        (None, DType::U8) => 255.0,
-        (None, DType::I32) => return 32,
-        (None, _) => return 63,
-    };
-    // One bit more than the logarithm says, for values that f64 rounds up.
-    if largest < 1.0 { 1 } else { (largest.log2() as u32).saturating_add(2).min(63) }
-}
-
-fn power(c: &mut Compute, a: &Arg<'_>, b: &Arg<'_>, ty: &TensorType) -> Expr {
-    if ty.shape.numel() == 0 {
-        return Expr::literal(ty.dtype, 0.0);
-    }
-    let base = broadcast_load(c, 0, a, &ty.shape);
-    let exponent = broadcast_load(c, 1, b, &ty.shape);
-    if a.dtype == DType::F32 {
-        return match known_scalar(b).map(|s| s.cast(DType::F32)) {
-            Some(crate::expr::Scalar::F32(2.0)) => base.clone() * base,
-            _ => Expr::binary(BinaryFn::Pow, base, exponent.cast(DType::F32)),
-        };
-    }
-    let wide = TensorType { dtype: DType::I64, shape: ty.shape.clone() };
-    let whole = integer_power(
-        c,
-        base.clone().cast(DType::I64),
-        exponent.clone().cast(DType::I64),
-        exponent_bits(b),
-        &wide,
-    )
-    .cast(a.dtype);
-    if b.dtype != DType::F32 {
-        return whole;
-    }
-    let exact = Expr::compare(CompareFn::Eq, Expr::unary(UnaryFn::Floor, exponent.clone()), exponent.clone());
-    let rounded = Expr::binary(BinaryFn::Pow, base.cast(DType::F32), exponent).cast(a.dtype);
-    exact.select(whole, rounded)
-}
-
-/// `base ^ exponent` of integers, see [`Binary`].
-fn wrapping_power(base: i64, exponent: i64) -> i64 {
-    let odd = exponent % 2 != 0;
-    match (base, exponent) {
-        (_, 0) | (1, _) => 1,
-        (-1, _) => {
-            if odd {
-                -1
-            } else {
-                1
-            }
-        }
-        (_, n) if n < 0 => 0,
-        (b, n) => {
-            // b^n = (b^2)^(n/2) * b^(n%2)
-            let half = wrapping_power(b.wrapping_mul(b), n / 2);
-            if odd { half.wrapping_mul(b) } else { half }
-        }
-    }
-}
-
-fn integer_base(base: i64, exponent: f32, narrow: DType) -> i64 {
-    if exponent.floor() == exponent {
-        return wrapping_power(base, exponent as i64);
-    }
-    let p = (base as f32).powf(exponent);
-    if narrow == DType::I32 { i64::from(p as i32) } else { p as i64 }
-}
-
-fn reference_power(a: &Tensor, b: &Tensor) -> Result<Tensor, OpError> {
-    let float = |x: f32, y: f64| f64::from(x).powf(y) as f32;
-    match (a.dtype(), b.dtype()) {
-        (DType::F32, DType::F32) => map2(a, b, |x: f32, y: f32| float(x, y.into())),
-        (DType::F32, DType::I64) => map2(a, b, |x: f32, y: i64| float(x, (y as f32).into())),
-        (DType::F32, DType::I32) => map2(a, b, |x: f32, y: i32| float(x, (y as f32).into())),
-        (DType::F32, _) => map2(a, b, |x: f32, y: u8| float(x, y.into())),
-        (DType::I32, DType::F32) => map2(a, b, |x: i32, y: f32| integer_base(x.into(), y, DType::I32) as i32),
-        (DType::I32, DType::I64) => map2(a, b, |x: i32, y: i64| wrapping_power(x.into(), y) as i32),
-        (DType::I32, DType::I32) => map2(a, b, |x: i32, y: i32| wrapping_power(x.into(), y.into()) as i32),
-        (DType::I32, _) => map2(a, b, |x: i32, y: u8| wrapping_power(x.into(), y.into()) as i32),
-        (_, DType::F32) => map2(a, b, |x: i64, y: f32| integer_base(x, y, DType::I64)),
-        (_, DType::I64) => map2(a, b, wrapping_power),
-        (_, DType::I32) => map2(a, b, |x: i64, y: i32| wrapping_power(x, y.into())),
-        (_, _) => map2(a, b, |x: i64, y: u8| wrapping_power(x, y.into())),
     }
 }
 
@@ -227,6 +129,9 @@ macro_rules! integers {
             BinaryKind::Mul => map2($a, $b, <$t>::wrapping_mul),
             BinaryKind::Div => map2($a, $b, |x: $t, y: $t| if y == 0 { 0 } else { x.wrapping_div(y) }),
             BinaryKind::Max => map2($a, $b, |x: $t, y: $t| x.max(y)),
+            BinaryKind::BitwiseAnd => map2($a, $b, |x: $t, y: $t| x & y),
+            BinaryKind::BitwiseOr => map2($a, $b, |x: $t, y: $t| x | y),
+            BinaryKind::BitwiseXor => map2($a, $b, |x: $t, y: $t| x ^ y),
             _ => map2($a, $b, |x: $t, y: $t| x.min(y)),
         }
     };
@@ -263,6 +168,9 @@ impl Operator for Binary {
             BinaryKind::And => "And",
             BinaryKind::Or => "Or",
             BinaryKind::Xor => "Xor",
+            BinaryKind::BitwiseAnd => "BitwiseAnd",
+            BinaryKind::BitwiseOr => "BitwiseOr",
+            BinaryKind::BitwiseXor => "BitwiseXor",
         }
     }
 
@@ -274,7 +182,7 @@ impl Operator for Binary {
         let (a, b, ty) = self.arguments(args)?;
         let mut c = Compute::new();
         let body = if self.kind == BinaryKind::Pow {
-            power(&mut c, &a, &b, &ty)
+            power::definition(&mut c, &a, &b, &ty)
         } else {
             let x = broadcast_load(&mut c, 0, &a, &ty.shape);
             let y = broadcast_load(&mut c, 1, &b, &ty.shape);
@@ -289,7 +197,7 @@ impl Operator for Binary {
         self.infer(Args(&known_args(inputs)))?;
         let (a, b) = (input(inputs, 0, "A")?, input(inputs, 1, "B")?);
         let y = match (self.kind, a.dtype()) {
-            (BinaryKind::Pow, _) => reference_power(a, b),
+            (BinaryKind::Pow, _) => power::reference(a, b),
             (BinaryKind::And, _) => map2(a, b, |x: bool, y: bool| x & y),
             (BinaryKind::Or, _) => map2(a, b, |x: bool, y: bool| x | y),
             (BinaryKind::Xor, _) => map2(a, b, |x: bool, y: bool| x != y),
@@ -348,6 +256,22 @@ mod tests {
             t([2], &[-420491770248316829i64, 1_000_000_000_000_000_000])
         );
         assert_eq!(pow(&t([3], &[1i32, 2, 4]), &t([3], &[4.0f32, 5.0, 1.5])), t([3], &[1i32, 32, 8]));
+        assert_eq!(pow(&t([1], &[10.0f64]), &t([1], &[99i8])), t([1], &[10f64.powf(99.0)]));
+        assert_eq!(pow(&t([1], &[-1.0f32]), &t([1], &[16_777_217.0f64])), t([1], &[-1.0f32]));
+        assert_eq!(
+            pow(&t([2], &[3i64, -1]), &t([2], &[u64::MAX, u64::MAX])),
+            t([2], &[-6148914691236517205i64, -1])
+        );
+    }
+
+    #[test]
+    fn doubles_are_doubles() {
+        let x = t([1], &[1e199f64]);
+        assert_eq!(run(&Binary { kind: BinaryKind::Add }, &[&x, &x]), Ok(t([1], &[2e199f64])));
+        assert_eq!(
+            run(&Binary { kind: BinaryKind::Max }, &[&x, &t([], &[f64::INFINITY])]),
+            Ok(t([1], &[f64::INFINITY]))
+        );
     }
 
     #[test]
@@ -364,6 +288,11 @@ mod tests {
         assert_eq!(of(BinaryKind::And), [true, false, false, false]);
         assert_eq!(of(BinaryKind::Or), [true, true, true, false]);
         assert_eq!(of(BinaryKind::Xor), [false, true, true, false]);
+        let (a, b) = (t([2], &[0b1100i16, -1]), t([2], &[0b1010i16, 256]));
+        let of = |kind| run(&Binary { kind }, &[&a, &b]).unwrap().to_vec::<i16>().unwrap();
+        assert_eq!(of(BinaryKind::BitwiseAnd), [0b1000, 256]);
+        assert_eq!(of(BinaryKind::BitwiseOr), [0b1110, -1]);
+        assert_eq!(of(BinaryKind::BitwiseXor), [0b0110, -257]);
     }
 
     #[test]

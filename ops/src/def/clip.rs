@@ -1,9 +1,11 @@
 //! Limits to a range: `Y = min(max(X, min), max)`, so that `max` wins where `max < min`; NaN stays.
 //!
-//! Inputs: X of f32, i64, i32 or u8; optionally `min` and `max`, one element each, of X's type. Y has X's type.
+//! Inputs: X of any number type; optionally `min` and `max`, one element each, of X's type. Y has X's type.
 //!
-//! Errors: other element types, a limit with more than one element or none.
+//! Errors: bools, a limit with more than one element or none.
 //! Mirrors ONNX Clip-11 (since opset 12 with integers); the attributes of Clip-6 arrive as inputs.
+
+use std::cmp::Ordering;
 
 use crate::compute::Compute;
 use crate::dtype::DType;
@@ -28,7 +30,7 @@ struct Arguments<'a> {
 }
 
 fn arguments(args: Args<'_>) -> Result<Arguments<'_>, OpError> {
-    let x = args.typed(0, "input", &[DType::F32, DType::I64, DType::I32, DType::U8])?;
+    let x = args.typed(0, "input", DType::NUMBERS)?;
     let limit = |i, name| match args.optional(i) {
         Some(l) if l.dtype != x.dtype || l.shape.numel() != 1 => {
             invalid!("input {i} ({name}): expected one element of type {}, found {}", x.dtype, l.ty())
@@ -38,28 +40,22 @@ fn arguments(args: Args<'_>) -> Result<Arguments<'_>, OpError> {
     Ok(Arguments { x, min: limit(1, "min")?, max: limit(2, "max")? })
 }
 
-fn limited<T: Element>(
-    x: &Tensor,
-    limits: [Option<&Tensor>; 2],
-    larger: impl Fn(T, T) -> T,
-    smaller: impl Fn(T, T) -> T,
-) -> Result<Tensor, OpError> {
+fn limited<T: Element + PartialOrd>(x: &Tensor, limits: [Option<&Tensor>; 2]) -> Result<Tensor, OpError> {
     let one = |t: Option<&Tensor>| t.map(Tensor::to_vec::<T>).transpose().map(|v| v?.first().copied());
     let (min, max) = (one(limits[0])?, one(limits[1])?);
     map1(x, |v: T| {
-        let v = min.map_or(v, |m| larger(v, m));
-        max.map_or(v, |m| smaller(v, m))
+        let v = min.map_or(v, |m| first(v, m, Ordering::Greater));
+        max.map_or(v, |m| first(v, m, Ordering::Less))
     })
 }
 
-/// The larger of two; NaN if either is NaN.
-fn larger(a: f32, b: f32) -> f32 {
-    if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) }
-}
-
-/// The smaller of two; NaN if either is NaN.
-fn smaller(a: f32, b: f32) -> f32 {
-    if a.is_nan() || b.is_nan() { f32::NAN } else { a.min(b) }
+/// Whichever of two comes first in this order; NaN if either is NaN.
+fn first<T: PartialOrd>(a: T, b: T, order: Ordering) -> T {
+    match a.partial_cmp(&b) {
+        Some(found) if found == order => a,
+        None if a.partial_cmp(&a).is_none() => a,
+        _ => b,
+    }
 }
 
 impl Operator for Clip {
@@ -91,12 +87,7 @@ impl Operator for Clip {
         let x = input(inputs, 0, "input")?;
         let at = |i: usize| inputs.get(i).copied().flatten();
         let limits = [at(1), at(2)];
-        Ok(vec![match x.dtype() {
-            DType::F32 => limited::<f32>(x, limits, larger, smaller)?,
-            DType::I64 => limited::<i64>(x, limits, i64::max, i64::min)?,
-            DType::I32 => limited::<i32>(x, limits, i32::max, i32::min)?,
-            _ => limited::<u8>(x, limits, u8::max, u8::min)?,
-        }])
+        Ok(vec![by_dtype!(x.dtype(), T => limited::<T>(x, limits)?)])
     }
 }
 
@@ -136,6 +127,6 @@ mod tests {
         let limit = "input 1 (min): expected one element of type f32, found";
         assert_eq!(error(&Clip {}, &[&x, &t([2], &[0.0f32, 1.0])]), format!("{limit} f32[2]"));
         assert_eq!(error(&Clip {}, &[&x, &t([], &[0i64])]), format!("{limit} i64[]"));
-        assert!(error(&Clip {}, &[&t([1], &[true])]).contains("expected f32 or i64 or i32 or u8"));
+        assert!(error(&Clip {}, &[&t([1], &[true])]).contains("found bool[1]"));
     }
 }

@@ -9,14 +9,15 @@
 //!
 //! | input | shape | |
 //! |---|---|---|
-//! | 0 `X` src | `[N, IC, spatial..]` | f32 |
-//! | 1 `W` wei | `[OC, IC / group, kernel..]` | f32 |
-//! | 2 `B` bias, optional | `[OC]` | f32 |
+//! | 0 `X` src | `[N, IC, spatial..]` | f32 or f64 |
+//! | 1 `W` wei | `[OC, IC / group, kernel..]` | as `X` |
+//! | 2 `B` bias, optional | `[OC]` | as `X` |
 //!
-//! Output: `[N, OC, windows..]`, f32. Errors: channels or groups that do not divide or fit, an attribute `kernel` that
+//! Output: `[N, OC, windows..]`, as `X`. Errors: channels or groups that do not divide or fit, an attribute `kernel` that
 //! is not the weight's, a window larger than the padded input.
 
 use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::elements::floats;
 use crate::expr::{BufId, Expr, Scalar};
 use crate::invalid;
 use crate::op::known_args;
@@ -24,7 +25,7 @@ use crate::tensor::filled;
 use crate::window::{
     AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, resolve, taps,
 };
-use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
+use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator Conv.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +48,7 @@ crate::attributes!(Conv { kernel, strides, dilations, pads, auto_pad, group });
 
 /// A convolution whose arguments are known to fit.
 struct Problem {
+    dtype: DType,
     mb: usize,
     ic: usize,
     oc: usize,
@@ -61,7 +63,7 @@ impl Problem {
     fn dst(&self) -> TensorType {
         let mut dims = vec![self.mb, self.oc];
         dims.extend(self.window.iter().map(|w| w.output));
-        TensorType::new(DType::F32, dims)
+        TensorType::new(self.dtype, dims)
     }
 
     /// The input channel that reduced channel `r` stands for in output channel `oc`.
@@ -76,8 +78,8 @@ impl Problem {
 
 impl Conv {
     fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
-        let src = args.typed(0, "X", &[DType::F32])?.shape;
-        let wei = args.typed(1, "W", &[DType::F32])?.shape;
+        let Arg { dtype, shape: src, .. } = args.typed(0, "X", DType::FLOATS)?;
+        let wei = args.typed(1, "W", &[dtype])?.shape;
         if src.rank() < 3 || wei.rank() != src.rank() {
             return invalid!(
                 "expected an input [batch, channels, spatial..] and a weight of its rank, found {src} and {wei}"
@@ -104,7 +106,7 @@ impl Conv {
             return invalid!("attribute kernel is {:?}, the weight is {wei}", self.kernel);
         }
         if let Some(bias) = args.optional(2) {
-            let expected = TensorType::new(DType::F32, [oc]);
+            let expected = TensorType::new(dtype, [oc]);
             if bias.ty() != expected {
                 return invalid!("input 2 (B): expected {expected}, found {}", bias.ty());
             }
@@ -120,7 +122,7 @@ impl Conv {
                 rounding: Rounding::Floor,
             },
         )?;
-        Ok(Problem { mb: src[0], ic: src[1], oc, group_ic, group_oc: oc / self.group, window })
+        Ok(Problem { dtype, mb: src[0], ic: src[1], oc, group_ic, group_oc: oc / self.group, window })
     }
 }
 
@@ -140,14 +142,15 @@ impl Operator for Conv {
         let src = c.input(0, &args.required(0, "X")?);
         let wei = c.input(1, &args.required(1, "W")?);
         let bias = args.optional(2).map(|b| c.input(2, &b));
+        let zero = Scalar::zero(p.dtype);
         if dst.shape.numel() == 0 {
-            return Ok(Compute::filled(dst, Scalar::F32(0.0)));
+            return Ok(Compute::filled(dst, zero));
         }
         let at = |b: BufId| Expr::load(b, [Expr::var(1)]);
         let out = if p.ic == 0 {
-            c.map("conv", dst, bias.map_or(Expr::f32(0.0), at))
+            c.map("conv", dst, bias.map_or(Expr::Const(zero), at))
         } else {
-            let padded = pad_stage(&mut c, src, &p.window, Scalar::F32(0.0))?;
+            let padded = pad_stage(&mut c, src, &p.window, zero)?;
             let rank = dst.shape.rank();
             let r = if p.group_ic == 1 { Expr::int(0) } else { Expr::var(rank) };
             let mut src_index = vec![Expr::var(0), p.channel(Expr::var(1), r.clone())];
@@ -160,7 +163,7 @@ impl Operator for Conv {
                 extents.push(w.kernel);
             }
             let finish = bias.map_or(Expr::Acc, |b| Expr::Acc + at(b));
-            let reduce = Reduce { extents, combine: ReduceFn::Sum, init: Expr::f32(0.0), finish };
+            let reduce = Reduce { extents, combine: ReduceFn::Sum, init: Expr::Const(zero), finish };
             c.reduce("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index))
         };
         c.output(out);
@@ -171,33 +174,32 @@ impl Operator for Conv {
         let args = known_args(inputs);
         let args = Args(&args);
         let p = self.problem(args)?;
-        let src: Vec<f32> = args.known(0, "X")?.to_vec()?;
-        let wei: Vec<f32> = args.known(1, "W")?.to_vec()?;
-        let bias: Option<Vec<f32>> = inputs.get(2).copied().flatten().map(Tensor::to_vec).transpose()?;
+        let (src, wei) = (args.known(0, "X")?.to_f64s(), args.known(1, "W")?.to_f64s());
+        let bias = inputs.get(2).copied().flatten().map(Tensor::to_f64s);
         let shape = p.dst().shape;
         if shape.numel() == 0 {
             return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
         }
-        let mut dst = filled(&shape, 0.0f32)?;
+        let mut dst = filled(&shape, 0.0)?;
         let spatial = input_extents(&p.window).numel();
         let kernel = Shape::new(p.window.iter().map(|w| w.kernel).collect::<Vec<_>>()).numel();
         let windows = output_extents(&p.window);
         for (o, at) in windows.indices().enumerate() {
             let taps = if p.ic == 0 { Vec::new() } else { taps(&p.window, &at) };
             for (n, oc) in Shape::from([p.mb, p.oc]).indices().map(|i| (i[0], i[1])) {
-                let mut sum = bias.as_ref().map_or(0.0, |b| f64::from(b[oc]));
+                let mut sum = bias.as_ref().map_or(0.0, |b| b[oc]);
                 for r in 0..p.group_ic {
                     let ic = oc / p.group_oc * p.group_ic + r;
                     let plane = &src[(n * p.ic + ic) * spatial..][..spatial];
                     let filter = &wei[(oc * p.group_ic + r) * kernel..][..kernel];
                     for t in &taps {
-                        sum += f64::from(plane[t.input]) * f64::from(filter[t.kernel]);
+                        sum += plane[t.input] * filter[t.kernel];
                     }
                 }
-                dst[(n * p.oc + oc) * windows.numel() + o] = sum as f32;
+                dst[(n * p.oc + oc) * windows.numel() + o] = sum;
             }
         }
-        Ok(vec![Tensor::new(shape, &dst)?])
+        Ok(vec![floats(p.dst(), dst)?])
     }
 
     fn macs(&self, args: Args<'_>) -> u64 {
@@ -253,7 +255,7 @@ mod tests {
     fn definition_has_the_form_that_strategies_expect() {
         let src = Shape::from([1, 4, 6, 6]);
         let wei = Shape::from([4, 1, 3, 3]);
-        let arg = |shape| Some(crate::Arg { dtype: DType::F32, shape, value: None });
+        let arg = |shape| Some(Arg { dtype: DType::F32, shape, value: None });
         let op = Conv { group: 4, pads: vec![1; 4], strides: vec![2, 2], ..conv() };
         let args = [arg(&src), arg(&wei)];
         let c = op.compute(Args(&args)).unwrap();
@@ -268,7 +270,7 @@ mod tests {
     fn errors_say_expected_and_found() {
         let fail = |op: &Conv, src: &[usize], wei: &[usize]| {
             let (src, wei) = (Shape::new(src), Shape::new(wei));
-            let arg = |shape| Some(crate::Arg { dtype: DType::F32, shape, value: None });
+            let arg = |shape| Some(Arg { dtype: DType::F32, shape, value: None });
             op.infer(Args(&[arg(&src), arg(&wei)])).unwrap_err().to_string()
         };
         let message = fail(&conv(), &[1, 48, 7, 7], &[8, 64, 3, 3]);

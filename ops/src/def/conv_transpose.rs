@@ -9,23 +9,24 @@
 //!
 //! | input | shape | |
 //! |---|---|---|
-//! | 0 `X` src | `[N, IC, spatial..]` | f32 |
-//! | 1 `W` wei | `[IC, OC / group, kernel..]` | f32 |
-//! | 2 `B` bias, optional | `[OC]` | f32 |
+//! | 0 `X` src | `[N, IC, spatial..]` | f32 or f64 |
+//! | 1 `W` wei | `[IC, OC / group, kernel..]` | as `X` |
+//! | 2 `B` bias, optional | `[OC]` | as `X` |
 //!
-//! Output: `[N, OC, o..]`, f32. With `full = (in - 1) * stride + (kernel - 1) * dilation + 1 + output_padding`, an
+//! Output: `[N, OC, o..]`, as `X`. With `full = (in - 1) * stride + (kernel - 1) * dilation + 1 + output_padding`, an
 //! output extent is `full - pad_begin - pad_end`. Where `output_shape` is given, or `auto_pad` is `SameUpper` or
 //! `SameLower` (`o = in * stride`), the padding is what is left, `full - o`, its odd rest at the end for `SameUpper` and
 //! at the beginning otherwise; an output larger than `full` is extended at its end. Errors: channels or groups that do
 //! not fit, an attribute `kernel` that is not the weight's, an empty spatial axis, padding that leaves nothing.
 
 use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::elements::floats;
 use crate::expr::{BufId, CompareFn, Expr, Scalar};
 use crate::invalid;
 use crate::op::known_args;
 use crate::tensor::filled;
 use crate::window::{AutoPad, LIMIT, per_axis};
-use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
+use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator ConvTranspose.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +84,7 @@ impl Axis {
 
 /// A transposed convolution whose arguments are known to fit.
 struct Problem {
+    dtype: DType,
     mb: usize,
     ic: usize,
     oc: usize,
@@ -97,14 +99,14 @@ impl Problem {
     fn dst(&self) -> TensorType {
         let mut dims = vec![self.mb, self.oc];
         dims.extend(self.axes.iter().map(|a| a.output));
-        TensorType::new(DType::F32, dims)
+        TensorType::new(self.dtype, dims)
     }
 }
 
 impl ConvTranspose {
     fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
-        let src = args.typed(0, "X", &[DType::F32])?.shape;
-        let wei = args.typed(1, "W", &[DType::F32])?.shape;
+        let Arg { dtype, shape: src, .. } = args.typed(0, "X", DType::FLOATS)?;
+        let wei = args.typed(1, "W", &[dtype])?.shape;
         if src.rank() < 3 || wei.rank() != src.rank() {
             return invalid!(
                 "expected an input [batch, channels, spatial..] and a weight of its rank, found {src} and {wei}"
@@ -123,13 +125,14 @@ impl ConvTranspose {
             return invalid!("attribute kernel is {:?}, the weight is {wei}", self.kernel);
         }
         if let Some(bias) = args.optional(2) {
-            let expected = TensorType::new(DType::F32, [oc]);
+            let expected = TensorType::new(dtype, [oc]);
             if bias.ty() != expected {
                 return invalid!("input 2 (B): expected {expected}, found {}", bias.ty());
             }
         }
         let axes = self.axes(&src[2..], &wei[2..])?;
-        Ok(Problem { mb: src[0], ic: src[1], oc, group_ic: src[1] / self.group, group_oc: wei[1], axes })
+        let group_ic = src[1] / self.group;
+        Ok(Problem { dtype, mb: src[0], ic: src[1], oc, group_ic, group_oc: wei[1], axes })
     }
 
     fn axes(&self, input: &[usize], kernel: &[usize]) -> Result<Vec<Axis>, OpError> {
@@ -197,9 +200,8 @@ fn stuff_stage(c: &mut Compute, src: BufId, axes: &[Axis]) -> Result<BufId, OpEr
     if axes.iter().zip(&extents).all(plain) {
         return Ok(src);
     }
-    let mut dims = c.ty(src).shape[..2].to_vec();
-    dims.extend(&extents);
-    let ty = TensorType::new(DType::F32, dims);
+    let TensorType { dtype, shape } = c.ty(src).clone();
+    let ty = TensorType::new(dtype, [&shape[..2], &extents[..]].concat());
     ty.shape.checked_bytes(ty.dtype)?;
     let mut index = vec![Expr::var(0), Expr::var(1)];
     let mut hit: Option<Expr> = None;
@@ -226,7 +228,7 @@ fn stuff_stage(c: &mut Compute, src: BufId, axes: &[Axis]) -> Result<BufId, OpEr
         hit = Some(hit.map_or(condition.clone(), |h| h.and(condition)));
     }
     let copy = Expr::load(src, index);
-    Ok(c.map("stuff", ty, hit.map_or(copy.clone(), |h| h.select(copy, Expr::f32(0.0)))))
+    Ok(c.map("stuff", ty, hit.map_or(copy.clone(), |h| h.select(copy, Expr::literal(dtype, 0.0)))))
 }
 
 impl Operator for ConvTranspose {
@@ -241,8 +243,9 @@ impl Operator for ConvTranspose {
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let p = self.problem(args)?;
         let dst = p.dst();
+        let zero = Scalar::zero(p.dtype);
         if dst.shape.numel() == 0 {
-            return Ok(Compute::filled(dst, Scalar::F32(0.0)));
+            return Ok(Compute::filled(dst, zero));
         }
         let mut c = Compute::new();
         let src = c.input(0, &args.required(0, "X")?);
@@ -250,7 +253,7 @@ impl Operator for ConvTranspose {
         let bias = args.optional(2).map(|b| c.input(2, &b));
         let at = |b: BufId| Expr::load(b, [Expr::var(1)]);
         let out = if p.ic == 0 {
-            c.map("conv_transpose", dst, bias.map_or(Expr::f32(0.0), at))
+            c.map("conv_transpose", dst, bias.map_or(Expr::Const(zero), at))
         } else {
             let stuffed = stuff_stage(&mut c, src, &p.axes)?;
             let rank = dst.shape.rank();
@@ -276,7 +279,7 @@ impl Operator for ConvTranspose {
                 extents.push(a.kernel);
             }
             let finish = bias.map_or(Expr::Acc, |b| Expr::Acc + at(b));
-            let reduce = Reduce { extents, combine: ReduceFn::Sum, init: Expr::f32(0.0), finish };
+            let reduce = Reduce { extents, combine: ReduceFn::Sum, init: Expr::Const(zero), finish };
             let body = Expr::load(stuffed, src_index) * Expr::load(wei, wei_index);
             c.reduce("conv_transpose", dst, reduce, body)
         };
@@ -291,29 +294,28 @@ impl Operator for ConvTranspose {
         if p.dst().shape.numel() == 0 {
             return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
         }
-        let src: Vec<f32> = args.known(0, "X")?.to_vec()?;
-        let wei: Vec<f32> = args.known(1, "W")?.to_vec()?;
-        let bias: Option<Vec<f32>> = inputs.get(2).copied().flatten().map(Tensor::to_vec).transpose()?;
-        let mut dst = filled(&p.dst().shape, 0.0f32)?;
+        let (src, wei) = (args.known(0, "X")?.to_f64s(), args.known(1, "W")?.to_f64s());
+        let bias = inputs.get(2).copied().flatten().map(Tensor::to_f64s);
+        let mut dst = filled(&p.dst().shape, 0.0)?;
         let plane = Shape::new(&p.dst().shape[2..]).numel();
         let [spatial, kernel]: [usize; 2] = [|a: &Axis| a.input, |a: &Axis| a.kernel]
             .map(|of| Shape::new(p.axes.iter().map(of).collect::<Vec<_>>()).numel());
         let hits = if p.ic == 0 { Vec::new() } else { hits(&p.axes) };
         for (n, oc) in (0..p.mb).flat_map(|n| (0..p.oc).map(move |oc| (n, oc))) {
-            let mut sums = vec![bias.as_ref().map_or(0.0, |b| f64::from(b[oc])); plane];
+            let mut sums = vec![bias.as_ref().map_or(0.0, |b| b[oc]); plane];
             for r in 0..p.group_ic {
                 let ic = oc / p.group_oc * p.group_ic + r;
                 let image = &src[(n * p.ic + ic) * spatial..][..spatial];
                 let filter = &wei[(ic * p.group_oc + oc % p.group_oc) * kernel..][..kernel];
                 for h in &hits {
-                    sums[h.output] += f64::from(image[h.input]) * f64::from(filter[h.kernel]);
+                    sums[h.output] += image[h.input] * filter[h.kernel];
                 }
             }
             for (d, s) in dst[(n * p.oc + oc) * plane..].iter_mut().zip(sums) {
-                *d = s as f32;
+                *d = s;
             }
         }
-        Ok(vec![Tensor::new(p.dst().shape, &dst)?])
+        Ok(vec![floats(p.dst(), dst)?])
     }
 
     fn macs(&self, args: Args<'_>) -> u64 {

@@ -1,8 +1,8 @@
-//! Exponential linear unit: `Y = X < 0 ? alpha * (exp(X) - 1) : X`, f32. Mirrors ONNX Elu-6 and later.
+//! Exponential linear unit: `Y = X < 0 ? alpha * (exp(X) - 1) : X`, f32 or f64. Mirrors ONNX Elu-6 and later.
 
 use crate::compute::Compute;
 use crate::dtype::DType;
-use crate::elements::{input, map1};
+use crate::elements::{input, map_floats};
 use crate::error::OpError;
 use crate::expr::{CompareFn, Expr, UnaryFn};
 use crate::index::{from_input, vars};
@@ -25,23 +25,23 @@ impl Operator for Elu {
     }
 
     fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
-        Ok(vec![args.typed(0, "X", &[DType::F32])?.ty()])
+        Ok(vec![args.typed(0, "X", DType::FLOATS)?.ty()])
     }
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
-        let x = args.typed(0, "X", &[DType::F32])?;
+        let x = args.typed(0, "X", DType::FLOATS)?;
         Ok(from_input("elu", &x, x.ty(), |_, b| {
             let v = Expr::load(b, vars(x.shape.rank()));
-            let below = Expr::f32(self.alpha) * (Expr::unary(UnaryFn::Exp, v.clone()) - Expr::f32(1.0));
-            Expr::compare(CompareFn::Lt, v.clone(), Expr::f32(0.0)).select(below, v)
+            let literal = |n| Expr::literal(x.dtype, n);
+            let below = literal(self.alpha.into()) * (Expr::unary(UnaryFn::Exp, v.clone()) - literal(1.0));
+            Expr::compare(CompareFn::Lt, v.clone(), literal(0.0)).select(below, v)
         }))
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         self.infer(Args(&known_args(inputs)))?;
-        let below = |v: f32| (f64::from(self.alpha) * f64::from(v).exp_m1()) as f32;
-        let y = map1(input(inputs, 0, "X")?, |v: f32| if v < 0.0 { below(v) } else { v })?;
-        Ok(vec![y])
+        let below = |v: f64| f64::from(self.alpha) * v.exp_m1();
+        Ok(vec![map_floats(input(inputs, 0, "X")?, |v| if v < 0.0 { below(v) } else { v })?])
     }
 }
 

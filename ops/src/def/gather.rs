@@ -7,15 +7,16 @@
 //! it happens. Mirrors ONNX Gather-1 to -13 and later.
 
 use crate::axes::resolve_axis;
-use crate::compute::{Check, Compute, Reduce, ReduceFn};
+use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{Walk, input, walk};
 use crate::error::OpError;
-use crate::expr::{BufId, CompareFn, Expr, Scalar};
+use crate::expr::{Expr, Scalar};
 use crate::index::vars;
+use crate::indexing::{Indices, from_the_beginning};
 use crate::invalid;
 use crate::op::{Arg, Args, Operator, known_args};
-use crate::shape::{Shape, TensorType};
+use crate::shape::TensorType;
 use crate::tensor::Tensor;
 
 /// Picks slices by index.
@@ -36,20 +37,6 @@ struct Arguments<'a> {
     ty: TensorType,
 }
 
-fn expected(axis: usize, n: usize) -> String {
-    format!("indices: expected -{n} to {} for the extent {n} of axis {axis}", n.saturating_sub(1))
-}
-
-/// The indices into axis `axis` of extent `n`, counted from its beginning.
-fn from_the_beginning(indices: &Tensor, axis: usize, n: usize) -> Result<Vec<i64>, OpError> {
-    let extent = i64::try_from(n).unwrap_or(i64::MAX);
-    let resolve = |i: i64| match if i < 0 { i + extent } else { i } {
-        at if (0..extent).contains(&at) => Ok(at),
-        _ => invalid!("{}, found {i}", expected(axis, n)),
-    };
-    indices.to_i64s()?.into_iter().map(resolve).collect()
-}
-
 impl Gather {
     fn arguments<'a>(&self, args: Args<'a>) -> Result<Arguments<'a>, OpError> {
         let data = args.required(0, "data")?;
@@ -65,31 +52,11 @@ impl Gather {
         }
         let none = indices.shape.numel() == 0;
         let known =
-            indices.value.map(|t| from_the_beginning(t, axis, n)).transpose()?.or(none.then(Vec::new));
+            indices.value.map(|t| from_the_beginning(t, &[(axis, n)])).transpose()?.or(none.then(Vec::new));
         let parts = [&data.shape[..axis], indices.shape.dims(), &data.shape[axis + 1..]];
         let ty = TensorType::new(data.dtype, parts.concat());
         Ok(Arguments { data, indices, known, axis, ty })
     }
-}
-
-/// A check that every element of `b` lies in `-n..n`.
-fn check_range(c: &mut Compute, b: BufId, shape: &Shape, axis: usize, n: usize) -> Check {
-    let i = Expr::load(b, vars(shape.rank())).cast(DType::I64);
-    let extent = i64::try_from(n).unwrap_or(i64::MAX);
-    let inside = Expr::compare(CompareFn::Ge, i.clone(), Expr::int(-extent)).and(Expr::compare(
-        CompareFn::Lt,
-        i,
-        Expr::int(extent),
-    ));
-    let reduce = Reduce {
-        extents: shape.dims().to_vec(),
-        combine: ReduceFn::Min,
-        init: Expr::int(1),
-        finish: Expr::compare(CompareFn::Eq, Expr::Acc, Expr::int(1)),
-    };
-    let ty = TensorType::new(DType::Bool, Shape::scalar());
-    let ok = c.reduce("in range", ty, reduce, inside.select(Expr::int(1), Expr::int(0)));
-    Check { ok, message: format!("{}, found another", expected(axis, n)) }
 }
 
 impl Operator for Gather {
@@ -112,13 +79,9 @@ impl Operator for Gather {
             Some(i) if i.is_empty() => Expr::int(0),
             Some(i) => Expr::load(c.table(Tensor::new(indices.shape.clone(), &i)?), place),
             None => {
-                let b = c.input(1, &indices);
-                let check = check_range(&mut c, b, indices.shape, axis, n);
-                c.checks.push(check);
-                let i = Expr::load(b, place).cast(DType::I64);
-                let from_end = i.clone() + Expr::int(n);
-                let i = Expr::compare(CompareFn::Lt, i.clone(), Expr::int(0)).select(from_end, i);
-                i.clamp(0, n as i64 - 1)
+                let picked = Indices::new(indices, vec![(axis, n)])?;
+                let b = picked.buffer(&mut c, 1)?;
+                picked.at(b, place, 0)
             }
         };
         let body = if ty.shape.numel() == 0 {
@@ -136,7 +99,7 @@ impl Operator for Gather {
         let args = known_args(inputs);
         let Arguments { axis, ty, .. } = self.arguments(Args(&args))?;
         let (x, indices) = (input(inputs, 0, "data")?, input(inputs, 1, "indices")?);
-        let picked = from_the_beginning(indices, axis, x.shape()[axis])?;
+        let picked = from_the_beginning(indices, &[(axis, x.shape()[axis])])?;
         let y = walk(x, ty.shape, || {
             let strides = x.shape().strides();
             let whole = |k: usize| Walk::over(strides[k], 0..x.shape()[k]);

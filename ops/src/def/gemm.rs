@@ -4,15 +4,17 @@
 //! dst[m, n] = alpha * (sum over k of A'[m, k] * B'[k, n]) + beta * C[m, n]
 //! ```
 //!
-//! Inputs, all f32: 0 (`A`) `[M, K]`, or `[K, M]` with `trans_a`; 1 (`B`) `[K, N]`, or `[N, K]` with `trans_b`;
-//! 2 (`C`), optional, broadcasts to `[M, N]` and is not read when `beta` is 0. Output: `[M, N]`, f32. Errors: inner
-//! extents that differ, a `C` that does not broadcast; other element types are not supported.
+//! Inputs, of one type of numbers: 0 (`A`) `[M, K]`, or `[K, M]` with `trans_a`; 1 (`B`) `[K, N]`, or `[N, K]` with
+//! `trans_b`; 2 (`C`), optional, broadcasts to `[M, N]` and is not read when `beta` is 0. Output: `[M, N]` of their type.
+//! Integers wrap. Errors: inner extents that differ, a `C` that does not broadcast; `alpha` or `beta` with a fraction is
+//! not supported for integers.
 
-use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::compute::{Compute, Reduce, ReduceFn, tensor};
+use crate::def::matmul::integers;
+use crate::elements::floats;
 use crate::expr::{BufId, Expr, Scalar};
 use crate::index::broadcast_index;
 use crate::op::known_args;
-use crate::tensor::filled;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 use crate::{invalid, unsupported};
 
@@ -31,8 +33,12 @@ pub struct Gemm {
 
 crate::attributes!(Gemm { alpha, beta, trans_a, trans_b });
 
+/// Largest factor of integers: all whole numbers up to it are exact.
+const LARGEST: f32 = 16_777_216.0;
+
 /// A product whose arguments are known to fit.
 struct Problem {
+    dtype: DType,
     m: usize,
     n: usize,
     k: usize,
@@ -42,18 +48,23 @@ struct Problem {
 
 impl Problem {
     fn dst(&self) -> TensorType {
-        TensorType::new(DType::F32, [self.m, self.n])
+        TensorType::new(self.dtype, [self.m, self.n])
     }
 }
 
 impl Gemm {
     fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
+        let dtype = args.required(0, "A")?.dtype;
         for (i, name) in ["A", "B", "C"].into_iter().enumerate().take(if args.len() > 2 { 3 } else { 2 }) {
-            let Some(arg) = args.optional(i) else { continue };
-            if arg.dtype.is_int() {
-                return unsupported!("input {i} ({name}) of integers, found {}", arg.ty());
+            if args.optional(i).is_some() {
+                args.typed(i, name, if i == 0 { DType::NUMBERS } else { std::slice::from_ref(&dtype) })?;
             }
-            args.typed(i, name, &[DType::F32])?;
+        }
+        if let Some((name, factor)) = [("alpha", self.alpha), ("beta", self.beta)]
+            .into_iter()
+            .find(|(_, v)| dtype.is_int() && (v.fract() != 0.0 || !v.is_finite() || v.abs() > LARGEST))
+        {
+            return unsupported!("{name} {factor} with inputs of {dtype}: expected a whole number");
         }
         let (a, b) = (args.required(0, "A")?.shape, args.required(1, "B")?.shape);
         let ([a0, a1], [b0, b1]) = (a.dims(), b.dims()) else {
@@ -71,12 +82,51 @@ impl Gemm {
         {
             return invalid!("input 2 (C): expected a shape that broadcasts to {dst}, found {c}");
         }
-        Ok(Problem { m, n, k: ka, bias: bias.filter(|_| self.beta != 0.0) })
+        Ok(Problem { dtype, m, n, k: ka, bias: bias.filter(|_| self.beta != 0.0) })
     }
 }
 
-fn scaled(e: Expr, factor: f32) -> Expr {
-    if factor == 1.0 { e } else { e * Expr::f32(factor) }
+fn scaled(e: Expr, factor: f32, dtype: DType) -> Expr {
+    if factor == 1.0 { e } else { e * factor_of(dtype, factor) }
+}
+
+impl Gemm {
+    /// The elements of the result, by `add(s, x, y)`, which is `s + x * y`.
+    fn product<T: Copy + Default>(
+        &self,
+        p: &Problem,
+        a: &[T],
+        b: &[T],
+        bias: Option<&[T]>,
+        (alpha, beta): (T, T),
+        add: impl Fn(T, T, T) -> T,
+    ) -> Vec<T> {
+        let (rows, columns) = match p.bias.as_ref().map(|s| s.dims()) {
+            Some([rows, columns]) => (*rows, *columns),
+            Some([columns]) => (1, *columns),
+            _ => (1, 1),
+        };
+        let mut dst = Vec::with_capacity(p.m * p.n);
+        for (m, n) in (0..p.m).flat_map(|m| (0..p.n).map(move |n| (m, n))) {
+            let sum = (0..p.k).fold(T::default(), |s, k| {
+                let x = a[if self.trans_a { k * p.m + m } else { m * p.k + k }];
+                add(s, x, b[if self.trans_b { n * p.k + k } else { k * p.n + n }])
+            });
+            let bias =
+                bias.map_or(T::default(), |c| add(T::default(), beta, c[m % rows * columns + n % columns]));
+            dst.push(add(bias, alpha, sum));
+        }
+        dst
+    }
+}
+
+/// A factor as a literal; of integers it wraps as they do.
+fn factor_of(dtype: DType, factor: f32) -> Expr {
+    if dtype.is_float() {
+        Expr::literal(dtype, factor.into())
+    } else {
+        Expr::Const(Scalar::I64(factor as i64).cast(dtype))
+    }
 }
 
 impl Operator for Gemm {
@@ -91,8 +141,9 @@ impl Operator for Gemm {
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let p = self.problem(args)?;
         let dst = p.dst();
+        let zero = Scalar::zero(p.dtype);
         if dst.shape.numel() == 0 {
-            return Ok(Compute::filled(dst, Scalar::F32(0.0)));
+            return Ok(Compute::filled(dst, zero));
         }
         let mut c = Compute::new();
         let a = c.input(0, &args.required(0, "A")?);
@@ -101,23 +152,24 @@ impl Operator for Gemm {
             None => None,
             Some(shape) => {
                 let buf = c.input(2, &args.required(2, "C")?);
-                Some(scaled(Expr::load(buf, broadcast_index(shape, 2)), self.beta))
+                Some(scaled(Expr::load(buf, broadcast_index(shape, 2)), self.beta, p.dtype))
             }
         };
         let out = if p.k == 0 {
-            c.map("gemm", dst, bias.unwrap_or(Expr::f32(0.0)))
+            c.map("gemm", dst, bias.unwrap_or(Expr::Const(zero)))
         } else {
             let load = |buf: BufId, row: Expr, column: Expr, transposed: bool| {
                 Expr::load(buf, if transposed { [column, row] } else { [row, column] })
             };
             let (m, n, k) = (Expr::var(0), Expr::var(1), Expr::var(2));
             let body = load(a, m, k.clone(), self.trans_a) * load(b, k, n, self.trans_b);
-            let product = scaled(Expr::Acc, self.alpha);
+            let product = scaled(Expr::Acc, self.alpha, p.dtype);
             let finish = match bias {
                 Some(bias) => product + bias,
                 None => product,
             };
-            let reduce = Reduce { extents: vec![p.k], combine: ReduceFn::Sum, init: Expr::f32(0.0), finish };
+            let reduce =
+                Reduce { extents: vec![p.k], combine: ReduceFn::Sum, init: Expr::Const(zero), finish };
             c.reduce("gemm", dst, reduce, body)
         };
         c.output(out);
@@ -131,30 +183,21 @@ impl Operator for Gemm {
         if p.dst().shape.numel() == 0 {
             return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
         }
-        let a: Vec<f32> = args.known(0, "A")?.to_vec()?;
-        let b: Vec<f32> = args.known(1, "B")?.to_vec()?;
+        let (a, b) = (args.known(0, "A")?, args.known(1, "B")?);
         let bias = p.bias.as_ref().map(|_| args.known(2, "C")).transpose()?;
-        let bias: Option<Vec<f32>> = bias.map(Tensor::to_vec).transpose()?;
-        let (rows, columns) = match p.bias.as_ref().map(|s| s.dims()) {
-            Some([rows, columns]) => (*rows, *columns),
-            Some([columns]) => (1, *columns),
-            _ => (1, 1),
-        };
-        let mut dst = filled(&p.dst().shape, 0.0f32)?;
-        for m in 0..p.m {
-            for n in 0..p.n {
-                let sum: f64 = (0..p.k)
-                    .map(|k| {
-                        let a = a[if self.trans_a { k * p.m + m } else { m * p.k + k }];
-                        let b = b[if self.trans_b { n * p.k + k } else { k * p.n + n }];
-                        f64::from(a) * f64::from(b)
-                    })
-                    .sum();
-                let bias = bias.as_ref().map_or(0.0, |c| f64::from(c[m % rows * columns + n % columns]));
-                dst[m * p.n + n] = (f64::from(self.alpha) * sum + f64::from(self.beta) * bias) as f32;
-            }
+        if p.dtype.is_float() {
+            let bias = bias.map(Tensor::to_f64s);
+            let factors = (f64::from(self.alpha), f64::from(self.beta));
+            let dst =
+                self.product(&p, &a.to_f64s(), &b.to_f64s(), bias.as_deref(), factors, |s, x, y| s + x * y);
+            return Ok(vec![floats(p.dst(), dst)?]);
         }
-        Ok(vec![Tensor::new(p.dst().shape, &dst)?])
+        let bias = bias.map(integers).transpose()?;
+        let factors = (self.alpha as i64, self.beta as i64);
+        let add = |s: i64, x: i64, y: i64| s.wrapping_add(x.wrapping_mul(y));
+        let dst = self.product(&p, &integers(a)?, &integers(b)?, bias.as_deref(), factors, add);
+        let dst: Vec<Scalar> = dst.into_iter().map(|v| Scalar::I64(v).cast(p.dtype)).collect();
+        Ok(vec![tensor(&p.dst(), &dst)?])
     }
 
     fn macs(&self, args: Args<'_>) -> u64 {
@@ -203,7 +246,8 @@ mod tests {
         assert!(fail(&[&[1, 3], &[3, 1], &[2, 1]]).contains("broadcasts to [1,1]"));
         assert!(fail(&[&[1, 3]]).contains("missing"));
         let ints = Tensor::new([1, 1], &[1i64]).unwrap();
-        let error = PLAIN.reference(&[Some(&ints), Some(&ints)]).unwrap_err();
-        assert!(matches!(error, OpError::Unsupported(_)));
+        let half = Gemm { alpha: 0.5, ..PLAIN };
+        let error = half.reference(&[Some(&ints), Some(&ints)]).unwrap_err();
+        assert!(matches!(error, OpError::Unsupported(_)), "{error}");
     }
 }

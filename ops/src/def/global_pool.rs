@@ -4,10 +4,11 @@
 //! dst[n, c, 0..] = average or maximum over s.. of src[n, c, s..]
 //! ```
 //!
-//! Input 0 (`X`): `[N, C, spatial..]`, f32, at least one spatial axis; output `[N, C, 1..]`, f32. Without any position
-//! the average is NaN and the maximum `-inf`; NaN wins a maximum. Errors: an input without spatial axes.
+//! Input 0 (`X`): `[N, C, spatial..]`, f32 or f64, at least one spatial axis; output `[N, C, 1..]` of its type. Without
+//! any position the average is NaN and the maximum `-inf`; NaN wins a maximum. Errors: an input without spatial axes.
 
 use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::elements::floats;
 use crate::expr::{Expr, Scalar};
 use crate::invalid;
 use crate::op::known_args;
@@ -36,13 +37,13 @@ crate::attributes!(GlobalPool { kind });
 
 impl GlobalPool {
     fn dst(&self, args: Args<'_>) -> Result<TensorType, OpError> {
-        let src = args.typed(0, "X", &[DType::F32])?;
+        let src = args.typed(0, "X", DType::FLOATS)?;
         if src.shape.rank() < 3 {
             return invalid!("input 0 (X): expected [batch, channels, spatial..], found {}", src.shape);
         }
         let mut dims = vec![1; src.shape.rank()];
         dims[..2].copy_from_slice(&src.shape[..2]);
-        Ok(TensorType::new(DType::F32, dims))
+        Ok(TensorType::new(src.dtype, dims))
     }
 }
 
@@ -61,23 +62,25 @@ impl Operator for GlobalPool {
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let dst = self.dst(args)?;
         let arg = args.required(0, "X")?;
+        let dtype = dst.dtype;
         let spatial = Shape::new(&arg.shape[2..]);
         let (name, combine, init, finish) = match self.kind {
             GlobalPoolKind::Average => {
-                ("average", ReduceFn::Sum, 0.0, Expr::Acc / Expr::f32(spatial.numel() as f32))
+                ("average", ReduceFn::Sum, 0.0, Expr::Acc / Expr::literal(dtype, spatial.numel() as f64))
             }
-            GlobalPoolKind::Max => ("max", ReduceFn::Max, f32::NEG_INFINITY, Expr::Acc),
+            GlobalPoolKind::Max => ("max", ReduceFn::Max, f64::NEG_INFINITY, Expr::Acc),
         };
         if arg.shape.numel() == 0 {
-            let nothing = if combine == ReduceFn::Sum { f32::NAN } else { init };
-            return Ok(Compute::filled(dst, Scalar::F32(nothing)));
+            let nothing = if combine == ReduceFn::Sum { f64::NAN } else { init };
+            return Ok(Compute::filled(dst, Scalar::F64(nothing).cast(dtype)));
         }
         let mut c = Compute::new();
         let src = c.input(0, &arg);
         let rank = dst.shape.rank();
         let mut index = vec![Expr::var(0), Expr::var(1)];
         index.extend((0..spatial.rank()).map(|i| Expr::var(rank + i)));
-        let reduce = Reduce { extents: spatial.dims().to_vec(), combine, init: Expr::f32(init), finish };
+        let init = Expr::literal(dtype, init);
+        let reduce = Reduce { extents: spatial.dims().to_vec(), combine, init, finish };
         let out = c.reduce(name, dst, reduce, Expr::load(src, index));
         c.output(out);
         Ok(c)
@@ -87,21 +90,19 @@ impl Operator for GlobalPool {
         let args = known_args(inputs);
         let dst = self.dst(Args(&args))?;
         let src = Args(&args).known(0, "X")?;
-        let elements: Vec<f32> = src.to_vec()?;
+        let elements = src.to_f64s();
         let plane = Shape::new(&src.shape()[2..]).numel();
-        let mut results = filled(&dst.shape, 0.0f32)?;
+        let mut results = filled(&dst.shape, 0.0)?;
         for (i, result) in results.iter_mut().enumerate() {
             let plane = &elements[i * plane..][..plane];
             *result = match self.kind {
-                GlobalPoolKind::Average => {
-                    (plane.iter().map(|&v| f64::from(v)).sum::<f64>() / plane.len() as f64) as f32
-                }
+                GlobalPoolKind::Average => plane.iter().sum::<f64>() / plane.len() as f64,
                 GlobalPoolKind::Max => plane
                     .iter()
-                    .fold(f32::NEG_INFINITY, |best, &v| if v > best || v.is_nan() { v } else { best }),
+                    .fold(f64::NEG_INFINITY, |best, &v| if v > best || v.is_nan() { v } else { best }),
             };
         }
-        Ok(vec![Tensor::new(dst.shape, &results)?])
+        Ok(vec![floats(dst, results)?])
     }
 }
 

@@ -1,5 +1,5 @@
-//! Piecewise linear sigmoid: `Y = max(0, min(1, alpha * X + beta))`, f32; NaN stays. Mirrors ONNX HardSigmoid-6 and
-//! later.
+//! Piecewise linear sigmoid: `Y = max(0, min(1, alpha * X + beta))`, f32 or f64; NaN stays. Mirrors ONNX HardSigmoid-6
+//! and later.
 
 use crate::compute::Compute;
 use crate::dtype::DType;
@@ -28,21 +28,27 @@ impl Operator for HardSigmoid {
     }
 
     fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
-        Ok(vec![args.typed(0, "X", &[DType::F32])?.ty()])
+        Ok(vec![args.typed(0, "X", DType::FLOATS)?.ty()])
     }
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
-        let x = args.typed(0, "X", &[DType::F32])?;
+        let x = args.typed(0, "X", DType::FLOATS)?;
         Ok(from_input("hard_sigmoid", &x, x.ty(), |_, b| {
-            let line = Expr::f32(self.alpha) * Expr::load(b, vars(x.shape.rank())) + Expr::f32(self.beta);
-            line.min(Expr::f32(1.0)).max(Expr::f32(0.0))
+            let literal = |v| Expr::literal(x.dtype, v);
+            let v = Expr::load(b, vars(x.shape.rank()));
+            let line = literal(self.alpha.into()) * v + literal(self.beta.into());
+            line.min(literal(1.0)).max(literal(0.0))
         }))
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         self.infer(Args(&known_args(inputs)))?;
-        let of = |v: f32| (self.alpha * v + self.beta).clamp(0.0, 1.0);
-        Ok(vec![map1(input(inputs, 0, "X")?, of)?])
+        let x = input(inputs, 0, "X")?;
+        let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
+        Ok(vec![match x.dtype() {
+            DType::F64 => map1(x, |v: f64| (alpha * v + beta).clamp(0.0, 1.0))?,
+            _ => map1(x, |v: f32| (self.alpha * v + self.beta).clamp(0.0, 1.0))?,
+        }])
     }
 }
 

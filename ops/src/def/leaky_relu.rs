@@ -1,8 +1,8 @@
-//! ReLU with a slope below zero: `Y = X < 0 ? alpha * X : X`, f32. Mirrors ONNX LeakyRelu-6 and later.
+//! ReLU with a slope below zero: `Y = X < 0 ? alpha * X : X`, f32 or f64. Mirrors ONNX LeakyRelu-6 and later.
 
 use crate::compute::Compute;
 use crate::dtype::DType;
-use crate::elements::{input, map1};
+use crate::elements::{input, map_floats};
 use crate::error::OpError;
 use crate::expr::{CompareFn, Expr};
 use crate::index::{from_input, vars};
@@ -25,22 +25,22 @@ impl Operator for LeakyRelu {
     }
 
     fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
-        Ok(vec![args.typed(0, "X", &[DType::F32])?.ty()])
+        Ok(vec![args.typed(0, "X", DType::FLOATS)?.ty()])
     }
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
-        let x = args.typed(0, "X", &[DType::F32])?;
+        let x = args.typed(0, "X", DType::FLOATS)?;
         Ok(from_input("leaky_relu", &x, x.ty(), |_, b| {
             let v = Expr::load(b, vars(x.shape.rank()));
-            let negative = Expr::compare(CompareFn::Lt, v.clone(), Expr::f32(0.0));
-            negative.select(Expr::f32(self.alpha) * v.clone(), v)
+            let negative = Expr::compare(CompareFn::Lt, v.clone(), Expr::literal(x.dtype, 0.0));
+            negative.select(Expr::literal(x.dtype, self.alpha.into()) * v.clone(), v)
         }))
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         self.infer(Args(&known_args(inputs)))?;
-        let y = map1(input(inputs, 0, "X")?, |v: f32| if v < 0.0 { self.alpha * v } else { v })?;
-        Ok(vec![y])
+        let slope = |v: f64| if v < 0.0 { f64::from(self.alpha) * v } else { v };
+        Ok(vec![map_floats(input(inputs, 0, "X")?, slope)?])
     }
 }
 

@@ -4,11 +4,12 @@
 //! dst[b.., m, n] = sum over k of A[b.., m, k] * B[b.., k, n]
 //! ```
 //!
-//! Inputs 0 (`A`) and 1 (`B`), of one type: f32, i64 or i32 (integers wrap). Their leading axes broadcast. A one-axis
+//! Inputs 0 (`A`) and 1 (`B`), of one type of numbers (integers wrap). Their leading axes broadcast. A one-axis
 //! `A` is a row and a one-axis `B` a column, and that axis is missing from the output. Errors: scalars, inner extents
 //! that differ, leading axes that do not broadcast.
 
-use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::compute::{Compute, Reduce, ReduceFn, scalars, tensor};
+use crate::elements::floats;
 use crate::expr::{Expr, Scalar};
 use crate::index::broadcast_index;
 use crate::invalid;
@@ -45,8 +46,7 @@ impl Problem {
 
 impl MatMul {
     fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
-        let dtypes = [DType::F32, DType::I64, DType::I32];
-        let a = args.typed(0, "A", &dtypes)?;
+        let a = args.typed(0, "A", DType::NUMBERS)?;
         let b = args.typed(1, "B", &[a.dtype])?;
         let (batch_a, m, ka) = match a.shape.dims() {
             [] => return invalid!("input 0 (A): expected a matrix or a row, found a scalar"),
@@ -111,34 +111,29 @@ impl Operator for MatMul {
             return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
         }
         let (a, b) = (args.known(0, "A")?, args.known(1, "B")?);
-        let shape = p.dst().shape;
-        Ok(vec![match p.dtype {
-            DType::F32 => {
-                let (a, b): (Vec<f32>, Vec<f32>) = (a.to_vec()?, b.to_vec()?);
-                let mut dst = filled(&shape, 0.0f32)?;
-                each_product(&p, |to, pairs| {
-                    dst[to] = pairs.map(|(i, j)| f64::from(a[i]) * f64::from(b[j])).sum::<f64>() as f32;
-                });
-                Tensor::new(shape, &dst)?
-            }
-            dtype => {
-                let (a, b) = (a.to_i64s()?, b.to_i64s()?);
-                let mut dst = filled(&shape, 0i64)?;
-                each_product(&p, |to, pairs| {
-                    dst[to] = pairs.fold(0, |s: i64, (i, j)| s.wrapping_add(a[i].wrapping_mul(b[j])));
-                });
-                if dtype == DType::I64 {
-                    Tensor::new(shape, &dst)?
-                } else {
-                    Tensor::new(shape, &dst.into_iter().map(|v| v as i32).collect::<Vec<_>>())?
-                }
-            }
-        }])
+        if p.dtype.is_float() {
+            let (a, b) = (a.to_f64s(), b.to_f64s());
+            let mut dst = filled(&p.dst().shape, 0.0)?;
+            each_product(&p, |to, pairs| dst[to] = pairs.map(|(i, j)| a[i] * b[j]).sum());
+            return Ok(vec![floats(p.dst(), dst)?]);
+        }
+        let (a, b) = (integers(a)?, integers(b)?);
+        let mut dst = filled(&p.dst().shape, 0i64)?;
+        each_product(&p, |to, pairs| {
+            dst[to] = pairs.fold(0, |s: i64, (i, j)| s.wrapping_add(a[i].wrapping_mul(b[j])));
+        });
+        let dst: Vec<Scalar> = dst.into_iter().map(|v| Scalar::I64(v).cast(p.dtype)).collect();
+        Ok(vec![tensor(&p.dst(), &dst)?])
     }
 
     fn macs(&self, args: Args<'_>) -> u64 {
         self.problem(args).map_or(0, |p| (p.dst().shape.numel() as u64).saturating_mul(p.k as u64))
     }
+}
+
+/// The elements of a tensor of integers of any type, wrapped: what sums of products of all of them are computed in.
+pub(super) fn integers(t: &Tensor) -> Result<Vec<i64>, OpError> {
+    Ok(scalars(t)?.into_iter().filter_map(Scalar::int).map(|v| v as i64).collect())
 }
 
 /// Calls `f` for every element of the output with its place and the places in A and B of the pairs it sums.

@@ -4,8 +4,8 @@
 //! dst[n, c, o..] = max over k.. of src[n, c, o * stride + k * dilation - pad_begin ..]
 //! ```
 //!
-//! over the positions inside `src`; where there are none, the lowest value of the type (`-inf`, 0). NaN wins. Input 0
-//! (`X`): `[N, C, spatial..]`, f32 or u8, at least one spatial axis; the output has its type and `[N, C, windows..]`.
+//! over the positions inside `src`; where there are none, the lowest value of the type (`-inf`, the least integer). NaN wins. Input 0
+//! (`X`): `[N, C, spatial..]`, f32, f64, i8 or u8, at least one spatial axis; the output has its type and `[N, C, windows..]`.
 //! Errors: lists that do not fit the spatial axes, a window larger than the padded input.
 
 use crate::compute::{Compute, Reduce, ReduceFn};
@@ -39,7 +39,7 @@ crate::attributes!(MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mo
 
 impl MaxPool {
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<WindowAxis>), OpError> {
-        let src = args.typed(0, "X", &[DType::F32, DType::U8])?;
+        let src = args.typed(0, "X", &[DType::F32, DType::F64, DType::I8, DType::U8])?;
         let window = resolve_pool(
             src.shape,
             WindowAttrs {
@@ -97,8 +97,10 @@ impl Operator for MaxPool {
         }
         let src = Args(&args).known(0, "X")?;
         Ok(vec![match dst.dtype {
-            DType::U8 => maxima(src, &dst, &window, 0u8, |_| false)?,
-            _ => maxima(src, &dst, &window, f32::NEG_INFINITY, f32::is_nan)?,
+            DType::U8 => maxima(src, &dst, &window, u8::MIN)?,
+            DType::I8 => maxima(src, &dst, &window, i8::MIN)?,
+            DType::F64 => maxima(src, &dst, &window, f64::NEG_INFINITY)?,
+            _ => maxima(src, &dst, &window, f32::NEG_INFINITY)?,
         }])
     }
 }
@@ -108,7 +110,6 @@ fn maxima<T: Element + PartialOrd>(
     dst: &TensorType,
     window: &[WindowAxis],
     lowest: T,
-    is_nan: fn(T) -> bool,
 ) -> Result<Tensor, OpError> {
     let src_elements: Vec<T> = src.to_vec()?;
     let plane = input_extents(window).numel();
@@ -119,7 +120,8 @@ fn maxima<T: Element + PartialOrd>(
         for (p, best) in elements.iter_mut().skip(o).step_by(windows.numel()).enumerate() {
             for t in &taps {
                 let v = src_elements[p * plane + t.input];
-                if v > *best || is_nan(v) {
+                // NaN is no order.
+                if v > *best || v.partial_cmp(&v).is_none() {
                     *best = v;
                 }
             }
@@ -170,7 +172,7 @@ mod tests {
         assert!(fail(&pool(&[2]), t(&[1, 2])).contains("spatial"));
         assert!(fail(&pool(&[2, 2]), t(&[1, 2, 3])).contains("2 axes"));
         assert!(fail(&pool(&[4]), t(&[1, 2, 3])).contains("does not fit"));
-        assert!(fail(&pool(&[1]), Tensor::new([1, 1, 1], &[1i64]).unwrap()).contains("f32 or u8"));
+        assert!(fail(&pool(&[1]), Tensor::new([1, 1, 1], &[1i64]).unwrap()).contains("f64 or i8 or u8"));
         let huge = MaxPool { pads: vec![1 << 40, 1 << 40], strides: vec![1 << 39], ..pool(&[1 << 40]) };
         assert_eq!(huge.reference(&[Some(&t(&[1, 1, 3]))]).unwrap()[0].shape().dims(), [1, 1, 3]);
     }

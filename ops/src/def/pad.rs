@@ -127,7 +127,7 @@ impl Pad {
     }
 
     /// The index along an axis of X, always in bounds, and whether it stands for a place inside of what is kept.
-    fn index(&self, k: usize, a: &PadAxis) -> (Expr, Option<Expr>) {
+    pub(super) fn index(&self, k: usize, a: &PadAxis) -> (Expr, Option<Expr>) {
         let shifted = |offset: i128| match offset {
             0 => Expr::var(k),
             o if o > 0 => Expr::var(k) + Expr::int(o),

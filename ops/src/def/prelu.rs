@@ -1,6 +1,6 @@
 //! ReLU with a learned slope below zero: `Y = X < 0 ? slope * X : X`.
 //!
-//! Inputs: X and slope of one type, f32, i64 or i32 (wrapping); slope is broadcast to X's shape, which Y has.
+//! Inputs: X and slope of one type, a float or an integer of 32 or 64 bits (wrapping); slope is broadcast to X's shape, which Y has.
 //!
 //! Errors: other or different element types, a slope that does not broadcast to X.
 //! Mirrors ONNX PRelu-7 to -16 and later.
@@ -22,8 +22,10 @@ pub struct PRelu {}
 
 crate::attributes!(PRelu {});
 
+const TAKEN: &[DType] = &[DType::F32, DType::F64, DType::I64, DType::I32, DType::U64, DType::U32];
+
 fn arguments(args: Args<'_>) -> Result<(Arg<'_>, Arg<'_>), OpError> {
-    let x = args.typed(0, "X", &[DType::F32, DType::I64, DType::I32])?;
+    let x = args.typed(0, "X", TAKEN)?;
     let slope = args.required(1, "slope")?;
     let fits = x.dtype == slope.dtype && x.shape.broadcast(slope.shape).is_ok_and(|s| s == *x.shape);
     if !fits {
@@ -56,8 +58,11 @@ impl Operator for PRelu {
         self.infer(Args(&known_args(inputs)))?;
         let (x, slope) = (input(inputs, 0, "X")?, input(inputs, 1, "slope")?);
         Ok(vec![match x.dtype() {
+            // Nothing is below zero.
+            DType::U64 | DType::U32 => x.clone(),
             DType::I64 => map2(x, slope, |v: i64, s: i64| if v < 0 { v.wrapping_mul(s) } else { v })?,
             DType::I32 => map2(x, slope, |v: i32, s: i32| if v < 0 { v.wrapping_mul(s) } else { v })?,
+            DType::F64 => map2(x, slope, |v: f64, s: f64| if v < 0.0 { v * s } else { v })?,
             _ => map2(x, slope, |v: f32, s: f32| if v < 0.0 { v * s } else { v })?,
         }])
     }

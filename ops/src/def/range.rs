@@ -1,7 +1,7 @@
 //! Evenly spaced numbers: `Y[i] = start + i * delta` for `i` below `max(0, ceil((limit - start) / delta))`.
 //!
-//! Inputs: start, limit, delta, one element each, of one type: f32, i64 or i32. All three are known before the run,
-//! because the extent depends on them. For f32 the extent is computed in f64, elements in f32.
+//! Inputs: start, limit, delta, one element each, of one type: f32, f64, i64, i32 or i16. All three are known before
+//! the run, because the extent depends on them. For f32 the extent is computed in f64, elements in f32.
 //!
 //! Errors: other or different element types, a delta of 0, a number that is not finite.
 //! Mirrors ONNX Range-11 and later.
@@ -15,7 +15,7 @@ use crate::expr::{Expr, Scalar};
 use crate::invalid;
 use crate::op::{Args, Operator, known_args};
 use crate::shape::TensorType;
-use crate::tensor::Tensor;
+use crate::tensor::{Element, Tensor};
 
 /// Evenly spaced numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ crate::attributes!(Range {});
 fn arguments(args: Args<'_>) -> Result<[Scalar; 3], OpError> {
     let mut values = [Scalar::I64(0); 3];
     for (i, name) in ["start", "limit", "delta"].into_iter().enumerate() {
-        let arg = args.typed(i, name, &[DType::F32, DType::I64, DType::I32])?;
+        let arg = args.typed(i, name, &[DType::F32, DType::F64, DType::I64, DType::I32, DType::I16])?;
         let t = args.known(i, name)?;
         values[i] = match scalars(t)?[..] {
             [one] => one,
@@ -44,24 +44,19 @@ fn arguments(args: Args<'_>) -> Result<[Scalar; 3], OpError> {
 fn count(values: [Scalar; 3]) -> Result<usize, OpError> {
     let [start, limit, delta] = values;
     let zero = || invalid!("delta: expected another number than 0, found 0");
-    match (start, limit, delta) {
-        (Scalar::F32(a), Scalar::F32(b), Scalar::F32(d)) => {
+    match (start.int(), limit.int(), delta.int()) {
+        (None, ..) | (_, None, _) | (.., None) => {
+            let [a, b, d] = values.map(Scalar::to_f64);
             if [a, b, d].iter().any(|v| !v.is_finite()) {
                 return invalid!("start, limit and delta: expected finite numbers, found {a}, {b} and {d}");
             }
             if d == 0.0 {
                 return zero();
             }
-            // At most 2^128 / 2^-149 in magnitude; the conversion saturates.
-            let n = ((f64::from(b) - f64::from(a)) / f64::from(d)).ceil();
-            extent(n.max(0.0) as i128, "range")
+            // The conversion saturates.
+            extent(((b - a) / d).ceil().max(0.0) as i128, "range")
         }
-        _ => {
-            let wide = |s: Scalar| match s.cast(DType::I64) {
-                Scalar::I64(v) => i128::from(v),
-                _ => 0,
-            };
-            let (a, b, d) = (wide(start), wide(limit), wide(delta));
+        (Some(a), Some(b), Some(d)) => {
             if d == 0 {
                 return zero();
             }
@@ -99,24 +94,25 @@ impl Operator for Range {
         let values = arguments(Args(&args))?;
         let n = count(values)?;
         Ok(vec![match (values[0], values[2]) {
-            (Scalar::F32(start), Scalar::F32(delta)) => {
-                let mut all = room(n)?;
-                all.extend((0..n).map(|i| start + i as f32 * delta));
-                Tensor::new([n], &all)?
-            }
-            (Scalar::I32(start), Scalar::I32(delta)) => {
-                let mut all = room(n)?;
-                all.extend(std::iter::successors(Some(start), |v| Some(v.wrapping_add(delta))).take(n));
-                Tensor::new([n], &all)?
-            }
-            (Scalar::I64(start), Scalar::I64(delta)) => {
-                let mut all = room(n)?;
-                all.extend(std::iter::successors(Some(start), |v| Some(v.wrapping_add(delta))).take(n));
-                Tensor::new([n], &all)?
-            }
+            (Scalar::F32(start), Scalar::F32(delta)) => list((0..n).map(|i| start + i as f32 * delta))?,
+            (Scalar::F64(start), Scalar::F64(delta)) => list((0..n).map(|i| start + i as f64 * delta))?,
+            (Scalar::I16(start), Scalar::I16(delta)) => list(steps(start, n, |v| v.wrapping_add(delta)))?,
+            (Scalar::I32(start), Scalar::I32(delta)) => list(steps(start, n, |v| v.wrapping_add(delta)))?,
+            (Scalar::I64(start), Scalar::I64(delta)) => list(steps(start, n, |v| v.wrapping_add(delta)))?,
             (a, b) => return invalid!("inputs: expected numbers of one type, found {a} and {b}"),
         }])
     }
+}
+
+/// `n` numbers, each the next one of that before it.
+fn steps<T: Copy>(start: T, n: usize, next: impl Fn(T) -> T) -> impl Iterator<Item = T> {
+    std::iter::successors(Some(start), move |v| Some(next(*v))).take(n)
+}
+
+fn list<T: Element>(elements: impl Iterator<Item = T>) -> Result<Tensor, OpError> {
+    let mut all = room(elements.size_hint().1.unwrap_or(0))?;
+    all.extend(elements);
+    Tensor::new([all.len()], &all)
 }
 
 #[cfg(test)]

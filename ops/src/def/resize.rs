@@ -19,14 +19,15 @@
 //! | 3 `sizes` | one for each of `axes` | integers, known |
 //!
 //! One of `scales` and `sizes` is given; an empty tensor counts as omitted. Output: the type of `X` with extents `sizes`
-//! (see [`AspectPolicy`]) or `floor(extent * scale)`, a product in f32. Integers are interpolated as f32 and rounded,
-//! halves to even. An axis with scale 1 is left as it is. Errors: both or none of `scales` and `sizes`, lists that do
+//! (see [`AspectPolicy`]) or `floor(extent * scale)`, a product in f32. Floats are interpolated in their type, integers as f32 and
+//! rounded, halves to even. An axis with scale 1 is left as it is. Errors: both or none of `scales` and `sizes`, lists that do
 //! not fit `axes`, scales that are not positive, an empty axis that is to grow, `antialias` in mode `Nearest`.
 
 mod axis;
 mod table;
 
 use crate::compute::{self, Compute, Reduce, ReduceFn};
+use crate::elements::floats;
 use crate::expr::{BufId, Expr, Scalar, UnaryFn};
 use crate::index::vars;
 use crate::op::known_args;
@@ -171,6 +172,7 @@ impl Resize {
     fn outside(&self, dtype: DType) -> Scalar {
         match dtype {
             DType::F32 => Scalar::F32(self.extrapolation_value),
+            DType::F64 => Scalar::F64(self.extrapolation_value.into()),
             _ => Scalar::F32(self.extrapolation_value.round_ties_even()).cast(dtype),
         }
     }
@@ -216,29 +218,35 @@ impl Resize {
         let mut order: Vec<&Axis> = axes.iter().collect();
         order.sort_by(|a, b| (a.output as u128 * b.input as u128).cmp(&(b.output as u128 * a.input as u128)));
         let rank = dst.shape.rank();
+        let inner = if dst.dtype.is_float() { dst.dtype } else { DType::F32 };
         let mut from = src;
         for (i, a) in order.iter().enumerate() {
             let taps = self.taps(a)?;
-            let (table, weight) = (c.table(taps.index), c.table(taps.weight));
+            let weight = floats(TensorType::new(inner, [a.output, taps.count]), taps.weights)?;
+            let (table, weight) = (c.table(taps.index), c.table(weight));
             let tap = [Expr::var(a.axis), Expr::var(rank)];
             let mut index = vars(rank);
             index[a.axis] = Expr::load(table, tap.clone());
             let value = Expr::load(from, index);
-            let value = if c.ty(from).dtype == DType::F32 { value } else { value.cast(DType::F32) };
+            let value = if c.ty(from).dtype == inner { value } else { value.cast(inner) };
             let mut dims = c.ty(from).shape.dims().to_vec();
             dims[a.axis] = a.output;
             let last = i + 1 == order.len();
-            let ty = TensorType::new(if last { dst.dtype } else { DType::F32 }, dims);
+            let ty = TensorType::new(if last { dst.dtype } else { inner }, dims);
             ty.shape.checked_bytes(ty.dtype)?;
             let mut finish = Expr::Acc;
-            if last && dst.dtype != DType::F32 {
+            if last && dst.dtype != inner {
                 finish = Expr::unary(UnaryFn::Round, finish).cast(dst.dtype);
             }
             if last {
                 finish = self.or_outside(c, axes, dst.dtype, finish)?;
             }
-            let reduce =
-                Reduce { extents: vec![taps.count], combine: ReduceFn::Sum, init: Expr::f32(0.0), finish };
+            let reduce = Reduce {
+                extents: vec![taps.count],
+                combine: ReduceFn::Sum,
+                init: Expr::literal(inner, 0.0),
+                finish,
+            };
             from = c.reduce(self.mode.name(), ty, reduce, value * Expr::load(weight, tap));
         }
         Ok(from)

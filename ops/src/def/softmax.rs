@@ -6,11 +6,12 @@
 //! dst[i.., r..] = src[i.., r..] - max[i..] - log(sum[i..])                               LogSoftmax
 //! ```
 //!
-//! `r` is the axis (opset 13 on), or the axis and all after it (before). Input 0 (`input`): f32, any shape; the output
-//! has its type. Errors: an axis out of range.
+//! `r` is the axis (opset 13 on), or the axis and all after it (before). Input 0 (`input`): f32 or f64, any shape; the
+//! output has its type. Errors: an axis out of range.
 
 use crate::axes::resolve_axis;
 use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::elements::floats;
 use crate::expr::{Expr, Scalar, UnaryFn};
 use crate::index::vars;
 use crate::op::known_args;
@@ -44,7 +45,7 @@ crate::attributes!(Softmax { axis, span, log });
 impl Softmax {
     /// The type, and the axes that sum to one: `first .. end`.
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, usize, usize), OpError> {
-        let ty = args.typed(0, "input", &[DType::F32])?.ty();
+        let ty = args.typed(0, "input", DType::FLOATS)?.ty();
         let rank = ty.shape.rank();
         match self.span {
             SoftmaxSpan::Axis => resolve_axis(self.axis, rank).map(|a| (ty, a, a + 1)),
@@ -66,14 +67,15 @@ impl Operator for Softmax {
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let (ty, first, end) = self.problem(args)?;
+        let dtype = ty.dtype;
         if ty.shape.numel() == 0 {
-            return Ok(Compute::filled(ty, Scalar::F32(0.0)));
+            return Ok(Compute::filled(ty, Scalar::zero(dtype)));
         }
         let mut c = Compute::new();
         let src = c.input(0, &args.required(0, "input")?);
         let rank = ty.shape.rank();
         let kept: Vec<usize> = (0..rank).filter(|i| !(first..end).contains(i)).collect();
-        let rows = TensorType::new(DType::F32, kept.iter().map(|&i| ty.shape[i]).collect::<Vec<_>>());
+        let rows = TensorType::new(dtype, kept.iter().map(|&i| ty.shape[i]).collect::<Vec<_>>());
         // The element of a row: kept axes are the variables L0 .., the row's the ones after them.
         let index: Vec<Expr> = (0..rank)
             .map(|i| match i {
@@ -86,10 +88,10 @@ impl Operator for Softmax {
         let reduce = |combine, init| Reduce {
             extents: ty.shape[first..end].to_vec(),
             combine,
-            init: Expr::f32(init),
+            init: Expr::literal(dtype, init),
             finish: Expr::Acc,
         };
-        let max = c.reduce("max", rows.clone(), reduce(ReduceFn::Max, f32::NEG_INFINITY), load.clone());
+        let max = c.reduce("max", rows.clone(), reduce(ReduceFn::Max, f64::NEG_INFINITY), load.clone());
         let exp = Expr::unary(UnaryFn::Exp, load - Expr::load(max, vars(kept.len())));
         let sum = c.reduce("sum", rows, reduce(ReduceFn::Sum, 0.0), exp);
         let row: Vec<Expr> = kept.iter().map(|&i| Expr::var(i)).collect();
@@ -111,21 +113,21 @@ impl Operator for Softmax {
         if ty.shape.numel() == 0 {
             return Ok(vec![Tensor::from_bytes(ty, Vec::new())?]);
         }
-        let src: Vec<f32> = Args(&args).known(0, "input")?.to_vec()?;
-        let mut dst = filled(&ty.shape, 0.0f32)?;
+        let src = Args(&args).known(0, "input")?.to_f64s();
+        let mut dst = filled(&ty.shape, 0.0)?;
         let [outer, row, inner] =
             [&ty.shape[..first], &ty.shape[first..end], &ty.shape[end..]].map(|d| Shape::new(d).numel());
         for (o, i) in (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))) {
             let at = |r: usize| (o * row + r) * inner + i;
-            let value = |r: usize| f64::from(src[at(r)]);
+            let value = |r: usize| src[at(r)];
             let max = (0..row).map(value).fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = (0..row).map(|r| (value(r) - max).exp()).sum();
             for r in 0..row {
                 let shifted = value(r) - max;
-                dst[at(r)] = if self.log { shifted - sum.ln() } else { shifted.exp() / sum } as f32;
+                dst[at(r)] = if self.log { shifted - sum.ln() } else { shifted.exp() / sum };
             }
         }
-        Ok(vec![Tensor::new(ty.shape, &dst)?])
+        Ok(vec![floats(ty, dst)?])
     }
 }
 

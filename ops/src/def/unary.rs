@@ -2,25 +2,32 @@
 //!
 //! | function | formula | element types | ONNX operator, first opset |
 //! |---|---|---|---|
-//! | abs | `abs(x)`, wrapping | f32 i64 i32 u8 | Abs-6 |
-//! | neg | `-x`, wrapping | f32 i64 i32 | Neg-6 |
-//! | relu | `x < 0 ? 0 : x` (keeps NaN) | f32 i64 i32 | Relu-6 |
-//! | sqrt, exp, log, tanh, erf | as named | f32 | Sqrt-6, Exp-6, Log-6, Tanh-6, Erf-9 |
-//! | sigmoid | `1 / (1 + exp(-x))` | f32 | Sigmoid-6 |
-//! | softplus | `log(1 + exp(x))`, as `max(x, 0) + log(1 + e)`, `e = exp(-abs(x))` | f32 | Softplus-1 |
-//! | softsign | `x / (1 + abs(x))` | f32 | Softsign-1 |
-//! | hard_swish | `x * max(0, min(1, x / 6 + 0.5))` | f32 | HardSwish-14 |
-//! | floor, ceil, round | as named; round: halves to even | f32 | Floor-6, Ceil-6, Round-11 |
-//! | reciprocal | `1 / x` | f32 | Reciprocal-6 |
+//! | abs | `abs(x)`, wrapping | numbers | Abs-6 |
+//! | neg | `-x`, wrapping | numbers with a sign | Neg-6 |
+//! | relu | `x < 0 ? 0 : x` (keeps NaN) | numbers with a sign | Relu-6 |
+//! | sign | 1, 0 or -1 (keeps NaN) | numbers | Sign-9 |
+//! | sqrt, exp, log, tanh, erf | as named | floats | Sqrt-6, Exp-6, Log-6, Tanh-6, Erf-9 |
+//! | sin, cos, tan, asin, acos, atan | as named, of and in radians | floats | Sin-7, Cos-7, Tan-7, Asin-7, Acos-7, Atan-7 |
+//! | sinh, cosh, asinh, acosh, atanh | as named | floats | Sinh-9, Cosh-9, Asinh-9, Acosh-9, Atanh-9 |
+//! | sigmoid | `1 / (1 + exp(-x))` | floats | Sigmoid-6 |
+//! | softplus | `log(1 + exp(x))`, as `max(x, 0) + log(1 + e)`, `e = exp(-abs(x))` | floats | Softplus-1 |
+//! | softsign | `x / (1 + abs(x))` | floats | Softsign-1 |
+//! | hard_swish | `x * max(0, min(1, x / 6 + 0.5))` | floats | HardSwish-14 |
+//! | mish | `x * tanh(softplus(x))` | floats | Mish-18 |
+//! | floor, ceil, round | as named; round: halves to even | floats | Floor-6, Ceil-6, Round-11 |
+//! | reciprocal | `1 / x` | floats | Reciprocal-6 |
 //! | not | logical | bool | Not-1 |
+//! | bitwise_not | all bits inverted | integers | BitwiseNot-18 |
 //!
 //! Errors: an input of another element type.
 
+mod formula;
+
 use crate::compute::Compute;
 use crate::dtype::DType;
-use crate::elements::{input, map1};
+use crate::elements::{input, map_floats, map_ints, map1};
 use crate::error::OpError;
-use crate::expr::{CompareFn, Expr, UnaryFn, erf};
+use crate::expr::Expr;
 use crate::index::{from_input, vars};
 use crate::op::{Args, Operator, known_args};
 use crate::shape::TensorType;
@@ -63,6 +70,34 @@ pub enum UnaryKind {
     Reciprocal,
     /// ONNX `Not`.
     Not,
+    /// ONNX `BitwiseNot`.
+    BitwiseNot,
+    /// ONNX `Sign`.
+    Sign,
+    /// ONNX `Mish`.
+    Mish,
+    /// ONNX `Sin`.
+    Sin,
+    /// ONNX `Cos`.
+    Cos,
+    /// ONNX `Tan`.
+    Tan,
+    /// ONNX `Asin`.
+    Asin,
+    /// ONNX `Acos`.
+    Acos,
+    /// ONNX `Atan`.
+    Atan,
+    /// ONNX `Sinh`.
+    Sinh,
+    /// ONNX `Cosh`.
+    Cosh,
+    /// ONNX `Asinh`.
+    Asinh,
+    /// ONNX `Acosh`.
+    Acosh,
+    /// ONNX `Atanh`.
+    Atanh,
 }
 
 crate::attr_enum!(UnaryKind {
@@ -83,6 +118,20 @@ crate::attr_enum!(UnaryKind {
     Round = "round",
     Reciprocal = "reciprocal",
     Not = "not",
+    BitwiseNot = "bitwise_not",
+    Sign = "sign",
+    Mish = "mish",
+    Sin = "sin",
+    Cos = "cos",
+    Tan = "tan",
+    Asin = "asin",
+    Acos = "acos",
+    Atan = "atan",
+    Sinh = "sinh",
+    Cosh = "cosh",
+    Asinh = "asinh",
+    Acosh = "acosh",
+    Atanh = "atanh",
 });
 
 /// A function of one tensor.
@@ -97,83 +146,13 @@ crate::attributes!(Unary { kind });
 impl UnaryKind {
     fn dtypes(self) -> &'static [DType] {
         match self {
-            UnaryKind::Abs => &[DType::F32, DType::I64, DType::I32, DType::U8],
-            UnaryKind::Neg | UnaryKind::Relu => &[DType::F32, DType::I64, DType::I32],
+            UnaryKind::Abs | UnaryKind::Sign => DType::NUMBERS,
+            UnaryKind::Neg | UnaryKind::Relu => DType::SIGNED,
             UnaryKind::Not => &[DType::Bool],
-            _ => &[DType::F32],
+            UnaryKind::BitwiseNot => DType::INTEGERS,
+            _ => DType::FLOATS,
         }
     }
-
-    /// The function of an element `x` of type `dtype`.
-    pub fn formula(self, x: Expr, dtype: DType) -> Expr {
-        let f = |f, x| Expr::unary(f, x);
-        match self {
-            UnaryKind::Abs => f(UnaryFn::Abs, x),
-            UnaryKind::Neg => f(UnaryFn::Neg, x),
-            UnaryKind::Sqrt => f(UnaryFn::Sqrt, x),
-            UnaryKind::Exp => f(UnaryFn::Exp, x),
-            UnaryKind::Log => f(UnaryFn::Log, x),
-            UnaryKind::Tanh => f(UnaryFn::Tanh, x),
-            UnaryKind::Erf => f(UnaryFn::Erf, x),
-            UnaryKind::Floor => f(UnaryFn::Floor, x),
-            UnaryKind::Ceil => f(UnaryFn::Ceil, x),
-            UnaryKind::Round => f(UnaryFn::Round, x),
-            UnaryKind::Not => f(UnaryFn::Not, x),
-            UnaryKind::Relu => {
-                let zero = || Expr::literal(dtype, 0.0);
-                Expr::compare(CompareFn::Lt, x.clone(), zero()).select(zero(), x)
-            }
-            UnaryKind::Sigmoid => Expr::f32(1.0) / (Expr::f32(1.0) + f(UnaryFn::Exp, f(UnaryFn::Neg, x))),
-            UnaryKind::Softplus => {
-                let decay = f(UnaryFn::Exp, f(UnaryFn::Neg, f(UnaryFn::Abs, x.clone())));
-                x.max(Expr::f32(0.0)) + log_of_1_plus(decay)
-            }
-            UnaryKind::Softsign => x.clone() / (Expr::f32(1.0) + f(UnaryFn::Abs, x)),
-            UnaryKind::HardSwish => {
-                let gate = x.clone() * Expr::f32(1.0 / 6.0) + Expr::f32(0.5);
-                x * gate.max(Expr::f32(0.0)).min(Expr::f32(1.0))
-            }
-            UnaryKind::Reciprocal => Expr::f32(1.0) / x,
-        }
-    }
-
-    /// The function of an f32; what is not exact is computed in f64 and rounded once.
-    fn of_f32(self, x: f32) -> f32 {
-        let wide = |f: fn(f64) -> f64| f(f64::from(x)) as f32;
-        match self {
-            UnaryKind::Abs => x.abs(),
-            UnaryKind::Neg => -x,
-            UnaryKind::Sqrt => x.sqrt(),
-            UnaryKind::Exp => wide(f64::exp),
-            UnaryKind::Log => wide(f64::ln),
-            UnaryKind::Relu if x < 0.0 => 0.0,
-            UnaryKind::Relu => x,
-            UnaryKind::Sigmoid => wide(|x| 1.0 / (1.0 + (-x).exp())),
-            UnaryKind::Tanh => wide(f64::tanh),
-            UnaryKind::Erf => wide(erf),
-            UnaryKind::Softplus => wide(|x| if x > 40.0 { x } else { x.exp().ln_1p() }),
-            UnaryKind::Softsign => wide(|x| x / (1.0 + x.abs())),
-            UnaryKind::HardSwish => match x {
-                x if x <= -3.0 => x * 0.0,
-                x if x >= 3.0 => x,
-                x => x * (x / 6.0 + 0.5),
-            },
-            UnaryKind::Floor => x.floor(),
-            UnaryKind::Ceil => x.ceil(),
-            UnaryKind::Round => x.round_ties_even(),
-            UnaryKind::Reciprocal => 1.0 / x,
-            UnaryKind::Not => f32::from(x == 0.0),
-        }
-    }
-}
-
-/// `log(1 + e)` for `e` from 0 to 1, also where most digits of `e` are lost in the sum `u`: `log(u) * (e / (u - 1))`
-/// makes up for what rounding did to `u`.
-fn log_of_1_plus(e: Expr) -> Expr {
-    let one = || Expr::f32(1.0);
-    let u = one() + e.clone();
-    let log = Expr::unary(UnaryFn::Log, u.clone()) * (e.clone() / (u.clone() - one()));
-    Expr::compare(CompareFn::Eq, u, one()).select(e, log)
 }
 
 impl Operator for Unary {
@@ -196,6 +175,20 @@ impl Operator for Unary {
             UnaryKind::Round => "Round",
             UnaryKind::Reciprocal => "Reciprocal",
             UnaryKind::Not => "Not",
+            UnaryKind::BitwiseNot => "BitwiseNot",
+            UnaryKind::Sign => "Sign",
+            UnaryKind::Mish => "Mish",
+            UnaryKind::Sin => "Sin",
+            UnaryKind::Cos => "Cos",
+            UnaryKind::Tan => "Tan",
+            UnaryKind::Asin => "Asin",
+            UnaryKind::Acos => "Acos",
+            UnaryKind::Atan => "Atan",
+            UnaryKind::Sinh => "Sinh",
+            UnaryKind::Cosh => "Cosh",
+            UnaryKind::Asinh => "Asinh",
+            UnaryKind::Acosh => "Acosh",
+            UnaryKind::Atanh => "Atanh",
         }
     }
 
@@ -213,18 +206,11 @@ impl Operator for Unary {
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         self.infer(Args(&known_args(inputs)))?;
         let x = input(inputs, 0, "X")?;
-        let y = match (self.kind, x.dtype()) {
-            (UnaryKind::Not, _) => map1(x, |v: bool| !v)?,
-            (kind, DType::F32) => map1(x, |v| kind.of_f32(v))?,
-            (UnaryKind::Abs, DType::I64) => map1(x, i64::wrapping_abs)?,
-            (UnaryKind::Abs, DType::I32) => map1(x, i32::wrapping_abs)?,
-            (UnaryKind::Neg, DType::I64) => map1(x, i64::wrapping_neg)?,
-            (UnaryKind::Neg, DType::I32) => map1(x, i32::wrapping_neg)?,
-            (UnaryKind::Relu, DType::I64) => map1(x, |v: i64| v.max(0))?,
-            (UnaryKind::Relu, DType::I32) => map1(x, |v: i32| v.max(0))?,
-            _ => x.clone(),
-        };
-        Ok(vec![y])
+        Ok(vec![match x.dtype() {
+            DType::Bool => map1(x, |v: bool| !v)?,
+            d if d.is_float() => map_floats(x, |v| self.kind.of_float(v))?,
+            _ => map_ints(x, |v| self.kind.of_int(v))?,
+        }])
     }
 }
 
@@ -263,6 +249,25 @@ mod tests {
             (Round, 2.5, 2.0),
             (Round, -1.5, -2.0),
             (Reciprocal, 4.0, 0.25),
+            (Sign, -7.5, -1.0),
+            (Sign, 0.0, 0.0),
+            (Mish, 0.0, 0.0),
+            (Mish, 1.0, 0.865_098_4),
+            (Mish, -100.0, 0.0),
+            (Mish, 100.0, 100.0),
+            (Sin, 1.0, 0.841_471),
+            (Cos, 1.0, 0.540_302_3),
+            (Tan, 1.0, 1.557_407_7),
+            (Asin, 1.0, std::f32::consts::FRAC_PI_2),
+            (Acos, -1.0, std::f32::consts::PI),
+            (Acos, 0.5, std::f32::consts::FRAC_PI_3),
+            (Atan, -1.0, -std::f32::consts::FRAC_PI_4),
+            (Sinh, 1.0, 1.175_201_2),
+            (Cosh, -1.0, 1.543_080_6),
+            (Asinh, -1.0, -0.881_373_6),
+            (Acosh, 2.0, 1.316_957_9),
+            (Atanh, 0.5, 0.549_306_1),
+            (Atanh, 1.0, f32::INFINITY),
         ];
         for &(kind, x, want) in cases {
             let y = run(&Unary { kind }, &[&t([1], &[x])]).unwrap().to_vec::<f32>().unwrap()[0];
@@ -272,10 +277,30 @@ mod tests {
 
     #[test]
     fn nan_stays() {
-        for &kind in UnaryKind::ALL.iter().filter(|k| **k != UnaryKind::Not) {
+        for &kind in UnaryKind::ALL.iter().filter(|k| k.dtypes().contains(&DType::F32)) {
             let y = run(&Unary { kind }, &[&t([1], &[f32::NAN])]).unwrap().to_vec::<f32>().unwrap()[0];
             assert!(y.is_nan(), "{kind}");
         }
+    }
+
+    /// Where a formula in the type itself would lose digits: close to zero, and where squares leave the type.
+    #[test]
+    fn hyperbolic_functions_keep_their_digits() {
+        use UnaryKind::*;
+        let small = [(Sinh, 1e-9), (Asinh, 1e-9), (Atanh, 1e-9), (Asin, 1e-9)];
+        let of = |kind, x: f64| {
+            let y = Unary { kind }.compute(Args(&known_args(&[Some(&t([1], &[x]))]))).unwrap();
+            y.evaluate(&[Some(&t([1], &[x]))]).unwrap()[0].to_vec::<f64>().unwrap()[0]
+        };
+        for (kind, x) in small {
+            assert!((of(kind, x) - x).abs() < 1e-24, "{kind}");
+        }
+        for (kind, x) in [(Asinh, 1e200), (Acosh, 1e200), (Sinh, 705.0), (Cosh, -705.0), (Acosh, 1.0 + 1e-12)]
+        {
+            let (y, want) = (of(kind, x), kind.of_float(x));
+            assert!(want.is_finite() && (y / want - 1.0).abs() < 1e-11, "{kind}({x}) = {y}, expected {want}");
+        }
+        assert!(of(Acosh, -2.0).is_nan() && of(Atanh, 2.0).is_nan() && of(Asin, 1.5).is_nan());
     }
 
     #[test]
@@ -285,6 +310,10 @@ mod tests {
         assert_eq!(of(UnaryKind::Abs), [3, 0, i64::MIN]);
         assert_eq!(of(UnaryKind::Neg), [3, 0, i64::MIN]);
         assert_eq!(of(UnaryKind::Relu), [0, 0, 0]);
+        assert_eq!(of(UnaryKind::Sign), [-1, 0, -1]);
+        assert_eq!(of(UnaryKind::BitwiseNot), [2, -1, i64::MAX]);
+        let bytes = run(&Unary { kind: UnaryKind::BitwiseNot }, &[&t([2], &[0u8, 200])]);
+        assert_eq!(bytes, Ok(t([2], &[255u8, 55])));
         let not = run(&Unary { kind: UnaryKind::Not }, &[&t([2], &[true, false])]).unwrap();
         assert_eq!(not, t([2], &[false, true]));
         let empty = t::<f32>([2, 0], &[]);
@@ -294,7 +323,7 @@ mod tests {
     #[test]
     fn errors() {
         let message = error(&Unary { kind: UnaryKind::Exp }, &[&t([2], &[1i64, 2])]);
-        assert_eq!(message, "input 0 (X): expected f32, found i64[2]");
+        assert_eq!(message, "input 0 (X): expected f32 or f64, found i64[2]");
         assert_eq!(error(&Unary { kind: UnaryKind::Abs }, &[]), "input 0 (X) is missing");
     }
 }

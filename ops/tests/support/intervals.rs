@@ -13,10 +13,14 @@ type Range = Option<(i128, i128)>;
 /// The load that is not.
 pub fn prove(c: &Compute, stage: &Stage, defined: &[BufId]) -> Result<(), String> {
     // Where nothing runs because an extent is 0, loads must be provable all the same: one step is assumed.
-    let dims: Vec<usize> = c.ty(stage.dst).shape.iter().map(|&d| d.max(1)).collect();
+    let axes = stage.update.as_ref().map_or(c.ty(stage.dst).shape.dims(), |u| &u.extents);
+    let dims: Vec<usize> = axes.iter().map(|&d| d.max(1)).collect();
     let mut with_reduced = dims.clone();
     with_reduced.extend(stage.reduce.iter().flat_map(|r| r.extents.iter().map(|&d| d.max(1))));
     Prover { c, extents: &with_reduced, defined }.expression(&stage.body)?;
+    if let Some(u) = &stage.update {
+        Prover { c, extents: &dims, defined }.expression(&Expr::Load(stage.dst, u.index.clone()))?;
+    }
     if let Some(r) = &stage.reduce {
         let outer = Prover { c, extents: &dims, defined };
         outer.expression(&r.init)?;

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::{NearestMode, Resize, ResizeMode};
 use crate::compute::TABLE_ELEMENTS;
-use crate::{OpError, Shape, Tensor};
+use crate::{OpError, Tensor};
 
 /// Elements and weights for every output index of an axis.
 pub(super) struct Taps {
@@ -12,7 +12,7 @@ pub(super) struct Taps {
     /// `[output, count]`: elements of the input, in bounds.
     pub(super) index: Tensor,
     /// `[output, count]`: their weights.
-    pub(super) weight: Tensor,
+    pub(super) weights: Vec<f64>,
 }
 
 impl Resize {
@@ -68,10 +68,9 @@ impl Resize {
             let sum: f64 = row.iter().sum();
             let scale = if sum == 0.0 { 1.0 } else { 1.0 / sum };
             index.extend(offsets.map(|i| (left + i).clamp(0, a.input as i64 - 1)));
-            weights.extend(row.iter().map(|w| (w * scale) as f32));
+            weights.extend(row.iter().map(|w| w * scale));
         }
-        let shape = Shape::from([a.output, count]);
-        Ok(Taps { count, index: Tensor::new(shape.clone(), &index)?, weight: Tensor::new(shape, &weights)? })
+        Ok(Taps { count, index: Tensor::new([a.output, count], &index)?, weights })
     }
 
     /// Weight of an element at distance `x`.
