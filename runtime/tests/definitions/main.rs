@@ -4,6 +4,7 @@
 mod check;
 mod conv;
 mod elements;
+mod indexed;
 mod math;
 mod operators;
 #[path = "../support/mod.rs"]

@@ -168,6 +168,31 @@ fn tanh() {
 }
 
 #[test]
+fn trigonometric_functions() {
+    for (kind, truth) in [
+        (UnaryKind::Sin, f64::sin as fn(f64) -> f64),
+        (UnaryKind::Cos, f64::cos),
+        (UnaryKind::Tan, f64::tan),
+        (UnaryKind::Asin, f64::asin),
+        (UnaryKind::Acos, f64::acos),
+        (UnaryKind::Atan, f64::atan),
+    ] {
+        check_unary(kind, 0.75, truth);
+    }
+}
+
+#[test]
+fn hyperbolic_functions() {
+    let acosh =
+        |x: f64| if x < 1.0 { f64::NAN } else { ((x - 1.0) + ((x - 1.0) * (x + 1.0)).sqrt()).ln_1p() };
+    check_unary(UnaryKind::Sinh, 0.75, f64::sinh);
+    check_unary(UnaryKind::Cosh, 4.0, f64::cosh);
+    check_unary(UnaryKind::Asinh, 0.75, f64::asinh);
+    check_unary(UnaryKind::Acosh, 0.75, acosh);
+    check_unary(UnaryKind::Atanh, 0.75, f64::atanh);
+}
+
+#[test]
 fn error_function() {
     check_unary(UnaryKind::Erf, 3.5, |x| erf(x));
 }
