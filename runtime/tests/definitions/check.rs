@@ -1,6 +1,7 @@
 //! One operator as machine code, for every target that this machine runs, against its reference.
 
 use octrt::compiler::{Isa, Target};
+use octrt::ops::expr::Scalar;
 use octrt::ops::graph::infer;
 use octrt::ops::op::known_args;
 use octrt::ops::{Args, DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
@@ -195,6 +196,12 @@ impl Random {
             DType::I32 => Tensor::new(shape, &(0..n).map(|_| small(self) as i32).collect::<Vec<_>>()),
             DType::U8 => Tensor::new(shape, &(0..n).map(|_| self.below(256) as u8).collect::<Vec<_>>()),
             DType::Bool => Tensor::new(shape, &(0..n).map(|_| self.below(2) == 1).collect::<Vec<_>>()),
+            DType::F64 => Tensor::new(shape, &(0..n).map(|_| f64::from(self.float())).collect::<Vec<_>>()),
+            other => {
+                let mut bytes = Vec::new();
+                (0..n).for_each(|_| Scalar::I64(small(self)).cast(other).write(&mut bytes));
+                Tensor::from_bytes(TensorType::new(other, shape), bytes)
+            }
         }
         .unwrap()
     }

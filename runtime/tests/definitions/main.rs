@@ -6,5 +6,7 @@ mod conv;
 mod elements;
 mod math;
 mod operators;
+mod recurrent;
 #[path = "../support/mod.rs"]
 mod support;
+mod vision;
