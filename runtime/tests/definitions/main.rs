@@ -8,6 +8,8 @@ mod indexed;
 mod math;
 mod norms;
 mod operators;
+mod recurrent;
 mod searches;
 #[path = "../support/mod.rs"]
 mod support;
+mod vision;
