@@ -13,8 +13,11 @@ use octrt_ops::def::compare::{Compare, CompareKind};
 use octrt_ops::def::concat::Concat;
 use octrt_ops::def::constant_of_shape::ConstantOfShape;
 use octrt_ops::def::conv::Conv;
+use octrt_ops::def::conv_integer::ConvInteger;
 use octrt_ops::def::conv_transpose::ConvTranspose;
 use octrt_ops::def::depth_to_space::{DepthOrder, DepthToSpace};
+use octrt_ops::def::dequantize_linear::DequantizeLinear;
+use octrt_ops::def::dynamic_quantize_linear::DynamicQuantizeLinear;
 use octrt_ops::def::elu::Elu;
 use octrt_ops::def::expand::Expand;
 use octrt_ops::def::flatten::Flatten;
@@ -25,13 +28,18 @@ use octrt_ops::def::hard_sigmoid::HardSigmoid;
 use octrt_ops::def::identity::Identity;
 use octrt_ops::def::leaky_relu::LeakyRelu;
 use octrt_ops::def::matmul::MatMul;
+use octrt_ops::def::matmul_integer::MatMulInteger;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::pad::{Pad, PadMode};
 use octrt_ops::def::prelu::PRelu;
+use octrt_ops::def::qlinear_conv::QLinearConv;
+use octrt_ops::def::qlinear_matmul::QLinearMatMul;
+use octrt_ops::def::quantize_linear::QuantizeLinear;
 use octrt_ops::def::range::Range;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::reshape::Reshape;
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::round_float::FloatFormat;
 use octrt_ops::def::shape::ShapeOf;
 use octrt_ops::def::slice::Slice;
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
@@ -246,9 +254,41 @@ fn shapes() -> Vec<Graph> {
     graphs
 }
 
+fn quantised() -> Vec<Graph> {
+    let conv = QLinearConv {
+        kernel: vec![2, 1],
+        strides: vec![2, 1],
+        dilations: vec![],
+        pads: vec![0, 0, 1, 1],
+        auto_pad: AutoPad::NotSet,
+        group: 2,
+    };
+    let QLinearConv { kernel, strides, dilations, pads, auto_pad, group } = conv.clone();
+    let integers = ConvInteger { kernel, strides, dilations, pads, auto_pad, group };
+    let plain = QuantizeLinear { axis: -1, block_size: 0, output_dtype: None, precision: None };
+    let i16s = QuantizeLinear { output_dtype: Some(DType::I16), ..plain.clone() };
+    let half = QuantizeLinear { precision: Some(FloatFormat::F16), ..plain.clone() };
+    vec![
+        single(integers.clone(), "xf", 1),
+        single(integers, "xf_f", 1),
+        single(DequantizeLinear { axis: 0, block_size: 0 }, "xf", 1),
+        single(DequantizeLinear { axis: 1, block_size: 4 }, "xff", 1),
+        single(DynamicQuantizeLinear {}, "x", 3),
+        single(MatMulInteger {}, "xf_f", 1),
+        single(conv.clone(), "xfffffff", 1),
+        single(conv, "xffffffff", 1),
+        single(QLinearMatMul {}, "xfffffff", 1),
+        single(QuantizeLinear { block_size: 2, ..plain.clone() }, "xff", 1),
+        single(plain, "xff", 1),
+        single(i16s, "xf", 1),
+        single(half, "xf", 1),
+    ]
+}
+
 #[test]
 fn every_operator_survives() {
-    let graphs: Vec<Graph> = windows().into_iter().chain(elementwise()).chain(shapes()).collect();
+    let groups = [windows(), elementwise(), shapes(), quantised()];
+    let graphs: Vec<Graph> = groups.into_iter().flatten().collect();
     for g in &graphs {
         let back = there_and_back(g);
         assert_eq!(essence(&back.graph), essence(g));
@@ -271,6 +311,8 @@ fn the_oldest_opset_that_suffices_is_used() {
     assert_eq!(opset(&single(Identity {}, "x", 1)), 17);
     assert_eq!(opset(&single(Pad { mode: PadMode::Edge }, "xi_i", 1)), 18);
     assert_eq!(opset(&single(Pad { mode: PadMode::Wrap }, "xi", 1)), 19);
+    let quantised: Vec<i64> = quantised().iter().map(opset).collect();
+    assert_eq!(quantised, [17, 17, 17, 21, 17, 17, 17, 17, 17, 21, 17, 21, 23]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod expr;
 pub mod graph;
 pub mod index;
 pub mod op;
+mod quant;
 pub mod shape;
 pub mod sums;
 pub mod tensor;

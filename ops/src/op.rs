@@ -211,10 +211,16 @@ operators! {
     ConstantOfShape(def::constant_of_shape::ConstantOfShape),
     /// Convolution.
     Conv(def::conv::Conv),
+    /// Convolution of bytes in integers.
+    ConvInteger(def::conv_integer::ConvInteger),
     /// Transposed convolution.
     ConvTranspose(def::conv_transpose::ConvTranspose),
     /// Moves channels into space.
     DepthToSpace(def::depth_to_space::DepthToSpace),
+    /// Integers to the numbers that they stand for.
+    DequantizeLinear(def::dequantize_linear::DequantizeLinear),
+    /// Numbers to bytes by their own range.
+    DynamicQuantizeLinear(def::dynamic_quantize_linear::DynamicQuantizeLinear),
     /// Exponential linear unit.
     Elu(def::elu::Elu),
     /// Broadcasts to a shape.
@@ -235,12 +241,20 @@ operators! {
     LeakyRelu(def::leaky_relu::LeakyRelu),
     /// Matrix product with broadcasting.
     MatMul(def::matmul::MatMul),
+    /// Matrix product of bytes in integers.
+    MatMulInteger(def::matmul_integer::MatMulInteger),
     /// Maximum over windows.
     MaxPool(def::max_pool::MaxPool),
     /// Adds borders (or removes them).
     Pad(def::pad::Pad),
     /// ReLU with a learned slope below zero.
     PRelu(def::prelu::PRelu),
+    /// Convolution of quantised numbers.
+    QLinearConv(def::qlinear_conv::QLinearConv),
+    /// Matrix product of quantised numbers.
+    QLinearMatMul(def::qlinear_matmul::QLinearMatMul),
+    /// Numbers to integers.
+    QuantizeLinear(def::quantize_linear::QuantizeLinear),
     /// Evenly spaced numbers.
     Range(def::range::Range),
     /// Reductions over axes.

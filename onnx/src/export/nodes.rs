@@ -10,7 +10,7 @@ use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, Resize};
 use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
-use octrt_ops::{Graph, Node, Op, Operator, Tensor, ValueId};
+use octrt_ops::{DType, Graph, Node, Op, Operator, Tensor, ValueId};
 
 use super::{Writer, tensor};
 use crate::elem::ElemType;
@@ -22,6 +22,8 @@ use crate::names::{
 use crate::proto::attribute_proto::AttributeType;
 use crate::proto::{AttributeProto, NodeProto};
 
+mod quant;
+
 /// The opset of exported models, unless they need a later one.
 pub(super) const OPSET: i64 = 17;
 
@@ -29,10 +31,19 @@ pub(super) const OPSET: i64 = 17;
 pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
     let input = |i: usize| node.inputs.get(i).copied().flatten();
     let is_computed = |i: usize| input(i).is_some_and(|v| graph.constant(v).is_none());
+    let is_wide = |i: usize| {
+        let dtype = input(i).and_then(|v| graph.constant(v)).map(Tensor::dtype);
+        matches!(dtype, Some(DType::U16 | DType::I16))
+    };
     match &node.op {
         Op::AveragePool(op) if !op.dilations.is_empty() => 19,
         Op::Pad(op) if op.mode == PadMode::Wrap => 19,
         Op::Pad(_) if input(3).is_some() => 18,
+        Op::QuantizeLinear(op) if op.precision.is_some() => 23,
+        Op::QuantizeLinear(op) if op.block_size > 0 || op.output_dtype.is_some() => 21,
+        Op::DequantizeLinear(op) if op.block_size > 0 => 21,
+        // Integers of 16 bits: from opset 21 on.
+        Op::QuantizeLinear(_) | Op::DequantizeLinear(_) if is_wide(2) || is_wide(0) => 21,
         Op::Resize(op) if op.coordinates == CoordinateTransform::HalfPixelSymmetric => 19,
         Op::Resize(op) if op.antialias || !op.axes.is_empty() || op.aspect != AspectPolicy::Stretch => 18,
         Op::Reduce(op) if op.kind != ReduceKind::Sum && (op.noop_with_empty_axes || is_computed(1)) => 18,
@@ -89,15 +100,17 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::BatchNormalization(op) => ("BatchNormalization", vec![float("epsilon", op.epsilon)]),
         Op::Binary(op) => (name_of(BINARY, &op.kind), vec![]),
         Op::Cast(op) => ("Cast", vec![int("to", ElemType::from(op.to).onnx().into())]),
-        Op::RoundFloat(op) => ("Cast", vec![int("to", narrow(op).onnx().into())]),
+        Op::RoundFloat(op) => ("Cast", vec![int("to", narrow(op.to).onnx().into())]),
         Op::Compare(op) => (name_of(COMPARE, &op.kind), vec![]),
         Op::Concat(op) => ("Concat", vec![int("axis", op.axis)]),
         Op::Conv(op) => ("Conv", conv(op)),
+        Op::ConvInteger(op) => ("ConvInteger", quant::conv_integer(op)),
         Op::ConvTranspose(op) => ("ConvTranspose", conv_transpose(op)),
         Op::DepthToSpace(op) => {
             let mode = text("mode", name_of(DEPTH_ORDER, &op.mode));
             ("DepthToSpace", vec![int("blocksize", op.blocksize as i64), mode])
         }
+        Op::DequantizeLinear(op) => ("DequantizeLinear", quant::dequantize_linear(op)),
         Op::Elu(op) => ("Elu", vec![float("alpha", op.alpha)]),
         Op::Flatten(op) => ("Flatten", vec![int("axis", op.axis)]),
         Op::Gather(op) => ("Gather", vec![int("axis", op.axis)]),
@@ -107,6 +120,8 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::LeakyRelu(op) => ("LeakyRelu", vec![float("alpha", op.alpha)]),
         Op::MaxPool(op) => ("MaxPool", max_pool(op)),
         Op::Pad(op) => ("Pad", vec![text("mode", name_of(PAD_MODE, &op.mode))]),
+        Op::QLinearConv(op) => ("QLinearConv", quant::qlinear_conv(op)),
+        Op::QuantizeLinear(op) => ("QuantizeLinear", quant::quantize_linear(op)),
         Op::Reduce(op) => (name_of(REDUCE, &op.kind), vec![]),
         Op::Reshape(op) => ("Reshape", vec![int("allowzero", op.allow_zero.into())]),
         Op::Resize(op) => ("Resize", resize(op)),
@@ -123,10 +138,13 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::CastLike(op) => (op.name(), vec![]),
         Op::Clip(op) => (op.name(), vec![]),
         Op::ConstantOfShape(op) => (op.name(), vec![]),
+        Op::DynamicQuantizeLinear(op) => (op.name(), vec![]),
         Op::Expand(op) => (op.name(), vec![]),
         Op::Identity(op) => (op.name(), vec![]),
         Op::MatMul(op) => (op.name(), vec![]),
+        Op::MatMulInteger(op) => (op.name(), vec![]),
         Op::PRelu(op) => (op.name(), vec![]),
+        Op::QLinearMatMul(op) => (op.name(), vec![]),
         Op::Range(op) => (op.name(), vec![]),
         Op::Slice(op) => (op.name(), vec![]),
         Op::Squeeze(op) => (op.name(), vec![]),
@@ -167,8 +185,8 @@ fn write_trailing_softmax(w: &mut Writer<'_>, node: &Node, op: &Softmax) -> Resu
 }
 
 /// The type that a rounded value has in ONNX.
-fn narrow(op: &RoundFloat) -> ElemType {
-    match op.to {
+fn narrow(to: FloatFormat) -> ElemType {
+    match to {
         FloatFormat::F16 => ElemType::F16,
         FloatFormat::BF16 => ElemType::BF16,
     }
@@ -181,7 +199,7 @@ fn write_round_float(w: &mut Writer<'_>, node: &Node, op: &RoundFloat) -> Result
     };
     let (data, output) = (w.name(*data).to_string(), w.name(*output).to_string());
     let rounded = format!("{output}/rounded");
-    for (from, to, elem) in [(&data, &rounded, narrow(op)), (&rounded, &output, ElemType::F32)] {
+    for (from, to, elem) in [(&data, &rounded, narrow(op.to)), (&rounded, &output, ElemType::F32)] {
         w.nodes.push(NodeProto {
             op_type: "Cast".into(),
             name: format!("{}/{elem}", node.name),

@@ -46,22 +46,62 @@ pub struct Conv {
 crate::attributes!(Conv { kernel, strides, dilations, pads, auto_pad, group });
 
 /// A convolution whose arguments are known to fit.
-struct Problem {
-    mb: usize,
-    ic: usize,
-    oc: usize,
+pub(crate) struct Problem {
+    pub(crate) mb: usize,
+    pub(crate) ic: usize,
+    pub(crate) oc: usize,
     /// Input channels of one group.
-    group_ic: usize,
+    pub(crate) group_ic: usize,
     /// Output channels of one group.
-    group_oc: usize,
-    window: Vec<WindowAxis>,
+    pub(crate) group_oc: usize,
+    pub(crate) window: Vec<WindowAxis>,
 }
 
 impl Problem {
-    fn dst(&self) -> TensorType {
+    /// The output, of this element type.
+    pub(crate) fn dst(&self, dtype: DType) -> TensorType {
         let mut dims = vec![self.mb, self.oc];
         dims.extend(self.window.iter().map(|w| w.output));
-        TensorType::new(DType::F32, dims)
+        TensorType::new(dtype, dims)
+    }
+
+    /// Multiply-accumulates.
+    pub(crate) fn macs(&self) -> u64 {
+        self.window
+            .iter()
+            .flat_map(|w| [w.output, w.kernel])
+            .chain([self.mb, self.oc, self.group_ic])
+            .fold(1u64, |a, b| a.saturating_mul(b as u64))
+    }
+
+    /// Stage `conv`: `finish(init + sum over ic, k.. of src * wei)` for inputs of one element type that are not empty;
+    /// positions outside `src` are zeros.
+    ///
+    /// # Errors
+    /// As [`pad_stage`].
+    pub(crate) fn stage(
+        &self,
+        c: &mut Compute,
+        (src, wei): (BufId, BufId),
+        dst: TensorType,
+        init: Expr,
+        finish: Expr,
+    ) -> Result<BufId, OpError> {
+        let zero = Scalar::zero(c.ty(src).dtype);
+        let padded = pad_stage(c, src, &self.window, zero)?;
+        let rank = dst.shape.rank();
+        let r = if self.group_ic == 1 { Expr::int(0) } else { Expr::var(rank) };
+        let mut src_index = vec![Expr::var(0), self.channel(Expr::var(1), r.clone())];
+        let mut wei_index = vec![Expr::var(1), r];
+        let mut extents = vec![self.group_ic];
+        for (i, w) in self.window.iter().enumerate() {
+            let k = Expr::var(rank + 1 + i);
+            src_index.push(w.position(Expr::var(2 + i), k.clone()));
+            wei_index.push(k);
+            extents.push(w.kernel);
+        }
+        let reduce = Reduce { extents, combine: ReduceFn::Sum, init, finish };
+        Ok(c.reduce("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index)))
     }
 
     /// The input channel that reduced channel `r` stands for in output channel `oc`.
@@ -76,8 +116,23 @@ impl Problem {
 
 impl Conv {
     fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
-        let src = args.typed(0, "X", &[DType::F32])?.shape;
-        let wei = args.typed(1, "W", &[DType::F32])?.shape;
+        let src = args.typed(0, "X", &[DType::F32])?;
+        let wei = args.typed(1, "W", &[DType::F32])?;
+        let problem = self.fit(src.shape, wei.shape)?;
+        if let Some(bias) = args.optional(2) {
+            let expected = TensorType::new(DType::F32, [problem.oc]);
+            if bias.ty() != expected {
+                return invalid!("input 2 (B): expected {expected}, found {}", bias.ty());
+            }
+        }
+        Ok(problem)
+    }
+
+    /// The convolution of an input with a weight of these shapes.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when they do not fit each other or the attributes.
+    pub(crate) fn fit(&self, src: &Shape, wei: &Shape) -> Result<Problem, OpError> {
         if src.rank() < 3 || wei.rank() != src.rank() {
             return invalid!(
                 "expected an input [batch, channels, spatial..] and a weight of its rank, found {src} and {wei}"
@@ -103,12 +158,6 @@ impl Conv {
         if !self.kernel.is_empty() && self.kernel != wei[2..] {
             return invalid!("attribute kernel is {:?}, the weight is {wei}", self.kernel);
         }
-        if let Some(bias) = args.optional(2) {
-            let expected = TensorType::new(DType::F32, [oc]);
-            if bias.ty() != expected {
-                return invalid!("input 2 (B): expected {expected}, found {}", bias.ty());
-            }
-        }
         let window = resolve(
             &src[2..],
             WindowAttrs {
@@ -130,12 +179,12 @@ impl Operator for Conv {
     }
 
     fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
-        Ok(vec![self.problem(args)?.dst()])
+        Ok(vec![self.problem(args)?.dst(DType::F32)])
     }
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let p = self.problem(args)?;
-        let dst = p.dst();
+        let dst = p.dst(DType::F32);
         let mut c = Compute::new();
         let src = c.input(0, &args.required(0, "X")?);
         let wei = c.input(1, &args.required(1, "W")?);
@@ -147,21 +196,8 @@ impl Operator for Conv {
         let out = if p.ic == 0 {
             c.map("conv", dst, bias.map_or(Expr::f32(0.0), at))
         } else {
-            let padded = pad_stage(&mut c, src, &p.window, Scalar::F32(0.0))?;
-            let rank = dst.shape.rank();
-            let r = if p.group_ic == 1 { Expr::int(0) } else { Expr::var(rank) };
-            let mut src_index = vec![Expr::var(0), p.channel(Expr::var(1), r.clone())];
-            let mut wei_index = vec![Expr::var(1), r];
-            let mut extents = vec![p.group_ic];
-            for (i, w) in p.window.iter().enumerate() {
-                let k = Expr::var(rank + 1 + i);
-                src_index.push(w.position(Expr::var(2 + i), k.clone()));
-                wei_index.push(k);
-                extents.push(w.kernel);
-            }
             let finish = bias.map_or(Expr::Acc, |b| Expr::Acc + at(b));
-            let reduce = Reduce { extents, combine: ReduceFn::Sum, init: Expr::f32(0.0), finish };
-            c.reduce("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index))
+            p.stage(&mut c, (src, wei), dst, Expr::f32(0.0), finish)?
         };
         c.output(out);
         Ok(c)
@@ -174,9 +210,9 @@ impl Operator for Conv {
         let src: Vec<f32> = args.known(0, "X")?.to_vec()?;
         let wei: Vec<f32> = args.known(1, "W")?.to_vec()?;
         let bias: Option<Vec<f32>> = inputs.get(2).copied().flatten().map(Tensor::to_vec).transpose()?;
-        let shape = p.dst().shape;
+        let shape = p.dst(DType::F32).shape;
         if shape.numel() == 0 {
-            return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
+            return Ok(vec![Tensor::from_bytes(p.dst(DType::F32), Vec::new())?]);
         }
         let mut dst = filled(&shape, 0.0f32)?;
         let spatial = input_extents(&p.window).numel();
@@ -201,13 +237,7 @@ impl Operator for Conv {
     }
 
     fn macs(&self, args: Args<'_>) -> u64 {
-        self.problem(args).map_or(0, |p| {
-            p.window
-                .iter()
-                .flat_map(|w| [w.output, w.kernel])
-                .chain([p.mb, p.oc, p.group_ic])
-                .fold(1u64, |a, b| a.saturating_mul(b as u64))
-        })
+        self.problem(args).map_or(0, |p| p.macs())
     }
 }
 

@@ -39,7 +39,7 @@ crate::attributes!(MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mo
 
 impl MaxPool {
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<WindowAxis>), OpError> {
-        let src = args.typed(0, "X", &[DType::F32, DType::U8])?;
+        let src = args.typed(0, "X", &[DType::F32, DType::U8, DType::I8])?;
         let window = resolve_pool(
             src.shape,
             WindowAttrs {
@@ -98,6 +98,7 @@ impl Operator for MaxPool {
         let src = Args(&args).known(0, "X")?;
         Ok(vec![match dst.dtype {
             DType::U8 => maxima(src, &dst, &window, 0u8, |_| false)?,
+            DType::I8 => maxima(src, &dst, &window, i8::MIN, |_| false)?,
             _ => maxima(src, &dst, &window, f32::NEG_INFINITY, f32::is_nan)?,
         }])
     }

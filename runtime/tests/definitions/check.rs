@@ -184,7 +184,7 @@ impl Random {
         (self.next() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
     }
 
-    /// Numbers in [-1, 1), small integers of both signs, bytes of the whole range, bools.
+    /// Numbers in [-1, 1), small integers of both signs, unsigned ones below 256, bools.
     pub fn tensor(&mut self, dtype: DType, shape: &[usize]) -> Tensor {
         let n: usize = shape.iter().product();
         let shape = shape.to_vec();
@@ -192,7 +192,13 @@ impl Random {
         match dtype {
             DType::F32 => Tensor::new(shape, &(0..n).map(|_| self.float()).collect::<Vec<_>>()),
             DType::I64 => Tensor::new(shape, &(0..n).map(|_| small(self)).collect::<Vec<_>>()),
+            DType::F64 => Tensor::new(shape, &(0..n).map(|_| f64::from(self.float())).collect::<Vec<_>>()),
             DType::I32 => Tensor::new(shape, &(0..n).map(|_| small(self) as i32).collect::<Vec<_>>()),
+            DType::I16 => Tensor::new(shape, &(0..n).map(|_| small(self) as i16).collect::<Vec<_>>()),
+            DType::I8 => Tensor::new(shape, &(0..n).map(|_| small(self) as i8).collect::<Vec<_>>()),
+            DType::U64 => Tensor::new(shape, &(0..n).map(|_| self.below(256) as u64).collect::<Vec<_>>()),
+            DType::U32 => Tensor::new(shape, &(0..n).map(|_| self.below(256) as u32).collect::<Vec<_>>()),
+            DType::U16 => Tensor::new(shape, &(0..n).map(|_| self.below(256) as u16).collect::<Vec<_>>()),
             DType::U8 => Tensor::new(shape, &(0..n).map(|_| self.below(256) as u8).collect::<Vec<_>>()),
             DType::Bool => Tensor::new(shape, &(0..n).map(|_| self.below(2) == 1).collect::<Vec<_>>()),
         }

@@ -6,5 +6,6 @@ mod conv;
 mod elements;
 mod math;
 mod operators;
+mod quant;
 #[path = "../support/mod.rs"]
 mod support;
