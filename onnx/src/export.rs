@@ -252,16 +252,15 @@ fn dtypes(graph: &Graph) -> Vec<DType> {
         }
     }
     for node in &graph.nodes {
-        let dtype = result_dtype(node, &dtypes);
         for (i, output) in node.outputs.iter().enumerate() {
-            let places = i == 1 && matches!(node.op, Op::TopK(_));
-            dtypes[output.index()] = if places { DType::I64 } else { dtype };
+            dtypes[output.index()] = result_dtype(node, i, &dtypes);
         }
     }
     dtypes
 }
 
-fn result_dtype(node: &Node, dtypes: &[DType]) -> DType {
+/// The element type of output `position`.
+fn result_dtype(node: &Node, position: usize, dtypes: &[DType]) -> DType {
     let of = |i: usize| node.inputs.get(i).copied().flatten().map_or(DType::F32, |v| dtypes[v.index()]);
     match &node.op {
         Op::Cast(cast) => cast.to,
@@ -269,6 +268,21 @@ fn result_dtype(node: &Node, dtypes: &[DType]) -> DType {
         Op::EyeLike(op) => op.dtype.unwrap_or(of(0)),
         Op::OneHot(_) => of(2),
         Op::ArgExtreme(_) | Op::MaxPoolIndices(_) | Op::Shape(_) | Op::Size(_) => DType::I64,
+        Op::TopK(_) if position == 1 => DType::I64,
+        Op::ConvInteger(_) | Op::MatMulInteger(_) => DType::I32,
+        Op::DequantizeLinear(_) => of(1),
+        Op::DynamicQuantizeLinear(_) => {
+            if position == 1 {
+                DType::F32
+            } else {
+                DType::U8
+            }
+        }
+        Op::QLinearConv(_) | Op::QLinearMatMul(_) => of(7),
+        Op::QuantizeLinear(op) => match node.inputs.get(2).copied().flatten() {
+            Some(zero) => dtypes[zero.index()],
+            None => op.output_dtype.unwrap_or(DType::U8),
+        },
         Op::CastLike(_) | Op::ConstantOfShape(_) | Op::Where(_) => of(1),
         _ => of(0),
     }

@@ -3,8 +3,8 @@
 use crate::error::{Fault, corrupt, unsupported};
 use crate::node::NodeReader;
 use crate::readers::{
-    activation, attention, constant, conv, einsum, indexed, math, norm, pool, recurrent, reduce, resize,
-    shape, vision,
+    activation, attention, constant, conv, einsum, indexed, math, norm, pool, quant, recurrent, reduce,
+    resize, shape, vision,
 };
 
 /// The first opset that is read.
@@ -18,7 +18,9 @@ pub(crate) type Reader = fn(&mut NodeReader<'_>) -> Result<(), Fault>;
 /// An operator that is read.
 #[derive(Clone, Debug)]
 pub struct Support {
-    /// Its ONNX name; all are of the standard domain.
+    /// The set of operators that it is of; empty: the standard one.
+    pub domain: &'static str,
+    /// Its ONNX name.
     pub op: &'static str,
     /// The opsets that define or redefine it, from the one in force at [`MIN_OPSET`] on.
     pub versions: &'static [i64],
@@ -28,8 +30,16 @@ pub struct Support {
 }
 
 impl Support {
-    /// The first opset in which the operator is read.
+    /// The name with its domain, if that is not the standard one.
+    pub fn qualified_name(&self) -> String {
+        if self.domain.is_empty() { self.op.into() } else { format!("{}.{}", self.domain, self.op) }
+    }
+
+    /// The first opset, of its domain, in which the operator is read.
     pub fn since(&self) -> i64 {
+        if !self.domain.is_empty() {
+            return self.versions.first().copied().unwrap_or(1);
+        }
         self.versions.first().copied().unwrap_or(MIN_OPSET).max(MIN_OPSET)
     }
 }
@@ -45,13 +55,16 @@ pub fn operators() -> &'static [Support] {
 /// [`Fault::Unsupported`] when there is none for the domain, the operator or the opset; [`Fault::Corrupt`] when `opset`
 /// is 0: none declared.
 pub(crate) fn reader(domain: &str, op: &str, opset: i64) -> Result<Reader, Fault> {
-    if !domain.is_empty() {
+    if !TABLE.iter().any(|row| row.domain == domain) {
         return unsupported!("operators of domain '{domain}' are not supported");
     }
     if opset == 0 {
-        return corrupt!("the model declares no opset of the standard operators");
+        return match domain {
+            "" => corrupt!("the model declares no opset of the standard operators"),
+            _ => corrupt!("the model declares no opset of domain '{domain}'"),
+        };
     }
-    match TABLE.iter().find(|row| row.op == op) {
+    match TABLE.iter().find(|row| row.op == op && row.domain == domain) {
         None => unsupported!("the operator is not supported"),
         Some(row) if opset < row.since() => {
             unsupported!("the operator exists from opset {} on, the model declares {opset}", row.since())
@@ -61,13 +74,21 @@ pub(crate) fn reader(domain: &str, op: &str, opset: i64) -> Result<Reader, Fault
 }
 
 const fn row(op: &'static str, versions: &'static [i64], note: &'static str, read: Reader) -> Support {
-    Support { op, versions, note, read }
+    Support { domain: "", op, versions, note, read }
+}
+
+/// An operator of ONNX Runtime's own, which exist since version 1 of their domain.
+const fn microsoft(op: &'static str, note: &'static str, read: Reader) -> Support {
+    Support { domain: "com.microsoft", op, versions: &[1], note, read }
 }
 
 const ROI_BOUND: &str = "sampling_ratio 0 with computed regions: none larger than the image";
 const TRAINING: &str = "inference only";
 
-/// One row per operator, by name.
+const BYTES: &str = "8, 16 and 32-bit integers";
+const ROUNDED_ONCE: &str = "as the operator on numbers, rounded once";
+
+/// One row per operator, by name and domain.
 #[rustfmt::skip]
 const TABLE: &[Support] = &[
     row("Abs", &[6, 13], "", math::unary),
@@ -102,6 +123,7 @@ const TABLE: &[Support] = &[
     row("Constant", &[1, 9, 11, 12, 13, 19, 21, 23, 24, 25], "dense numbers only", constant::constant),
     row("ConstantOfShape", &[9, 20, 21, 23, 24, 25], "", constant::constant_of_shape),
     row("Conv", &[1, 11, 22], "", conv::conv),
+    row("ConvInteger", &[10], "", quant::conv_integer),
     row("ConvTranspose", &[1, 11, 22], "", conv::conv_transpose),
     row("Cos", &[7, 22], "", math::unary),
     row("Cosh", &[9, 22], "", math::unary),
@@ -109,8 +131,11 @@ const TABLE: &[Support] = &[
     row("CumSum", &[11, 14], "", reduce::cumulative),
     row("DeformConv", &[19, 22], "", vision::deform_conv),
     row("DepthToSpace", &[1, 11, 13], "", shape::depth_to_space),
+    row("DequantizeLinear", &[10, 13, 19, 21, 23, 24, 25], BYTES, quant::dequantize),
+    microsoft("DequantizeLinear", BYTES, quant::dequantize),
     row("Div", &[7, 13, 14], "", math::binary),
     row("Dropout", &[7, 10, 12, 13, 22], "inference only; output mask is not computed", norm::dropout),
+    row("DynamicQuantizeLinear", &[11], "", quant::dynamic_quantize),
     row("Einsum", &[12], "", einsum::einsum),
     row("Elu", &[6, 22], "", math::elu),
     row("Equal", &[7, 11, 13, 19], "", math::compare),
@@ -151,6 +176,7 @@ const TABLE: &[Support] = &[
     row("LpNormalization", &[1, 22], "", norm::lp_normalization),
     row("LpPool", &[2, 11, 18, 22], "", pool::lp_pool),
     row("MatMul", &[1, 9, 13], "", math::matmul),
+    row("MatMulInteger", &[10], "", quant::matmul_integer),
     row("Max", &[6, 8, 12, 13], "", math::fold),
     row("MaxPool", &[1, 8, 10, 11, 12, 22], "", pool::max_pool),
     row("MaxRoiPool", &[1, 22], "", vision::max_roi_pool),
@@ -168,6 +194,18 @@ const TABLE: &[Support] = &[
     row("PRelu", &[7, 9, 16], "", math::prelu),
     row("Pad", &[2, 11, 13, 18, 19, 21, 23, 24, 25], "", shape::pad),
     row("Pow", &[7, 12, 13, 15], "", math::binary),
+    microsoft("QGemm", "", quant::qgemm),
+    microsoft("QLinearAdd", ROUNDED_ONCE, quant::qlinear_binary),
+    microsoft("QLinearAveragePool", ROUNDED_ONCE, quant::qlinear_average_pool),
+    microsoft("QLinearConcat", ROUNDED_ONCE, quant::qlinear_concat),
+    row("QLinearConv", &[10], "", quant::qlinear_conv),
+    microsoft("QLinearGlobalAveragePool", ROUNDED_ONCE, quant::qlinear_global_average_pool),
+    microsoft("QLinearLeakyRelu", ROUNDED_ONCE, quant::qlinear_leaky_relu),
+    row("QLinearMatMul", &[10, 21], "scale and zero point of the output: one each", quant::qlinear_matmul),
+    microsoft("QLinearMul", ROUNDED_ONCE, quant::qlinear_binary),
+    microsoft("QLinearSigmoid", ROUNDED_ONCE, quant::qlinear_sigmoid),
+    row("QuantizeLinear", &[10, 13, 19, 21, 23, 24, 25], "to 8 and 16-bit integers", quant::quantize),
+    microsoft("QuantizeLinear", "to 8 and 16-bit integers", quant::quantize),
     row("RMSNormalization", &[23], "", norm::rms_normalization),
     row("RNN", &[7, 14, 22], "", recurrent::rnn),
     row("Range", &[11, 27], "", constant::range),
@@ -231,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_and_names_opsets_that_exist() {
-        assert!(TABLE.is_sorted_by(|a, b| a.op < b.op));
+        assert!(TABLE.is_sorted_by(|a, b| (a.op, a.domain) < (b.op, b.domain)));
         for row in TABLE {
             assert!(row.versions.is_sorted_by(|a, b| a < b), "{}", row.op);
             assert!((1..=MAX_OPSET).contains(&row.versions[0]), "{}", row.op);
@@ -243,7 +281,11 @@ mod tests {
         assert!(reader("", "Conv", 7).is_ok());
         assert!(reader("", "HardSwish", 14).is_ok());
         assert!(reader("", "HardSwish", 13).is_err());
+        assert!(reader("com.microsoft", "QLinearAdd", 1).is_ok());
+        assert!(reader("com.microsoft", "QLinearAdd", 0).is_err());
         assert!(reader("com.microsoft", "Conv", 1).is_err());
+        assert!(reader("", "QLinearAdd", 21).is_err());
+        assert!(reader("org.example", "Conv", 1).is_err());
         assert!(reader("", "Loop", 13).is_err());
     }
 }

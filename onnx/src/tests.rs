@@ -13,6 +13,7 @@ use crate::proto::{
 use crate::{Imported, NoExternalData, OnnxError, import};
 
 mod functions;
+mod quant;
 mod readers;
 mod robust;
 mod structure;

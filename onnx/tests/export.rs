@@ -21,10 +21,13 @@ use octrt_ops::def::compress::Compress;
 use octrt_ops::def::concat::Concat;
 use octrt_ops::def::constant_of_shape::ConstantOfShape;
 use octrt_ops::def::conv::Conv;
+use octrt_ops::def::conv_integer::ConvInteger;
 use octrt_ops::def::conv_transpose::ConvTranspose;
 use octrt_ops::def::cumulative::{Cumulative, CumulativeKind};
 use octrt_ops::def::deform_conv::DeformConv;
 use octrt_ops::def::depth_to_space::{DepthOrder, DepthToSpace};
+use octrt_ops::def::dequantize_linear::DequantizeLinear;
+use octrt_ops::def::dynamic_quantize_linear::DynamicQuantizeLinear;
 use octrt_ops::def::einsum::Einsum;
 use octrt_ops::def::elu::Elu;
 use octrt_ops::def::expand::Expand;
@@ -52,6 +55,7 @@ use octrt_ops::def::lp_pool::LpPool;
 use octrt_ops::def::lrn::Lrn;
 use octrt_ops::def::lstm::Lstm;
 use octrt_ops::def::matmul::MatMul;
+use octrt_ops::def::matmul_integer::MatMulInteger;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::max_pool_indices::MaxPoolIndices;
 use octrt_ops::def::max_roi_pool::MaxRoiPool;
@@ -61,6 +65,9 @@ use octrt_ops::def::modulo::Mod;
 use octrt_ops::def::one_hot::OneHot;
 use octrt_ops::def::pad::{Pad, PadMode};
 use octrt_ops::def::prelu::PRelu;
+use octrt_ops::def::qlinear_conv::QLinearConv;
+use octrt_ops::def::qlinear_matmul::QLinearMatMul;
+use octrt_ops::def::quantize_linear::QuantizeLinear;
 use octrt_ops::def::range::Range;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::reshape::Reshape;
@@ -486,6 +493,37 @@ fn vision() -> Vec<Graph> {
     graphs
 }
 
+fn quantised() -> Vec<Graph> {
+    let conv = QLinearConv {
+        kernel: vec![2, 1],
+        strides: vec![2, 1],
+        dilations: vec![],
+        pads: vec![0, 0, 1, 1],
+        auto_pad: AutoPad::NotSet,
+        group: 2,
+    };
+    let QLinearConv { kernel, strides, dilations, pads, auto_pad, group } = conv.clone();
+    let integers = ConvInteger { kernel, strides, dilations, pads, auto_pad, group };
+    let plain = QuantizeLinear { axis: -1, block_size: 0, output_dtype: None, precision: None };
+    let i16s = QuantizeLinear { output_dtype: Some(DType::I16), ..plain.clone() };
+    let half = QuantizeLinear { precision: Some(FloatFormat::F16), ..plain.clone() };
+    vec![
+        single(integers.clone(), "xf", 1),
+        single(integers, "xf_f", 1),
+        single(DequantizeLinear { axis: 0, block_size: 0 }, "xf", 1),
+        single(DequantizeLinear { axis: 1, block_size: 4 }, "xff", 1),
+        single(DynamicQuantizeLinear {}, "x", 3),
+        single(MatMulInteger {}, "xf_f", 1),
+        single(conv.clone(), "xfffffff", 1),
+        single(conv, "xffffffff", 1),
+        single(QLinearMatMul {}, "xfffffff", 1),
+        single(QuantizeLinear { block_size: 2, ..plain.clone() }, "xff", 1),
+        single(plain, "xff", 1),
+        single(i16s, "xf", 1),
+        single(half, "xf", 1),
+    ]
+}
+
 /// As ONNX has it, the value is of the narrower type in between.
 #[test]
 fn rounding_to_a_narrower_float_is_spelled_out() {
@@ -499,7 +537,7 @@ fn rounding_to_a_narrower_float_is_spelled_out() {
 
 #[test]
 fn every_operator_survives() {
-    let products = [windows(), elementwise(), normalisations(), recurrent(), vision()];
+    let products = [windows(), elementwise(), normalisations(), recurrent(), vision(), quantised()];
     let moves = [searches(), shapes(), indexed(), norms_and_places()];
     let graphs: Vec<Graph> = products.into_iter().chain(moves).flatten().collect();
     for g in &graphs {
@@ -550,6 +588,8 @@ fn the_oldest_opset_that_suffices_is_used() {
         opset(&single(RotaryEmbedding { interleaved: true, num_heads: 2, rotary_dim: 4 }, "xff", 1)),
         23
     );
+    let quantised: Vec<i64> = quantised().iter().map(opset).collect();
+    assert_eq!(quantised, [17, 17, 17, 21, 17, 17, 17, 17, 17, 21, 17, 21, 23]);
 }
 
 #[test]

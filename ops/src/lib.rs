@@ -17,6 +17,7 @@ pub mod graph;
 pub mod index;
 pub mod indexing;
 pub mod op;
+mod quant;
 pub mod recurrent;
 pub mod shape;
 pub mod statistics;

@@ -227,6 +227,8 @@ operators! {
     ConstantOfShape(def::constant_of_shape::ConstantOfShape),
     /// Convolution.
     Conv(def::conv::Conv),
+    /// Convolution of bytes in integers.
+    ConvInteger(def::conv_integer::ConvInteger),
     /// Transposed convolution.
     ConvTranspose(def::conv_transpose::ConvTranspose),
     /// Running sums and products.
@@ -235,6 +237,10 @@ operators! {
     DeformConv(def::deform_conv::DeformConv),
     /// Moves channels into space.
     DepthToSpace(def::depth_to_space::DepthToSpace),
+    /// Integers to the numbers that they stand for.
+    DequantizeLinear(def::dequantize_linear::DequantizeLinear),
+    /// Numbers to bytes by their own range.
+    DynamicQuantizeLinear(def::dynamic_quantize_linear::DynamicQuantizeLinear),
     /// Sums of products over named axes.
     Einsum(def::einsum::Einsum),
     /// Exponential linear unit.
@@ -291,6 +297,8 @@ operators! {
     Lstm(def::lstm::Lstm),
     /// Matrix product with broadcasting.
     MatMul(def::matmul::MatMul),
+    /// Matrix product of bytes in integers.
+    MatMulInteger(def::matmul_integer::MatMulInteger),
     /// Maximum over windows.
     MaxPool(def::max_pool::MaxPool),
     /// Where the maxima over windows are.
@@ -309,6 +317,12 @@ operators! {
     PRelu(def::prelu::PRelu),
     /// Adds borders (or removes them).
     Pad(def::pad::Pad),
+    /// Convolution of quantised numbers.
+    QLinearConv(def::qlinear_conv::QLinearConv),
+    /// Matrix product of quantised numbers.
+    QLinearMatMul(def::qlinear_matmul::QLinearMatMul),
+    /// Numbers to integers.
+    QuantizeLinear(def::quantize_linear::QuantizeLinear),
     /// Evenly spaced numbers.
     Range(def::range::Range),
     /// Reductions over axes.

@@ -32,6 +32,8 @@ use crate::names::{
 use crate::proto::attribute_proto::AttributeType;
 use crate::proto::{AttributeProto, NodeProto};
 
+mod quant;
+
 /// The opset of exported models, unless they need a later one.
 pub(super) const OPSET: i64 = 17;
 
@@ -39,6 +41,10 @@ pub(super) const OPSET: i64 = 17;
 pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
     let input = |i: usize| node.inputs.get(i).copied().flatten();
     let is_computed = |i: usize| input(i).is_some_and(|v| graph.constant(v).is_none());
+    let is_wide = |i: usize| {
+        let dtype = input(i).and_then(|v| graph.constant(v)).map(Tensor::dtype);
+        matches!(dtype, Some(DType::U16 | DType::I16))
+    };
     match &node.op {
         Op::AveragePool(op) if !op.dilations.is_empty() => 19,
         Op::AffineGrid(_) | Op::GridSample(_) => 20,
@@ -52,6 +58,11 @@ pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
         Op::GroupNormalization(_) => 21,
         Op::Pad(op) if op.mode == PadMode::Wrap => 19,
         Op::Pad(_) if input(3).is_some() => 18,
+        Op::QuantizeLinear(op) if op.precision.is_some() => 23,
+        Op::QuantizeLinear(op) if op.block_size > 0 || op.output_dtype.is_some() => 21,
+        Op::DequantizeLinear(op) if op.block_size > 0 => 21,
+        // Integers of 16 bits: from opset 21 on.
+        Op::QuantizeLinear(_) | Op::DequantizeLinear(_) if is_wide(2) || is_wide(0) => 21,
         Op::Resize(op) if op.coordinates == CoordinateTransform::HalfPixelSymmetric => 19,
         Op::Resize(op) if op.antialias || !op.axes.is_empty() || op.aspect != AspectPolicy::Stretch => 18,
         Op::Reduce(op) if op.kind != ReduceKind::Sum && (op.noop_with_empty_axes || is_computed(1)) => 18,
@@ -153,6 +164,7 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Compress(op) => ("Compress", op.axis.iter().map(|axis| int("axis", *axis)).collect()),
         Op::Concat(op) => ("Concat", vec![int("axis", op.axis)]),
         Op::Conv(op) => ("Conv", conv(op)),
+        Op::ConvInteger(op) => ("ConvInteger", quant::conv_integer(op)),
         Op::ConvTranspose(op) => ("ConvTranspose", conv_transpose(op)),
         Op::Cumulative(op) => {
             let flags = vec![int("exclusive", op.exclusive.into()), int("reverse", op.reverse.into())];
@@ -164,6 +176,7 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
             ("DepthToSpace", vec![int("blocksize", op.blocksize as i64), mode])
         }
         Op::Einsum(op) => ("Einsum", vec![text("equation", &op.equation)]),
+        Op::DequantizeLinear(op) => ("DequantizeLinear", quant::dequantize_linear(op)),
         Op::Elu(op) => ("Elu", vec![float("alpha", op.alpha)]),
         Op::EyeLike(op) => ("EyeLike", eye_like(op)),
         Op::Flatten(op) => ("Flatten", vec![int("axis", op.axis)]),
@@ -198,6 +211,8 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Mod(op) => ("Mod", vec![int("fmod", op.fmod.into())]),
         Op::OneHot(op) => ("OneHot", vec![int("axis", op.axis)]),
         Op::Pad(op) => ("Pad", vec![text("mode", name_of(PAD_MODE, &op.mode))]),
+        Op::QLinearConv(op) => ("QLinearConv", quant::qlinear_conv(op)),
+        Op::QuantizeLinear(op) => ("QuantizeLinear", quant::quantize_linear(op)),
         Op::Reduce(op) => (name_of(REDUCE, &op.kind), vec![]),
         Op::Reshape(op) => ("Reshape", vec![int("allowzero", op.allow_zero.into())]),
         Op::Resize(op) => ("Resize", resize(op)),
@@ -208,7 +223,7 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Rnn(op) => ("RNN", recurrent::rnn(op)),
         Op::RoiAlign(op) => ("RoiAlign", vision::roi_align(op)),
         Op::RotaryEmbedding(op) => ("RotaryEmbedding", vision::rotary_embedding(op)),
-        Op::RoundFloat(op) => ("Cast", vec![int("to", narrow(op).onnx().into())]),
+        Op::RoundFloat(op) => ("Cast", vec![int("to", narrow(op.to).onnx().into())]),
         Op::ScatterElements(op) => ("ScatterElements", scatter(Some(op.axis), op.reduction)),
         Op::ScatterNd(op) => ("ScatterND", scatter(None, op.reduction)),
         Op::Selu(op) => ("Selu", vec![float("alpha", op.alpha), float("gamma", op.gamma)]),
@@ -236,11 +251,14 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::CastLike(op) => (op.name(), vec![]),
         Op::Clip(op) => (op.name(), vec![]),
         Op::ConstantOfShape(op) => (op.name(), vec![]),
+        Op::DynamicQuantizeLinear(op) => (op.name(), vec![]),
         Op::Expand(op) => (op.name(), vec![]),
         Op::Identity(op) => (op.name(), vec![]),
         Op::IsNan(op) => (op.name(), vec![]),
         Op::MatMul(op) => (op.name(), vec![]),
+        Op::MatMulInteger(op) => (op.name(), vec![]),
         Op::PRelu(op) => (op.name(), vec![]),
+        Op::QLinearMatMul(op) => (op.name(), vec![]),
         Op::Range(op) => (op.name(), vec![]),
         Op::Size(op) => (op.name(), vec![]),
         Op::Slice(op) => (op.name(), vec![]),
@@ -283,8 +301,8 @@ fn write_trailing(w: &mut Writer<'_>, node: &Node, name: &str, axis: i64) -> Res
 }
 
 /// The type that a rounded value has in ONNX.
-fn narrow(op: &RoundFloat) -> ElemType {
-    match op.to {
+fn narrow(to: FloatFormat) -> ElemType {
+    match to {
         FloatFormat::F16 => ElemType::F16,
         FloatFormat::BF16 => ElemType::BF16,
     }
@@ -297,7 +315,7 @@ fn write_round_float(w: &mut Writer<'_>, node: &Node, op: &RoundFloat) -> Result
     };
     let (data, output) = (w.name(*data).to_string(), w.name(*output).to_string());
     let rounded = format!("{output}/rounded");
-    for (from, to, elem) in [(&data, &rounded, narrow(op)), (&rounded, &output, ElemType::F32)] {
+    for (from, to, elem) in [(&data, &rounded, narrow(op.to)), (&rounded, &output, ElemType::F32)] {
         w.nodes.push(NodeProto {
             op_type: "Cast".into(),
             name: format!("{}/{elem}", node.name),

@@ -25,7 +25,7 @@ use crate::tensor::filled;
 use crate::window::{
     AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, resolve, taps,
 };
-use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType};
+use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator Conv.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,23 +47,64 @@ pub struct Conv {
 crate::attributes!(Conv { kernel, strides, dilations, pads, auto_pad, group });
 
 /// A convolution whose arguments are known to fit.
-struct Problem {
-    dtype: DType,
-    mb: usize,
-    ic: usize,
-    oc: usize,
+pub(crate) struct Problem {
+    /// Of the input.
+    pub(crate) dtype: DType,
+    pub(crate) mb: usize,
+    pub(crate) ic: usize,
+    pub(crate) oc: usize,
     /// Input channels of one group.
-    group_ic: usize,
+    pub(crate) group_ic: usize,
     /// Output channels of one group.
-    group_oc: usize,
-    window: Vec<WindowAxis>,
+    pub(crate) group_oc: usize,
+    pub(crate) window: Vec<WindowAxis>,
 }
 
 impl Problem {
-    fn dst(&self) -> TensorType {
+    /// The output, of this element type.
+    pub(crate) fn dst(&self, dtype: DType) -> TensorType {
         let mut dims = vec![self.mb, self.oc];
         dims.extend(self.window.iter().map(|w| w.output));
-        TensorType::new(self.dtype, dims)
+        TensorType::new(dtype, dims)
+    }
+
+    /// Multiply-accumulates.
+    pub(crate) fn macs(&self) -> u64 {
+        self.window
+            .iter()
+            .flat_map(|w| [w.output, w.kernel])
+            .chain([self.mb, self.oc, self.group_ic])
+            .fold(1u64, |a, b| a.saturating_mul(b as u64))
+    }
+
+    /// Stage `conv`: `finish(init + sum over ic, k.. of src * wei)` for inputs of one element type that are not empty;
+    /// positions outside `src` are zeros.
+    ///
+    /// # Errors
+    /// As [`pad_stage`].
+    pub(crate) fn stage(
+        &self,
+        c: &mut Compute,
+        (src, wei): (BufId, BufId),
+        dst: TensorType,
+        init: Expr,
+        finish: Expr,
+    ) -> Result<BufId, OpError> {
+        let zero = Scalar::zero(c.ty(src).dtype);
+        let padded = pad_stage(c, src, &self.window, zero)?;
+        let rank = dst.shape.rank();
+        let r = if self.group_ic == 1 { Expr::int(0) } else { Expr::var(rank) };
+        let mut src_index = vec![Expr::var(0), self.channel(Expr::var(1), r.clone())];
+        let mut wei_index = vec![Expr::var(1), r];
+        let mut extents = vec![self.group_ic];
+        for (i, w) in self.window.iter().enumerate() {
+            let k = Expr::var(rank + 1 + i);
+            src_index.push(w.position(Expr::var(2 + i), k.clone()));
+            wei_index.push(k);
+            extents.push(w.kernel);
+        }
+        let reduce = Reduce { extents, combine: ReduceFn::Sum, init, finish };
+        Ok(c.reduce("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index)))
     }
 
     /// The input channel that reduced channel `r` stands for in output channel `oc`.
@@ -78,8 +119,23 @@ impl Problem {
 
 impl Conv {
     fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
-        let Arg { dtype, shape: src, .. } = args.typed(0, "X", DType::FLOATS)?;
-        let wei = args.typed(1, "W", &[dtype])?.shape;
+        let src = args.typed(0, "X", DType::FLOATS)?;
+        let wei = args.typed(1, "W", &[src.dtype])?;
+        let problem = self.fit(src.dtype, src.shape, wei.shape)?;
+        if let Some(bias) = args.optional(2) {
+            let expected = TensorType::new(src.dtype, [problem.oc]);
+            if bias.ty() != expected {
+                return invalid!("input 2 (B): expected {expected}, found {}", bias.ty());
+            }
+        }
+        Ok(problem)
+    }
+
+    /// The convolution of an input, of this type, with a weight of these shapes.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when they do not fit each other or the attributes.
+    pub(crate) fn fit(&self, dtype: DType, src: &Shape, wei: &Shape) -> Result<Problem, OpError> {
         if src.rank() < 3 || wei.rank() != src.rank() {
             return invalid!(
                 "expected an input [batch, channels, spatial..] and a weight of its rank, found {src} and {wei}"
@@ -105,12 +161,6 @@ impl Conv {
         if !self.kernel.is_empty() && self.kernel != wei[2..] {
             return invalid!("attribute kernel is {:?}, the weight is {wei}", self.kernel);
         }
-        if let Some(bias) = args.optional(2) {
-            let expected = TensorType::new(dtype, [oc]);
-            if bias.ty() != expected {
-                return invalid!("input 2 (B): expected {expected}, found {}", bias.ty());
-            }
-        }
         let window = resolve(
             &src[2..],
             WindowAttrs {
@@ -132,12 +182,12 @@ impl Operator for Conv {
     }
 
     fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
-        Ok(vec![self.problem(args)?.dst()])
+        self.problem(args).map(|p| vec![p.dst(p.dtype)])
     }
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
         let p = self.problem(args)?;
-        let dst = p.dst();
+        let dst = p.dst(p.dtype);
         let mut c = Compute::new();
         let src = c.input(0, &args.required(0, "X")?);
         let wei = c.input(1, &args.required(1, "W")?);
@@ -150,21 +200,8 @@ impl Operator for Conv {
         let out = if p.ic == 0 {
             c.map("conv", dst, bias.map_or(Expr::Const(zero), at))
         } else {
-            let padded = pad_stage(&mut c, src, &p.window, zero)?;
-            let rank = dst.shape.rank();
-            let r = if p.group_ic == 1 { Expr::int(0) } else { Expr::var(rank) };
-            let mut src_index = vec![Expr::var(0), p.channel(Expr::var(1), r.clone())];
-            let mut wei_index = vec![Expr::var(1), r];
-            let mut extents = vec![p.group_ic];
-            for (i, w) in p.window.iter().enumerate() {
-                let k = Expr::var(rank + 1 + i);
-                src_index.push(w.position(Expr::var(2 + i), k.clone()));
-                wei_index.push(k);
-                extents.push(w.kernel);
-            }
             let finish = bias.map_or(Expr::Acc, |b| Expr::Acc + at(b));
-            let reduce = Reduce { extents, combine: ReduceFn::Sum, init: Expr::Const(zero), finish };
-            c.reduce("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index))
+            p.stage(&mut c, (src, wei), dst, Expr::Const(zero), finish)?
         };
         c.output(out);
         Ok(c)
@@ -176,9 +213,9 @@ impl Operator for Conv {
         let p = self.problem(args)?;
         let (src, wei) = (args.known(0, "X")?.to_f64s(), args.known(1, "W")?.to_f64s());
         let bias = inputs.get(2).copied().flatten().map(Tensor::to_f64s);
-        let shape = p.dst().shape;
+        let shape = p.dst(p.dtype).shape;
         if shape.numel() == 0 {
-            return Ok(vec![Tensor::from_bytes(p.dst(), Vec::new())?]);
+            return Ok(vec![Tensor::from_bytes(p.dst(p.dtype), Vec::new())?]);
         }
         let mut dst = filled(&shape, 0.0)?;
         let spatial = input_extents(&p.window).numel();
@@ -199,17 +236,11 @@ impl Operator for Conv {
                 dst[(n * p.oc + oc) * windows.numel() + o] = sum;
             }
         }
-        Ok(vec![floats(p.dst(), dst)?])
+        Ok(vec![floats(p.dst(p.dtype), dst)?])
     }
 
     fn macs(&self, args: Args<'_>) -> u64 {
-        self.problem(args).map_or(0, |p| {
-            p.window
-                .iter()
-                .flat_map(|w| [w.output, w.kernel])
-                .chain([p.mb, p.oc, p.group_ic])
-                .fold(1u64, |a, b| a.saturating_mul(b as u64))
-        })
+        self.problem(args).map_or(0, |p| p.macs())
     }
 }
 
@@ -255,7 +286,7 @@ mod tests {
     fn definition_has_the_form_that_strategies_expect() {
         let src = Shape::from([1, 4, 6, 6]);
         let wei = Shape::from([4, 1, 3, 3]);
-        let arg = |shape| Some(Arg { dtype: DType::F32, shape, value: None });
+        let arg = |shape| Some(crate::Arg { dtype: DType::F32, shape, value: None });
         let op = Conv { group: 4, pads: vec![1; 4], strides: vec![2, 2], ..conv() };
         let args = [arg(&src), arg(&wei)];
         let c = op.compute(Args(&args)).unwrap();
@@ -270,7 +301,7 @@ mod tests {
     fn errors_say_expected_and_found() {
         let fail = |op: &Conv, src: &[usize], wei: &[usize]| {
             let (src, wei) = (Shape::new(src), Shape::new(wei));
-            let arg = |shape| Some(Arg { dtype: DType::F32, shape, value: None });
+            let arg = |shape| Some(crate::Arg { dtype: DType::F32, shape, value: None });
             op.infer(Args(&[arg(&src), arg(&wei)])).unwrap_err().to_string()
         };
         let message = fail(&conv(), &[1, 48, 7, 7], &[8, 64, 3, 3]);

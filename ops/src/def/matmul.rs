@@ -10,7 +10,7 @@
 
 use crate::compute::{Compute, Reduce, ReduceFn, scalars, tensor};
 use crate::elements::floats;
-use crate::expr::{Expr, Scalar};
+use crate::expr::{BufId, Expr, Scalar};
 use crate::index::broadcast_index;
 use crate::invalid;
 use crate::op::known_args;
@@ -24,23 +24,74 @@ pub struct MatMul {}
 crate::attributes!(MatMul {});
 
 /// A product whose arguments are known to fit.
-struct Problem {
+pub(crate) struct Problem {
     dtype: DType,
     /// The leading axes of A, B and the output.
     batch: [Shape; 3],
     /// Rows; none when A has one axis.
     m: Option<usize>,
-    k: usize,
+    pub(crate) k: usize,
     /// Columns; none when B has one axis.
     n: Option<usize>,
 }
 
 impl Problem {
-    fn dst(&self) -> TensorType {
+    /// The product of matrices of these shapes and of this element type.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when they do not fit each other.
+    pub(crate) fn new(dtype: DType, a: &Shape, b: &Shape) -> Result<Problem, OpError> {
+        let (batch_a, m, ka) = match a.dims() {
+            [] => return invalid!("input 0 (A): expected a matrix or a row, found a scalar"),
+            [k] => (&[][..], None, *k),
+            [batch @ .., m, k] => (batch, Some(*m), *k),
+        };
+        let (batch_b, kb, n) = match b.dims() {
+            [] => return invalid!("input 1 (B): expected a matrix or a column, found a scalar"),
+            [k] => (&[][..], *k, None),
+            [batch @ .., k, n] => (batch, *k, Some(*n)),
+        };
+        if ka != kb {
+            return invalid!("A {a} has {ka} inner elements, B {b} has {kb}");
+        }
+        let (batch_a, batch_b) = (Shape::new(batch_a), Shape::new(batch_b));
+        let batch = batch_a.broadcast(&batch_b)?;
+        Ok(Problem { dtype, batch: [batch_a, batch_b, batch], m, k: ka, n })
+    }
+
+    pub(crate) fn dst(&self) -> TensorType {
         let mut dims = self.batch[2].dims().to_vec();
         dims.extend(self.m);
         dims.extend(self.n);
         TensorType::new(self.dtype, dims)
+    }
+
+    /// Multiply-accumulates.
+    pub(crate) fn macs(&self) -> u64 {
+        (self.dst().shape.numel() as u64).saturating_mul(self.k as u64)
+    }
+
+    /// Stage `matmul` for operands that are not empty: `finish(sum over k of A * B)` as a tensor of type `dst`.
+    pub(crate) fn stage(
+        &self,
+        c: &mut Compute,
+        (a, b): (BufId, BufId),
+        dst: TensorType,
+        finish: Expr,
+    ) -> BufId {
+        let [batch_a, batch_b, batch] = &self.batch;
+        let row = batch.rank();
+        let column = row + usize::from(self.m.is_some());
+        let k = Expr::var(dst.shape.rank());
+        let mut a_index = broadcast_index(batch_a, row);
+        a_index.extend(self.m.map(|_| Expr::var(row)));
+        a_index.push(k.clone());
+        let mut b_index = broadcast_index(batch_b, row);
+        b_index.push(k);
+        b_index.extend(self.n.map(|_| Expr::var(column)));
+        let init = Expr::Const(Scalar::zero(self.dtype));
+        let reduce = Reduce { extents: vec![self.k], combine: ReduceFn::Sum, init, finish };
+        c.reduce("matmul", dst, reduce, Expr::load(a, a_index) * Expr::load(b, b_index))
     }
 }
 
@@ -48,22 +99,7 @@ impl MatMul {
     fn problem(&self, args: Args<'_>) -> Result<Problem, OpError> {
         let a = args.typed(0, "A", DType::NUMBERS)?;
         let b = args.typed(1, "B", &[a.dtype])?;
-        let (batch_a, m, ka) = match a.shape.dims() {
-            [] => return invalid!("input 0 (A): expected a matrix or a row, found a scalar"),
-            [k] => (&[][..], None, *k),
-            [batch @ .., m, k] => (batch, Some(*m), *k),
-        };
-        let (batch_b, kb, n) = match b.shape.dims() {
-            [] => return invalid!("input 1 (B): expected a matrix or a column, found a scalar"),
-            [k] => (&[][..], *k, None),
-            [batch @ .., k, n] => (batch, *k, Some(*n)),
-        };
-        if ka != kb {
-            return invalid!("A {} has {ka} inner elements, B {} has {kb}", a.shape, b.shape);
-        }
-        let (batch_a, batch_b) = (Shape::new(batch_a), Shape::new(batch_b));
-        let batch = batch_a.broadcast(&batch_b)?;
-        Ok(Problem { dtype: a.dtype, batch: [batch_a, batch_b, batch], m, k: ka, n })
+        Problem::new(a.dtype, a.shape, b.shape)
     }
 }
 
@@ -86,19 +122,7 @@ impl Operator for MatMul {
         let mut c = Compute::new();
         let a = c.input(0, &args.required(0, "A")?);
         let b = c.input(1, &args.required(1, "B")?);
-        let [batch_a, batch_b, batch] = &p.batch;
-        let row = batch.rank();
-        let column = row + usize::from(p.m.is_some());
-        let k = Expr::var(dst.shape.rank());
-        let mut a_index = broadcast_index(batch_a, row);
-        a_index.extend(p.m.map(|_| Expr::var(row)));
-        a_index.push(k.clone());
-        let mut b_index = broadcast_index(batch_b, row);
-        b_index.push(k);
-        b_index.extend(p.n.map(|_| Expr::var(column)));
-        let reduce =
-            Reduce { extents: vec![p.k], combine: ReduceFn::Sum, init: Expr::Const(zero), finish: Expr::Acc };
-        let out = c.reduce("matmul", dst, reduce, Expr::load(a, a_index) * Expr::load(b, b_index));
+        let out = p.stage(&mut c, (a, b), dst, Expr::Acc);
         c.output(out);
         Ok(c)
     }
@@ -127,7 +151,7 @@ impl Operator for MatMul {
     }
 
     fn macs(&self, args: Args<'_>) -> u64 {
-        self.problem(args).map_or(0, |p| (p.dst().shape.numel() as u64).saturating_mul(p.k as u64))
+        self.problem(args).map_or(0, |p| p.macs())
     }
 }
 
@@ -137,7 +161,7 @@ pub(super) fn integers(t: &Tensor) -> Result<Vec<i64>, OpError> {
 }
 
 /// Calls `f` for every element of the output with its place and the places in A and B of the pairs it sums.
-fn each_product(p: &Problem, mut f: impl FnMut(usize, &mut dyn Iterator<Item = (usize, usize)>)) {
+pub(crate) fn each_product(p: &Problem, mut f: impl FnMut(usize, &mut dyn Iterator<Item = (usize, usize)>)) {
     let [batch_a, batch_b, batch] = &p.batch;
     let (m, k, n) = (p.m.unwrap_or(1), p.k, p.n.unwrap_or(1));
     let flat = |operand: &Shape, at: &[usize]| {

@@ -8,6 +8,7 @@ mod indexed;
 mod math;
 mod norms;
 mod operators;
+mod quant;
 mod recurrent;
 mod searches;
 #[path = "../support/mod.rs"]

@@ -43,6 +43,8 @@ fn pools() {
                 checks.add(max.clone(), &x, Error::None);
                 let bytes = r.tensor(DType::U8, &[&[1, 3], spatial].concat());
                 checks.add(max.clone(), &[Operand::Given(bytes)], Error::None);
+                let signed = r.tensor(DType::I8, &[&[1, 3], spatial].concat());
+                checks.add(max.clone(), &[Operand::Given(signed)], Error::None);
             }
             for count_include_pad in [false, true] {
                 let MaxPool { kernel, strides, dilations, pads, .. } = max.clone();

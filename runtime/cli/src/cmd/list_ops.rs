@@ -18,6 +18,8 @@ struct Report {
 
 #[derive(Serialize)]
 struct Row {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    domain: &'static str,
     op: &'static str,
     since: i64,
     versions: &'static [i64],
@@ -47,11 +49,11 @@ fn heading() -> String {
 }
 
 fn text(rows: &[Support]) -> String {
-    let width = rows.iter().map(|r| r.op.len()).max().unwrap_or(0);
+    let width = rows.iter().map(|r| r.qualified_name().len()).max().unwrap_or(0);
     let mut out = format!("{}:\n\n", heading());
     for row in rows {
         let note = if row.note.is_empty() { String::new() } else { format!(" ({})", row.note) };
-        let _ = writeln!(out, "{:width$}  {}{note}", row.op, versions(row));
+        let _ = writeln!(out, "{:width$}  {}{note}", row.qualified_name(), versions(row));
     }
     out
 }
@@ -59,13 +61,19 @@ fn text(rows: &[Support]) -> String {
 fn markdown(rows: &[Support]) -> String {
     let mut out = format!("{}.\n\n| operator | opsets | note |\n|---|---|---|\n", heading());
     for row in rows {
-        let _ = writeln!(out, "| {} | {} | {} |", row.op, versions(row), row.note);
+        let _ = writeln!(out, "| {} | {} | {} |", row.qualified_name(), versions(row), row.note);
     }
     out
 }
 
 fn report(rows: &[Support]) -> Report {
-    let row = |r: &Support| Row { op: r.op, since: r.since(), versions: r.versions, note: r.note };
+    let row = |r: &Support| Row {
+        domain: r.domain,
+        op: r.op,
+        since: r.since(),
+        versions: r.versions,
+        note: r.note,
+    };
     Report {
         schema: output::schema("list-ops"),
         first_opset: MIN_OPSET,
