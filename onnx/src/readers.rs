@@ -4,7 +4,9 @@
 //! opsets give as an attribute and others as an input becomes an input.
 
 pub(crate) mod constant;
+pub(crate) mod control;
 pub(crate) mod conv;
+pub(crate) mod legacy;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod pool;

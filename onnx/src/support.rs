@@ -2,10 +2,10 @@
 
 use crate::error::{Fault, corrupt, unsupported};
 use crate::node::NodeReader;
-use crate::readers::{constant, conv, math, norm, pool, reduce, resize, shape};
+use crate::readers::{constant, control, conv, math, norm, pool, reduce, resize, shape};
 
 /// The first opset that is read.
-pub const MIN_OPSET: i64 = 7;
+pub const MIN_OPSET: i64 = 1;
 /// The last opset whose operators were compared with the table.
 pub const MAX_OPSET: i64 = 27;
 
@@ -17,7 +17,7 @@ pub(crate) type Reader = fn(&mut NodeReader<'_>) -> Result<(), Fault>;
 pub struct Support {
     /// Its ONNX name; all are of the standard domain.
     pub op: &'static str,
-    /// The opsets that define or redefine it, from the one in force at [`MIN_OPSET`] on.
+    /// The opsets that define or redefine it.
     pub versions: &'static [i64],
     /// What is not supported or differs; empty when nothing.
     pub note: &'static str,
@@ -61,91 +61,91 @@ const fn row(op: &'static str, versions: &'static [i64], note: &'static str, rea
     Support { op, versions, note, read }
 }
 
-const TRAINING: &str = "inference only";
 const ONLY_FIRST: &str = "output Indices is not computed";
 
 /// One row per operator, by name.
 #[rustfmt::skip]
 const TABLE: &[Support] = &[
-    row("Abs", &[6, 13], "", math::unary),
-    row("Add", &[7, 13, 14], "", math::binary),
-    row("And", &[7], "", math::binary),
-    row("AveragePool", &[7, 10, 11, 19, 22], "", pool::average_pool),
-    row("BatchNormalization", &[7, 9, 14, 15], TRAINING, norm::batch_normalization),
-    row("Cast", &[6, 9, 13, 19, 21, 23, 24, 25], "to f16, bf16, f64 gives f32 without rounding", math::cast),
+    row("Abs", &[1, 6, 13], "", math::unary),
+    row("Add", &[1, 6, 7, 13, 14], "", math::binary),
+    row("And", &[1, 7], "", math::binary),
+    row("AveragePool", &[1, 7, 10, 11, 19, 22], "", pool::average_pool),
+    row("BatchNormalization", &[1, 6, 7, 9, 14, 15], "", norm::batch_normalization),
+    row("Cast", &[1, 6, 9, 13, 19, 21, 23, 24, 25], "to f16, bf16, f64 gives f32 without rounding", math::cast),
     row("CastLike", &[15, 19, 21, 23, 24, 25], "as Cast", math::cast_like),
-    row("Ceil", &[6, 13], "", math::unary),
-    row("Clip", &[6, 11, 12, 13], "", math::clip),
-    row("Concat", &[4, 11, 13], "", shape::concat),
+    row("Ceil", &[1, 6, 13], "", math::unary),
+    row("Clip", &[1, 6, 11, 12, 13], "", math::clip),
+    row("Concat", &[1, 4, 11, 13], "", shape::concat),
     row("Constant", &[1, 9, 11, 12, 13, 19, 21, 23, 24, 25], "dense numbers only", constant::constant),
     row("ConstantOfShape", &[9, 20, 21, 23, 24, 25], "", constant::constant_of_shape),
     row("Conv", &[1, 11, 22], "", conv::conv),
     row("ConvTranspose", &[1, 11, 22], "", conv::conv_transpose),
     row("DepthToSpace", &[1, 11, 13], "", shape::depth_to_space),
-    row("Div", &[7, 13, 14], "", math::binary),
-    row("Dropout", &[7, 10, 12, 13, 22], "inference only; output mask is not computed", norm::dropout),
-    row("Elu", &[6, 22], "", math::elu),
-    row("Equal", &[7, 11, 13, 19], "", math::compare),
+    row("Div", &[1, 6, 7, 13, 14], "", math::binary),
+    row("Dropout", &[1, 6, 7, 10, 12, 13, 22], "inference only; output mask is not computed", norm::dropout),
+    row("Elu", &[1, 6, 22], "", math::elu),
+    row("Equal", &[1, 7, 11, 13, 19], "", math::compare),
     row("Erf", &[9, 13], "", math::unary),
-    row("Exp", &[6, 13], "", math::unary),
+    row("Exp", &[1, 6, 13], "", math::unary),
     row("Expand", &[8, 13], "", shape::expand),
     row("Flatten", &[1, 9, 11, 13, 21, 23, 24, 25], "", shape::flatten),
-    row("Floor", &[6, 13], "", math::unary),
+    row("Floor", &[1, 6, 13], "", math::unary),
     row("Gather", &[1, 11, 13], "", shape::gather),
-    row("Gemm", &[7, 9, 11, 13], "", math::gemm),
+    row("Gemm", &[1, 6, 7, 9, 11, 13], "", math::gemm),
     row("GlobalAveragePool", &[1, 22], "", pool::global_pool),
     row("GlobalMaxPool", &[1, 22], "", pool::global_pool),
-    row("Greater", &[7, 9, 13], "", math::compare),
+    row("Greater", &[1, 7, 9, 13], "", math::compare),
     row("GreaterOrEqual", &[12, 16], "", math::compare),
-    row("HardSigmoid", &[6, 22], "", math::hard_sigmoid),
+    row("HardSigmoid", &[1, 6, 22], "", math::hard_sigmoid),
     row("HardSwish", &[14, 22], "", math::unary),
     row("Identity", &[1, 13, 14, 16, 19, 21, 23, 24, 25], "tensors only", shape::identity),
-    row("LeakyRelu", &[6, 16], "", math::leaky_relu),
-    row("Less", &[7, 9, 13], "", math::compare),
+    row("If", &[1, 11, 13, 16, 19, 21, 23, 24, 25], "condition from constants and shapes", control::if_),
+    row("LeakyRelu", &[1, 6, 16], "", math::leaky_relu),
+    row("Less", &[1, 7, 9, 13], "", math::compare),
     row("LessOrEqual", &[12, 16], "", math::compare),
-    row("Log", &[6, 13], "", math::unary),
+    row("Log", &[1, 6, 13], "", math::unary),
     row("LogSoftmax", &[1, 11, 13], "", norm::softmax),
     row("MatMul", &[1, 9, 13], "", math::matmul),
-    row("Max", &[6, 8, 12, 13], "", math::fold),
+    row("Max", &[1, 6, 8, 12, 13], "", math::fold),
     row("MaxPool", &[1, 8, 10, 11, 12, 22], ONLY_FIRST, pool::max_pool),
-    row("Mean", &[6, 8, 13], "", math::fold),
-    row("Min", &[6, 8, 12, 13], "", math::fold),
-    row("Mul", &[7, 13, 14], "", math::binary),
-    row("Neg", &[6, 13], "", math::unary),
+    row("Mean", &[1, 6, 8, 13], "", math::fold),
+    row("Min", &[1, 6, 8, 12, 13], "", math::fold),
+    row("Mul", &[1, 6, 7, 13, 14], "", math::binary),
+    row("Neg", &[1, 6, 13], "", math::unary),
     row("Not", &[1], "", math::unary),
-    row("Or", &[7], "", math::binary),
-    row("PRelu", &[7, 9, 16], "", math::prelu),
-    row("Pad", &[2, 11, 13, 18, 19, 21, 23, 24, 25], "", shape::pad),
-    row("Pow", &[7, 12, 13, 15], "", math::binary),
+    row("Or", &[1, 7], "", math::binary),
+    row("PRelu", &[1, 6, 7, 9, 16], "", math::prelu),
+    row("Pad", &[1, 2, 11, 13, 18, 19, 21, 23, 24, 25], "", shape::pad),
+    row("Pow", &[1, 7, 12, 13, 15], "", math::binary),
     row("Range", &[11, 27], "", constant::range),
-    row("Reciprocal", &[6, 13], "", math::unary),
+    row("Reciprocal", &[1, 6, 13], "", math::unary),
     row("ReduceMax", &[1, 11, 12, 13, 18, 20], "", reduce::reduce),
     row("ReduceMean", &[1, 11, 13, 18], "", reduce::reduce),
     row("ReduceMin", &[1, 11, 12, 13, 18, 20], "", reduce::reduce),
     row("ReduceSum", &[1, 11, 13], "", reduce::reduce),
-    row("Relu", &[6, 13, 14], "", math::unary),
-    row("Reshape", &[5, 13, 14, 19, 21, 23, 24, 25], "", shape::reshape),
+    row("Relu", &[1, 6, 13, 14], "", math::unary),
+    row("Reshape", &[1, 5, 13, 14, 19, 21, 23, 24, 25], "", shape::reshape),
     row("Resize", &[10, 11, 13, 18, 19], "opset 10 as asymmetric, floor", resize::resize),
     row("Round", &[11, 22], "", math::unary),
     row("Shape", &[1, 13, 15, 19, 21, 23, 24, 25], "", shape::shape),
-    row("Sigmoid", &[6, 13], "", math::unary),
+    row("Sigmoid", &[1, 6, 13], "", math::unary),
     row("Slice", &[1, 10, 11, 13], "", shape::slice),
     row("Softmax", &[1, 11, 13], "", norm::softmax),
     row("Softplus", &[1, 22], "", math::unary),
     row("Softsign", &[1, 22], "", math::unary),
     row("SpaceToDepth", &[1, 13], "", shape::space_to_depth),
-    row("Split", &[2, 11, 13, 18], "", shape::split),
-    row("Sqrt", &[6, 13], "", math::unary),
+    row("Split", &[1, 2, 11, 13, 18], "", shape::split),
+    row("Sqrt", &[1, 6, 13], "", math::unary),
     row("Squeeze", &[1, 11, 13, 21, 23, 24, 25], "", shape::squeeze),
-    row("Sub", &[7, 13, 14], "", math::binary),
-    row("Sum", &[6, 8, 13], "", math::fold),
-    row("Tanh", &[6, 13], "", math::unary),
-    row("Tile", &[6, 13], "", shape::tile),
+    row("Sub", &[1, 6, 7, 13, 14], "", math::binary),
+    row("Sum", &[1, 6, 8, 13], "", math::fold),
+    row("Tanh", &[1, 6, 13], "", math::unary),
+    row("Tile", &[1, 6, 13], "", shape::tile),
     row("Transpose", &[1, 13, 21, 23, 24, 25], "", shape::transpose),
     row("Unsqueeze", &[1, 11, 13, 21, 23, 24, 25], "", shape::unsqueeze),
-    row("Upsample", &[7, 9, 10], "read as Resize: asymmetric, floor", resize::upsample),
+    row("Upsample", &[1, 7, 9, 10], "read as Resize: asymmetric, floor", resize::upsample),
     row("Where", &[9, 16], "", math::where_),
-    row("Xor", &[7], "", math::binary),
+    row("Xor", &[1, 7], "", math::binary),
 ];
 
 #[cfg(test)]
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn operators_are_found_by_domain_name_and_opset() {
-        assert!(reader("", "Conv", 7).is_ok());
+        assert!(reader("", "Conv", 1).is_ok());
         assert!(reader("", "HardSwish", 14).is_ok());
         assert!(reader("", "HardSwish", 13).is_err());
         assert!(reader("com.microsoft", "Conv", 1).is_err());

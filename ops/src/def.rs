@@ -20,6 +20,7 @@ pub mod gemm;
 pub mod global_pool;
 pub mod hard_sigmoid;
 pub mod identity;
+pub mod if_;
 pub mod leaky_relu;
 pub mod matmul;
 pub mod max_pool;

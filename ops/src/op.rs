@@ -231,6 +231,8 @@ operators! {
     HardSigmoid(def::hard_sigmoid::HardSigmoid),
     /// The input itself.
     Identity(def::identity::Identity),
+    /// One of two values.
+    If(def::if_::If),
     /// ReLU with a slope below zero.
     LeakyRelu(def::leaky_relu::LeakyRelu),
     /// Matrix product with broadcasting.

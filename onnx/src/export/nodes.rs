@@ -19,7 +19,7 @@ use crate::names::{
     RESIZE_MODE, UNARY, name_of,
 };
 use crate::proto::attribute_proto::AttributeType;
-use crate::proto::{AttributeProto, NodeProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 
 /// The opset of exported models, unless they need a later one.
 pub(super) const OPSET: i64 = 17;
@@ -50,6 +50,7 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
         Op::Softmax(op) if op.span == SoftmaxSpan::Trailing => return write_trailing_softmax(w, node, op),
         Op::Reduce(op) => return write_reduce(w, node, op),
         Op::ConstantOfShape(_) => return write_constant_of_shape(w, node),
+        Op::If(_) => return write_if(w, node),
         _ => {}
     }
     let (op_type, mut attributes) = form(&node.op);
@@ -122,6 +123,7 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::ConstantOfShape(op) => (op.name(), vec![]),
         Op::Expand(op) => (op.name(), vec![]),
         Op::Identity(op) => (op.name(), vec![]),
+        Op::If(op) => (op.name(), vec![]),
         Op::MatMul(op) => (op.name(), vec![]),
         Op::PRelu(op) => (op.name(), vec![]),
         Op::Range(op) => (op.name(), vec![]),
@@ -189,6 +191,35 @@ fn write_constant_of_shape(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault>
     });
     let inputs = node.inputs.get(..1).unwrap_or_default();
     push(w, node, "ConstantOfShape", value.into_iter().collect(), inputs);
+    Ok(())
+}
+
+/// Each branch is an `Identity` of a value of the graph.
+fn write_if(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
+    let (&[condition @ Some(_), Some(then), Some(other)], [output]) = (&node.inputs[..], &node.outputs[..])
+    else {
+        return invalid!("an If has three inputs and one output");
+    };
+    let branch = |name: &str, value: ValueId| {
+        let result = format!("{}/{name}", w.name(*output));
+        let identity = NodeProto {
+            op_type: "Identity".into(),
+            name: format!("{}/{name}", node.name),
+            input: vec![w.name(value).into()],
+            output: vec![result.clone()],
+            ..NodeProto::default()
+        };
+        let result = ValueInfoProto { name: result, r#type: None };
+        let graph = GraphProto {
+            name: name.into(),
+            node: vec![identity],
+            output: vec![result],
+            ..GraphProto::default()
+        };
+        AttributeProto { g: Some(Box::new(graph)), ..attribute(name, AttributeType::Graph) }
+    };
+    let branches = vec![branch("then_branch", then), branch("else_branch", other)];
+    push(w, node, "If", branches, &[condition]);
     Ok(())
 }
 

@@ -25,7 +25,7 @@ const LISTED: &[&str] = &[
     "Abs", "Add", "And", "AveragePool", "BatchNormalization", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant",
     "ConstantOfShape", "Conv", "ConvTranspose", "DepthToSpace", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp",
     "Expand", "Flatten", "Floor", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual",
-    "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max",
+    "HardSigmoid", "HardSwish", "Identity", "If", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max",
     "MaxPool", "Mean", "Min", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "Range", "Reciprocal", "ReduceMax",
     "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Reshape", "Resize", "Round", "Shape", "Sigmoid", "Slice",
     "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile",
@@ -35,19 +35,13 @@ const LISTED: &[&str] = &[
 const TRAINING: &str = "training mode";
 const INDICES: &str = "optional output Indices";
 const MASK: &str = "optional output mask";
-const OLD: &str = "the model declares opset 1; models of opset 7 and later are read";
 
 /// Tests of listed operators that need not pass: the whole name, and why.
 const EXCLUDED: &[(&str, &str)] = &[
-    ("test_batchnorm_epsilon_training_mode", TRAINING),
-    ("test_batchnorm_example_training_mode", TRAINING),
     ("test_dropout_default_mask", MASK),
     ("test_dropout_default_mask_ratio", MASK),
     ("test_maxpool_with_argmax_2d_precomputed_pads", INDICES),
     ("test_maxpool_with_argmax_2d_precomputed_strides", INDICES),
-    ("test_not_2d", OLD),
-    ("test_not_3d", OLD),
-    ("test_not_4d", OLD),
     ("test_training_dropout", TRAINING),
     ("test_training_dropout_default", TRAINING),
     ("test_training_dropout_default_mask", TRAINING),
