@@ -4,6 +4,8 @@
 //! Convolutions, poolings, normalisations, concatenations of channels and what is computed element by element between
 //! them work on blocks of channels; everything else on plain tensors. Reorders stand only where the two meet.
 
+use std::collections::BTreeSet;
+
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt_ops::def::unary::{Unary, UnaryKind};
@@ -138,8 +140,8 @@ fn layouts(graph: &Graph, choice: &mut Choice, blocked: &[bool], lanes: usize) {
         *halo = halo.union(layout.halo);
     }
     concat::share_halos(graph, choice, &mut wanted);
-    let physical: Vec<ValueId> =
-        choice.tiled.iter().flatten().filter(|t| t.kind == Kind::Physical).map(|t| t.group.result).collect();
+    let physical = choice.tiled.iter().flatten().filter(|t| t.kind == Kind::Physical);
+    let physical: BTreeSet<ValueId> = physical.map(|t| t.group.result).collect();
     for (i, layout) in choice.layouts.iter_mut().enumerate().filter(|(i, _)| blocked[*i]) {
         *layout = Layout::blocked(lanes);
         let [zero, lowest] = wanted[i];

@@ -1,5 +1,8 @@
 //! Calls of nests on *virtual* buffers, and how each buffer gets its place once all calls are known.
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use octrt_ops::{Graph, TensorType, ValueId};
 
 use crate::artifact::{BufferRef, Copy, FunctionId, Place, Port, Repeat, Step};
@@ -82,6 +85,8 @@ pub struct Lowered {
     pub repeats: Vec<Repeat>,
     /// Outputs that need no computation.
     pub copies: Vec<(Virtual, usize)>,
+    /// Positions of small constants by what they are made from.
+    small: BTreeMap<u64, Vec<usize>>,
 }
 
 impl Lowered {
@@ -98,16 +103,32 @@ impl Lowered {
         }
     }
 
-    /// A constant; small equal ones (tables, biases) are kept once.
+    /// A constant; small equal ones (tables, biases) that are made from equal tensors are kept once.
     pub fn constant(&mut self, c: Constant) -> Virtual {
         const SMALL: usize = 64 << 10;
-        let same = |other: &Constant| c.ty() == other.ty() && c == *other;
-        let known = if c.ty().bytes() <= SMALL { self.constants.iter().position(same) } else { None };
-        Virtual::Const(known.unwrap_or_else(|| {
+        if c.ty().bytes() > SMALL {
             self.constants.push(c);
-            self.constants.len() - 1
-        }))
+            return Virtual::Const(self.constants.len() - 1);
+        }
+        let alike = self.small.entry(origin(&c)).or_default();
+        if let Some(known) = alike.iter().find(|i| self.constants[**i] == c) {
+            return Virtual::Const(*known);
+        }
+        alike.push(self.constants.len());
+        self.constants.push(c);
+        Virtual::Const(self.constants.len() - 1)
     }
+}
+
+/// A number that constants have in common which are made from equal tensors.
+fn origin(c: &Constant) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let source = c.source();
+    source.ty().hash(&mut hasher);
+    let (bytes, factors) = source.unscaled();
+    bytes.hash(&mut hasher);
+    factors.iter().for_each(|f| f.to_bits().hash(&mut hasher));
+    hasher.finish()
 }
 
 /// Gives every buffer its place. `functions` and `extents` belong to the calls.
@@ -210,4 +231,36 @@ fn lifetimes(lowered: &Lowered) -> Vec<Lifetime> {
         .filter(|l| l.first > l.last)
         .for_each(|l| *l = Lifetime { bytes: 0, first: 0, last: 0 });
     lifetimes
+}
+
+#[cfg(test)]
+mod tests {
+    use octrt_ops::Tensor;
+
+    use super::*;
+    use crate::pack::Packing;
+
+    #[test]
+    fn small_equal_constants_are_kept_once() {
+        let tensor = |v: f32| Tensor::new([2], &[v, 1.0]).unwrap();
+        let packed = |len| Constant::Packed(Packing::Vector { len }, tensor(2.0));
+        let large = Constant::Plain(Tensor::new([20_000], &[0f32; 20_000]).unwrap());
+        let scaled = |f: f64| Constant::Plain(tensor(1.0).scaled(vec![f]).unwrap());
+        let given = [
+            Constant::Plain(tensor(1.0)),
+            Constant::Plain(tensor(2.0)),
+            packed(8),
+            packed(16),
+            scaled(3.0),
+            scaled(4.0),
+            large.clone(),
+        ];
+        let mut lowered = Lowered::default();
+        let places: Vec<Virtual> = given.iter().map(|c| lowered.constant(c.clone())).collect();
+        assert_eq!(places, (0..7).map(Virtual::Const).collect::<Vec<_>>());
+        let again: Vec<Virtual> = given[..6].iter().map(|c| lowered.constant(c.clone())).collect();
+        assert_eq!(again, places[..6]);
+        assert_eq!(lowered.constant(large), Virtual::Const(7));
+        assert_eq!(lowered.constants.len(), 8);
+    }
 }

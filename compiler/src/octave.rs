@@ -12,7 +12,7 @@
 
 use octrt_ops::{Graph, GraphError};
 
-use crate::passes::{self, Pass, deduplicate, fold_constants, remove_identity};
+use crate::passes::{self, DEDUPLICATE, Pass, Rule, fold_constants, remove_identity};
 
 mod describe;
 mod levels;
@@ -221,9 +221,9 @@ pub struct Octave {
 
 /// What makes structure visible and leaves it as it is: no normalisation is folded.
 const PREPARATION: &[Pass] = &[
-    Pass { name: "fold_constants", rule: fold_constants },
-    Pass { name: "remove_identity", rule: remove_identity },
-    Pass { name: "deduplicate", rule: deduplicate },
+    Pass { name: "fold_constants", rule: Rule::Local(fold_constants) },
+    Pass { name: "remove_identity", rule: Rule::Local(remove_identity) },
+    DEDUPLICATE,
 ];
 
 /// The octave structure of a graph whose types are known and that no pass has changed yet.

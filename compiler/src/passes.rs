@@ -1,7 +1,8 @@
 //! Rewriting of the graph: graph to graph, every step a patch that a rule proposes and the driver carries out.
 //!
 //! A rule looks at one node and what surrounds it; it never edits. The driver applies the patch, drops what has
-//! become dead and, in debug builds, verifies. The passes take turns until none has anything left to do.
+//! become dead and, in debug builds, verifies after each pass. The passes take turns until none has anything left to do.
+//! A rule takes no longer in a larger graph: it asks for users, producers and nodes alike, and walks over no list of all.
 
 mod deduplicate;
 mod driver;
@@ -14,8 +15,8 @@ mod query;
 mod remove_identity;
 mod upsample_after_pointwise;
 
-use octrt_ops::graph::rewrite::Patch;
-use octrt_ops::{Graph, GraphError, NodeId};
+use octrt_ops::graph::rewrite::{Editor, Patch};
+use octrt_ops::{Graph, GraphError, Node, NodeId};
 
 pub use deduplicate::deduplicate;
 pub use driver::{Blocked, End, PassReport, Report, run};
@@ -38,7 +39,13 @@ pub enum Skip {
 }
 
 /// Proposes a patch for the surroundings of one node of a graph whose types are known.
-pub type Rule = fn(&Graph, NodeId) -> Result<Patch, Skip>;
+#[derive(Clone, Copy, Debug)]
+pub enum Rule {
+    /// Looks at the node and what surrounds it.
+    Local(fn(&Editor, NodeId) -> Result<Patch, Skip>),
+    /// Looks at the node and at those before it that have its key, in order.
+    Alike(fn(&Graph, &Node) -> u64, fn(&Editor, NodeId, &[NodeId]) -> Result<Patch, Skip>),
+}
 
 /// A rule with the name under which reports and tests know it.
 #[derive(Clone, Copy, Debug)]
@@ -49,37 +56,28 @@ pub struct Pass {
     pub rule: Rule,
 }
 
+/// `a = f(x); b = f(x) -> a = f(x); b = a`.
+pub const DEDUPLICATE: Pass = Pass { name: "deduplicate", rule: Rule::Alike(deduplicate::key, deduplicate) };
+
 /// All passes in order. Dead nodes and values are dropped before the first and after every patch.
 pub const PASSES: &[Pass] = &[
     // Computed weights, shapes and bounds become constants: the passes below ask for constants.
-    Pass { name: "fold_constants", rule: fold_constants },
+    Pass { name: "fold_constants", rule: Rule::Local(fold_constants) },
     // A pattern of two nodes is found only when no identity stands between them.
-    Pass { name: "remove_identity", rule: remove_identity },
+    Pass { name: "remove_identity", rule: Rule::Local(remove_identity) },
     // Needs convolutions with one user each, so it goes before the pass that shares convolutions.
-    Pass { name: "fuse_batch_norm", rule: fuse_batch_norm },
+    Pass { name: "fuse_batch_norm", rule: Rule::Local(fuse_batch_norm) },
     // Normalisations are out of the way, so that these see convolutions side by side with pooling and upsampling.
-    Pass { name: "pool_before_pointwise", rule: pool_before_pointwise },
-    Pass { name: "upsample_after_pointwise", rule: upsample_after_pointwise },
+    Pass { name: "pool_before_pointwise", rule: Rule::Local(pool_before_pointwise) },
+    Pass { name: "upsample_after_pointwise", rule: Rule::Local(upsample_after_pointwise) },
     // Last: what differed by a constant or an identity only is equal by now.
-    Pass { name: "deduplicate", rule: deduplicate },
+    DEDUPLICATE,
 ];
 
 /// Passes that depend on the number of channels of a block, after [`PASSES`].
 const BLOCKED: [(u32, &[Pass]); 2] = [
-    (
-        8,
-        &[
-            Pass { name: "merge_convs", rule: merge_convs::<8> },
-            Pass { name: "deduplicate", rule: deduplicate },
-        ],
-    ),
-    (
-        16,
-        &[
-            Pass { name: "merge_convs", rule: merge_convs::<16> },
-            Pass { name: "deduplicate", rule: deduplicate },
-        ],
-    ),
+    (8, &[Pass { name: "merge_convs", rule: Rule::Local(merge_convs::<8>) }, DEDUPLICATE]),
+    (16, &[Pass { name: "merge_convs", rule: Rule::Local(merge_convs::<16>) }, DEDUPLICATE]),
 ];
 
 /// The passes that depend on a target.

@@ -12,6 +12,7 @@ use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
 pub use crate::options::Options;
 use crate::program::{Nest, Program};
+use crate::tile::TileNest;
 use crate::{calls, strategy, tile};
 
 /// Compiles a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
@@ -44,18 +45,21 @@ pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError>
     let mut nests: Vec<Nest> = Vec::new();
     // Equal problems share one function: names of nodes do not take part in the comparison.
     let mut naive: BTreeMap<String, FunctionId> = BTreeMap::new();
+    let mut tiled: BTreeMap<String, Vec<FunctionId>> = BTreeMap::new();
     let mut functions = Vec::with_capacity(lowered.calls.len());
     for call in &mut lowered.calls {
         let next = FunctionId(nests.len() as u32);
         let function = match &call.work {
             Work::Tile(nest) => {
-                let known = nests.iter().position(|n| matches!(n, Nest::Tile(t) if t == nest));
-                match known {
-                    Some(i) => FunctionId(i as u32),
+                let alike = tiled.entry(outline(nest)).or_default();
+                let same = |f: &&FunctionId| matches!(&nests[f.0 as usize], Nest::Tile(t) if t == nest);
+                match alike.iter().find(same) {
+                    Some(known) => *known,
                     None => {
                         let internal =
                             |e| CompileError::internal("strategy", &call.node, format!("{e}\n{nest}"));
                         tile::verify::verify(nest).map_err(internal)?;
+                        alike.push(next);
                         nests.push(Nest::Tile(nest.clone()));
                         next
                     }
@@ -79,6 +83,12 @@ pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError>
     }
     let extents: Vec<usize> = functions.iter().map(|f| nests[f.0 as usize].parallel_extent()).collect();
     Ok(calls::place(graph, lowered, &functions, &extents, nests))
+}
+
+/// What equal nests have in common: the name, the extent and the buffers' types.
+fn outline(nest: &TileNest) -> String {
+    let types: Vec<String> = nest.buffers.iter().map(|b| b.ty.to_string()).collect();
+    format!("{} {} {}", nest.name, nest.extent, types.join(" "))
 }
 
 /// Verifies a kernel: in every build, because the memory safety of the machine code rests on it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::{Fault, invalid};
 use crate::names::Names;
 use crate::proto::attribute_proto::AttributeType;
-use crate::proto::{AttributeProto, TensorProto};
+use crate::proto::{AttributeProto, GraphProto, TensorProto};
 
 /// The attributes of a node; remembers which were asked for.
 #[derive(Debug)]
@@ -134,6 +134,26 @@ impl<'a> Attrs<'a> {
             Some(AttributeProto { t: Some(t), .. }) => Ok(Some(t)),
             Some(_) => invalid!("attribute '{name}': expected a tensor, found nothing"),
         }
+    }
+
+    /// A graph that must be given.
+    pub(crate) fn required_graph(&mut self, name: &'static str) -> Result<&'a GraphProto, Fault> {
+        match self.get(name, AttributeType::Graph)? {
+            Some(AttributeProto { g: Some(g), .. }) => Ok(g),
+            Some(_) => invalid!("attribute '{name}': expected a graph, found nothing"),
+            None => Err(missing(name)),
+        }
+    }
+
+    /// A string.
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Fault> {
+        let attribute = self.get(name, AttributeType::String)?;
+        Ok(attribute.map(|a| String::from_utf8_lossy(a.s.as_deref().unwrap_or_default()).into_owned()))
+    }
+
+    /// Whether the attribute is given as a string.
+    pub(crate) fn is_text(&self, name: &str) -> bool {
+        self.all.iter().any(|a| a.name == name && kind(a) == Some(AttributeType::String))
     }
 
     /// A string that must be one of `names`; `default` when omitted.

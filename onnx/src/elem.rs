@@ -61,6 +61,11 @@ impl ElemType {
         }
     }
 
+    /// From its name in `TensorProto.DataType`, in large or small letters; none when there is no such type.
+    pub fn from_name(name: &str) -> Option<Self> {
+        DataType::from_str_name(&name.to_uppercase()).map(|t| ElemType::from_onnx(t as i32))
+    }
+
     /// The element type inside the graph; none when octrt does not compute with it.
     pub fn dtype(self) -> Option<DType> {
         match self {
@@ -165,5 +170,8 @@ mod tests {
             );
             assert_eq!(ElemType::from_onnx(elem.onnx()), elem);
         }
+        assert_eq!(ElemType::from_name("float"), Some(ElemType::F32));
+        assert_eq!(ElemType::from_name("INT64"), Some(ElemType::I64));
+        assert_eq!(ElemType::from_name("real"), None);
     }
 }

@@ -107,6 +107,8 @@ pub(crate) enum Fault {
     ExternalData { location: String, message: String },
     /// See [`OnnxError::TooLarge`].
     TooLarge(String),
+    /// An error that names its place itself: that of a node in a branch.
+    Of(OnnxError),
 }
 
 impl Fault {
@@ -121,6 +123,7 @@ impl Fault {
             }
             Fault::ExternalData { location, message } => OnnxError::ExternalData { place, location, message },
             Fault::TooLarge(message) => OnnxError::TooLarge { place, message },
+            Fault::Of(error) => error,
         }
     }
 }

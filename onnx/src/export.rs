@@ -15,6 +15,8 @@ use crate::proto::{
     TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
+use crate::subgraph;
+
 mod nodes;
 mod recurrent;
 mod vision;
@@ -30,6 +32,8 @@ const SAMPLE_EXTENT: usize = 64;
 /// Importing the result gives an equal graph up to names and the order of values, except that a rounding to a narrower
 /// float gets a `Cast` to f32 before and after it, that a softmax over trailing axes becomes `Flatten`, `Softmax`, `Reshape`, that an output which shows an input, a constant or another output's
 /// value gets an `Identity`, and that the value of a `ConstantOfShape` is always given and of shape `[1]`.
+///
+/// The branches of an `If` only name values of the graph, so other programs compute what both of them need.
 ///
 /// # Errors
 /// [`OnnxError::Invalid`] when the structure of the graph is broken or an output has the name of another input,
@@ -94,7 +98,7 @@ impl Writer<'_> {
     }
 
     fn finish(self) -> GraphProto {
-        let used: BTreeSet<&str> = self.nodes.iter().flat_map(|n| &n.input).map(String::as_str).collect();
+        let used: BTreeSet<&str> = self.nodes.iter().flat_map(subgraph::names_read).collect();
         let constants = self.graph.values.iter().zip(&self.names).filter_map(|(v, name)| match &v.def {
             ValueDef::Const(t) if used.contains(name.as_str()) => Some(tensor(name, t)),
             _ => None,
@@ -212,8 +216,9 @@ fn outputs(graph: &Graph) -> Vec<ValueInfoProto> {
     graph
         .outputs
         .iter()
-        .map(|o| {
-            let from_sample = specialized.as_ref().and_then(|g| g.value(o.value).ty.as_ref());
+        .enumerate()
+        .map(|(i, o)| {
+            let from_sample = specialized.as_ref().and_then(|g| g.value(g.outputs[i].value).ty.as_ref());
             let ty = graph.value(o.value).ty.as_ref().or(from_sample);
             let dtype = ty.map_or(dtypes[o.value.index()], |ty| ty.dtype);
             ValueInfoProto {
@@ -283,7 +288,7 @@ fn result_dtype(node: &Node, position: usize, dtypes: &[DType]) -> DType {
             Some(zero) => dtypes[zero.index()],
             None => op.output_dtype.unwrap_or(DType::U8),
         },
-        Op::CastLike(_) | Op::ConstantOfShape(_) | Op::Where(_) => of(1),
+        Op::CastLike(_) | Op::ConstantOfShape(_) | Op::If(_) | Op::Where(_) => of(1),
         _ => of(0),
     }
 }

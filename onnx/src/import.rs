@@ -8,11 +8,13 @@ use prost::bytes::Bytes;
 use crate::elem::ElemType;
 use crate::error::{Fault, OnnxError, Unsupported};
 use crate::external::{ExternalData, NoExternalData};
-use crate::inline::{self, SourceNode};
+use crate::inline::{Library, SourceNode, Within};
 use crate::model::{self, DeclaredType, Opsets};
-use crate::node::{NodeReader, Scope};
+use crate::node::NodeReader;
 use crate::order;
 use crate::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
+use crate::scope::{Outcome, Scope};
+use crate::subgraph::names_read;
 use crate::support::{self, MAX_OPSET};
 use crate::tensor;
 
@@ -49,26 +51,27 @@ pub struct Port {
     pub dims: Option<Vec<Dim>>,
 }
 
-/// Reads a model of opset 7 or later. `external` gives the weights that are not in `model`.
+/// Reads a model of any opset. `external` gives the weights that are not in `model`.
 ///
 /// Constants and initializers become constants of the graph, also those that older models list as inputs; unused ones
 /// are left out. f16 and bf16 become f32 everywhere, and only casts to them round to the smaller type. Functions of
-/// the model are inlined; nodes are sorted if they are not. Nothing is evaluated and no shape is inferred.
+/// the model are inlined; nodes are sorted if they are not; those that no output needs are left out, whatever is wrong
+/// with them. Of an If whose condition follows from constants and from shapes that the model fixes, the branch that is
+/// taken becomes part of the graph; both do where the condition is known later, see
+/// [`octrt_ops::def::if_`]. Nothing else is evaluated, and the graph has no inferred shapes.
 ///
 /// # Errors
 /// [`OnnxError`]; where the model uses several things that are not supported, all of them.
 pub fn import(model: Bytes, external: &dyn ExternalData) -> Result<Imported, OnnxError> {
     let model = model::decode(model)?;
-    let (mut imported, scope) = read(&model, external)?;
-    if let Some(error) = scope.error {
+    let (imported, outcome) = read(&model, external)?;
+    if let Some(error) = outcome.error {
         return Err(error);
     }
-    if !scope.unsupported.is_empty() {
-        return Err(OnnxError::Unsupported(scope.unsupported));
+    if !outcome.unsupported.is_empty() {
+        return Err(OnnxError::Unsupported(outcome.unsupported));
     }
-    imported.graph = scope.graph;
-    imported.warnings = scope.warnings;
-    Ok(imported)
+    Ok(Imported { graph: outcome.graph, warnings: outcome.warnings, ..imported })
 }
 
 /// Everything in `model` that [`import`] does not support, without reading external data; empty when it supports all.
@@ -77,33 +80,45 @@ pub fn import(model: Bytes, external: &dyn ExternalData) -> Result<Imported, Onn
 /// [`OnnxError`] when so much is wrong with the model that its nodes cannot be told.
 pub fn unsupported(model: Bytes) -> Result<Vec<Unsupported>, OnnxError> {
     let found =
-        model::decode(model).and_then(|m| read(&m, &NoExternalData).map(|(_, scope)| scope.unsupported));
+        model::decode(model).and_then(|m| read(&m, &NoExternalData).map(|(_, outcome)| outcome.unsupported));
     match found {
         Err(OnnxError::Unsupported(items)) => Ok(items),
         other => other,
     }
 }
 
-/// Everything but the graph and the warnings, which are in the scope, as are errors of single parts.
-fn read(model: &ModelProto, external: &dyn ExternalData) -> Result<(Imported, Scope), OnnxError> {
+/// What parts of a model are read with: its functions, and its weights outside.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// The functions of the model.
+    pub(crate) library: &'a Library<'a>,
+    /// Weights that are not in the model.
+    pub(crate) external: &'a dyn ExternalData,
+}
+
+/// Everything but the graph and the warnings, which are in the outcome, as are errors of single parts.
+fn read(model: &ModelProto, external: &dyn ExternalData) -> Result<(Imported, Outcome), OnnxError> {
     let opsets = Opsets::new(&model.opset_import).map_err(|e| e.at("model"))?;
     let empty = GraphProto::default();
     let graph = model.graph.as_ref().unwrap_or(&empty);
-    let nodes = inline::flatten(model, &opsets)?;
-    let order = order::topological(&nodes, &given(graph)?)?;
+    let library = Library::new(model)?;
+    let source = Source { library: &library, external };
+    let nodes = library.flatten(&graph.node, Within { opsets: &opsets, prefix: "", depth: 0 })?;
+    let given = given(graph)?;
+    let order = order::topological(&nodes, &|name| given.contains(name))?;
 
     let mut scope = Scope::default();
     scope.graph.name.clone_from(&graph.name);
-    let names = nodes.iter().flat_map(|n| n.proto.input.iter()).chain(graph.output.iter().map(|o| &o.name));
-    scope.used = names.cloned().collect();
-    note_header(model, &opsets, &mut scope);
+    let names = nodes.iter().flat_map(|n| names_read(&n.proto));
+    scope.used = names.chain(graph.output.iter().map(|o| o.name.as_str())).map(str::to_string).collect();
+    note_header(&opsets, &mut scope);
     if !order.is_sorted() {
         scope.warnings.push("the nodes were not in topological order; they have been sorted".into());
     }
     let inputs = read_inputs(graph, &mut scope);
-    read_initializers(graph, external, &mut scope);
+    read_initializers(graph, source, &mut scope);
     for &i in &order {
-        read_node(&nodes[i], external, &mut scope);
+        read_node(&nodes[i], source, &mut scope);
     }
     let outputs = read_outputs(graph, &mut scope)?;
     let entries = model.metadata_props.iter().map(|e| (e.key.clone(), e.value.clone()));
@@ -117,7 +132,7 @@ fn read(model: &ModelProto, external: &dyn ExternalData) -> Result<(Imported, Sc
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().into(),
         warnings: Vec::new(),
     };
-    Ok((imported, scope))
+    Ok((imported, scope.finish()))
 }
 
 /// Names of inputs and initializers, which nodes must not define again.
@@ -149,18 +164,12 @@ fn initializer_place(tensor: &TensorProto) -> String {
     format!("initializer '{}'", tensor.name)
 }
 
-fn note_header(model: &ModelProto, opsets: &Opsets, scope: &mut Scope) {
+fn note_header(opsets: &Opsets, scope: &mut Scope) {
     let opset = opsets.version("");
     if opset > MAX_OPSET {
         scope.warnings.push(format!(
             "opset {opset} is newer than {MAX_OPSET}, the last one known; operators are read as of opset {MAX_OPSET}"
         ));
-    }
-    let graph = model.graph.as_ref();
-    for sparse in graph.into_iter().flat_map(|g| &g.sparse_initializer) {
-        let name = sparse.values.as_ref().map_or("", |v| v.name.as_str());
-        scope.report(Fault::Unsupported("it is sparse".into()), format!("initializer '{name}'"));
-        scope.define_placeholder(name);
     }
 }
 
@@ -174,8 +183,7 @@ fn read_inputs(graph: &GraphProto, scope: &mut Scope) -> Vec<Port> {
                 ports.push(port);
             }
             Err(fault) => {
-                scope.report(fault, input_place(input));
-                scope.define_placeholder(&input.name);
+                scope.report_input(fault, input_place(input), &input.name);
             }
         }
     }
@@ -199,12 +207,17 @@ fn read_input(input: &ValueInfoProto, scope: &mut Scope) -> Result<(Port, ValueI
     Ok((Port { name: input.name.clone(), elem: Some(elem), dims: Some(dims) }, value))
 }
 
-fn read_initializers(graph: &GraphProto, external: &dyn ExternalData, scope: &mut Scope) {
+/// Makes the initializers of `graph` that are used constants.
+pub(crate) fn read_initializers(graph: &GraphProto, source: Source<'_>, scope: &mut Scope) {
+    for sparse in graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref()) {
+        let name = sparse.name.as_str();
+        scope.report_value(Fault::Unsupported("it is sparse".into()), format!("initializer '{name}'"), name);
+    }
     for proto in graph.initializer.iter().filter(|t| !t.name.is_empty()) {
         if !scope.used.contains(&proto.name) {
             continue;
         }
-        match tensor::load(proto, external) {
+        match tensor::load(proto, source.external) {
             Ok(loaded) => {
                 let place = initializer_place(proto);
                 scope.warnings.extend(loaded.remarks.iter().map(|r| format!("{place}: {r}")));
@@ -212,21 +225,19 @@ fn read_initializers(graph: &GraphProto, external: &dyn ExternalData, scope: &mu
                 scope.note_type(value, ElemType::from_onnx(proto.data_type));
                 scope.names.insert(proto.name.clone(), value);
             }
-            Err(fault) => {
-                scope.report(fault, initializer_place(proto));
-                scope.define_placeholder(&proto.name);
-            }
+            Err(fault) => scope.report_value(fault, initializer_place(proto), &proto.name),
         }
     }
 }
 
-fn read_node(node: &SourceNode<'_>, external: &dyn ExternalData, scope: &mut Scope) {
-    let is_used = |name: &String| scope.used.contains(name);
-    if node.proto.op_type == "Constant" && !node.proto.output.iter().any(is_used) {
+/// Adds a node to the graph, or takes note of why not; leaves out one that nothing uses.
+pub(crate) fn read_node(node: &SourceNode<'_>, source: Source<'_>, scope: &mut Scope) {
+    let is_used = |name: &String| !name.is_empty() && scope.used.contains(name);
+    if !node.proto.output.iter().any(is_used) {
         return;
     }
     let result = support::reader(node.domain(), &node.proto.op_type, node.opset).and_then(|reader| {
-        let mut n = NodeReader::new(scope, node, external);
+        let mut n = NodeReader::new(scope, node, source);
         reader(&mut n)?;
         Ok(n.attrs.unknown())
     });
@@ -237,10 +248,8 @@ fn read_node(node: &SourceNode<'_>, external: &dyn ExternalData, scope: &mut Sco
             scope.warnings.push(format!("{place}: attributes that are not known are ignored: {unknown}"));
         }
         Err(fault) => {
-            scope.report_node(fault, node);
-            for name in node.proto.output.iter().filter(|name| !name.is_empty()) {
-                scope.define_placeholder(name);
-            }
+            let outputs: Vec<&str> = node.proto.output.iter().map(String::as_str).collect();
+            scope.report_node(fault, node, &outputs);
         }
     }
 }

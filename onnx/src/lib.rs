@@ -1,10 +1,12 @@
 //! ONNX models to octrt graphs and back.
 //!
-//! [`import`] reads a model of opset 7 or later into a [`Graph`](octrt_ops::Graph), [`export`] writes one. Nothing is evaluated here: which shapes and constants follow from a model is found later, by
-//! [`specialize`](octrt_ops::graph::infer::specialize).
+//! [`import`] reads a model of any opset into a [`Graph`](octrt_ops::Graph), [`export`] writes one. Which shapes and
+//! constants follow from a model is found later, by [`specialize`](octrt_ops::graph::infer::specialize); only the
+//! conditions of If are looked for here, so that what a branch needs that is not taken refuses no model.
 //!
 //! The way in: bytes -`model`-> messages -`inline`-> nodes without functions -`order`-> topological order
-//! -`import` with `readers`, `attr`, `tensor`-> graph. [`support`] lists the operators and says which reader reads each.
+//! -`import` with `readers`, `attr`, `tensor`, `subgraph`-> graph, in a `scope`. [`support`] lists the operators and says
+//! which reader reads each.
 #![forbid(unsafe_code)]
 
 mod attr;
@@ -22,6 +24,8 @@ mod order;
 #[allow(clippy::all, missing_docs)]
 mod proto;
 mod readers;
+mod scope;
+mod subgraph;
 pub mod support;
 mod tensor;
 

@@ -10,10 +10,12 @@ use crate::elem::ElemType;
 use crate::error::{Fault, OnnxError, corrupt, invalid, unsupported};
 use crate::proto::tensor_shape_proto::dimension;
 use crate::proto::{ModelProto, OperatorSetIdProto, TensorShapeProto, TypeProto, type_proto};
-use crate::support::MIN_OPSET;
 
 /// The lowest `ir_version` that is read.
 const MIN_IR: i64 = 3;
+
+/// How the file begins that Git leaves in the place of one that Git LFS keeps.
+const LFS_POINTER: &[u8] = b"version https://git-lfs";
 
 /// The model in `bytes`. Weights in `raw_data` share `bytes`.
 ///
@@ -24,6 +26,11 @@ pub(crate) fn decode(bytes: Bytes) -> Result<ModelProto, OnnxError> {
     let refuse = |message: String| OnnxError::Corrupt { place: "model".into(), message };
     if bytes.is_empty() {
         return Err(refuse("the file is empty".into()));
+    }
+    if bytes.starts_with(LFS_POINTER) {
+        return Err(refuse(
+            "the file is a Git LFS pointer, not the model; 'git lfs pull' fetches the model".into(),
+        ));
     }
     let model = ModelProto::decode(bytes).map_err(|e| refuse(format!("not an ONNX model: {e}")))?;
     if model.graph.is_none() {
@@ -52,8 +59,7 @@ impl Opsets {
     /// From the imports of a model or a function.
     ///
     /// # Errors
-    /// [`Fault::Corrupt`] when a domain has two versions or one below 1, [`Fault::Unsupported`] for standard operators
-    /// before [`MIN_OPSET`].
+    /// [`Fault::Corrupt`] when a domain has two versions or one below 1.
     pub(crate) fn new(imports: &[OperatorSetIdProto]) -> Result<Self, Fault> {
         let mut versions = BTreeMap::new();
         for import in imports {
@@ -66,14 +72,7 @@ impl Opsets {
                 return corrupt!("domain '{domain}' is declared with opset {known} and opset {version}");
             }
         }
-        match versions.get("") {
-            Some(v) if *v < MIN_OPSET => {
-                unsupported!(
-                    "expected opset {MIN_OPSET} or later, found {v}; convert the model to a newer opset"
-                )
-            }
-            _ => Ok(Opsets(versions)),
-        }
+        Ok(Opsets(versions))
     }
 
     /// The version of a domain (as [`domain`] names it); 0 when none is declared.
@@ -111,13 +110,15 @@ pub(crate) fn tensor_type(ty: Option<&TypeProto>, remarks: &mut Vec<String>) -> 
     }
 }
 
-/// Exporters write an extent that is known only at run time as a name, as nothing, as -1 or as 0.
+/// Exporters write an extent that is known only at run time as a name, as nothing, as -1, as 0 or as `?`; only names
+/// tell that two are the same.
 fn dims(shape: &TensorShapeProto, remarks: &mut Vec<String>) -> Result<Vec<Dim>, Fault> {
     let mut dims = Vec::with_capacity(shape.dim.len());
     let mut zeros = Vec::new();
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match &dim.value {
             None | Some(dimension::Value::DimValue(-1)) => Dim::Dynamic(String::new()),
+            Some(dimension::Value::DimParam(name)) if name == "?" => Dim::Dynamic(String::new()),
             Some(dimension::Value::DimParam(name)) => Dim::Dynamic(name.clone()),
             Some(dimension::Value::DimValue(0)) => {
                 zeros.push(axis);

@@ -1,103 +1,36 @@
 //! What a reader sees of one node, and how it adds to the graph.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use octrt_ops::def::cast::Cast;
 use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
-use octrt_ops::{DType, Graph, Op, Tensor, ValueId};
+use octrt_ops::{DType, Op, Tensor, ValueId};
 
 use crate::attr::Attrs;
-use crate::elem::ElemType;
-use crate::error::{Fault, OnnxError, Unsupported, invalid, unsupported};
-use crate::external::ExternalData;
+use crate::error::{Fault, invalid};
+use crate::import::Source;
 use crate::inline::SourceNode;
-use crate::proto::TensorProto;
+use crate::proto::{GraphProto, TensorProto};
+use crate::scope::Scope;
+use crate::subgraph;
 use crate::tensor;
-
-/// The graph under construction and what was found on the way.
-#[derive(Debug, Default)]
-pub(crate) struct Scope {
-    /// The graph so far.
-    pub(crate) graph: Graph,
-    /// Values by their ONNX names.
-    pub(crate) names: BTreeMap<String, ValueId>,
-    /// ONNX names that some node or output of the graph uses.
-    pub(crate) used: BTreeSet<String>,
-    /// Values that the model has as f16 or bf16, as far as it says so where they come from.
-    narrow: BTreeMap<ValueId, FloatFormat>,
-    /// See [`crate::Imported::warnings`].
-    pub(crate) warnings: Vec<String>,
-    /// Everything that is not supported.
-    pub(crate) unsupported: Vec<Unsupported>,
-    /// Positions in `unsupported` by operator, domain, opset and reason.
-    listed: BTreeMap<(String, String, i64, String), usize>,
-    /// The first error of another kind.
-    pub(crate) error: Option<OnnxError>,
-}
-
-impl Scope {
-    /// Takes note of the element type that a value has in the model.
-    pub(crate) fn note_type(&mut self, value: ValueId, elem: ElemType) {
-        if let Some(format) = elem.narrow_float() {
-            self.narrow.insert(value, format);
-        }
-    }
-
-    /// Takes note of a fault; the import goes on to find the others.
-    pub(crate) fn report(&mut self, fault: Fault, place: String) {
-        match fault.at(place) {
-            OnnxError::Unsupported(items) => self.unsupported.extend(items),
-            error => {
-                self.error.get_or_insert(error);
-            }
-        }
-    }
-
-    /// Takes note of a fault of a node; nodes of one operator with one reason are listed together.
-    pub(crate) fn report_node(&mut self, fault: Fault, node: &SourceNode<'_>) {
-        let Fault::Unsupported(reason) = fault else { return self.report(fault, node.place()) };
-        let (op, domain) = (node.proto.op_type.clone(), node.domain().to_string());
-        let key = (op.clone(), domain.clone(), node.opset, reason.clone());
-        let next = self.unsupported.len();
-        let position = *self.listed.entry(key).or_insert(next);
-        if let Some(Unsupported::Op { nodes, .. }) = self.unsupported.get_mut(position) {
-            return nodes.push(node.name.clone());
-        }
-        self.unsupported.push(Unsupported::Op {
-            op,
-            domain,
-            opset: node.opset,
-            nodes: vec![node.name.clone()],
-            reason,
-        });
-    }
-
-    /// Stands in for a value that could not be made, so that what uses it can still be read.
-    pub(crate) fn define_placeholder(&mut self, name: &str) {
-        if !self.names.contains_key(name) {
-            let value = self.graph.add_const(name, Tensor::scalar(0f32));
-            self.names.insert(name.into(), value);
-        }
-    }
-}
 
 /// One node, as a reader sees it.
 pub(crate) struct NodeReader<'a> {
     scope: &'a mut Scope,
     source: &'a SourceNode<'a>,
-    external: &'a dyn ExternalData,
+    model: Source<'a>,
     /// Its attributes.
     pub(crate) attrs: Attrs<'a>,
 }
 
 impl<'a> NodeReader<'a> {
     /// For `source`, whose inputs all have values in `scope`.
-    pub(crate) fn new(
-        scope: &'a mut Scope,
-        source: &'a SourceNode<'a>,
-        external: &'a dyn ExternalData,
-    ) -> Self {
-        NodeReader { scope, source, external, attrs: Attrs::new(&source.proto.attribute) }
+    pub(crate) fn new(scope: &'a mut Scope, source: &'a SourceNode<'a>, model: Source<'a>) -> Self {
+        let mut attrs = Attrs::new(&source.proto.attribute);
+        if source.opset < 6 {
+            // Before opset 6 it said which inputs an operator may overwrite.
+            attrs.ignore(&["consumed_inputs"]);
+        }
+        NodeReader { scope, source, model, attrs }
     }
 
     /// The version of the operators by which the node is to be read.
@@ -160,7 +93,7 @@ impl<'a> NodeReader<'a> {
 
     /// The narrower float that the elements of a value have in the model, where that is known.
     pub(crate) fn narrow_float(&self, value: ValueId) -> Option<FloatFormat> {
-        self.scope.narrow.get(&value).copied()
+        self.scope.narrow_float(value)
     }
 
     /// Adds nodes that convert the single input to f32 and round it; the result is known to be of that format.
@@ -171,8 +104,37 @@ impl<'a> NodeReader<'a> {
         let wide = self.step("f32", Cast { to: DType::F32 }, vec![data])?;
         self.emit(RoundFloat { to }, vec![Some(wide)])?;
         let result = self.source.proto.output.first().and_then(|name| self.scope.names.get(name)).copied();
-        self.scope.narrow.extend(result.map(|value| (value, to)));
+        if let Some(value) = result {
+            self.scope.note_narrow(value, to);
+        }
         Ok(())
+    }
+
+    /// The elements of a value, when they follow from constants and from shapes that the model fixes.
+    pub(crate) fn known(&mut self, value: ValueId) -> Option<&Tensor> {
+        self.scope.known(value)
+    }
+
+    /// Whether output `i` is used.
+    pub(crate) fn is_used(&self, i: usize) -> bool {
+        self.output(i).is_some_and(|name| self.scope.used.contains(name))
+    }
+
+    /// Whether output `i` has a name.
+    pub(crate) fn is_named(&self, i: usize) -> bool {
+        self.output(i).is_some()
+    }
+
+    fn output(&self, i: usize) -> Option<&'a str> {
+        self.source.proto.output.get(i).map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// Adds the nodes of a graph in one of the node's attributes; returns the values of its outputs.
+    ///
+    /// # Errors
+    /// As [`subgraph::read`].
+    pub(crate) fn branch(&mut self, graph: &GraphProto) -> Result<Vec<ValueId>, Fault> {
+        subgraph::read(graph, self.source, self.model, self.scope)
     }
 
     /// The tensor in an attribute.
@@ -180,7 +142,7 @@ impl<'a> NodeReader<'a> {
     /// # Errors
     /// As [`tensor::load`].
     pub(crate) fn load(&mut self, proto: &TensorProto) -> Result<Tensor, Fault> {
-        let loaded = tensor::load(proto, self.external)?;
+        let loaded = tensor::load(proto, self.model.external)?;
         let place = self.source.place();
         self.scope.warnings.extend(loaded.remarks.iter().map(|r| format!("{place}: {r}")));
         Ok(loaded.tensor)
@@ -216,7 +178,7 @@ impl<'a> NodeReader<'a> {
     /// Adds the node, of which only the first output may be used.
     ///
     /// # Errors
-    /// [`Fault::Unsupported`] when another output is used, [`Fault::Invalid`] when there is none.
+    /// None; readers end with it.
     pub(crate) fn emit(&mut self, op: impl Into<Op>, inputs: Vec<Option<ValueId>>) -> Result<(), Fault> {
         self.emit_first(op, inputs, 1)
     }
@@ -224,7 +186,7 @@ impl<'a> NodeReader<'a> {
     /// Adds the node with all its outputs.
     ///
     /// # Errors
-    /// [`Fault::Invalid`] when there is none.
+    /// None; readers end with it.
     pub(crate) fn emit_all(&mut self, op: impl Into<Op>, inputs: Vec<Option<ValueId>>) -> Result<(), Fault> {
         self.emit_first(op, inputs, self.outputs())
     }
@@ -258,7 +220,7 @@ impl<'a> NodeReader<'a> {
         mut inputs: Vec<Option<ValueId>>,
         count: usize,
     ) -> Result<(), Fault> {
-        let names: Vec<&str> = self.output_names(count)?;
+        let names: Vec<&str> = self.output_names(count);
         while inputs.last().is_some_and(Option::is_none) {
             inputs.pop();
         }
@@ -266,6 +228,7 @@ impl<'a> NodeReader<'a> {
         for (name, value) in names.iter().zip(values).filter(|(name, _)| !name.is_empty()) {
             self.scope.names.insert((*name).into(), value);
         }
+        self.refuse_outputs_from(count);
         Ok(())
     }
 
@@ -274,24 +237,41 @@ impl<'a> NodeReader<'a> {
     /// # Errors
     /// As [`NodeReader::emit`].
     pub(crate) fn define(&mut self, tensor: Tensor) -> Result<(), Fault> {
-        for name in self.output_names(1)? {
+        for name in self.output_names(1) {
             let value = self.scope.graph.add_const(name, tensor.clone());
             self.scope.names.insert(name.into(), value);
         }
+        self.refuse_outputs_from(1);
         Ok(())
     }
 
-    /// The first `count` output names; the others must not be used.
-    fn output_names(&self, count: usize) -> Result<Vec<&'a str>, Fault> {
-        let names = &self.source.proto.output;
-        if names.is_empty() {
-            return invalid!("it has no outputs");
+    /// Makes output `i` a value that the graph has already.
+    pub(crate) fn show(&mut self, i: usize, value: ValueId) {
+        if let Some(name) = self.output(i) {
+            self.scope.names.insert(name.into(), value);
         }
-        let used = |name: &String| !name.is_empty() && self.scope.used.contains(name);
-        if let Some(i) = names.iter().skip(count).position(used) {
-            let i = i + count;
-            return unsupported!("output {i} ('{}') is used; it is not computed", names[i]);
+    }
+
+    /// Adds the node that computes output `i` alone, which may be any.
+    pub(crate) fn emit_output(&mut self, i: usize, op: impl Into<Op>, inputs: Vec<Option<ValueId>>) {
+        let Some(output) = self.output(i) else { return };
+        let name = if i == 0 { self.source.name.clone() } else { format!("{}.{i}", self.source.name) };
+        let values = self.scope.graph.add_node(name, op, inputs, &[output]);
+        values.into_iter().for_each(|v| self.show(i, v));
+    }
+
+    /// The first `count` output names.
+    fn output_names(&self, count: usize) -> Vec<&'a str> {
+        self.source.proto.output.iter().take(count).map(String::as_str).collect()
+    }
+
+    /// Takes note that the outputs from `count` on cannot be used.
+    pub(crate) fn refuse_outputs_from(&mut self, count: usize) {
+        for i in count..self.outputs() {
+            if let Some(name) = self.output(i).filter(|_| self.is_used(i)) {
+                let reason = format!("output {i} ('{name}') is used; it is not computed");
+                self.scope.report_node(Fault::Unsupported(reason), self.source, &[name]);
+            }
         }
-        Ok(names.iter().take(count).map(String::as_str).collect())
     }
 }

@@ -1,31 +1,41 @@
 //! Topological order of nodes, and the rules of names: every value is defined exactly once.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::error::{Fault, OnnxError};
 use crate::inline::SourceNode;
+use crate::subgraph::names_read;
 
-/// Positions of `nodes` in topological order; where there is a choice, in the given order. `given` are the values that
-/// no node defines: inputs and initializers.
+/// Positions of `nodes` in topological order; where there is a choice, in the given order. `given` tells the values that
+/// none of them defines: inputs, initializers, values of a graph around them.
 ///
 /// # Errors
 /// [`OnnxError::Invalid`] for a value that is undefined or defined twice, and for cycles.
-pub(crate) fn topological(nodes: &[SourceNode<'_>], given: &BTreeSet<&str>) -> Result<Vec<usize>, OnnxError> {
+pub(crate) fn topological(
+    nodes: &[SourceNode<'_>],
+    given: &dyn Fn(&str) -> bool,
+) -> Result<Vec<usize>, OnnxError> {
     let definer = definers(nodes, given)?;
     let mut missing = vec![0usize; nodes.len()];
     let mut users = vec![Vec::new(); nodes.len()];
     for (i, node) in nodes.iter().enumerate() {
-        for (k, name) in node.proto.input.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-            match definer.get(name.as_str()) {
+        let inputs = node.proto.input.len();
+        let read = names_read(&node.proto);
+        for (k, name) in read.into_iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+            match definer.get(name) {
                 Some(&d) => {
                     missing[i] += 1;
                     users[d].push(i);
                 }
-                None if given.contains(name.as_str()) => {}
+                None if given(name) => {}
                 None => {
-                    let message =
-                        format!("input {k} '{name}' is not defined by any node, input or initializer");
+                    let what = if k < inputs {
+                        format!("input {k} '{name}'")
+                    } else {
+                        format!("'{name}', which a branch reads,")
+                    };
+                    let message = format!("{what} is not defined by any node, input or initializer");
                     return Err(Fault::Invalid(message).at(node.place()));
                 }
             }
@@ -48,14 +58,14 @@ pub(crate) fn topological(nodes: &[SourceNode<'_>], given: &BTreeSet<&str>) -> R
 
 fn definers<'a>(
     nodes: &'a [SourceNode<'_>],
-    given: &BTreeSet<&str>,
+    given: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<&'a str, usize>, OnnxError> {
     let mut definer: BTreeMap<&str, usize> = BTreeMap::new();
     for (i, node) in nodes.iter().enumerate() {
         for name in node.proto.output.iter().filter(|name| !name.is_empty()) {
             let also = match definer.insert(name, i) {
                 Some(other) => nodes[other].place(),
-                None if given.contains(name.as_str()) => "an input or initializer".into(),
+                None if given(name) => "an input or initializer".into(),
                 None => continue,
             };
             return Err(Fault::Invalid(format!("output '{name}' is also defined by {also}")).at(node.place()));
@@ -74,8 +84,8 @@ fn cycle(nodes: &[SourceNode<'_>], definer: &BTreeMap<&str, usize>, missing: &[u
             path.drain(..start - 1);
             break;
         }
-        let inputs = nodes[at].proto.input.iter();
-        path.extend(inputs.filter_map(|n| definer.get(n.as_str())).find(|d| missing[**d] > 0));
+        let read = names_read(&nodes[at].proto).into_iter();
+        path.extend(read.filter_map(|n| definer.get(n)).find(|d| missing[**d] > 0));
     }
     path.reverse();
     let names: Vec<&str> = path.iter().take(8).map(|i| nodes[*i].name.as_str()).collect();

@@ -6,9 +6,11 @@
 pub(crate) mod activation;
 pub(crate) mod attention;
 pub(crate) mod constant;
+pub(crate) mod control;
 pub(crate) mod conv;
 pub(crate) mod einsum;
 pub(crate) mod indexed;
+pub(crate) mod legacy;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod pool;

@@ -3,12 +3,12 @@
 use crate::error::{Fault, corrupt, unsupported};
 use crate::node::NodeReader;
 use crate::readers::{
-    activation, attention, constant, conv, einsum, indexed, math, norm, pool, quant, recurrent, reduce,
-    resize, shape, vision,
+    activation, attention, constant, control, conv, einsum, indexed, math, norm, pool, quant, recurrent,
+    reduce, resize, shape, vision,
 };
 
 /// The first opset that is read.
-pub const MIN_OPSET: i64 = 7;
+pub const MIN_OPSET: i64 = 1;
 /// The last opset whose operators were compared with the table.
 pub const MAX_OPSET: i64 = 27;
 
@@ -22,7 +22,7 @@ pub struct Support {
     pub domain: &'static str,
     /// Its ONNX name.
     pub op: &'static str,
-    /// The opsets that define or redefine it, from the one in force at [`MIN_OPSET`] on.
+    /// The opsets that define or redefine it.
     pub versions: &'static [i64],
     /// What is not supported or differs; empty when nothing.
     pub note: &'static str,
@@ -83,7 +83,6 @@ const fn microsoft(op: &'static str, note: &'static str, read: Reader) -> Suppor
 }
 
 const ROI_BOUND: &str = "sampling_ratio 0 with computed regions: none larger than the image";
-const TRAINING: &str = "inference only";
 
 const BYTES: &str = "8, 16 and 32-bit integers";
 const ROUNDED_ONCE: &str = "as the operator on numbers, rounded once";
@@ -91,12 +90,12 @@ const ROUNDED_ONCE: &str = "as the operator on numbers, rounded once";
 /// One row per operator, by name and domain.
 #[rustfmt::skip]
 const TABLE: &[Support] = &[
-    row("Abs", &[6, 13], "", math::unary),
+    row("Abs", &[1, 6, 13], "", math::unary),
     row("Acos", &[7, 22], "", math::unary),
     row("Acosh", &[9, 22], "", math::unary),
-    row("Add", &[7, 13, 14], "", math::binary),
+    row("Add", &[1, 6, 7, 13, 14], "", math::binary),
     row("AffineGrid", &[20], "", vision::affine_grid),
-    row("And", &[7], "", math::binary),
+    row("And", &[1, 7], "", math::binary),
     row("ArgMax", &[1, 11, 12, 13], "", reduce::arg_extreme),
     row("ArgMin", &[1, 11, 12, 13], "", reduce::arg_extreme),
     row("Asin", &[7, 22], "", math::unary),
@@ -104,22 +103,22 @@ const TABLE: &[Support] = &[
     row("Atan", &[7, 22], "", math::unary),
     row("Atanh", &[9, 22], "", math::unary),
     row("Attention", &[23, 24], "softmax in the precision of its operands", attention::attention),
-    row("AveragePool", &[7, 10, 11, 19, 22], "", pool::average_pool),
-    row("BatchNormalization", &[7, 9, 14, 15], TRAINING, norm::batch_normalization),
+    row("AveragePool", &[1, 7, 10, 11, 19, 22], "", pool::average_pool),
+    row("BatchNormalization", &[1, 6, 7, 9, 14, 15], "", norm::batch_normalization),
     row("BitShift", &[11], "", math::bit_shift),
     row("BitwiseAnd", &[18], "", math::binary),
     row("BitwiseNot", &[18], "", math::unary),
     row("BitwiseOr", &[18], "", math::binary),
     row("BitwiseXor", &[18], "", math::binary),
-    row("Cast", &[6, 9, 13, 19, 21, 23, 24, 25], "to 8-bit floats and 4-bit integers: not supported", math::cast),
+    row("Cast", &[1, 6, 9, 13, 19, 21, 23, 24, 25], "to 8-bit floats and 4-bit integers: not supported", math::cast),
     row("CastLike", &[15, 19, 21, 23, 24, 25], "as Cast", math::cast_like),
-    row("Ceil", &[6, 13], "", math::unary),
+    row("Ceil", &[1, 6, 13], "", math::unary),
     row("Celu", &[12], "", activation::celu),
     row("CenterCropPad", &[18], "", indexed::center_crop_pad),
-    row("Clip", &[6, 11, 12, 13], "", math::clip),
+    row("Clip", &[1, 6, 11, 12, 13], "", math::clip),
     row("Col2Im", &[18], "", indexed::col2im),
     row("Compress", &[9, 11], "the condition is known when the model is specialised", indexed::compress),
-    row("Concat", &[4, 11, 13], "", shape::concat),
+    row("Concat", &[1, 4, 11, 13], "", shape::concat),
     row("Constant", &[1, 9, 11, 12, 13, 19, 21, 23, 24, 25], "dense numbers only", constant::constant),
     row("ConstantOfShape", &[9, 20, 21, 23, 24, 25], "", constant::constant_of_shape),
     row("Conv", &[1, 11, 22], "", conv::conv),
@@ -133,67 +132,68 @@ const TABLE: &[Support] = &[
     row("DepthToSpace", &[1, 11, 13], "", shape::depth_to_space),
     row("DequantizeLinear", &[10, 13, 19, 21, 23, 24, 25], BYTES, quant::dequantize),
     microsoft("DequantizeLinear", BYTES, quant::dequantize),
-    row("Div", &[7, 13, 14], "", math::binary),
-    row("Dropout", &[7, 10, 12, 13, 22], "inference only; output mask is not computed", norm::dropout),
+    row("Div", &[1, 6, 7, 13, 14], "", math::binary),
+    row("Dropout", &[1, 6, 7, 10, 12, 13, 22], "inference only; output mask is not computed", norm::dropout),
     row("DynamicQuantizeLinear", &[11], "", quant::dynamic_quantize),
     row("Einsum", &[12], "", einsum::einsum),
-    row("Elu", &[6, 22], "", math::elu),
-    row("Equal", &[7, 11, 13, 19], "", math::compare),
+    row("Elu", &[1, 6, 22], "", math::elu),
+    row("Equal", &[1, 7, 11, 13, 19], "", math::compare),
     row("Erf", &[9, 13], "", math::unary),
-    row("Exp", &[6, 13], "", math::unary),
+    row("Exp", &[1, 6, 13], "", math::unary),
     row("Expand", &[8, 13], "", shape::expand),
     row("EyeLike", &[9, 22], "", indexed::eye_like),
     row("Flatten", &[1, 9, 11, 13, 21, 23, 24, 25], "", shape::flatten),
-    row("Floor", &[6, 13], "", math::unary),
+    row("Floor", &[1, 6, 13], "", math::unary),
     row("GRU", &[7, 14, 22], "", recurrent::gru),
     row("Gather", &[1, 11, 13], "", shape::gather),
     row("GatherElements", &[11, 13], "", indexed::gather_elements),
     row("GatherND", &[11, 12, 13], "", indexed::gather_nd),
     row("Gelu", &[20], "", activation::gelu),
-    row("Gemm", &[7, 9, 11, 13], "", math::gemm),
+    row("Gemm", &[1, 6, 7, 9, 11, 13], "", math::gemm),
     row("GlobalAveragePool", &[1, 22], "", pool::global_pool),
     row("GlobalLpPool", &[2, 22], "", pool::global_lp_pool),
     row("GlobalMaxPool", &[1, 22], "", pool::global_pool),
-    row("Greater", &[7, 9, 13], "", math::compare),
+    row("Greater", &[1, 7, 9, 13], "", math::compare),
     row("GreaterOrEqual", &[12, 16], "", math::compare),
     row("GridSample", &[16, 20, 22], "", vision::grid_sample),
     row("GroupNormalization", &[18, 21], "", norm::group_normalization),
-    row("HardSigmoid", &[6, 22], "", math::hard_sigmoid),
+    row("HardSigmoid", &[1, 6, 22], "", math::hard_sigmoid),
     row("HardSwish", &[14, 22], "", math::unary),
     row("Hardmax", &[1, 11, 13], "", norm::hardmax),
     row("Identity", &[1, 13, 14, 16, 19, 21, 23, 24, 25], "tensors only", shape::identity),
+    row("If", &[1, 11, 13, 16, 19, 21, 23, 24, 25], "condition from constants and shapes", control::if_),
     row("InstanceNormalization", &[1, 6, 22], "", norm::instance_normalization),
     row("IsInf", &[10, 20], "", activation::is_inf),
     row("IsNaN", &[9, 13, 20], "", activation::is_nan),
     row("LRN", &[1, 13], "", norm::lrn),
     row("LSTM", &[7, 14, 22], "", recurrent::lstm),
     row("LayerNormalization", &[17], "", norm::layer_normalization),
-    row("LeakyRelu", &[6, 16], "", math::leaky_relu),
-    row("Less", &[7, 9, 13], "", math::compare),
+    row("LeakyRelu", &[1, 6, 16], "", math::leaky_relu),
+    row("Less", &[1, 7, 9, 13], "", math::compare),
     row("LessOrEqual", &[12, 16], "", math::compare),
-    row("Log", &[6, 13], "", math::unary),
+    row("Log", &[1, 6, 13], "", math::unary),
     row("LogSoftmax", &[1, 11, 13], "", norm::softmax),
     row("LpNormalization", &[1, 22], "", norm::lp_normalization),
     row("LpPool", &[2, 11, 18, 22], "", pool::lp_pool),
     row("MatMul", &[1, 9, 13], "", math::matmul),
     row("MatMulInteger", &[10], "", quant::matmul_integer),
-    row("Max", &[6, 8, 12, 13], "", math::fold),
+    row("Max", &[1, 6, 8, 12, 13], "", math::fold),
     row("MaxPool", &[1, 8, 10, 11, 12, 22], "", pool::max_pool),
     row("MaxRoiPool", &[1, 22], "", vision::max_roi_pool),
     row("MaxUnpool", &[9, 11, 22], "", indexed::max_unpool),
-    row("Mean", &[6, 8, 13], "", math::fold),
+    row("Mean", &[1, 6, 8, 13], "", math::fold),
     row("MeanVarianceNormalization", &[9, 13], "", norm::mean_variance_normalization),
-    row("Min", &[6, 8, 12, 13], "", math::fold),
+    row("Min", &[1, 6, 8, 12, 13], "", math::fold),
     row("Mish", &[18, 22], "", math::unary),
     row("Mod", &[10, 13], "", math::modulo),
-    row("Mul", &[7, 13, 14], "", math::binary),
-    row("Neg", &[6, 13], "", math::unary),
+    row("Mul", &[1, 6, 7, 13, 14], "", math::binary),
+    row("Neg", &[1, 6, 13], "", math::unary),
     row("Not", &[1], "", math::unary),
     row("OneHot", &[9, 11], "", indexed::one_hot),
-    row("Or", &[7], "", math::binary),
-    row("PRelu", &[7, 9, 16], "", math::prelu),
-    row("Pad", &[2, 11, 13, 18, 19, 21, 23, 24, 25], "", shape::pad),
-    row("Pow", &[7, 12, 13, 15], "", math::binary),
+    row("Or", &[1, 7], "", math::binary),
+    row("PRelu", &[1, 6, 7, 9, 16], "", math::prelu),
+    row("Pad", &[1, 2, 11, 13, 18, 19, 21, 23, 24, 25], "", shape::pad),
+    row("Pow", &[1, 7, 12, 13, 15], "", math::binary),
     microsoft("QGemm", "", quant::qgemm),
     microsoft("QLinearAdd", ROUNDED_ONCE, quant::qlinear_binary),
     microsoft("QLinearAveragePool", ROUNDED_ONCE, quant::qlinear_average_pool),
@@ -209,7 +209,7 @@ const TABLE: &[Support] = &[
     row("RMSNormalization", &[23], "", norm::rms_normalization),
     row("RNN", &[7, 14, 22], "", recurrent::rnn),
     row("Range", &[11, 27], "", constant::range),
-    row("Reciprocal", &[6, 13], "", math::unary),
+    row("Reciprocal", &[1, 6, 13], "", math::unary),
     row("ReduceL1", &[1, 11, 13, 18], "", reduce::reduce),
     row("ReduceL2", &[1, 11, 13, 18], "", reduce::reduce),
     row("ReduceLogSum", &[1, 11, 13, 18], "", reduce::reduce),
@@ -220,8 +220,8 @@ const TABLE: &[Support] = &[
     row("ReduceProd", &[1, 11, 13, 18], "", reduce::reduce),
     row("ReduceSum", &[1, 11, 13], "", reduce::reduce),
     row("ReduceSumSquare", &[1, 11, 13, 18], "", reduce::reduce),
-    row("Relu", &[6, 13, 14], "", math::unary),
-    row("Reshape", &[5, 13, 14, 19, 21, 23, 24, 25], "", shape::reshape),
+    row("Relu", &[1, 6, 13, 14], "", math::unary),
+    row("Reshape", &[1, 5, 13, 14, 19, 21, 23, 24, 25], "", shape::reshape),
     row("Resize", &[10, 11, 13, 18, 19], "opset 10 as asymmetric, floor", resize::resize),
     row("ReverseSequence", &[10], "", indexed::reverse_sequence),
     row("RoiAlign", &[10, 16, 22], ROI_BOUND, vision::roi_align),
@@ -233,7 +233,7 @@ const TABLE: &[Support] = &[
     row("Selu", &[1, 6, 22], "", activation::selu),
     row("Shape", &[1, 13, 15, 19, 21, 23, 24, 25], "", shape::shape),
     row("Shrink", &[9], "", activation::shrink),
-    row("Sigmoid", &[6, 13], "", math::unary),
+    row("Sigmoid", &[1, 6, 13], "", math::unary),
     row("Sign", &[9, 13], "", math::unary),
     row("Sin", &[7, 22], "", math::unary),
     row("Sinh", &[9, 22], "", math::unary),
@@ -243,24 +243,24 @@ const TABLE: &[Support] = &[
     row("Softplus", &[1, 22], "", math::unary),
     row("Softsign", &[1, 22], "", math::unary),
     row("SpaceToDepth", &[1, 13], "", shape::space_to_depth),
-    row("Split", &[2, 11, 13, 18], "", shape::split),
-    row("Sqrt", &[6, 13], "", math::unary),
+    row("Split", &[1, 2, 11, 13, 18], "", shape::split),
+    row("Sqrt", &[1, 6, 13], "", math::unary),
     row("Squeeze", &[1, 11, 13, 21, 23, 24, 25], "", shape::squeeze),
-    row("Sub", &[7, 13, 14], "", math::binary),
-    row("Sum", &[6, 8, 13], "", math::fold),
+    row("Sub", &[1, 6, 7, 13, 14], "", math::binary),
+    row("Sum", &[1, 6, 8, 13], "", math::fold),
     row("Swish", &[24], "", activation::swish),
     row("Tan", &[7, 22], "", math::unary),
-    row("Tanh", &[6, 13], "", math::unary),
+    row("Tanh", &[1, 6, 13], "", math::unary),
     row("TensorScatter", &[24], "", indexed::tensor_scatter),
     row("ThresholdedRelu", &[10, 22], "", activation::thresholded_relu),
-    row("Tile", &[6, 13], "", shape::tile),
+    row("Tile", &[1, 6, 13], "", shape::tile),
     row("TopK", &[1, 10, 11, 24], "", reduce::top_k),
     row("Transpose", &[1, 13, 21, 23, 24, 25], "", shape::transpose),
     row("Trilu", &[14], "", indexed::trilu),
     row("Unsqueeze", &[1, 11, 13, 21, 23, 24, 25], "", shape::unsqueeze),
-    row("Upsample", &[7, 9, 10], "read as Resize: asymmetric, floor", resize::upsample),
+    row("Upsample", &[1, 7, 9, 10], "read as Resize: asymmetric, floor", resize::upsample),
     row("Where", &[9, 16], "", math::where_),
-    row("Xor", &[7], "", math::binary),
+    row("Xor", &[1, 7], "", math::binary),
 ];
 
 #[cfg(test)]
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn operators_are_found_by_domain_name_and_opset() {
-        assert!(reader("", "Conv", 7).is_ok());
+        assert!(reader("", "Conv", 1).is_ok());
         assert!(reader("", "HardSwish", 14).is_ok());
         assert!(reader("", "HardSwish", 13).is_err());
         assert!(reader("com.microsoft", "QLinearAdd", 1).is_ok());

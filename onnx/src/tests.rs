@@ -12,7 +12,10 @@ use crate::proto::{
 };
 use crate::{Imported, NoExternalData, OnnxError, import};
 
+mod control;
+mod dead;
 mod functions;
+mod legacy;
 mod quant;
 mod readers;
 mod robust;

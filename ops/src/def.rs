@@ -43,6 +43,7 @@ pub mod gru;
 pub mod hard_sigmoid;
 pub mod hardmax;
 pub mod identity;
+pub mod if_;
 pub mod instance_normalization;
 pub mod is_inf;
 pub mod layer_normalization;

@@ -10,6 +10,8 @@ use crate::tensor::Tensor;
 
 #[cfg(test)]
 mod arbitrary;
+pub mod branch;
+mod fold;
 pub mod infer;
 pub mod interp;
 pub mod rewrite;

@@ -277,6 +277,8 @@ operators! {
     Hardmax(def::hardmax::Hardmax),
     /// The input itself.
     Identity(def::identity::Identity),
+    /// One of two values.
+    If(def::if_::If),
     /// Normalisation of each channel of each image.
     InstanceNormalization(def::instance_normalization::InstanceNormalization),
     /// Which elements are infinite.

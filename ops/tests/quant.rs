@@ -38,17 +38,17 @@ fn quantisation() {
     ] {
         for dtype in [DType::U8, DType::I8, DType::U16, DType::I16] {
             let scale = scale(&mut random, parameters);
-            let zero = random.tensor(dtype, parameters);
-            for x in [random.f32s(shape), random.tensor(DType::I32, shape)] {
+            let zero = random.tensor(dtype, parameters.to_vec());
+            for x in [random.f32s(shape.to_vec()), random.tensor(DType::I32, shape.to_vec())] {
                 let op = QuantizeLinear { axis, block_size, output_dtype: None, precision: None };
                 exact(&op, &[Some(&x), Some(&scale), Some(&zero)]);
                 exact(&QuantizeLinear { output_dtype: Some(dtype), ..op }, &[Some(&x), Some(&scale)]);
             }
-            let q = random.tensor(dtype, shape);
+            let q = random.tensor(dtype, shape.to_vec());
             exact(&DequantizeLinear { axis, block_size }, &[Some(&q), Some(&scale), Some(&zero)]);
             exact(&DequantizeLinear { axis, block_size }, &[Some(&q), Some(&scale)]);
         }
-        exact(&DynamicQuantizeLinear {}, &[Some(&random.f32s(shape))]);
+        exact(&DynamicQuantizeLinear {}, &[Some(&random.f32s(shape.to_vec()))]);
     }
 }
 
@@ -67,7 +67,7 @@ fn convolutions() {
         let x = random.tensor(x_type, [&[1, 2 * group], spatial].concat());
         let w = random.tensor(w_type, [&[4, 2], &kernel[..]].concat());
         let channels: &[usize] = if round % 2 == 0 { &[] } else { &[4] };
-        let (x_zero, w_zero) = (random.tensor(x_type, []), random.tensor(w_type, channels));
+        let (x_zero, w_zero) = (random.tensor(x_type, []), random.tensor(w_type, channels.to_vec()));
         let op = ConvInteger { kernel: vec![], strides, dilations: vec![], pads, auto_pad: padding, group };
         exact(&op, &[Some(&x), Some(&w), (round % 3 > 0).then_some(&x_zero), Some(&w_zero)]);
         let ConvInteger { kernel, strides, dilations, pads, auto_pad, group } = op;
@@ -95,8 +95,9 @@ fn products() {
         (&[0, 2], &[2, 3], &[], &[3]),
     ] {
         for (a_type, b_type) in [(DType::U8, DType::I8), (DType::I8, DType::U8)] {
-            let (a, b) = (random.tensor(a_type, a), random.tensor(b_type, b));
-            let (a_zero, b_zero) = (random.tensor(a_type, rows), random.tensor(b_type, columns));
+            let (a, b) = (random.tensor(a_type, a.to_vec()), random.tensor(b_type, b.to_vec()));
+            let (a_zero, b_zero) =
+                (random.tensor(a_type, rows.to_vec()), random.tensor(b_type, columns.to_vec()));
             exact(&MatMulInteger {}, &[Some(&a), Some(&b), Some(&a_zero), Some(&b_zero)]);
             exact(&MatMulInteger {}, &[Some(&a), Some(&b), None, Some(&b_zero)]);
             let (a_scale, b_scale) = (scale(&mut random, rows), scale(&mut random, columns));

@@ -1,5 +1,6 @@
 //! An artifact, checked once and loaded: everything that `unsafe` code relies on later is established here.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -181,10 +182,13 @@ fn check(a: &Artifact) -> Result<(), Error> {
             return refuse(format!("copy {:?} to output {}", copy.from, copy.output), why);
         }
     }
+    let written = a.steps.iter().filter_map(|s| match s.buffers[s.dst].place {
+        Place::Output(i) => Some(i),
+        _ => None,
+    });
+    let computed: BTreeSet<usize> = written.chain(a.copies.iter().map(|c| c.output)).collect();
     for (i, port) in a.outputs.iter().enumerate() {
-        let written = a.steps.iter().any(|s| s.buffers[s.dst].place == Place::Output(i));
-        let copied = a.copies.iter().any(|c| c.output == i);
-        if !written && !copied && port.ty.bytes() > 0 {
+        if !computed.contains(&i) && port.ty.bytes() > 0 {
             return refuse(format!("output '{}'", port.name), "nothing computes it".to_string());
         }
     }

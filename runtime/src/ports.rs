@@ -3,13 +3,14 @@
 use std::fmt;
 
 use octrt_compiler::artifact::{Artifact, Port};
+use octrt_ops::graph::branch::is_if;
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::{Dim, Graph, TensorType};
 
 use crate::error::Error;
 use crate::tensor::DataType;
 
-/// Extents tried for dynamic dimensions when nothing but a graph with fixed ones tells the element type of an output.
+/// Extents tried for dynamic dimensions: a graph with fixed ones tells the element types of the outputs.
 const TRIAL_EXTENTS: [usize; 4] = [1, 2, 32, 224];
 
 /// An input or output of a model, as callers see it.
@@ -99,23 +100,25 @@ pub(crate) fn outputs_of(
         Some(types) => Some(specialize(graph, &types, limits).map_err(|e| Error::graph(model, e))?),
         None => None,
     };
-    // Element types are the same for all extents, so any graph with fixed ones tells them.
-    let is_undeclared = |i: usize| declared.get(i).is_none_or(|d| d.dtype.is_none());
+    // Element types are the same for all extents, so any graph with fixed ones tells them. What an If chooses may have
+    // another type for others: then this one contradicts nothing.
+    let may_differ = known.is_none() && graph.nodes.iter().any(is_if);
     let trial = match &known {
-        None if (0..graph.outputs.len()).any(is_undeclared) => {
-            TRIAL_EXTENTS.iter().find_map(|&d| specialize(graph, &types(inputs, Some(d))?, limits).ok())
-        }
-        _ => None,
+        None => TRIAL_EXTENTS.iter().find_map(|&d| specialize(graph, &types(inputs, Some(d))?, limits).ok()),
+        Some(_) => None,
     };
     let mut ports = Vec::with_capacity(graph.outputs.len());
     for (i, output) in graph.outputs.iter().enumerate() {
-        let in_graph = |g: &Option<Graph>| g.as_ref()?.value(output.value).ty.clone();
+        let in_graph = |g: &Option<Graph>| {
+            let g = g.as_ref()?;
+            g.value(g.outputs.get(i)?.value).ty.clone()
+        };
         let ty = in_graph(&known);
         let inside = ty.clone().or_else(|| in_graph(&trial)).map(|t| t.dtype);
         let said = declared.get(i).cloned().unwrap_or_default();
         let (model, name) = (model.to_string(), output.name.clone());
         let dtype = match (said.dtype, inside) {
-            (Some(d), Some(inside)) if d.inside() != inside => {
+            (Some(d), Some(inside)) if d.inside() != inside && !may_differ => {
                 let message = format!("output '{name}' is declared as {d}, but the model computes {inside}");
                 return Err(Error::Corrupt { model, message });
             }

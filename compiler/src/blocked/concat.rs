@@ -1,6 +1,6 @@
 //! Concatenations without copies: nodes write their results where a concatenation wants them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use octrt_ops::{Graph, NodeId, ValueId};
 
@@ -13,22 +13,34 @@ use crate::memory_plan::ALIGNMENT;
 pub(super) fn share_halos(graph: &Graph, choice: &Choice, wanted: &mut [[Halo; 2]]) {
     let batch = |v: ValueId| graph.value(v).ty.as_ref().and_then(|ty| ty.shape.first().copied());
     let of_one = |t: &&super::Tiled| t.kind == Kind::Concat && batch(t.group.result) == Some(1);
-    loop {
-        let mut changed = false;
-        for t in choice.tiled.iter().flatten().filter(of_one) {
-            let members = || t.inputs.iter().map(|(v, _)| *v).chain([t.group.result]);
-            let all = members().fold([Halo::default(); 2], |[zero, lowest], v| {
-                let [z, l] = wanted[v.index()];
-                [zero.union(z), lowest.union(l)]
-            });
-            for v in members() {
-                changed |= wanted[v.index()] != all;
-                wanted[v.index()] = all;
-            }
+    let mut sets = Sets((0..wanted.len()).collect());
+    for t in choice.tiled.iter().flatten().filter(of_one) {
+        t.inputs.iter().for_each(|(v, _)| sets.join(v.index(), t.group.result.index()));
+    }
+    let mut all = vec![[Halo::default(); 2]; wanted.len()];
+    for (v, [zero, lowest]) in wanted.iter().enumerate() {
+        let [z, l] = &mut all[sets.of(v)];
+        (*z, *l) = (z.union(*zero), l.union(*lowest));
+    }
+    wanted.iter_mut().enumerate().for_each(|(v, halos)| *halos = all[sets.of(v)]);
+}
+
+/// Disjoint sets of numbers: for each number another one of its set, or itself, towards the one that stands for all.
+struct Sets(Vec<usize>);
+
+impl Sets {
+    /// The number that stands for the set of `i`.
+    fn of(&mut self, mut i: usize) -> usize {
+        while self.0[i] != i {
+            self.0[i] = self.0[self.0[i]];
+            i = self.0[i];
         }
-        if !changed {
-            return;
-        }
+        i
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.of(a), self.of(b));
+        self.0[a.max(b)] = a.min(b);
     }
 }
 
@@ -39,6 +51,9 @@ pub(super) fn share_halos(graph: &Graph, choice: &Choice, wanted: &mut [[Halo; 2
 /// them may still take for its unused ones.
 pub(super) fn place(graph: &Graph, choice: &mut Choice) {
     let order = Order::new(graph, choice);
+    let mut made = vec![false; graph.values.len()];
+    let others = choice.tiled.iter().flatten().filter(|t| t.kind != Kind::Concat);
+    others.for_each(|t| made[t.group.result.index()] = true);
     // What lies in each result, by its first channel.
     let mut parts: BTreeMap<(ValueId, usize), ValueId> = BTreeMap::new();
     for i in (0..choice.tiled.len()).rev() {
@@ -71,15 +86,16 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
             }
         }
         let (root, bytes) = choice.placed[result.index()].unwrap_or((result, 0));
+        let mut counts: BTreeMap<ValueId, usize> = BTreeMap::new();
+        inputs.iter().for_each(|v| *counts.entry(*v).or_default() += 1);
         for (v, start) in inputs.iter().zip(starts) {
             parts.insert((root, first_channel(bytes, &map) + start), *v);
-            let made = choice.tiled.iter().flatten().any(|t| t.group.result == *v && t.kind != Kind::Concat);
             let free = choice.placed[v.index()].is_none() && choice.layouts[v.index()] == layout;
             // One that is wanted twice would be copied within the result.
-            let once = inputs.iter().filter(|other| *other == v).count() == 1;
+            let once = counts.get(v) == Some(&1);
             let fills = channels(v).is_multiple_of(layout.lanes) || order.read_before_joined(*v);
             let at = bytes + start / layout.lanes * map.block_bytes() as usize;
-            if made
+            if made[v.index()]
                 && free
                 && once
                 && fills
@@ -98,18 +114,18 @@ struct Order {
     users: Vec<Vec<NodeId>>,
     /// For each node, the one in whose place it runs.
     runs_at: Vec<usize>,
-    /// The nodes that are concatenations in blocks, in order.
-    concats: Vec<usize>,
+    /// The nodes that are concatenations in blocks.
+    concats: BTreeSet<usize>,
 }
 
 impl Order {
     fn new(graph: &Graph, choice: &Choice) -> Self {
         let mut runs_at: Vec<usize> = (0..graph.nodes.len()).collect();
-        let mut concats = Vec::new();
+        let mut concats = BTreeSet::new();
         for (last, t) in choice.tiled.iter().enumerate().filter_map(|(i, t)| Some((i, t.as_ref()?))) {
             t.group.nodes.iter().for_each(|n| runs_at[n.index()] = last);
             if t.kind == Kind::Concat {
-                concats.push(last);
+                concats.insert(last);
             }
         }
         Order { users: graph.users(), runs_at, concats }
@@ -125,7 +141,7 @@ impl Order {
     /// Whether everybody reads the concatenation of `inputs` at node `i` before the next one, and none before has put
     /// something behind the last of them.
     fn read_before_next(&self, v: ValueId, inputs: &[ValueId], i: usize) -> bool {
-        let next = self.concats.iter().copied().find(|at| *at > i);
+        let next = self.concats.range(i + 1..).next().copied();
         let reads = |v: &ValueId| self.users[v.index()].iter().map(|u| self.runs_at[u.index()]);
         let earlier =
             inputs.last().is_some_and(|last| reads(last).any(|at| at < i && self.concats.contains(&at)));

@@ -119,11 +119,12 @@ impl Lowering<'_> {
     }
 
     fn choose(&mut self, problem: ConvProblem) -> Option<(Plan, Packing)> {
-        if let Some((_, chosen)) = self.chosen.iter().find(|(known, _)| *known == problem) {
+        let text = format!("{problem:?}");
+        if let Some(chosen) = self.chosen.get(&text) {
             return Some(chosen.clone());
         }
         let chosen = conv_choice::choose(&problem, self.options)?;
-        self.chosen.push((problem, chosen.clone()));
+        self.chosen.insert(text, chosen.clone());
         Some(chosen)
     }
 

@@ -40,12 +40,16 @@ pub struct Addend {
 pub struct Users<'a> {
     graph: &'a Graph,
     users: Vec<Vec<NodeId>>,
+    /// For each value, whether it is an output of the graph.
+    outputs: Vec<bool>,
 }
 
 impl<'a> Users<'a> {
     /// Of all values of a graph.
     pub fn new(graph: &'a Graph) -> Self {
-        Users { graph, users: graph.users() }
+        let mut outputs = vec![false; graph.values.len()];
+        graph.outputs.iter().for_each(|o| outputs[o.value.index()] = true);
+        Users { graph, users: graph.users(), outputs }
     }
 
     /// All users of a value.
@@ -55,7 +59,7 @@ impl<'a> Users<'a> {
 
     /// Whether the value is an output of the graph.
     pub fn is_output(&self, v: ValueId) -> bool {
-        self.graph.outputs.iter().any(|o| o.value == v)
+        self.outputs[v.index()]
     }
 
     /// The only user of a value that is no output.

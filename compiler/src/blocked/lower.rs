@@ -14,7 +14,6 @@ use crate::layout::{Layout, Map, relayout};
 use crate::lower::{Order, lower};
 use crate::options::Options;
 use crate::pack::Packing;
-use crate::strategy::conv::ConvProblem;
 use crate::strategy::conv_winograd::Plan;
 use crate::strategy::rows::{self, RowsProblem, With};
 use crate::tile::{BufferRole, TileNest};
@@ -39,7 +38,7 @@ pub fn lower_graph(graph: &Graph, options: Options) -> Result<Lowered, CompileEr
         reserved: vec![None; graph.values.len()],
         roots: BTreeMap::new(),
         copied: BTreeMap::new(),
-        chosen: Vec::new(),
+        chosen: BTreeMap::new(),
         out: Lowered::default(),
     };
     for (i, input) in graph.inputs.iter().enumerate() {
@@ -84,8 +83,8 @@ pub(super) struct Lowering<'a> {
     roots: BTreeMap<ValueId, Virtual>,
     /// What has been copied into the buffer of a concatenation, by its first channel there.
     pub(super) copied: BTreeMap<(ValueId, usize), ValueId>,
-    /// Convolutions met before, and what was chosen for them: networks repeat their blocks.
-    pub(super) chosen: Vec<(ConvProblem, (Plan, Packing))>,
+    /// Convolutions met before, as text, and what was chosen for them: networks repeat their blocks.
+    pub(super) chosen: BTreeMap<String, (Plan, Packing)>,
     pub(super) out: Lowered,
 }
 

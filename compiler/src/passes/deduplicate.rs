@@ -1,6 +1,8 @@
 //! Pass `deduplicate`.
 
-use octrt_ops::graph::rewrite::Patch;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{Graph, Node, NodeId, ValueId};
 
 use super::Skip;
@@ -8,15 +10,37 @@ use super::Skip;
 /// Largest size in bytes of constants that are compared by their elements.
 const COMPARED_BYTES: usize = 4096;
 
+/// Most nodes with one key that are looked at; equal ones are not many, since all but the first go.
+const MOST: usize = 64;
+
+/// A number that equal nodes have in common.
+pub fn key(graph: &Graph, node: &Node) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    node.op.tag().hash(&mut hasher);
+    format!("{:?}", node.op).hash(&mut hasher);
+    node.outputs.len().hash(&mut hasher);
+    for input in &node.inputs {
+        match input.map(|v| (v, graph.constant(v))) {
+            Some((_, Some(t))) if t.ty().bytes() <= COMPARED_BYTES => {
+                t.ty().hash(&mut hasher);
+                t.bytes().hash(&mut hasher);
+            }
+            Some((v, _)) => v.hash(&mut hasher),
+            None => 0.hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}
+
 /// `a = f(x); b = f(x) -> a = f(x); b = a`.
 ///
 /// Requires: the same operator, attributes and inputs at an earlier node with as many outputs. Constants of up to
 /// `COMPARED_BYTES` are the same when their elements are, larger ones when they are one value of the graph.
 /// Never blocked.
-pub fn deduplicate(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+pub fn deduplicate(graph: &Editor, id: NodeId, alike: &[NodeId]) -> Result<Patch, Skip> {
     let node = graph.node(id);
-    let earlier = &graph.nodes[..id.index()];
-    let twin = earlier.iter().find(|e| same(graph, e, node)).ok_or(Skip::NoMatch)?;
+    let mut earlier = alike.iter().take(MOST).map(|id| graph.node(*id));
+    let twin = earlier.find(|e| same(graph, e, node)).ok_or(Skip::NoMatch)?;
     let mut patch = Patch::new(graph);
     for (&v, &first) in node.outputs.iter().zip(&twin.outputs) {
         patch.replace(v, first);

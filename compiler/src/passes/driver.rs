@@ -1,10 +1,12 @@
 //! The driver: applies what the rules propose until none proposes anything.
 
-use octrt_ops::graph::rewrite::{apply_owned, compact};
+use std::collections::BTreeMap;
+
+use octrt_ops::graph::rewrite::{Editor, Patch, compact};
 use octrt_ops::graph::verify;
 use octrt_ops::{Graph, GraphError, NodeId, OpError};
 
-use super::{Pass, Skip};
+use super::{Pass, Rule, Skip};
 
 /// A node to which a rule could not be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Blocked {
 pub struct PassReport {
     /// Name of the pass.
     pub name: &'static str,
+    /// How often a node was offered to the rule.
+    pub offered: usize,
     /// Number of patches applied.
     pub applied: usize,
     /// Nodes of the final graph that the pass would have changed but for a reason.
@@ -55,7 +59,7 @@ pub fn run(graph: &Graph, passes: &[Pass]) -> Result<(Graph, Report), GraphError
     let compacted = compact(graph.clone());
     let dead = compacted.nodes.iter().filter(|n| n.is_none()).count();
     let mut state = State { graph: compacted.graph, budget: 64 + 16 * graph.nodes.len() };
-    let report = |pass: &Pass| PassReport { name: pass.name, applied: 0, blocked: Vec::new() };
+    let report = |pass: &Pass| PassReport { name: pass.name, offered: 0, applied: 0, blocked: Vec::new() };
     let mut reports: Vec<PassReport> = passes.iter().map(report).collect();
     loop {
         let before = state.budget;
@@ -76,27 +80,59 @@ struct State {
 }
 
 /// Offers every node to the rule once; where a patch is applied, goes on behind the nodes seen.
-fn sweep(mut state: State, pass: &Pass, report: &mut PassReport) -> Result<State, GraphError> {
+fn sweep(state: State, pass: &Pass, report: &mut PassReport) -> Result<State, GraphError> {
     report.blocked.clear();
-    let mut next = 0;
-    while next < state.graph.nodes.len() && state.budget > 0 {
-        let id = NodeId(next as u32);
-        match (pass.rule)(&state.graph, id) {
-            Err(Skip::NoMatch) => next += 1,
-            Err(Skip::Blocked(reason)) => {
-                report.blocked.push(Blocked { node: state.graph.node(id).name.clone(), reason });
-                next += 1;
+    let State { graph, mut budget } = state;
+    let before = budget;
+    let mut editor = Editor::new(graph);
+    let mut seen = Seen { rule: pass.rule, last: None, alike: BTreeMap::new() };
+    while let Some(id) = editor.after(seen.last).filter(|_| budget > 0) {
+        report.offered += 1;
+        match seen.propose(&editor, id) {
+            Err(skip) => {
+                if let Skip::Blocked(reason) = skip {
+                    report.blocked.push(Blocked { node: editor.node(id).name.clone(), reason });
+                }
+                seen.last = Some(id);
             }
             Ok(patch) => {
-                let compacted = compact(apply_owned(state.graph, patch)?);
-                next = compacted.nodes[..next].iter().flatten().count();
-                state = State { graph: compacted.graph, budget: state.budget - 1 };
+                editor.apply(patch)?;
+                budget -= 1;
                 report.applied += 1;
-                verify_after(pass, &state.graph)?;
             }
         }
     }
-    Ok(state)
+    let graph = editor.finish()?;
+    if budget < before {
+        verify_after(pass, &graph)?;
+    }
+    Ok(State { graph, budget })
+}
+
+/// The nodes that a rule has seen.
+struct Seen {
+    rule: Rule,
+    last: Option<NodeId>,
+    /// By their keys, where the rule asks for nodes alike.
+    alike: BTreeMap<u64, Vec<NodeId>>,
+}
+
+impl Seen {
+    /// What the rule proposes for the node behind those seen.
+    fn propose(&mut self, editor: &Editor, id: NodeId) -> Result<Patch, Skip> {
+        match self.rule {
+            Rule::Local(rule) => rule(editor, id),
+            Rule::Alike(key, rule) => {
+                let alike = self.alike.entry(key(editor, editor.node(id))).or_default();
+                alike.retain(|n| editor.is_live(*n));
+                let proposed = rule(editor, id, alike);
+                if proposed.is_err() {
+                    alike.push(id);
+                }
+                proposed
+            }
+        }
+    }
 }
 
 /// In debug builds, checks what the pass left behind.
@@ -112,7 +148,6 @@ fn verify_after(pass: &Pass, graph: &Graph) -> Result<(), GraphError> {
 
 #[cfg(test)]
 mod tests {
-    use octrt_ops::graph::rewrite::Patch;
     use octrt_ops::graph::text;
 
     use super::*;
@@ -126,7 +161,7 @@ mod tests {
     }
 
     /// `Clip(Clip(x)) -> Clip(x)`, but the second node of the chain is blocked from seeing the first.
-    fn halve(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+    fn halve(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
         let node = graph.node(id);
         let inner =
             node.inputs[0].and_then(|v| crate::passes::query::producer(graph, v)).ok_or(Skip::NoMatch)?;
@@ -139,7 +174,7 @@ mod tests {
         Ok(patch)
     }
 
-    fn replace_by_itself(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+    fn replace_by_itself(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
         let node = graph.node(id);
         let mut patch = Patch::new(graph);
         let new = patch.add_node("again", node.op.clone(), node.inputs.clone(), &["new"]);
@@ -149,7 +184,7 @@ mod tests {
 
     #[test]
     fn rules_run_until_nothing_is_left() {
-        let (graph, report) = run(&chain(6), &[Pass { name: "halve", rule: halve }]).unwrap();
+        let (graph, report) = run(&chain(6), &[Pass { name: "halve", rule: Rule::Local(halve) }]).unwrap();
         let names: Vec<&str> = graph.nodes.iter().map(|n| n.name.as_str()).collect();
         assert_eq!(names, ["clip1", "clip6"]);
         assert_eq!(report.end, End::Fixpoint);
@@ -158,9 +193,36 @@ mod tests {
         assert_eq!(report.passes[0].blocked, [blocked]);
     }
 
+    /// As many patches as nodes: where each took time that grows with the graph, this would take minutes.
+    #[test]
+    fn long_chains_take_no_longer_for_each_node() {
+        let length = 20_000;
+        let (graph, report) =
+            run(&chain(length), &[Pass { name: "halve", rule: Rule::Local(halve) }]).unwrap();
+        assert_eq!(graph.nodes.len(), 2);
+        assert_eq!(report.passes[0].applied, length - 2);
+        assert!(report.passes[0].offered <= 2 * length, "{}", report.passes[0].offered);
+    }
+
+    /// Equal nodes are found by their keys.
+    #[test]
+    fn nodes_alike_are_offered_once_each() {
+        let lines: Vec<String> = (0..2000)
+            .map(|i| format!("%{} = \"n{i}\" Elu {{ alpha = {}.0f }} (%0)", i + 1, i % 1000))
+            .collect();
+        let outputs: Vec<String> = (1..=2000).map(|i| format!("output \"y{i}\" = %{i}")).collect();
+        let text =
+            format!("graph \"g\" {{ input %0: f32[N]\n{}\n{} }}", lines.join("\n"), outputs.join("\n"));
+        let (graph, report) = run(&text::parse(&text, &[]).unwrap(), &[crate::passes::DEDUPLICATE]).unwrap();
+        assert_eq!((graph.nodes.len(), report.passes[0].applied), (1000, 1000));
+        assert_eq!(report.passes[0].offered, 2000 + 1000);
+        assert_eq!(graph.outputs[0].value, graph.outputs[1000].value);
+    }
+
     #[test]
     fn endless_rules_are_stopped() {
-        let (graph, report) = run(&chain(2), &[Pass { name: "endless", rule: replace_by_itself }]).unwrap();
+        let (graph, report) =
+            run(&chain(2), &[Pass { name: "endless", rule: Rule::Local(replace_by_itself) }]).unwrap();
         assert_eq!(report.end, End::Bound);
         assert_eq!(graph.nodes.len(), 2);
         verify::verify(&graph).unwrap();

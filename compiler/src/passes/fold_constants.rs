@@ -1,8 +1,8 @@
 //! Pass `fold_constants`.
 
+use octrt_ops::NodeId;
 use octrt_ops::graph::infer;
-use octrt_ops::graph::rewrite::Patch;
-use octrt_ops::{Graph, NodeId};
+use octrt_ops::graph::rewrite::{Editor, Patch};
 
 use super::Skip;
 
@@ -17,7 +17,7 @@ const MAX_MACS: u64 = 1 << 28;
 /// Requires: all inputs given are constants.
 /// Blocked when: the results are larger than `MAX_BYTES`, the work is more than `MAX_MACS`, or the operator
 /// refuses its arguments.
-pub fn fold_constants(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+pub fn fold_constants(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let node = graph.node(id);
     let inputs = infer::constant_inputs(graph, node).ok_or(Skip::NoMatch)?;
     let sizes = node.outputs.iter().map(|v| graph.ty(*v).map_or(0, |ty| ty.bytes()));
@@ -47,7 +47,7 @@ mod tests {
 
     fn reason(lines: &str) -> Skip {
         let text = format!("graph \"g\" {{\n{lines}\noutput \"y\" = %2 }}");
-        fold_constants(&text::parse(&text, &[]).unwrap(), NodeId(0)).unwrap_err()
+        fold_constants(&Editor::new(text::parse(&text, &[]).unwrap()), NodeId(0)).unwrap_err()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Pass `fuse_batch_norm`.
 
 use octrt_ops::def::batch_normalization::BatchNormalization;
-use octrt_ops::graph::rewrite::Patch;
+use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{DType, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use super::Skip;
@@ -18,7 +18,7 @@ use super::query::{constant_input, input};
 ///
 /// Blocked when: a result before the normalisation has other users or is an output; a part of a sum is no convolution;
 /// something is not a constant; the new weights are not finite; or the C of a Gemm is not a bias per column.
-pub fn fuse_batch_norm(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+pub fn fuse_batch_norm(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let norm = graph.node(id);
     let Op::BatchNormalization(op) = &norm.op else { return Err(Skip::NoMatch) };
     let x = input(norm, 0).ok_or(Skip::NoMatch)?;

@@ -2,10 +2,11 @@
 
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::resize::{CoordinateTransform, Resize, ResizeMode};
+use octrt_ops::graph::rewrite::Editor;
 use octrt_ops::{Graph, Node, NodeId, Op, ValueId};
 
 use super::Skip;
-use super::query::{input, producer, uses};
+use super::query::{input, producer};
 
 /// Deepest nesting that is followed.
 const DEPTH: usize = 32;
@@ -26,11 +27,11 @@ pub enum Linear {
 /// # Errors
 /// [`Skip::NoMatch`] when `value` is no convolution, sum or resize; [`Skip::Blocked`] when a part of it is something else
 /// or is needed elsewhere.
-pub fn linear(graph: &Graph, value: ValueId) -> Result<Linear, Skip> {
+pub fn linear(graph: &Editor, value: ValueId) -> Result<Linear, Skip> {
     of(graph, value, None, 0)
 }
 
-fn of(graph: &Graph, value: ValueId, user: Option<&Node>, depth: usize) -> Result<Linear, Skip> {
+fn of(graph: &Editor, value: ValueId, user: Option<&Node>, depth: usize) -> Result<Linear, Skip> {
     let found = producer(graph, value).filter(|_| depth < DEPTH).filter(|id| is_linear(graph.node(*id)));
     let id = match (found, user) {
         (Some(id), _) => id,
@@ -55,7 +56,7 @@ fn of(graph: &Graph, value: ValueId, user: Option<&Node>, depth: usize) -> Resul
         }
     };
     let node = graph.node(id);
-    match uses(graph, value) {
+    match graph.uses(value) {
         (1, 0) => {}
         (_, 0) => {
             let message = format!("the result of {} '{}' has other users", node.op.tag(), node.name);

@@ -3,11 +3,11 @@
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::concat::Concat;
 use octrt_ops::def::conv::Conv;
-use octrt_ops::graph::rewrite::Patch;
-use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
+use octrt_ops::graph::rewrite::{Editor, Patch};
+use octrt_ops::{DType, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
 
 use super::Skip;
-use super::query::{constant_input, input, producer, uses};
+use super::query::{constant_input, input, producer};
 
 /// `Add(Conv(x, v, a), Conv(y, w, b)) -> Conv(Concat(x, y), [v w], a + b)`: one sum over the channels of both, as the low
 /// half of an octave convolution is. The two inputs are written side by side by whoever computes them.
@@ -15,7 +15,7 @@ use super::query::{constant_input, input, producer, uses};
 /// Requires: two dimensions, batch 1, one group, the same windows; weights and biases that are constants; no other users
 /// of the two results; inputs that nodes compute, each of as many channels as fill blocks of `LANES`. Never blocked: the
 /// addition that is left runs inside the second convolution.
-pub fn merge_convs<const LANES: usize>(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+pub fn merge_convs<const LANES: usize>(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let add = graph.node(id);
     let Op::Binary(Binary { kind: BinaryKind::Add }) = &add.op else { return Err(Skip::NoMatch) };
     let (Some(a), Some(b)) = (input(add, 0), input(add, 1)) else { return Err(Skip::NoMatch) };
@@ -62,7 +62,7 @@ struct Part<'a> {
     windows: Conv,
 }
 
-fn part(graph: &Graph, value: ValueId, lanes: usize) -> Result<Part<'_>, Skip> {
+fn part(graph: &Editor, value: ValueId, lanes: usize) -> Result<Part<'_>, Skip> {
     let found = || {
         let node = graph.node(producer(graph, value)?);
         let Op::Conv(op) = &node.op else { return None };
@@ -77,7 +77,7 @@ fn part(graph: &Graph, value: ValueId, lanes: usize) -> Result<Part<'_>, Skip> {
             && weight.dtype() == DType::F32
             && bias.is_some() == input(node, 2).is_some()
             && producer(graph, x).is_some()
-            && uses(graph, value) == (1, 0);
+            && graph.uses(value) == (1, 0);
         let filled =
             |list: &[usize], n: usize, v: usize| if list.is_empty() { vec![v; n] } else { list.to_vec() };
         let windows = Conv {

@@ -1,18 +1,18 @@
 //! Pass `pool_before_pointwise`.
 
-use octrt_ops::graph::rewrite::Patch;
+use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::window::AutoPad;
-use octrt_ops::{Graph, NodeId, Op};
+use octrt_ops::{NodeId, Op};
 
 use super::Skip;
-use super::query::{input, is_pointwise, producer, uses};
+use super::query::{input, is_pointwise, producer};
 
 /// `AveragePool(Conv(x, w, b)) -> Conv(AveragePool(x), w, b)` for a pointwise convolution: means of weighted sums are
 /// weighted sums of means, and there are fewer of them.
 ///
 /// Requires: a window of 1 and steps of 1 in the convolution, which has no other user; steps of the pooling that are at
 /// least its window, without padding, so that it has less to do before as well. Never blocked.
-pub fn pool_before_pointwise(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+pub fn pool_before_pointwise(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let pool = graph.node(id);
     let Op::AveragePool(op) = &pool.op else { return Err(Skip::NoMatch) };
     let shrinks = op.strides.len() == op.kernel.len()
@@ -21,7 +21,7 @@ pub fn pool_before_pointwise(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
     let unpadded = op.pads.iter().all(|p| *p == 0) && op.auto_pad == AutoPad::NotSet && !op.ceil_mode;
     let x = input(pool, 0).ok_or(Skip::NoMatch)?;
     let conv = graph.node(producer(graph, x).ok_or(Skip::NoMatch)?);
-    if !shrinks || !unpadded || !is_pointwise(graph, conv) || uses(graph, x) != (1, 0) {
+    if !shrinks || !unpadded || !is_pointwise(graph, conv) || graph.uses(x) != (1, 0) {
         return Err(Skip::NoMatch);
     }
     let mut patch = Patch::new(graph);

@@ -32,12 +32,6 @@ pub fn is_pointwise(graph: &Graph, node: &Node) -> bool {
         && op.pads.iter().all(|p| *p == 0)
 }
 
-/// Number of uses by nodes, and by outputs of the graph.
-pub fn uses(graph: &Graph, value: ValueId) -> (usize, usize) {
-    let by_nodes = graph.nodes.iter().flat_map(|n| &n.inputs).filter(|v| **v == Some(value)).count();
-    (by_nodes, graph.outputs.iter().filter(|o| o.value == value).count())
-}
-
 /// Whether every element is the number `v` (`-0.0` is 0; NaN is no number).
 pub fn is_filled_with(tensor: &Tensor, v: i8) -> bool {
     match tensor.dtype() {

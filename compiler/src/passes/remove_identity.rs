@@ -3,7 +3,7 @@
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, Resize};
 use octrt_ops::def::transpose::Transpose;
-use octrt_ops::graph::rewrite::Patch;
+use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{Graph, Node, NodeId, Op, ValueId};
 
 use super::Skip;
@@ -17,7 +17,7 @@ use super::query::{constant_input, input, is_filled_with};
 /// Requires: known types that are equal, and constants where elements matter. Never blocked.
 ///
 /// `x + 0` turns `-0.0` into `0.0`: they are equal numbers.
-pub fn remove_identity(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+pub fn remove_identity(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let node = graph.node(id);
     let [output] = node.outputs[..] else { return Err(Skip::NoMatch) };
     let source = passed_on(graph, node).ok_or(Skip::NoMatch)?;

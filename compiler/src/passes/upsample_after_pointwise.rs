@@ -1,8 +1,8 @@
 //! Pass `upsample_after_pointwise`.
 
 use octrt_ops::def::resize::{CoordinateTransform, Resize, ResizeMode};
-use octrt_ops::graph::rewrite::Patch;
-use octrt_ops::{Graph, NodeId, Op};
+use octrt_ops::graph::rewrite::{Editor, Patch};
+use octrt_ops::{NodeId, Op};
 
 use super::Skip;
 use super::query::{input, is_pointwise, producer};
@@ -12,7 +12,7 @@ use super::query::{input, is_pointwise, producer};
 ///
 /// Requires: a window of 1 and steps of 1 in the convolution; batch and channels that the resize leaves alone, and no axis
 /// that it shortens. Never blocked.
-pub fn upsample_after_pointwise(graph: &Graph, id: NodeId) -> Result<Patch, Skip> {
+pub fn upsample_after_pointwise(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let conv = graph.node(id);
     if !is_pointwise(graph, conv) {
         return Err(Skip::NoMatch);

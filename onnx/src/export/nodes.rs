@@ -30,7 +30,7 @@ use crate::names::{
     GLOBAL_POOL, NEAREST_MODE, PAD_MODE, REDUCE, RESIZE_MODE, SCATTER, SHIFT, UNARY, name_of,
 };
 use crate::proto::attribute_proto::AttributeType;
-use crate::proto::{AttributeProto, NodeProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 
 mod quant;
 
@@ -109,6 +109,7 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
         Op::LpPool(op) => vision::check_exponent(op.p)?,
         Op::MaxPoolIndices(op) => return vision::write_max_pool_indices(w, node, op),
         Op::RoundFloat(op) => return write_round_float(w, node, op),
+        Op::If(_) => return write_if(w, node),
         _ => {}
     }
     let (op_type, mut attributes) = form(&node.op);
@@ -255,6 +256,7 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Expand(op) => (op.name(), vec![]),
         Op::Identity(op) => (op.name(), vec![]),
         Op::IsNan(op) => (op.name(), vec![]),
+        Op::If(op) => (op.name(), vec![]),
         Op::MatMul(op) => (op.name(), vec![]),
         Op::MatMulInteger(op) => (op.name(), vec![]),
         Op::PRelu(op) => (op.name(), vec![]),
@@ -354,6 +356,35 @@ fn write_constant_of_shape(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault>
     });
     let inputs = node.inputs.get(..1).unwrap_or_default();
     push(w, node, "ConstantOfShape", value.into_iter().collect(), inputs);
+    Ok(())
+}
+
+/// Each branch is an `Identity` of a value of the graph.
+fn write_if(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
+    let (&[condition @ Some(_), Some(then), Some(other)], [output]) = (&node.inputs[..], &node.outputs[..])
+    else {
+        return invalid!("an If has three inputs and one output");
+    };
+    let branch = |name: &str, value: ValueId| {
+        let result = format!("{}/{name}", w.name(*output));
+        let identity = NodeProto {
+            op_type: "Identity".into(),
+            name: format!("{}/{name}", node.name),
+            input: vec![w.name(value).into()],
+            output: vec![result.clone()],
+            ..NodeProto::default()
+        };
+        let result = ValueInfoProto { name: result, r#type: None };
+        let graph = GraphProto {
+            name: name.into(),
+            node: vec![identity],
+            output: vec![result],
+            ..GraphProto::default()
+        };
+        AttributeProto { g: Some(Box::new(graph)), ..attribute(name, AttributeType::Graph) }
+    };
+    let branches = vec![branch("then_branch", then), branch("else_branch", other)];
+    push(w, node, "If", branches, &[condition]);
     Ok(())
 }
 

@@ -22,6 +22,7 @@ use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::{BINARY, COMPARE, SHIFT, UNARY, value_of};
 use crate::node::NodeReader;
+use crate::readers::legacy;
 
 /// Functions of one tensor without attributes: `Relu`, `Sigmoid`, ...
 pub(crate) fn unary(n: &mut NodeReader<'_>) -> Result<(), Fault> {
@@ -36,7 +37,8 @@ pub(crate) fn binary(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     let Some(kind) = value_of(BINARY, n.op_type()) else {
         return invalid!("'{}' is no function of two tensors", n.op_type());
     };
-    n.emit(Binary { kind }, n.inputs(2, 0)?)
+    let inputs = legacy::operands(n)?;
+    n.emit(Binary { kind }, inputs)
 }
 
 /// `Mod`: A, B.
@@ -59,7 +61,8 @@ pub(crate) fn compare(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     let Some(kind) = value_of(COMPARE, n.op_type()) else {
         return invalid!("'{}' is no comparison", n.op_type());
     };
-    n.emit(Compare { kind }, n.inputs(2, 0)?)
+    let inputs = legacy::operands(n)?;
+    n.emit(Compare { kind }, inputs)
 }
 
 /// `Sum`, `Max`, `Min`, `Mean` of any number of tensors, as a chain from left to right.
@@ -132,7 +135,11 @@ pub(crate) fn hard_sigmoid(n: &mut NodeReader<'_>) -> Result<(), Fault> {
 
 /// `PRelu`: data, slope.
 pub(crate) fn prelu(n: &mut NodeReader<'_>) -> Result<(), Fault> {
-    n.emit(PRelu {}, n.inputs(2, 0)?)
+    let mut inputs = n.inputs(2, 0)?;
+    if let (true, [Some(data), Some(slope)]) = (n.opset() < 7, &inputs[..]) {
+        inputs[1] = Some(legacy::slope(n, *data, *slope)?);
+    }
+    n.emit(PRelu {}, inputs)
 }
 
 /// `Where`: condition, then, else.
@@ -145,8 +152,11 @@ pub(crate) fn matmul(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.emit(MatMul {}, n.inputs(2, 0)?)
 }
 
-/// `Gemm`: A, B, C.
+/// `Gemm`: A, B, C. Before opset 7 `broadcast` said whether C is, as it always is from then on.
 pub(crate) fn gemm(n: &mut NodeReader<'_>) -> Result<(), Fault> {
+    if n.opset() < 7 {
+        n.attrs.ignore(&["broadcast"]);
+    }
     let op = Gemm {
         alpha: n.attrs.float("alpha")?.unwrap_or(1.0),
         beta: n.attrs.float("beta")?.unwrap_or(1.0),
@@ -156,11 +166,17 @@ pub(crate) fn gemm(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.emit(op, n.inputs(2, 1)?)
 }
 
-/// `Cast`, to f16 and bf16 by way of f32; `saturate` and `round_mode` speak of 8-bit floats only.
+/// `Cast`, to f16 and bf16 by way of f32; `saturate` and `round_mode` speak of 8-bit floats only. Before opset 6 `to` was the name of the type.
 pub(crate) fn cast(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.attrs.ignore(&["saturate", "round_mode"]);
-    let code = n.attrs.required_int("to")?;
-    let elem = ElemType::from_onnx(i32::try_from(code).unwrap_or(-1));
+    let elem = match n.attrs.is_text("to") && n.opset() < 6 {
+        true => {
+            let name = n.attrs.text("to")?.unwrap_or_default();
+            let elem = ElemType::from_name(&name);
+            elem.ok_or_else(|| Fault::Invalid(format!("attribute 'to': '{name}' is no element type")))?
+        }
+        false => ElemType::from_onnx(i32::try_from(n.attrs.required_int("to")?).unwrap_or(-1)),
+    };
     let inputs = n.inputs(1, 0)?;
     match (elem.narrow_float(), elem.dtype()) {
         (Some(format), _) => n.emit_rounded(inputs[0], format),

@@ -42,18 +42,27 @@ pub(crate) fn resize(n: &mut NodeReader<'_>) -> Result<(), Fault> {
 }
 
 /// `Upsample` and `Resize` of opset 10: positions `x / scale`, rounded down. The scales are an attribute before opset 9,
-/// an input from then on.
+/// one each for rows and columns before opset 7, an input from opset 9 on. `bilinear` was `linear` before opset 7.
 pub(crate) fn upsample(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     const MODES: crate::names::Names<ResizeMode> =
-        &[("nearest", ResizeMode::Nearest), ("linear", ResizeMode::Linear)];
+        &[("nearest", ResizeMode::Nearest), ("linear", ResizeMode::Linear), ("bilinear", ResizeMode::Linear)];
     let op = Resize { mode: n.attrs.keyword("mode", MODES, ResizeMode::Nearest)?, ..Resize::nearest() };
     if n.opset() >= 9 {
         let inputs = n.inputs(2, 0)?;
         return n.emit(op, vec![inputs[0], None, inputs[1]]);
     }
-    let Some(scales) = n.attrs.floats("scales")? else { return invalid!("attribute 'scales' is missing") };
+    let scales = if n.opset() >= 7 {
+        n.attrs.floats("scales")?.ok_or_else(|| missing("scales"))?.to_vec()
+    } else {
+        let mut scale = |name| n.attrs.float(name)?.ok_or_else(|| missing(name));
+        vec![1.0, 1.0, scale("height_scale")?, scale("width_scale")?]
+    };
     let data = n.inputs(1, 0)?[0];
-    let scales = Tensor::new([scales.len()], scales).map_err(|e| Fault::Invalid(e.to_string()))?;
+    let scales = Tensor::new([scales.len()], &scales).map_err(|e| Fault::Invalid(e.to_string()))?;
     let scales = n.constant("scales", scales);
     n.emit(op, vec![data, None, Some(scales)])
+}
+
+fn missing(name: &str) -> Fault {
+    Fault::Invalid(format!("attribute '{name}' is missing"))
 }

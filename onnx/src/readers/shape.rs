@@ -1,6 +1,7 @@
 //! Shapes: what moves, cuts and joins elements without computing with them.
 
-use octrt_ops::Tensor;
+use octrt_ops::def::cast::Cast;
+use octrt_ops::def::compare::{Compare, CompareKind};
 use octrt_ops::def::concat::Concat;
 use octrt_ops::def::depth_to_space::{DepthOrder, DepthToSpace};
 use octrt_ops::def::expand::Expand;
@@ -8,6 +9,7 @@ use octrt_ops::def::flatten::Flatten;
 use octrt_ops::def::gather::Gather;
 use octrt_ops::def::identity::Identity;
 use octrt_ops::def::pad::{Pad, PadMode};
+use octrt_ops::def::range::Range;
 use octrt_ops::def::reshape::Reshape;
 use octrt_ops::def::shape::ShapeOf;
 use octrt_ops::def::size::Size;
@@ -18,18 +20,27 @@ use octrt_ops::def::squeeze::Squeeze;
 use octrt_ops::def::tile::Tile;
 use octrt_ops::def::transpose::Transpose;
 use octrt_ops::def::unsqueeze::Unsqueeze;
+use octrt_ops::def::where_::Where;
+use octrt_ops::{DType, Tensor};
 
 use crate::error::{Fault, invalid};
 use crate::names::{DEPTH_ORDER, PAD_MODE};
 use crate::node::NodeReader;
+use crate::readers::legacy;
 
 /// `Identity`.
 pub(crate) fn identity(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.emit(Identity {}, n.inputs(1, 0)?)
 }
 
-/// `Reshape`: data, shape; `allowzero` from opset 14 on.
+/// `Reshape`: data, shape; `allowzero` from opset 14 on, the shape is an attribute before opset 5.
 pub(crate) fn reshape(n: &mut NodeReader<'_>) -> Result<(), Fault> {
+    if n.opset() < 5 {
+        let data = n.inputs(1, 0)?[0];
+        let shape = n.attrs.required_ints("shape")?;
+        let shape = n.ints("shape", shape)?;
+        return n.emit(Reshape { allow_zero: false }, vec![data, Some(shape)]);
+    }
     let op = Reshape { allow_zero: n.attrs.flag("allowzero")? };
     n.emit(op, n.inputs(2, 0)?)
 }
@@ -67,14 +78,17 @@ pub(crate) fn transpose(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.emit(op, n.inputs(1, 0)?)
 }
 
-/// `Concat` of any number of tensors.
+/// `Concat` of any number of tensors; before opset 4 along axis 1 if none is given.
 pub(crate) fn concat(n: &mut NodeReader<'_>) -> Result<(), Fault> {
-    let op = Concat { axis: n.attrs.required_int("axis")? };
+    let axis =
+        if n.opset() < 4 { n.attrs.int("axis")?.unwrap_or(1) } else { n.attrs.required_int("axis")? };
+    let op = Concat { axis };
     let inputs = n.variadic()?.into_iter().map(Some).collect();
     n.emit(op, inputs)
 }
 
-/// `Split`: data, sizes; the sizes are an attribute before opset 13, `num_outputs` exists from 18 on.
+/// `Split`: data, sizes; the sizes are an attribute before opset 13, or an input, of the type of the data, in opset 1;
+/// `num_outputs` exists from 18 on.
 pub(crate) fn split(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     let op = Split { axis: n.attrs.int("axis")?.unwrap_or(0), num_outputs: n.outputs() };
     if let Some(declared) = n.attrs.extent("num_outputs")?
@@ -85,9 +99,13 @@ pub(crate) fn split(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     if n.opset() >= 13 {
         return n.emit_all(op, n.inputs(1, 1)?);
     }
-    let data = n.inputs(1, 0)?[0];
-    let sizes = n.attrs.ints("split")?.map(|sizes| n.ints("split", sizes)).transpose()?;
-    n.emit_all(op, vec![data, sizes])
+    let inputs = n.inputs(1, if n.opset() < 2 { 1 } else { 0 })?;
+    let sizes = match (n.attrs.ints("split")?, inputs.get(1).copied().flatten()) {
+        (Some(sizes), _) => Some(n.ints("split", sizes)?),
+        (None, Some(sizes)) => Some(n.step("sizes", Cast { to: DType::I64 }, vec![Some(sizes)])?),
+        (None, None) => None,
+    };
+    n.emit_all(op, vec![inputs[0], sizes])
 }
 
 /// `Slice`: data, starts, ends, axes, steps; attributes (and no steps) before opset 10.
@@ -108,9 +126,26 @@ pub(crate) fn gather(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.emit(op, n.inputs(2, 0)?)
 }
 
-/// `Tile`: data, repeats.
+/// `Tile`: data, repeats; before opset 6 data, the number of copies, the axis along which they lie.
 pub(crate) fn tile(n: &mut NodeReader<'_>) -> Result<(), Fault> {
-    n.emit(Tile {}, n.inputs(2, 0)?)
+    if n.opset() >= 6 {
+        return n.emit(Tile {}, n.inputs(2, 0)?);
+    }
+    // repeats = Where(Range(0, rank, 1) == axis, copies, 1)
+    let [data, copies, axis] = n.inputs(3, 0)?[..] else { return invalid!("expected 3 inputs") };
+    let rank = match data {
+        Some(data) => legacy::rank(n, "data", data)?,
+        None => return invalid!("input 0 is missing"),
+    };
+    let scalar = n.ints("scalar", &[])?;
+    let rank = n.step("rank", Reshape { allow_zero: false }, vec![Some(rank), Some(scalar)])?;
+    let (zero, one) = (n.constant("zero", Tensor::scalar(0i64)), n.constant("one", Tensor::scalar(1i64)));
+    let axes = n.step("axes", Range {}, vec![Some(zero), Some(rank), Some(one)])?;
+    let axis = n.step("axis", Cast { to: DType::I64 }, vec![axis])?;
+    let copies = n.step("copies", Cast { to: DType::I64 }, vec![copies])?;
+    let here = n.step("here", Compare { kind: CompareKind::Equal }, vec![Some(axes), Some(axis)])?;
+    let repeats = n.step("repeats", Where {}, vec![Some(here), Some(copies), Some(one)])?;
+    n.emit(Tile {}, vec![data, Some(repeats)])
 }
 
 /// `Expand`: data, shape.
@@ -129,14 +164,14 @@ pub(crate) fn size(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.emit(Size {}, n.inputs(1, 0)?)
 }
 
-/// `Pad`: data, pads, constant_value, axes (opset 18 on); attributes before opset 11.
+/// `Pad`: data, pads, constant_value, axes (opset 18 on); attributes before opset 11, `paddings` for `pads` before 2.
 pub(crate) fn pad(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     let op = Pad { mode: n.attrs.keyword("mode", PAD_MODE, PadMode::Constant)? };
     if n.opset() >= 11 {
         return n.emit(op, n.inputs(2, 2)?);
     }
     let data = n.inputs(1, 0)?[0];
-    let pads = n.attrs.required_ints("pads")?;
+    let pads = n.attrs.required_ints(if n.opset() < 2 { "paddings" } else { "pads" })?;
     let pads = n.ints("pads", pads)?;
     let value = n.attrs.float("value")?.filter(|v| *v != 0.0);
     let value = value.map(|v| n.constant("value", Tensor::scalar(v)));

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::compute::BufferKind;
 use crate::error::{GraphError, OpError};
-use crate::graph::{Graph, Node, ValueDef};
+use crate::graph::branch::Branches;
+use crate::graph::rewrite::compact;
+use crate::graph::{Graph, Node, NodeId, ValueDef, ValueId, fold};
 use crate::op::{Arg, Args};
 use crate::shape::{Dim, TensorType};
 use crate::tensor::Tensor;
 
 /// Largest number of elements that a value computed from constants alone is evaluated for during inference. Shapes
-/// are small; large constant subgraphs (sliced weights) are left to the compiler's constant folding.
+/// are small; large constant subgraphs (sliced weights) are left to the compiler's constant folding, but for those that a
+/// shape depends on.
 const SHAPE_ELEMENTS: usize = 4096;
 
 /// What a run may use.
@@ -26,11 +29,13 @@ impl Default for Limits {
     }
 }
 
-/// The graph for inputs of the types `inputs`: every value has a type, every dimension is fixed, and what depends only
-/// on constants and shapes and is small has become a constant.
+/// The graph for inputs of the types `inputs`: every value has a type, every dimension is fixed, what depends only
+/// on constants and shapes and is small has become a constant, and of the branches of each [`If`](crate::def::if_) only the
+/// one that is taken is left. The inputs and outputs stay what they are; ids of nodes and values do not.
 ///
 /// # Errors
-/// [`GraphError`] when an input does not fit its declaration, an operator refuses its arguments, or a limit is passed.
+/// [`GraphError`] when an input does not fit its declaration, an operator refuses its arguments, the condition of an If is
+/// not known, or a limit is passed.
 pub fn specialize(graph: &Graph, inputs: &[TensorType], limits: Limits) -> Result<Graph, GraphError> {
     let mut g = graph.clone();
     check_inputs(graph, inputs)?;
@@ -38,41 +43,104 @@ pub fn specialize(graph: &Graph, inputs: &[TensorType], limits: Limits) -> Resul
         input.dims = ty.shape.iter().map(|&d| Dim::Fixed(d)).collect();
         g.values[input.value.index()].ty = Some(ty.clone());
     }
+    let mut branches = Branches::of(graph);
     let mut total = 0usize;
     for id in graph.node_ids() {
-        let node = graph.node(id);
-        let fail = |e| GraphError::new(&node.name, node.op.as_operator().name(), e);
-        let types =
-            with_args(&g, node, |args| node.op.as_operator().infer(args)).and_then(|t| t).map_err(fail)?;
-        if types.len() < node.outputs.len() {
-            let message =
-                format!("{} outputs are used, the operator has {}", node.outputs.len(), types.len());
-            return Err(fail(OpError::Invalid(message)));
-        }
-        for (&v, ty) in node.outputs.iter().zip(&types) {
-            total = total.saturating_add(ty.shape.checked_bytes(ty.dtype).map_err(fail)?);
-            if total > limits.max_bytes {
-                let limit = limits.max_bytes;
-                let message = format!("tensors up to output {ty} need {total} bytes, the limit is {limit}");
-                return Err(fail(OpError::TooLarge(message)));
+        branches.visit(&mut g, id, |g| {
+            infer_node(g, id)?;
+            let node = g.node(id);
+            let fail = |e| GraphError::new(&node.name, node.op.as_operator().name(), e);
+            for ty in node.outputs.iter().filter_map(|v| g.value(*v).ty.as_ref()) {
+                total = total.saturating_add(ty.shape.checked_bytes(ty.dtype).map_err(fail)?);
+                if total > limits.max_bytes {
+                    let limit = limits.max_bytes;
+                    let message =
+                        format!("tensors up to output {ty} need {total} bytes, the limit is {limit}");
+                    return Err(fail(OpError::TooLarge(message)));
+                }
             }
-            g.values[v.index()].ty = Some(ty.clone());
-        }
-        if types.iter().all(|t| t.shape.numel() <= SHAPE_ELEMENTS)
-            && let Some(results) = known_results(&g, node, &types).map_err(fail)?
-        {
-            for (&v, t) in node.outputs.iter().zip(results) {
-                g.values[v.index()].def = ValueDef::Const(t);
-            }
-        }
+            evaluate_small(g, id)
+        })?;
     }
+    branches.finish(&mut g)?;
     remove_constant_nodes(&mut g);
-    Ok(g)
+    Ok(if branches.any() { compact(g).graph } else { g })
+}
+
+/// Gives the outputs of a node their types. Where a shape depends on a value that follows from constants alone, however
+/// large, that value becomes a constant.
+fn infer_node(g: &mut Graph, id: NodeId) -> Result<(), GraphError> {
+    let infer = |g: &Graph| {
+        let node = g.node(id);
+        with_args(g, node, |args| node.op.as_operator().infer(args)).and_then(|types| types)
+    };
+    let mut types = infer(g);
+    if let Err(OpError::DataDependent(_)) = types
+        && fold::inputs(g, id)
+    {
+        types = infer(g);
+    }
+    let node = g.node(id);
+    let fail = |e| GraphError::new(&node.name, node.op.as_operator().name(), e);
+    let types = types.map_err(fail)?;
+    if types.len() < node.outputs.len() {
+        let message = format!("{} outputs are used, the operator has {}", node.outputs.len(), types.len());
+        return Err(fail(OpError::Invalid(message)));
+    }
+    let outputs = node.outputs.clone();
+    for (v, ty) in outputs.into_iter().zip(types) {
+        g.values[v.index()].ty = Some(ty);
+    }
+    Ok(())
+}
+
+/// Makes the outputs of a node whose types are known constants, where they are known and small.
+fn evaluate_small(g: &mut Graph, id: NodeId) -> Result<(), GraphError> {
+    let node = g.node(id);
+    let types: Vec<&TensorType> = node.outputs.iter().filter_map(|v| g.value(*v).ty.as_ref()).collect();
+    if types.iter().any(|t| t.shape.numel() > SHAPE_ELEMENTS) {
+        return Ok(());
+    }
+    let results = known_results(g, node, &types)
+        .map_err(|e| GraphError::new(&node.name, node.op.as_operator().name(), e))?;
+    let outputs = node.outputs.clone();
+    for (v, t) in outputs.into_iter().zip(results.into_iter().flatten()) {
+        g.values[v.index()].def = ValueDef::Const(t);
+    }
+    Ok(())
+}
+
+/// What follows for the values of a graph under construction from its constants and its fixed input shapes. It may only
+/// grow: nodes and values are added, none is changed.
+#[derive(Clone, Debug, Default)]
+pub struct Knowledge {
+    /// The graph as far as it has been looked at, with what is known of its values.
+    graph: Graph,
+}
+
+impl Knowledge {
+    /// The elements of a value of `graph`, when they are known and not too many, or follow from constants alone.
+    pub fn constant(&mut self, graph: &Graph, value: ValueId) -> Option<&Tensor> {
+        let g = &mut self.graph;
+        g.values.extend_from_slice(graph.values.get(g.values.len()..)?);
+        for node in graph.nodes.get(g.nodes.len()..)? {
+            let id = NodeId(g.nodes.len() as u32);
+            g.nodes.push(node.clone());
+            // What is wrong with a node is said when the graph is specialised.
+            if infer_node(g, id).is_ok() {
+                let _ = evaluate_small(g, id);
+            }
+        }
+        if g.constant(value).is_none() {
+            fold::value(g, value);
+        }
+        g.constant(value)
+    }
 }
 
 /// The outputs of a node whose inputs are constants, or of one that makes a list from the types of its inputs alone,
 /// as Shape does: whose definition reads none of them.
-fn known_results(g: &Graph, node: &Node, types: &[TensorType]) -> Result<Option<Vec<Tensor>>, OpError> {
+fn known_results(g: &Graph, node: &Node, types: &[&TensorType]) -> Result<Option<Vec<Tensor>>, OpError> {
     let op = node.op.as_operator();
     if let Some(inputs) = constant_inputs(g, node) {
         return op.reference(&inputs).map(Some);

@@ -1,7 +1,9 @@
 //! The reference interpreter: what a graph means, one operator's `reference` after another.
 
+use crate::def::if_::chosen;
 use crate::error::{GraphError, OpError};
-use crate::graph::{Graph, Node, NodeId, ValueDef, infer, verify};
+use crate::graph::branch::{Faults, is_if};
+use crate::graph::{Graph, Node, NodeId, ValueDef, ValueId, infer, verify};
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 
@@ -9,7 +11,7 @@ use crate::tensor::Tensor;
 ///
 /// # Errors
 /// [`GraphError`] when the graph's structure is broken, an input does not fit its declaration, or an operator
-/// refuses its arguments.
+/// refuses its arguments; one that only branches need which are not taken may.
 pub fn run(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
     run_visiting(graph, inputs, &mut |_, _| {})
 }
@@ -36,11 +38,25 @@ pub fn run_visiting(
         values[input.value.index()] = Some(tensor.clone());
     }
     let mut uses = use_counts(graph);
+    let mut faults = Faults::of(graph);
     for id in graph.node_ids() {
         let node = graph.node(id);
-        let results = evaluate(graph, node, &values)
-            .map_err(|e| GraphError::new(&node.name, node.op.as_operator().name(), e))?;
-        visit(id, &results);
+        let fault = values_read(node, &values).into_iter().find_map(|v| faults.of_value(v));
+        let result = match fault {
+            Some(fault) => Err(fault.clone()),
+            None => evaluate(graph, node, &values)
+                .map_err(|e| GraphError::new(&node.name, node.op.as_operator().name(), e)),
+        };
+        let results = match result {
+            Ok(results) => results,
+            Err(e) => {
+                faults.keep(id, node, e)?;
+                Vec::new()
+            }
+        };
+        if !results.is_empty() {
+            visit(id, &results);
+        }
         for v in node.inputs.iter().flatten() {
             uses[v.index()] -= 1;
             if uses[v.index()] == 0 {
@@ -61,6 +77,17 @@ pub fn run_visiting(
             output(o).ok_or_else(|| GraphError::new(&o.name, "", OpError::Invalid("has no value".into())))
         })
         .collect()
+}
+
+/// The values that the node looks at: of the branches of an If the one that is taken.
+fn values_read(node: &Node, values: &[Option<Tensor>]) -> Vec<ValueId> {
+    let input = |i: usize| node.inputs.get(i).copied().flatten();
+    if !is_if(node) {
+        return node.inputs.iter().flatten().copied().collect();
+    }
+    let condition = input(0).and_then(|v| values[v.index()].as_ref());
+    let taken = condition.and_then(|t| chosen(t).ok()).and_then(input);
+    input(0).into_iter().chain(taken).collect()
 }
 
 /// For every value, the number of its uses by nodes and graph outputs.

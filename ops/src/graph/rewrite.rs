@@ -1,4 +1,4 @@
-//! Edits of a graph as values: a rule proposes a [`Patch`], [`apply`] carries it out.
+//! Edits of a graph as values: a rule proposes a [`Patch`], [`apply`] carries it out, an [`Editor`] many of them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -8,6 +8,10 @@ use crate::graph::{Graph, Node, NodeId, Value, ValueDef, ValueId, infer};
 use crate::invalid;
 use crate::op::Op;
 use crate::tensor::Tensor;
+
+mod editor;
+
+pub use editor::Editor;
 
 /// An edit of one graph: new constants and nodes, values whose users get another value instead, new names.
 ///
@@ -249,16 +253,7 @@ pub struct Compacted {
 ///
 /// The graph must keep the rules of [`verify::structure`](super::verify::structure).
 pub fn compact(mut graph: Graph) -> Compacted {
-    let mut live_values = vec![false; graph.values.len()];
-    let mut live_nodes = vec![false; graph.nodes.len()];
-    let ends = graph.outputs.iter().map(|o| o.value).chain(graph.inputs.iter().map(|i| i.value));
-    ends.for_each(|v| live_values[v.index()] = true);
-    for (node, live) in graph.nodes.iter().zip(&mut live_nodes).rev() {
-        *live = node.outputs.iter().any(|v| live_values[v.index()]);
-        if *live {
-            node.inputs.iter().flatten().chain(&node.outputs).for_each(|v| live_values[v.index()] = true);
-        }
-    }
+    let (live_nodes, live_values) = live(&graph);
     let nodes: Vec<Option<NodeId>> = number(&live_nodes).map(|n| n.map(NodeId)).collect();
     let values: Vec<Option<ValueId>> = number(&live_values).map(|n| n.map(ValueId)).collect();
     if nodes.iter().all(Option::is_some) && values.iter().all(Option::is_some) {
@@ -276,6 +271,27 @@ pub fn compact(mut graph: Graph) -> Compacted {
     graph.outputs.iter_mut().for_each(|o| renumber(&mut o.value));
     name_definitions(&mut graph);
     Compacted { graph, nodes, values }
+}
+
+/// For every node, whether an output depends on it. The graph must keep the rules of
+/// [`verify::structure`](super::verify::structure), outputs aside.
+pub fn live_nodes(graph: &Graph) -> Vec<bool> {
+    live(graph).0
+}
+
+/// The nodes that an output depends on, and the values that are an input, an output or mentioned by such a node.
+fn live(graph: &Graph) -> (Vec<bool>, Vec<bool>) {
+    let mut live_values = vec![false; graph.values.len()];
+    let mut live_nodes = vec![false; graph.nodes.len()];
+    let ends = graph.outputs.iter().map(|o| o.value).chain(graph.inputs.iter().map(|i| i.value));
+    ends.for_each(|v| live_values[v.index()] = true);
+    for (node, live) in graph.nodes.iter().zip(&mut live_nodes).rev() {
+        *live = node.outputs.iter().any(|v| live_values[v.index()]);
+        if *live {
+            node.inputs.iter().flatten().chain(&node.outputs).for_each(|v| live_values[v.index()] = true);
+        }
+    }
+    (live_nodes, live_values)
 }
 
 /// Counts the live ones.

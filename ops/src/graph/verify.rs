@@ -12,12 +12,14 @@
 //! 7. A type known for an input fits its declaration.
 //!
 //! Types ([`verify`]): where the types of all inputs of a node are known, the operator accepts them, has at least
-//! as many outputs as the node, and every known type of an output is the one that the operator infers.
+//! as many outputs as the node, and every known type of an output is the one that the operator infers. This holds for
+//! the nodes that every run needs; an If whose condition is not known has no type yet.
 
 use std::collections::BTreeSet;
 
 use crate::dtype::DType;
 use crate::error::{GraphError, OpError};
+use crate::graph::branch::{Faults, is_if};
 use crate::graph::{Graph, Node, NodeId, ValueDef, ValueId, infer};
 use crate::invalid;
 use crate::shape::Dim;
@@ -28,7 +30,14 @@ use crate::shape::Dim;
 /// [`GraphError`] for the first rule that is broken, with the node, value or output that breaks it.
 pub fn verify(graph: &Graph) -> Result<(), GraphError> {
     structure(graph)?;
-    graph.nodes.iter().try_for_each(|node| at_node(node, types(graph, node)))
+    let mut faults = Faults::of(graph);
+    for id in graph.node_ids() {
+        let node = graph.node(id);
+        if let Err(e) = at_node(node, types(graph, node)) {
+            faults.keep(id, node, e)?;
+        }
+    }
+    Ok(())
 }
 
 /// Checks the rules of structure: what any walk over the graph relies on.
@@ -145,6 +154,10 @@ fn outputs(graph: &Graph) -> Result<(), OpError> {
 /// For a node whose ids are in range.
 fn types(graph: &Graph, node: &Node) -> Result<(), OpError> {
     if node.inputs.iter().flatten().any(|v| graph.value(*v).ty.is_none()) {
+        return Ok(());
+    }
+    let condition = node.inputs.first().copied().flatten();
+    if is_if(node) && condition.is_some_and(|v| graph.constant(v).is_none()) {
         return Ok(());
     }
     let inferred = infer::with_args(graph, node, |args| node.op.as_operator().infer(args))??;

@@ -77,10 +77,13 @@ fn is_archive(file: &str) -> bool {
     Kind::of(Path::new(file)) == Some(Kind::Npz)
 }
 
-/// The port's name in front of `=`, if there is one, and the rest.
+/// The port's name in front of a `=`, if there is one, and the rest. Names may hold `=`: the longest one counts.
 fn split<'w>(ports: &[PortInfo], what: &str, word: &'w str) -> Result<(Option<&'w str>, &'w str), Failure> {
+    let named = |p: &PortInfo| word.strip_prefix(&p.name)?.strip_prefix('=').map(|_| p.name.len());
+    if let Some(len) = ports.iter().filter_map(named).max() {
+        return Ok((Some(&word[..len]), &word[len + 1..]));
+    }
     match word.split_once('=') {
-        Some((name, file)) if position(ports, name).is_some() => Ok((Some(name), file)),
         Some((name, _)) if !Path::new(word).exists() => {
             let known = names(ports);
             Err(Failure::Usage(format!("no {what} is named '{name}'; the model has {known}")))
@@ -215,6 +218,14 @@ mod tests {
         let ports = [port("a", DataType::F32), port("b", DataType::F32), port("c", DataType::F32)];
         let slots = bind(&ports, "input", &words(&["b=random", "p.jpg"])).unwrap();
         assert_eq!(slots, [Some(Given::Picture("p.jpg".into())), Some(Given::Random), None]);
+    }
+
+    #[test]
+    fn names_may_hold_equals_signs() {
+        let ports = [port("a", DataType::F32), port("a=b", DataType::F32), port("a=b=c", DataType::F32)];
+        let slots = bind(&ports, "input", &words(&["a=b=c=p.jpg", "a=b=random", "a=d=e.jpg"])).unwrap();
+        let picture = |file: &str| Some(Given::Picture(file.into()));
+        assert_eq!(slots, [picture("d=e.jpg"), Some(Given::Random), picture("p.jpg")]);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use wire::{External, Weight, model, model_of};
 
 const F32: u64 = 1;
 const F16: u64 = 10;
-const F64: u64 = 11;
 const BF16: u64 = 16;
 
 fn options() -> LoadOptions {
@@ -126,10 +125,7 @@ fn files_that_are_no_models_are_refused() {
 fn a_declared_type_that_is_not_computed_is_refused() {
     const I64: u64 = 7;
     for dim in ["", "n"] {
-        let bytes = model_of("Mul", [F32, I64], dim, &weight());
-        let run =
-            |model: Model| model.session()?.run(&[("x", TensorRef::new(&[3], &[0.0f32; 3])?)]).map(|_| ());
-        let e = Model::from_bytes(bytes, &options()).and_then(run).unwrap_err();
+        let e = Model::from_bytes(model_of("Mul", [F32, I64], dim, &weight()), &options()).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Corrupt, "{e}");
         assert!(e.to_string().contains("i64"), "{e}");
     }

@@ -29,7 +29,7 @@ const LISTED: &[&str] = &[
     "DeformConv", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Einsum", "Elu",
     "Equal", "Erf", "Exp", "Expand", "EyeLike", "Flatten", "Floor", "GRU", "Gather", "GatherElements", "GatherND",
     "Gelu", "Gemm", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "GridSample",
-    "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization", "IsInf",
+    "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity", "If", "InstanceNormalization", "IsInf",
     "IsNaN", "LRN", "LSTM", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax",
     "LpNormalization", "LpPool", "MatMul", "MatMulInteger", "Max", "MaxPool", "MaxRoiPool", "MaxUnpool", "Mean",
     "MeanVarianceNormalization", "Min", "Mish", "Mod", "Mul", "Neg", "Not", "OneHot", "Or", "PRelu", "Pad", "Pow",
@@ -44,17 +44,11 @@ const LISTED: &[&str] = &[
 
 const TRAINING: &str = "training mode";
 const MASK: &str = "optional output mask";
-const OLD: &str = "the model declares opset 1; models of opset 7 and later are read";
 
 /// Tests of listed operators that need not pass: the whole name, and why.
 const EXCLUDED: &[(&str, &str)] = &[
-    ("test_batchnorm_epsilon_training_mode", TRAINING),
-    ("test_batchnorm_example_training_mode", TRAINING),
     ("test_dropout_default_mask", MASK),
     ("test_dropout_default_mask_ratio", MASK),
-    ("test_not_2d", OLD),
-    ("test_not_3d", OLD),
-    ("test_not_4d", OLD),
     ("test_training_dropout", TRAINING),
     ("test_training_dropout_default", TRAINING),
     ("test_training_dropout_default_mask", TRAINING),

@@ -25,11 +25,20 @@ fn applied(edit: impl FnOnce(&mut Patch)) -> Result<Graph, String> {
     let graph = graph();
     let mut patch = Patch::new(&graph);
     edit(&mut patch);
-    let after = apply(&graph, &patch).map_err(|e| e.to_string())?;
+    let edited = edited(&graph, &patch);
+    let after = apply(&graph, &patch).map_err(|e| e.to_string());
+    assert_eq!(edited, after.clone().map(|g| compact(g).graph));
+    let after = after?;
     verify::verify(&after).unwrap();
     let compacted = compact(after).graph;
     verify::verify(&compacted).unwrap();
     Ok(compacted)
+}
+
+/// The graph after the patch by way of an [`Editor`].
+fn edited(graph: &Graph, patch: &Patch) -> Result<Graph, String> {
+    let mut editor = Editor::new(graph.clone());
+    editor.apply(patch.clone()).and_then(|()| editor.finish()).map_err(|e| e.to_string())
 }
 
 #[test]
@@ -135,6 +144,51 @@ fn impossible_patches_are_refused() {
 }
 
 #[test]
+fn an_editor_goes_on_behind_what_was_seen() {
+    let mut editor = Editor::new(graph());
+    let (first, second) = (editor.first(), editor.after(Some(NodeId(0))));
+    assert_eq!((first, second), (Some(NodeId(0)), Some(NodeId(1))));
+    assert_eq!((editor.uses(ValueId(1)), editor.uses(ValueId(2))), ((2, 0), (0, 1)));
+    let mut patch = Patch::new(&editor);
+    let new = patch.add_node("new", Clip {}, vec![Some(ValueId(0))], &["e"]);
+    patch.replace(ValueId(2), new[0]);
+    editor.apply(patch).unwrap();
+    // The new node stands in the place of the second.
+    assert_eq!(editor.after(first), Some(NodeId(3)));
+    assert_eq!(editor.after(second), Some(NodeId(3)));
+    assert_eq!(editor.after(Some(NodeId(3))), Some(NodeId(2)));
+    assert!(!editor.is_live(NodeId(1)) && editor.is_live(NodeId(3)));
+    assert_eq!((editor.uses(ValueId(1)), editor.uses(ValueId(0))), ((1, 0), (2, 0)));
+
+    // Without the first node, what stood before it is the beginning.
+    let mut patch = Patch::new(&editor);
+    patch.replace(ValueId(1), ValueId(0));
+    editor.apply(patch).unwrap();
+    assert_eq!(editor.after(first), Some(NodeId(3)));
+    let names = |g: &Graph| g.nodes.iter().map(|n| n.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&editor.finish().unwrap()), ["new", "third"]);
+}
+
+#[test]
+fn patches_one_after_the_other_are_those_of_an_editor() {
+    let (mut graph, mut editor) = (graph(), Editor::new(graph()));
+    for _ in 0..3 {
+        let wrap = |g: &Graph| {
+            let mut patch = Patch::new(g);
+            let v = g.outputs[0].value;
+            let c = patch.add_const("c", Tensor::scalar(3f32));
+            let new = patch.add_node("wrap", Clip {}, vec![Some(v), None, Some(c)], &["w"]);
+            patch.replace(v, new[0]);
+            patch
+        };
+        graph = compact(apply(&graph, &wrap(&graph)).unwrap()).graph;
+        editor.apply(wrap(&editor)).unwrap();
+    }
+    assert_eq!(graph.nodes.len(), 6);
+    assert_eq!(editor.finish(), Ok(graph));
+}
+
+#[test]
 fn compact_says_where_things_went() {
     let mut before = graph();
     before.outputs.remove(0);
@@ -161,6 +215,11 @@ proptest! {
         let pick = |i: prop::sample::Index| ValueId(i.index(graph.values.len()) as u32);
         let mut patch = Patch::new(&graph);
         patch.replace(pick(old), pick(new));
+        let compacted = compact(graph.clone()).graph;
+        if compacted == graph {
+            let after = apply(&graph, &patch).map(|g| compact(g).graph).map_err(|e| e.to_string());
+            prop_assert_eq!(edited(&graph, &patch), after);
+        }
         if let Ok(after) = apply(&graph, &patch) {
             prop_assert_eq!(verify::structure(&after), Ok(()));
             let compacted = compact(after).graph;
