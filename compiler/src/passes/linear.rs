@@ -5,7 +5,7 @@ use octrt_ops::def::resize::{CoordinateTransform, Resize, ResizeMode};
 use octrt_ops::{Graph, Node, NodeId, Op, ValueId};
 
 use super::Skip;
-use super::query::{input, producer, uses};
+use super::query::{input, leaves_channels, producer, uses};
 
 /// Deepest nesting that is followed.
 const DEPTH: usize = 32;
@@ -75,7 +75,9 @@ fn of(graph: &Graph, value: ValueId, user: Option<&Node>, depth: usize) -> Resul
                 node.name
             )));
         }
-        if matches!(node.op, Op::Resize(_)) && leading(graph, v) != leading(graph, value) {
+        if let Op::Resize(resize) = &node.op
+            && !leaves_channels(graph, node, resize)
+        {
             return Err(Skip::Blocked(format!("{} '{}' changes channels", node.op.tag(), node.name)));
         }
         of(graph, v, Some(node), depth + 1)
@@ -85,11 +87,6 @@ fn of(graph: &Graph, value: ValueId, user: Option<&Node>, depth: usize) -> Resul
         Op::Resize(_) => Linear::Resize(id, Box::new(part(0)?)),
         _ => Linear::Conv(id),
     })
-}
-
-/// Batch and channels.
-fn leading(graph: &Graph, value: ValueId) -> Option<&[usize]> {
-    graph.ty(value).ok()?.shape.dims().get(..2)
 }
 
 fn is_linear(node: &Node) -> bool {

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::{NearestMode, Resize, ResizeMode};
 use crate::compute::TABLE_ELEMENTS;
-use crate::{OpError, Shape, Tensor};
+use crate::{Args, OpError, Shape, Tensor};
 
 /// Elements and weights for every output index of an axis.
 pub(super) struct Taps {
@@ -16,6 +16,36 @@ pub(super) struct Taps {
 }
 
 impl Resize {
+    /// For each axis of the output, the index in the input that each of its indices shows: `dst[o..] = src[sources[o]..]`.
+    /// None where elements of the output are not elements of the input: modes `Linear` and `Cubic` of an axis that is
+    /// resampled, and positions outside the region of interest.
+    ///
+    /// # Errors
+    /// Those of `infer`, and [`OpError::TooLarge`] for an axis with too many indices for a table.
+    pub fn sources(&self, args: Args<'_>) -> Result<Option<Vec<Vec<usize>>>, OpError> {
+        let (dst, axes) = self.problem(args)?;
+        if self.mode != ResizeMode::Nearest && !axes.is_empty() {
+            return Ok(None);
+        }
+        let mut sources: Vec<Vec<usize>> = dst.shape.iter().map(|&n| (0..n).collect()).collect();
+        for a in &axes {
+            if self.inside_table(a)?.is_some() {
+                return Ok(None);
+            }
+            let table = self.nearest_table(a)?.to_i64s()?;
+            sources[a.axis] = table.into_iter().map(|i| usize::try_from(i).unwrap_or(0)).collect();
+        }
+        Ok(Some(sources))
+    }
+
+    /// The axes that are resampled. Along all others the output shows the input as it is, whatever their extents.
+    ///
+    /// # Errors
+    /// Those of `infer`.
+    pub fn resampled_axes(&self, args: Args<'_>) -> Result<Vec<usize>, OpError> {
+        Ok(self.problem(args)?.1.iter().map(|a| a.axis).collect())
+    }
+
     /// `[output]`: the element that each output index takes in mode `Nearest`.
     pub(super) fn nearest_table(&self, a: &Axis) -> Result<Tensor, OpError> {
         fits(a, 1)?;
