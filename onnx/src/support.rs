@@ -82,7 +82,7 @@ const TABLE: &[Support] = &[
     row("Conv", &[1, 11, 22], "", conv::conv),
     row("ConvTranspose", &[1, 11, 22], "", conv::conv_transpose),
     row("DepthToSpace", &[1, 11, 13], "", shape::depth_to_space),
-    row("Div", &[7, 13, 14], "", math::binary),
+    row("Div", &[7, 13, 14], "an integer divided by 0 is 0", math::binary),
     row("Dropout", &[7, 10, 12, 13, 22], "inference only; output mask is not computed", norm::dropout),
     row("Elu", &[6, 22], "", math::elu),
     row("Equal", &[7, 11, 13, 19], "", math::compare),
