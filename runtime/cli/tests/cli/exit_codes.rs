@@ -37,6 +37,20 @@ fn a_failed_check_is_3() {
 }
 
 #[test]
+fn expected_elements_of_another_type_fail_the_check() {
+    let folder = Folder::new();
+    let model = folder.tiny_model();
+    octrt(&["run", &model, "random", "--save-outputs", &folder.path("out")]).text();
+    let saved = folder.path("out/output_0.npy");
+    octrt(&["run", &model, "random", "--expect", &saved]).text();
+    // The same numbers in another type.
+    let doubles: Vec<u8> = npy_elements(&saved, 2).iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect();
+    let doubles = folder.file("doubles.npy", npy_of("<f8", "(1, 2)", &doubles));
+    octrt(&["run", &model, "random", "--expect", &doubles])
+        .assert_fails(3, "elements of type f64, found f32");
+}
+
+#[test]
 fn what_is_not_implemented_is_4() {
     let folder = Folder::new();
     // An operator of the same length that octrt does not have.
