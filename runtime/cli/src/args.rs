@@ -79,6 +79,10 @@ pub enum Command {
     /// of octrt only: another one refuses it.
     Compile(CompileArgs),
     /// Compare machine code with the reference interpreter, node by node
+    ///
+    /// Three times: every node by itself, which keeps the compiler from running nodes together; what is stored where nodes
+    /// run together; and the outputs of the model as it is compiled for a run, with nothing else watched, against the
+    /// interpreter on the model before the compiler's passes.
     Compare(CompareArgs),
     /// Put OctConvs in place of a model's convolutions
     ///
