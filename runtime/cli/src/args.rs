@@ -418,7 +418,8 @@ pub struct CompilerArgs {
     /// Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best that this machine has
     #[arg(long, value_name = "TARGET", default_value = "native")]
     pub target: TargetArg,
-    /// How exact the algorithms are: default, or strict, which excludes Winograd's
+    /// How exact the algorithms are: default, or strict, which excludes Winograd's, by which a NaN, an infinity or a
+    /// number like 1e20 reaches all of the up to 4x4 pixels that are computed together
     #[arg(long, value_name = "PRECISION", default_value_t)]
     pub precision: Precision,
     /// Bytes that tensors and weights may take, as 500M or 2GiB [default: half of the memory]

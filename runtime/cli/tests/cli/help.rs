@@ -150,7 +150,9 @@ fn the_help_of_run_stays() {
               --target <TARGET>        Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best
                                        that this machine has [default: native]
               --precision <PRECISION>  How exact the algorithms are: default, or strict, which excludes
-                                       Winograd's [default: default]
+                                       Winograd's, by which a NaN, an infinity or a number like 1e20 reaches
+                                       all of the up to 4x4 pixels that are computed together [default:
+                                       default]
               --max-memory <BYTES>     Bytes that tensors and weights may take, as 500M or 2GiB [default:
                                        half of the memory]
     "#]]
