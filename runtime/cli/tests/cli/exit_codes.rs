@@ -51,6 +51,21 @@ fn expected_elements_of_another_type_fail_the_check() {
 }
 
 #[test]
+fn pictures_that_are_not_decoded_are_4() {
+    let folder = Folder::new();
+    for (name, bytes) in
+        [("a.gif", b"GIF89a\x01\0\x01\0\0\0\0;".as_slice()), ("a.tiff", b"II*\0\x08\0\0\0\0\0")]
+    {
+        let picture = folder.file(name, bytes);
+        octrt(&["run", SHAPES, &picture])
+            .assert_fails(4, "expected a JPEG, PNG, BMP or WebP picture, found a");
+        octrt(&["preprocess", &picture, "-o", &folder.path("x.npy")]).assert_fails(4, name);
+    }
+    let nothing = folder.file("a.jpg", b"<svg/>");
+    octrt(&["run", SHAPES, &nothing]).assert_fails(5, "unknown content");
+}
+
+#[test]
 fn what_is_not_implemented_is_4() {
     let folder = Folder::new();
     // An operator of the same length that octrt does not have.

@@ -57,7 +57,7 @@ fn help_lists_commands_and_exit_codes() {
           1  the system, the machine or a defect of octrt
           2  usage: the arguments do not fit the program or the model
           3  a check failed (--expect, compare)
-          4  the model is valid, but octrt does not implement a part of it
+          4  the model or picture is valid, but octrt does not implement a part of it
           5  a file is corrupt
           6  a limit is exceeded (memory, size of a picture)
 
