@@ -131,3 +131,42 @@ fn fits(a: &Axis, count: usize) -> Result<(), OpError> {
         a.axis, a.input, a.output
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+    use crate::def::resize::CoordinateTransform;
+    use crate::op::Arg;
+
+    /// What is asked of a Resize of `[2, 4]` by these factors.
+    fn ask<T>(op: &Resize, scales: [f32; 2], f: impl Fn(&Resize, Args<'_>) -> T) -> T {
+        let (shape, scales) = (Shape::from([2, 4]), Tensor::new([2], &scales).unwrap());
+        let roi = Tensor::new([4], &[0.0f32, 0.0, 1.0, 1.5]).unwrap();
+        let x = Arg { dtype: DType::F32, shape: &shape, value: None };
+        f(op, Args(&[Some(x), Some((&roi).into()), Some((&scales).into()), None]))
+    }
+
+    #[test]
+    fn sources_say_what_extents_do_not() {
+        let sources = |op: &Resize, by| ask(op, [1.0, by], |op, args| op.sources(args).unwrap());
+        let floor = Resize::nearest();
+        let axis = |columns: &[usize]| Some(vec![vec![0, 1], columns.to_vec()]);
+        assert_eq!(sources(&floor, 2.0), axis(&[0, 0, 1, 1, 2, 2, 3, 3]));
+        assert_eq!(sources(&floor, 2.00001), axis(&[0, 0, 0, 1, 1, 2, 2, 3]));
+        assert_eq!(sources(&floor, 1.1), axis(&[0, 0, 1, 2]));
+        let linear = Resize { mode: ResizeMode::Linear, ..Resize::nearest() };
+        assert_eq!(sources(&linear, 2.0), None);
+        assert_eq!(sources(&linear, 1.0), axis(&[0, 1, 2, 3]));
+        let crop = Resize { coordinates: CoordinateTransform::TfCropAndResize, ..Resize::nearest() };
+        assert_eq!(sources(&crop, 1.0), None);
+    }
+
+    #[test]
+    fn axes_of_the_same_extent_may_be_resampled() {
+        let axes = |by| ask(&Resize::nearest(), by, |op, args| op.resampled_axes(args).unwrap());
+        assert_eq!(axes([1.0, 1.0]), []);
+        assert_eq!(axes([1.2, 1.0]), [0]);
+        assert_eq!(axes([1.2, 2.0]), [0, 1]);
+    }
+}

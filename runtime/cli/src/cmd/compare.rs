@@ -237,9 +237,16 @@ impl Compared<'_> {
         Ok(graph.outputs.iter().zip(&expected).zip(0..).map(report).collect())
     }
 
+    /// Where nothing is found every element is bad.
     fn difference(&self, expected: &Tensor, found: Option<&octrt::Tensor>) -> Difference {
-        let found = found.map(|t| t.view().to_f64s()).unwrap_or_default();
-        difference::compare(&expected.to_f64s(), &found, self.tolerance, Scale::Tensor)
+        let (expected, found) = (expected.to_f64s(), found.map(|t| t.view().to_f64s()));
+        match found.filter(|found| found.len() == expected.len()) {
+            Some(found) => difference::compare(&expected, &found, self.tolerance, Scale::Tensor),
+            None => {
+                let (count, infinite) = (expected.len(), f64::INFINITY);
+                Difference { count, bad: count, max_abs: infinite, max_rel: infinite, worst: 0 }
+            }
+        }
     }
 }
 
@@ -294,4 +301,41 @@ fn text(report: &Report) -> String {
         Some(node) => writeln!(out, "first bad node: {node}"),
     };
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(bad: usize) -> Difference {
+        Difference { count: 8, bad, max_abs: 0.5, max_rel: 0.1, worst: 3 }
+    }
+
+    /// A report of a node, of it and another one together, and of an output, with so many bad elements each.
+    fn message(bad: [usize; 3]) -> Option<String> {
+        let [node, group, output] = bad.map(difference);
+        let (ty, name) = ("f32[8]".to_string(), "conv".to_string());
+        let node = NodeReport {
+            node: name.clone(),
+            op: "Conv",
+            value: "%1".into(),
+            ty: ty.clone(),
+            difference: node,
+        };
+        let nodes = vec![name, "relu".to_string()];
+        let group = GroupReport { nodes, ty: ty.clone(), difference: group };
+        let output = OutputReport { output: "y".into(), ty, difference: output };
+        verdict("m", &[node], &[group], &[output]).map(|v| v.to_string())
+    }
+
+    #[test]
+    fn what_differs_first_is_named() {
+        let first = "the first that differs: 2 of 8 elements, max abs 5.000e-1";
+        assert_eq!(message([0, 0, 0]), None);
+        assert_eq!(message([2, 1, 1]), Some(format!("m: node 'conv' (Conv) is {first}")));
+        let together = "m: all nodes agree one by one; of those that run together 'conv' + 'relu' is";
+        assert_eq!(message([0, 2, 1]), Some(format!("{together} {first}")));
+        let as_run = "m: all nodes agree; as the model is compiled for a run, output 'y' is";
+        assert_eq!(message([0, 0, 2]), Some(format!("{as_run} {first}")));
+    }
 }
