@@ -148,6 +148,11 @@ impl<'a> NodeReader<'a> {
         Ok(loaded.tensor)
     }
 
+    /// Takes note of something unusual that is read all the same.
+    pub(crate) fn warn(&mut self, what: &str) {
+        self.scope.warnings.push(format!("{}: {what}", self.source.place()));
+    }
+
     /// A constant made from an attribute; `role` is the name of the input it becomes.
     pub(crate) fn constant(&mut self, role: &str, tensor: Tensor) -> ValueId {
         let name = format!("{}.{role}", self.source.name);

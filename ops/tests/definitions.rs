@@ -189,8 +189,7 @@ fn softmax() {
     for shape in [&[][..], &[4], &[2, 3], &[2, 3, 4], &[2, 1, 3, 2], &[2, 0, 3]] {
         let rank = shape.len() as i64;
         for span in [SoftmaxSpan::Axis, SoftmaxSpan::Trailing] {
-            let end = if span == SoftmaxSpan::Axis { rank } else { rank + 1 };
-            for (axis, log) in (-rank..end).flat_map(|a| [(a, false), (a, true)]) {
+            for (axis, log) in (-rank..rank).flat_map(|a| [(a, false), (a, true)]) {
                 check(Softmax { axis, span, log }, &[Some(&random.f32s(shape.to_vec()))]);
             }
         }

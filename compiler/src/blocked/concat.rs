@@ -80,7 +80,11 @@ pub(super) fn place(graph: &Graph, choice: &mut Choice) {
             let first = first_channel(bytes, &map);
             let follows = |(v, start): (&ValueId, &usize)| parts.get(&(root, first + start)) == Some(v);
             let fills = map.c.is_multiple_of(layout.lanes) || order.read_before_next(result, &inputs, i);
-            if choice.layouts[root.index()] == layout && fills && inputs.iter().zip(&starts).all(follows) {
+            // Where the other result has it in another place too, it would be copied within that.
+            let mut in_root = parts.range((root, 0)..=(root, usize::MAX));
+            let elsewhere = in_root.any(|((_, at), v)| *v == result && *at != first);
+            let fits = choice.layouts[root.index()] == layout && fills && !elsewhere;
+            if fits && inputs.iter().zip(&starts).all(follows) {
                 choice.placed[result.index()] = Some((root, bytes));
                 continue;
             }

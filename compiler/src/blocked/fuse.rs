@@ -1,9 +1,9 @@
 //! Which nodes run together with the one before them: activations and additions that follow a convolution.
 
 use octrt_ops::def::binary::{Binary, BinaryKind};
-use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::graph::ValueDef;
+use octrt_ops::graph::infer::with_args;
 use octrt_ops::{DType, Element, Graph, Node, NodeId, Op, ValueId};
 
 use crate::leaf::build::Activation;
@@ -170,30 +170,17 @@ fn addend(
     Some((other, upsampled()))
 }
 
-/// Whether a node is a nearest upsampling of rows and columns by two: output pixel `i` shows input pixel `i / 2`.
+/// Whether a node repeats every row and column of maps twice and does nothing else: output pixel `i` shows input pixel
+/// `i / 2`.
 pub fn doubles(graph: &Graph, node: &Node) -> bool {
-    let Op::Resize(Resize { mode: ResizeMode::Nearest, coordinates, nearest_mode, aspect, .. }) = &node.op
-    else {
-        return false;
-    };
-    let types =
-        (|| Some((graph.ty(node.inputs.first().copied()??).ok()?, graph.ty(node.outputs[0]).ok()?)))();
-    let Some((from, to)) = types else { return false };
-    let twice = |(i, (a, b)): (usize, (&usize, &usize))| if i < 2 { a == b } else { 2 * a == *b };
-    let even = from.shape.rank() == 4
-        && from.dtype == DType::F32
-        && from.shape.iter().zip(to.shape.iter()).enumerate().all(twice);
-    use CoordinateTransform as C;
-    use NearestMode as N;
-    let halves = match coordinates {
-        C::Asymmetric => matches!(nearest_mode, N::Floor | N::RoundPreferFloor),
-        C::HalfPixel | C::PytorchHalfPixel | C::HalfPixelSymmetric => {
-            matches!(nearest_mode, N::RoundPreferFloor | N::RoundPreferCeil)
-        }
-        C::TfHalfPixelForNn => matches!(nearest_mode, N::Floor),
-        C::AlignCorners | C::TfCropAndResize => false,
-    };
-    even && halves && *aspect == AspectPolicy::Stretch
+    let Op::Resize(resize) = &node.op else { return false };
+    let from = node.inputs.first().copied().flatten().and_then(|v| graph.ty(v).ok());
+    let Some(from) = from.filter(|ty| ty.dtype == DType::F32 && ty.shape.rank() == 4) else { return false };
+    let Ok(Ok(Some(sources))) = with_args(graph, node, |args| resize.sources(args)) else { return false };
+    let repeats = [1, 1, 2, 2];
+    sources.iter().zip(from.shape.iter()).zip(repeats).all(|((sources, extent), repeat)| {
+        sources.len() == repeat * extent && sources.iter().enumerate().all(|(o, i)| *i == o / repeat)
+    })
 }
 
 /// The activation that a node is.

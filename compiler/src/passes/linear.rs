@@ -3,10 +3,10 @@
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::resize::{CoordinateTransform, Resize, ResizeMode};
 use octrt_ops::graph::rewrite::Editor;
-use octrt_ops::{Graph, Node, NodeId, Op, ValueId};
+use octrt_ops::{Node, NodeId, Op, ValueId};
 
 use super::Skip;
-use super::query::{input, producer};
+use super::query::{input, leaves_channels, producer};
 
 /// Deepest nesting that is followed.
 const DEPTH: usize = 32;
@@ -76,7 +76,9 @@ fn of(graph: &Editor, value: ValueId, user: Option<&Node>, depth: usize) -> Resu
                 node.name
             )));
         }
-        if matches!(node.op, Op::Resize(_)) && leading(graph, v) != leading(graph, value) {
+        if let Op::Resize(resize) = &node.op
+            && !leaves_channels(graph, node, resize)
+        {
             return Err(Skip::Blocked(format!("{} '{}' changes channels", node.op.tag(), node.name)));
         }
         of(graph, v, Some(node), depth + 1)
@@ -86,11 +88,6 @@ fn of(graph: &Editor, value: ValueId, user: Option<&Node>, depth: usize) -> Resu
         Op::Resize(_) => Linear::Resize(id, Box::new(part(0)?)),
         _ => Linear::Conv(id),
     })
-}
-
-/// Batch and channels.
-fn leading(graph: &Graph, value: ValueId) -> Option<&[usize]> {
-    graph.ty(value).ok()?.shape.dims().get(..2)
 }
 
 fn is_linear(node: &Node) -> bool {

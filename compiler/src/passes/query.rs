@@ -1,7 +1,9 @@
 //! Questions that rules ask about a graph.
 
+use octrt_ops::def::resize::Resize;
 use octrt_ops::expr::Scalar;
 use octrt_ops::graph::ValueDef;
+use octrt_ops::graph::infer::with_args;
 use octrt_ops::{DType, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 /// Input `i` of the node, if given.
@@ -30,6 +32,12 @@ pub fn is_pointwise(graph: &Graph, node: &Node) -> bool {
     constant_input(graph, node, 1).is_some_and(|w| w.shape().rank() > 2 && ones(&w.shape().dims()[2..]))
         && ones(&op.strides)
         && op.pads.iter().all(|p| *p == 0)
+}
+
+/// Whether the output of a Resize has the channels of its input, axis 1, one by one.
+pub fn leaves_channels(graph: &Graph, node: &Node, op: &Resize) -> bool {
+    let resampled = with_args(graph, node, |args| op.resampled_axes(args));
+    resampled.and_then(|axes| axes).is_ok_and(|axes| !axes.contains(&1))
 }
 
 /// Whether every element is the number `v` (`-0.0` is 0; NaN is no number).

@@ -1,8 +1,10 @@
 //! Pass `remove_identity`.
 
 use octrt_ops::def::binary::{Binary, BinaryKind};
-use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, Resize};
+use octrt_ops::def::reduce::ReduceKind;
+use octrt_ops::def::resize::Resize;
 use octrt_ops::def::transpose::Transpose;
+use octrt_ops::graph::infer::with_args;
 use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{Graph, Node, NodeId, Op, ValueId};
 
@@ -38,7 +40,10 @@ fn passed_on(graph: &Graph, node: &Node) -> Option<ValueId> {
         Op::Reshape(_) | Op::Flatten(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => true,
         Op::Expand(_) | Op::Tile(_) => true,
         // Every axis reduced has extent 1.
-        Op::Reduce(_) | Op::GlobalPool(_) => true,
+        Op::Reduce(op) => {
+            matches!(op.kind, ReduceKind::Mean | ReduceKind::Sum | ReduceKind::Max | ReduceKind::Min)
+        }
+        Op::GlobalPool(_) => true,
         Op::Split(_) => true,
         Op::Concat(_) => node.inputs.len() == 1,
         Op::DepthToSpace(op) => op.blocksize == 1,
@@ -73,16 +78,10 @@ fn keeps_order(graph: &Graph, node: &Node, op: &Transpose) -> Option<bool> {
     Some(perm.iter().filter(|&&axis| shape.get(axis) != Some(&1)).is_sorted())
 }
 
-/// Whether every output position is the same input position.
+/// Whether no axis is resampled.
 fn scales_by_one(graph: &Graph, node: &Node, op: &Resize) -> bool {
-    use CoordinateTransform::*;
-    let exact = matches!(
-        op.coordinates,
-        HalfPixel | HalfPixelSymmetric | PytorchHalfPixel | AlignCorners | Asymmetric
-    );
-    let by_scales = |v| graph.constant(v).is_some_and(|t| t.numel() > 0 && is_filled_with(t, 1));
-    let by_sizes = input(node, 3).is_some() && op.aspect == AspectPolicy::Stretch;
-    exact && (input(node, 2).is_some_and(by_scales) || by_sizes)
+    let resampled = with_args(graph, node, |args| op.resampled_axes(args));
+    resampled.and_then(|axes| axes).is_ok_and(|axes| axes.is_empty())
 }
 
 /// The operand that stays when the other one is neutral.

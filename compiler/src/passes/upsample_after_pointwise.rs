@@ -5,13 +5,13 @@ use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{NodeId, Op};
 
 use super::Skip;
-use super::query::{input, is_pointwise, producer};
+use super::query::{input, is_pointwise, leaves_channels, producer};
 
 /// `Conv(Resize(x), w, b) -> Resize(Conv(x, w, b))` for a pointwise convolution and a nearest upsampling: pixels that are
 /// copies of each other are computed once.
 ///
-/// Requires: a window of 1 and steps of 1 in the convolution; batch and channels that the resize leaves alone, and no axis
-/// that it shortens. Never blocked.
+/// Requires: a window of 1 and steps of 1 in the convolution; channels that the resize leaves alone (also where its factor
+/// gives as many, in another order), the same batch, and no axis that it shortens. Never blocked.
 pub fn upsample_after_pointwise(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let conv = graph.node(id);
     if !is_pointwise(graph, conv) {
@@ -19,7 +19,7 @@ pub fn upsample_after_pointwise(graph: &Editor, id: NodeId) -> Result<Patch, Ski
     }
     let x = input(conv, 0).ok_or(Skip::NoMatch)?;
     let resize = graph.node(producer(graph, x).ok_or(Skip::NoMatch)?);
-    let Op::Resize(Resize { mode: ResizeMode::Nearest, coordinates, .. }) = &resize.op else {
+    let Op::Resize(op @ Resize { mode: ResizeMode::Nearest, coordinates, .. }) = &resize.op else {
         return Err(Skip::NoMatch);
     };
     let source = input(resize, 0).ok_or(Skip::NoMatch)?;
@@ -28,7 +28,8 @@ pub fn upsample_after_pointwise(graph: &Editor, id: NodeId) -> Result<Patch, Ski
     let grows = from.iter().zip(to).all(|(a, b)| a <= b) && from != to;
     // `sizes` of all axes and an aspect policy would speak of other channels after the convolution.
     let by_scales = input(resize, 3).is_none();
-    if !grows || from[..2] != to[..2] || !by_scales || *coordinates == CoordinateTransform::TfCropAndResize {
+    let same = from[..2] == to[..2] && leaves_channels(graph, resize, op);
+    if !grows || !same || !by_scales || *coordinates == CoordinateTransform::TfCropAndResize {
         return Err(Skip::NoMatch);
     }
     let mut patch = Patch::new(graph);

@@ -38,6 +38,10 @@ pub(crate) fn binary(n: &mut NodeReader<'_>) -> Result<(), Fault> {
         return invalid!("'{}' is no function of two tensors", n.op_type());
     };
     let inputs = legacy::operands(n)?;
+    let divisor = inputs[1].filter(|_| kind == BinaryKind::Div).and_then(|v| n.tensor_of(v));
+    if divisor.and_then(|t| t.to_i64s().ok()).is_some_and(|elements| elements.contains(&0)) {
+        n.warn("the divisor holds the integer 0: what it divides becomes 0");
+    }
     n.emit(Binary { kind }, inputs)
 }
 

@@ -5,7 +5,7 @@
 //! | function | element types | notes | ONNX operator, first opset |
 //! |---|---|---|---|
 //! | add, sub, mul | all numbers | integers wrap | Add-7, Sub-7, Mul-7 |
-//! | div | all numbers | integers truncate towards zero; `x / 0 = 0` | Div-7 |
+//! | div | all numbers | integers truncate towards zero; an integer divided by 0 is 0, which ONNX leaves open | Div-7 |
 //! | max, min | all numbers | NaN if either is NaN | Max-8, Min-8, for two inputs |
 //! | pow | A, C: f32 f64 i64 i32; B: all numbers | see [`crate::def::binary::Binary`] | Pow-7, -12 |
 //! | and, or, xor | bool | | And-7, Or-7, Xor-7 |

@@ -62,14 +62,15 @@ pub enum CoordinateTransform {
     HalfPixelSymmetric,
     /// Half pixel, but 0 when the output extent is 1.
     PytorchHalfPixel,
-    /// `x * (in - 1) / (in * scale - 1)`; 0 when the output extent is 1.
+    /// `x * (in - 1) / (out - 1)`; 0 when the output extent is 1. Where `in * scale` is no whole number, `out` is the whole
+    /// number below, as in PyTorch and ONNX Runtime.
     AlignCorners,
     /// `x / scale`
     Asymmetric,
     /// `(x + 0.5) / scale`
     TfHalfPixelForNn,
-    /// Corners aligned to the region of interest: `(begin + x * (end - begin) / (in * scale - 1)) * (in - 1)`; its
-    /// centre when the output extent is 1.
+    /// Corners aligned to the region of interest: `(begin + x * (end - begin) / (out - 1)) * (in - 1)`; its centre when the
+    /// output extent is 1.
     TfCropAndResize,
 }
 
@@ -416,6 +417,21 @@ mod tests {
         // From 1 to 3, of which what is over 2 is outside.
         assert_eq!(f(TfCropAndResize, 5), [10.0, 15.0, 20.0, -1.0, -1.0]);
         assert_eq!(f(TfCropAndResize, 1), [20.0]);
+    }
+
+    #[test]
+    fn corners_are_aligned_also_by_a_factor_that_gives_no_whole_extent() {
+        let line = |coordinates, scale: f32| {
+            let src: Vec<f32> = (0..7).map(|v| v as f32).collect();
+            line(&resize(ResizeMode::Linear, coordinates), &src, &[scale], &[]).unwrap()
+        };
+        // 10.5 becomes 10.
+        let thirds: Vec<f32> = (0..10).map(|v| (f64::from(v) * 6.0 / 9.0) as f32).collect();
+        assert_eq!(line(CoordinateTransform::AlignCorners, 1.5), thirds);
+        // 4.2 becomes 4.
+        assert_eq!(line(CoordinateTransform::AlignCorners, 0.6), [0.0, 2.0, 4.0, 6.0]);
+        // From 3 to 9, of which what is over 6 is outside.
+        assert_eq!(line(CoordinateTransform::TfCropAndResize, 0.6), [3.0, 5.0, -1.0, -1.0]);
     }
 
     #[test]

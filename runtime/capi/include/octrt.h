@@ -71,7 +71,7 @@
 #define OCTRT_E_CORRUPT 4
 
 /**
- * The model is valid, but octrt does not implement a part of it.
+ * The model or picture is valid, but octrt does not implement a part of it.
  */
 #define OCTRT_E_UNSUPPORTED 5
 

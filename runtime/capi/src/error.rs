@@ -17,7 +17,7 @@ pub const OCTRT_E_INPUT: i32 = 2;
 pub const OCTRT_E_IO: i32 = 3;
 /// A model, picture or file of settings breaks the rules of its format.
 pub const OCTRT_E_CORRUPT: i32 = 4;
-/// The model is valid, but octrt does not implement a part of it.
+/// The model or picture is valid, but octrt does not implement a part of it.
 pub const OCTRT_E_UNSUPPORTED: i32 = 5;
 /// A model or picture is larger than allowed.
 pub const OCTRT_E_LIMIT: i32 = 6;
@@ -122,9 +122,10 @@ impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
         let code = match &error {
             ImageError::Io { .. } => OCTRT_E_IO,
-            ImageError::UnsupportedFormat { .. }
-            | ImageError::Corrupt { .. }
-            | ImageError::BrokenSettings { .. } => OCTRT_E_CORRUPT,
+            ImageError::UnsupportedFormat { .. } => OCTRT_E_UNSUPPORTED,
+            ImageError::NoPicture { .. } | ImageError::Corrupt { .. } | ImageError::BrokenSettings { .. } => {
+                OCTRT_E_CORRUPT
+            }
             ImageError::LimitExceeded { .. } | ImageError::DecoderMemory { .. } => OCTRT_E_LIMIT,
             _ => OCTRT_E_INPUT,
         };

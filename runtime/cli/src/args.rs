@@ -79,6 +79,10 @@ pub enum Command {
     /// of octrt only: another one refuses it.
     Compile(CompileArgs),
     /// Compare machine code with the reference interpreter, node by node
+    ///
+    /// Three times: every node by itself, which keeps the compiler from running nodes together; what is stored where nodes
+    /// run together; and the outputs of the model as it is compiled for a run, with nothing else watched, against the
+    /// interpreter on the model before the compiler's passes.
     Compare(CompareArgs),
     /// Put OctConvs in place of a model's convolutions
     ///
@@ -414,7 +418,8 @@ pub struct CompilerArgs {
     /// Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best that this machine has
     #[arg(long, value_name = "TARGET", default_value = "native")]
     pub target: TargetArg,
-    /// How exact the algorithms are: default, or strict, which excludes Winograd's
+    /// How exact the algorithms are: default, or strict, which excludes Winograd's, by which a NaN, an infinity or a
+    /// number like 1e20 reaches all of the up to 4x4 pixels that are computed together
     #[arg(long, value_name = "PRECISION", default_value_t)]
     pub precision: Precision,
     /// Bytes that tensors and weights may take, as 500M or 2GiB [default: half of the memory]

@@ -10,7 +10,7 @@ Exit codes:
   1  the system, the machine or a defect of octrt
   2  usage: the arguments do not fit the program or the model
   3  a check failed (--expect, compare)
-  4  the model is valid, but octrt does not implement a part of it
+  4  the model or picture is valid, but octrt does not implement a part of it
   5  a file is corrupt
   6  a limit is exceeded (memory, size of a picture)
 
@@ -90,9 +90,8 @@ fn of_image(error: &ImageError) -> u8 {
         | ImageError::NoPictureInput { .. }
         | ImageError::OtherSize { .. }
         | ImageError::OpenSize { .. } => 2,
-        ImageError::UnsupportedFormat { .. }
-        | ImageError::Corrupt { .. }
-        | ImageError::BrokenSettings { .. } => 5,
+        ImageError::UnsupportedFormat { .. } => 4,
+        ImageError::NoPicture { .. } | ImageError::Corrupt { .. } | ImageError::BrokenSettings { .. } => 5,
         ImageError::LimitExceeded { .. } | ImageError::DecoderMemory { .. } => 6,
         _ => 1,
     }

@@ -76,8 +76,8 @@ pub fn decode_file(path: &Path, options: &DecodeOptions) -> Result<Picture, Imag
 /// A picture must be complete. Damage within a complete JPEG's compressed data is decoded as far as it goes.
 ///
 /// # Errors
-/// [`ImageError::UnsupportedFormat`], [`ImageError::LimitExceeded`] before anything of the declared size is
-/// allocated, [`ImageError::DecoderMemory`], [`ImageError::Corrupt`].
+/// [`ImageError::NoPicture`], [`ImageError::UnsupportedFormat`], [`ImageError::LimitExceeded`] before anything of the
+/// declared size is allocated, [`ImageError::DecoderMemory`], [`ImageError::Corrupt`].
 pub fn decode_bytes(name: &str, bytes: &[u8], options: &DecodeOptions) -> Result<Picture, ImageError> {
     let limits = options.limits;
     check_limit(name, LimitKind::FileBytes, bytes.len() as u64, limits.file_bytes)?;
@@ -141,10 +141,13 @@ fn recognise(name: &str, bytes: &[u8]) -> Result<ImageFormat, ImageError> {
     match image::guess_format(bytes) {
         Ok(format @ (Jpeg | Png | Bmp | WebP)) => Ok(format),
         Ok(other) => Err(unsupported(name, format!("a {} file", format_name(other)))),
-        Err(_) if bytes.is_empty() => Err(unsupported(name, "an empty file".to_owned())),
         Err(_) => {
             let start = &bytes[..bytes.len().min(8)];
-            Err(unsupported(name, format!("unknown content starting with bytes {start:02x?}")))
+            let found = match bytes {
+                [] => "an empty file".to_owned(),
+                _ => format!("unknown content starting with bytes {start:02x?}"),
+            };
+            Err(ImageError::NoPicture { name: name.to_owned(), found })
         }
     }
 }

@@ -15,9 +15,17 @@ pub enum ImageError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The bytes are no picture, or one of a kind that is not decoded.
+    /// A picture of a kind that is not decoded.
     #[error("{name}: expected a JPEG, PNG, BMP or WebP picture, found {found}")]
     UnsupportedFormat {
+        /// Path or name of the picture.
+        name: String,
+        /// What kind it is.
+        found: String,
+    },
+    /// The bytes are no picture.
+    #[error("{name}: expected a JPEG, PNG, BMP or WebP picture, found {found}")]
+    NoPicture {
         /// Path or name of the picture.
         name: String,
         /// What the content looks like.

@@ -32,7 +32,7 @@ fn a_file_cut_short_anywhere_is_an_error() {
         assert!(decode_bytes(what, &file, &limited(35)).is_ok(), "{what}");
         for len in 0..file.len() {
             let error = decode_bytes(what, &file[..len], &limited(35)).expect_err(what);
-            let typed = matches!(error, ImageError::Corrupt { .. } | ImageError::UnsupportedFormat { .. });
+            let typed = matches!(error, ImageError::Corrupt { .. } | ImageError::NoPicture { .. });
             assert!(typed, "the first {len} bytes of {}: {error}", file.len());
             assert!(error.to_string().starts_with(what), "{error}");
         }

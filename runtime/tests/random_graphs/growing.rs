@@ -7,7 +7,7 @@ use octrt::ops::expr::Scalar;
 use octrt::ops::op::{Args, known_args};
 use octrt::ops::{DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
 
-/// Largest number of elements of a value.
+/// Largest number of elements of a value of a graph with random inputs.
 const ELEMENTS: usize = 1500;
 /// Largest magnitude of a value: beyond it rounding decides too much.
 const MAGNITUDE: f64 = 1e4;
@@ -84,12 +84,19 @@ pub struct Growing {
     pub values: Vec<(ValueId, Tensor, bool)>,
     pub inputs: Vec<Tensor>,
     pub numbers: Numbers,
+    /// Largest number of elements of a value.
+    elements: usize,
 }
 
 impl Growing {
-    pub fn new(seed: u64) -> Self {
+    /// A graph without inputs, of values of up to this many elements.
+    pub fn empty(seed: u64, elements: usize) -> Self {
         let numbers = Numbers::of(seed);
-        let mut g = Growing { graph: Graph::new("random"), values: vec![], inputs: vec![], numbers };
+        Growing { graph: Graph::new("random"), values: vec![], inputs: vec![], numbers, elements }
+    }
+
+    pub fn new(seed: u64) -> Self {
+        let mut g = Growing::empty(seed, ELEMENTS);
         for _ in 0..1 + g.numbers.below(3) {
             let rank = g.numbers.pick(&[0, 1, 2, 3, 4, 4, 4]);
             let shape: Vec<usize> = (0..rank).map(|_| g.numbers.extent()).collect();
@@ -166,7 +173,7 @@ impl Growing {
             }
         }
         let types = op.as_operator().infer(Args(&known)).ok()?;
-        if types.iter().any(|t| t.shape.numel() > ELEMENTS) {
+        if types.iter().any(|t| t.shape.numel() > self.elements) {
             return None;
         }
         let results = op.as_operator().reference(&tensors).ok()?;

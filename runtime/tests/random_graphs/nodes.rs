@@ -336,7 +336,7 @@ impl Growing {
     }
 
     /// Sometimes with a normalisation behind it, and sometimes with another user.
-    fn normalized(&mut self, v: ValueId) -> Option<Vec<ValueId>> {
+    pub fn normalized(&mut self, v: ValueId) -> Option<Vec<ValueId>> {
         if self.numbers.one_in(4) {
             return Some(vec![v]);
         }

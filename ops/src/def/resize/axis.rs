@@ -72,7 +72,8 @@ impl Axis {
             CoordinateTransform::PytorchHalfPixel if self.output == 1 => 0.0,
             CoordinateTransform::PytorchHalfPixel => half_pixel,
             CoordinateTransform::AlignCorners if self.output == 1 => 0.0,
-            CoordinateTransform::AlignCorners => x * last / (width - 1.0),
+            // The last index shows the last element, whatever the factor.
+            CoordinateTransform::AlignCorners => x * last / (self.output as f64 - 1.0),
             CoordinateTransform::Asymmetric => self.scale.divide(x),
             CoordinateTransform::TfHalfPixelForNn => self.scale.divide(x + 0.5),
             CoordinateTransform::TfCropAndResize => {
@@ -80,7 +81,7 @@ impl Axis {
                 if self.output == 1 {
                     (begin + end) / 2.0 * last
                 } else {
-                    begin * last + x * (end - begin) * last / (width - 1.0)
+                    begin * last + x * (end - begin) * last / (self.output as f64 - 1.0)
                 }
             }
         };

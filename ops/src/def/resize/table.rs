@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::{NearestMode, Resize, ResizeMode};
 use crate::compute::TABLE_ELEMENTS;
-use crate::{OpError, Tensor};
+use crate::{Args, OpError, Tensor};
 
 /// Elements and weights for every output index of an axis.
 pub(super) struct Taps {
@@ -16,6 +16,36 @@ pub(super) struct Taps {
 }
 
 impl Resize {
+    /// For each axis of the output, the index in the input that each of its indices shows: `dst[o..] = src[sources[o]..]`.
+    /// None where elements of the output are not elements of the input: modes `Linear` and `Cubic` of an axis that is
+    /// resampled, and positions outside the region of interest.
+    ///
+    /// # Errors
+    /// Those of `infer`, and [`OpError::TooLarge`] for an axis with too many indices for a table.
+    pub fn sources(&self, args: Args<'_>) -> Result<Option<Vec<Vec<usize>>>, OpError> {
+        let (dst, axes) = self.problem(args)?;
+        if self.mode != ResizeMode::Nearest && !axes.is_empty() {
+            return Ok(None);
+        }
+        let mut sources: Vec<Vec<usize>> = dst.shape.iter().map(|&n| (0..n).collect()).collect();
+        for a in &axes {
+            if self.inside_table(a)?.is_some() {
+                return Ok(None);
+            }
+            let table = self.nearest_table(a)?.to_i64s()?;
+            sources[a.axis] = table.into_iter().map(|i| usize::try_from(i).unwrap_or(0)).collect();
+        }
+        Ok(Some(sources))
+    }
+
+    /// The axes that are resampled. Along all others the output shows the input as it is, whatever their extents.
+    ///
+    /// # Errors
+    /// Those of `infer`.
+    pub fn resampled_axes(&self, args: Args<'_>) -> Result<Vec<usize>, OpError> {
+        Ok(self.problem(args)?.1.iter().map(|a| a.axis).collect())
+    }
+
     /// `[output]`: the element that each output index takes in mode `Nearest`.
     pub(super) fn nearest_table(&self, a: &Axis) -> Result<Tensor, OpError> {
         fits(a, 1)?;
@@ -99,4 +129,43 @@ fn fits(a: &Axis, count: usize) -> Result<(), OpError> {
         "resizing axis {} from {} to {} takes {count} elements for each",
         a.axis, a.input, a.output
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+    use crate::def::resize::CoordinateTransform;
+    use crate::op::Arg;
+
+    /// What is asked of a Resize of `[2, 4]` by these factors.
+    fn ask<T>(op: &Resize, scales: [f32; 2], f: impl Fn(&Resize, Args<'_>) -> T) -> T {
+        let (shape, scales) = (Shape::from([2, 4]), Tensor::new([2], &scales).unwrap());
+        let roi = Tensor::new([4], &[0.0f32, 0.0, 1.0, 1.5]).unwrap();
+        let x = Arg { dtype: DType::F32, shape: &shape, value: None };
+        f(op, Args(&[Some(x), Some((&roi).into()), Some((&scales).into()), None]))
+    }
+
+    #[test]
+    fn sources_say_what_extents_do_not() {
+        let sources = |op: &Resize, by| ask(op, [1.0, by], |op, args| op.sources(args).unwrap());
+        let floor = Resize::nearest();
+        let axis = |columns: &[usize]| Some(vec![vec![0, 1], columns.to_vec()]);
+        assert_eq!(sources(&floor, 2.0), axis(&[0, 0, 1, 1, 2, 2, 3, 3]));
+        assert_eq!(sources(&floor, 2.00001), axis(&[0, 0, 0, 1, 1, 2, 2, 3]));
+        assert_eq!(sources(&floor, 1.1), axis(&[0, 0, 1, 2]));
+        let linear = Resize { mode: ResizeMode::Linear, ..Resize::nearest() };
+        assert_eq!(sources(&linear, 2.0), None);
+        assert_eq!(sources(&linear, 1.0), axis(&[0, 1, 2, 3]));
+        let crop = Resize { coordinates: CoordinateTransform::TfCropAndResize, ..Resize::nearest() };
+        assert_eq!(sources(&crop, 1.0), None);
+    }
+
+    #[test]
+    fn axes_of_the_same_extent_may_be_resampled() {
+        let axes = |by| ask(&Resize::nearest(), by, |op, args| op.resampled_axes(args).unwrap());
+        assert_eq!(axes([1.0, 1.0]), []);
+        assert_eq!(axes([1.2, 1.0]), [0]);
+        assert_eq!(axes([1.2, 2.0]), [0, 1]);
+    }
 }

@@ -1,14 +1,18 @@
-//! `octrt compare`: the machine code against the reference interpreter, node by node.
+//! `octrt compare`: the machine code against the reference interpreter, three times.
 //!
-//! Every value of the graph after the passes becomes an output; this graph is compiled, run, and interpreted.
+//! 1. Node by node: every value of the graph after the passes is an output, so that no node is fused with another.
+//! 2. In the groups that the compiler makes: what is stored at the end of each is an output, which leaves the groups as
+//!    they are.
+//! 3. As `octrt run` does it: the graph as it was loaded, nothing watched but its outputs, against the interpreter on the
+//!    graph before the passes.
 
 use std::fmt::Write;
 
-use octrt::compiler::{CompileError, passes};
+use octrt::compiler::{CompileError, blocked, passes};
 use octrt::image::SideFile;
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::interp;
-use octrt::ops::{Graph, GraphError, NodeId, Tensor, TensorType};
+use octrt::ops::{Graph, GraphError, NodeId, Tensor, TensorType, ValueId};
 use octrt::{Error, LoadOptions, Model, Threads};
 use serde::Serialize;
 
@@ -25,7 +29,12 @@ use crate::tensor_files::NamedTensor;
 struct Report {
     schema: String,
     model: String,
+    /// Every node by itself.
     nodes: Vec<NodeReport>,
+    /// Nodes that run together.
+    groups: Vec<GroupReport>,
+    /// What `octrt run` gives.
+    outputs: Vec<OutputReport>,
     /// The first node that differs by more than allowed.
     first_bad: Option<String>,
 }
@@ -42,37 +51,85 @@ struct NodeReport {
     difference: Difference,
 }
 
+/// What a group of nodes stores.
+#[derive(Serialize)]
+struct GroupReport {
+    /// Their names, in order.
+    nodes: Vec<String>,
+    #[serde(rename = "type")]
+    ty: String,
+    #[serde(flatten)]
+    difference: Difference,
+}
+
+/// One output of the model.
+#[derive(Serialize)]
+struct OutputReport {
+    output: String,
+    #[serde(rename = "type")]
+    ty: String,
+    #[serde(flatten)]
+    difference: Difference,
+}
+
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure::Check`] when a node differs by more than allowed; those of loading, reading and running.
+/// [`Failure::Check`] when a node, a group or an output differs by more than allowed; those of loading, reading and running.
 pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let model = model::load(&args.model, &args.machine)?;
     let inputs = read_inputs(args, &model)?;
-    let graph = observable(&model, &inputs.types())?;
+    let tensors = inputs.0.iter().map(inside).collect::<Result<Vec<_>, _>>()?;
+    let tolerance = Tolerance { atol: args.atol, rtol: args.rtol };
     let threads = Threads::new(args.machine.threads)?;
     let options = LoadOptions { threads, ..model::options(&args.machine.compiler) };
-    let compiled = Model::from_graph(graph.clone(), &options)?;
-    let tensors = inputs.0.iter().map(inside).collect::<Result<Vec<_>, _>>()?;
-    let found = run_compiled(&compiled, &tensors)?;
-    let nodes = interpret(&graph, &tensors, &found, Tolerance { atol: args.atol, rtol: args.rtol })
-        .map_err(|e| fail(&model, e))?;
-    let bad = nodes.iter().find(|n| n.difference.bad > 0);
-    let verdict = bad.map(|n| {
-        let (NodeReport { node, op, difference: d, .. }, name) = (n, model.name());
-        Failure::Check(format!(
-            "{name}: node '{node}' ({op}) is the first that differs: {} of {} elements, max abs {:.3e}",
-            d.bad, d.count, d.max_abs
-        ))
-    });
-    let first_bad = bad.map(|n| n.node.clone());
-    let report =
-        Report { schema: output::schema("compare"), model: model.name().to_string(), nodes, first_bad };
+    let compared = Compared { model: &model, options, inputs: &tensors, tolerance };
+
+    let loaded =
+        specialize(model::graph(&model)?, &inputs.types(), Limits::default()).map_err(|e| fail(&model, e))?;
+    let (graph, _) = passes::optimize(&loaded, model.target()?).map_err(|e| fail(&model, e))?;
+    let (nodes, groups) = compared.inside(&graph)?;
+    let outputs = compared.outputs(&loaded)?;
+    let verdict = verdict(model.name(), &nodes, &groups, &outputs);
+    let first_bad = nodes.iter().find(|n| n.difference.bad > 0).map(|n| n.node.clone());
+    let (schema, model) = (output::schema("compare"), model.name().to_string());
+    let report = Report { schema, model, nodes, groups, outputs, first_bad };
     match args.format.format {
         Format::Json => output::print_json(&report)?,
         Format::Text => output::print(&text(&report))?,
     }
     verdict.map_or(Ok(()), |v| Err(v.into()))
+}
+
+/// What differs first, if anything does.
+fn verdict(
+    model: &str,
+    nodes: &[NodeReport],
+    groups: &[GroupReport],
+    outputs: &[OutputReport],
+) -> Option<Failure> {
+    let of_node = |r: &NodeReport| (format!("node '{}' ({}) is", r.node, r.op), r.difference);
+    let of_group = |r: &GroupReport| {
+        (format!("all nodes agree one by one; of those that run together {} is", together(r)), r.difference)
+    };
+    let of_output = |r: &OutputReport| {
+        (
+            format!("all nodes agree; as the model is compiled for a run, output '{}' is", r.output),
+            r.difference,
+        )
+    };
+    let all =
+        nodes.iter().map(of_node).chain(groups.iter().map(of_group)).chain(outputs.iter().map(of_output));
+    let (what, d) = all.into_iter().find(|(_, d)| d.bad > 0)?;
+    Some(Failure::Check(format!(
+        "{model}: {what} the first that differs: {} of {} elements, max abs {:.3e}",
+        d.bad, d.count, d.max_abs
+    )))
+}
+
+fn together(group: &GroupReport) -> String {
+    let names: Vec<String> = group.nodes.iter().map(|n| format!("'{n}'")).collect();
+    names.join(" + ")
 }
 
 fn fail(model: &Model, error: GraphError) -> Error {
@@ -92,17 +149,105 @@ fn read_inputs(args: &CompareArgs, model: &Model) -> anyhow::Result<Inputs> {
     }
 }
 
-/// The graph after the passes, with every value of a node as an output; the name of an output is that of the value.
-fn observable(model: &Model, types: &[TensorType]) -> anyhow::Result<Graph> {
-    let graph = model::graph(model)?;
-    let specialized = specialize(graph, types, Limits::default()).map_err(|e| fail(model, e))?;
-    let (mut graph, _) = passes::optimize(&specialized, model.target()?).map_err(|e| fail(model, e))?;
+/// Values of a graph, and for each the nodes that have computed it when it is stored.
+type Watched = Vec<(ValueId, Vec<NodeId>)>;
+
+/// Every value that a node computes.
+fn one_by_one(graph: &Graph) -> Watched {
+    graph.node_ids().flat_map(|id| graph.node(id).outputs.iter().map(move |v| (*v, vec![id]))).collect()
+}
+
+/// Every value that is stored where nodes run together.
+fn grouped(graph: &Graph, model: &Model) -> anyhow::Result<Watched> {
+    let choice = blocked::choose(graph, model.target()?);
+    let of_node = |id: NodeId| match &choice.tiled[id.index()] {
+        Some(tiled) => vec![(tiled.group.result, tiled.group.nodes.clone())],
+        None if choice.taken[id.index()] => Vec::new(),
+        None => graph.node(id).outputs.iter().map(|v| (*v, vec![id])).collect(),
+    };
+    Ok(graph.node_ids().flat_map(of_node).collect())
+}
+
+/// The graph with these values as its only outputs.
+fn watching(graph: &Graph, values: &Watched) -> Graph {
+    let mut graph = graph.clone();
     graph.outputs.clear();
-    let values: Vec<_> = graph.nodes.iter().flat_map(|n| n.outputs.iter().copied()).collect();
-    for value in values {
-        graph.add_output(value.to_string(), value);
+    for (value, _) in values {
+        graph.add_output(value.to_string(), *value);
     }
-    Ok(graph)
+    graph
+}
+
+/// What is compared, and how.
+struct Compared<'a> {
+    model: &'a Model,
+    options: LoadOptions,
+    inputs: &'a [Tensor],
+    tolerance: Tolerance,
+}
+
+impl Compared<'_> {
+    /// The outputs of machine code; none where a graph has none.
+    fn run(&self, graph: Graph) -> anyhow::Result<Vec<octrt::Tensor>> {
+        if graph.outputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(run_compiled(&Model::from_graph(graph, &self.options)?, self.inputs)?)
+    }
+
+    /// Every node of a graph after the passes by itself, and every group.
+    fn inside(&self, graph: &Graph) -> anyhow::Result<(Vec<NodeReport>, Vec<GroupReport>)> {
+        let (single, grouped) = (one_by_one(graph), grouped(graph, self.model)?);
+        let found = self.run(watching(graph, &single))?;
+        let found_grouped = self.run(watching(graph, &grouped))?;
+        let name = |id: &NodeId| graph.node(*id).name.clone();
+        let (mut nodes, mut groups) = (Vec::new(), Vec::new());
+        let mut visit = |id: NodeId, results: &[Tensor]| {
+            let node = graph.node(id);
+            for (value, expected) in node.outputs.iter().zip(results) {
+                let ty = expected.ty().to_string();
+                if let Some(i) = single.iter().position(|(v, _)| v == value) {
+                    let difference = self.difference(expected, found.get(i));
+                    let (node, op) = (node.name.clone(), node.op.as_operator().name());
+                    nodes.push(NodeReport { node, op, value: value.to_string(), ty: ty.clone(), difference });
+                }
+                if let Some(i) = grouped.iter().position(|(v, _)| v == value) {
+                    let difference = self.difference(expected, found_grouped.get(i));
+                    groups.push(GroupReport {
+                        nodes: grouped[i].1.iter().map(name).collect(),
+                        ty,
+                        difference,
+                    });
+                }
+            }
+        };
+        interp::run_visiting(graph, self.inputs, &mut visit).map_err(|e| fail(self.model, e))?;
+        Ok((nodes, groups))
+    }
+
+    /// The outputs of the graph as it was loaded.
+    fn outputs(&self, graph: &Graph) -> anyhow::Result<Vec<OutputReport>> {
+        let found = self.run(graph.clone())?;
+        let expected = interp::run(graph, self.inputs).map_err(|e| fail(self.model, e))?;
+        let report = |((output, expected), i): ((&octrt::ops::graph::Output, &Tensor), usize)| OutputReport {
+            output: output.name.clone(),
+            ty: expected.ty().to_string(),
+            difference: self.difference(expected, found.get(i)),
+        };
+        Ok(graph.outputs.iter().zip(&expected).zip(0..).map(report).collect())
+    }
+
+    /// Where nothing is found every element is bad.
+    fn difference(&self, expected: &Tensor, found: Option<&octrt::Tensor>) -> Difference {
+        let (expected, found) = (expected.to_f64s(), found.map(|t| t.view().to_f64s()));
+        match found.filter(|found| found.len() == expected.len()) {
+            Some(found) => difference::compare(&expected, &found, self.tolerance, Scale::Tensor),
+            None => {
+                let (count, infinite) = (expected.len(), f64::INFINITY);
+                Difference { count, bad: count, max_abs: infinite, max_rel: infinite, worst: 0 }
+            }
+        }
+    }
 }
 
 /// The tensor with elements as inside the graph: floats of other types have become f32.
@@ -124,43 +269,73 @@ fn run_compiled(model: &Model, inputs: &[Tensor]) -> Result<Vec<octrt::Tensor>, 
     Ok(model.session()?.run(&views)?.into_iter().map(|(_, t)| t).collect())
 }
 
-/// Interprets the graph, comparing every value of a node with the one found.
-fn interpret(
-    graph: &Graph,
-    inputs: &[Tensor],
-    found: &[octrt::Tensor],
-    tolerance: Tolerance,
-) -> Result<Vec<NodeReport>, GraphError> {
-    let mut reports = Vec::new();
-    let mut found = found.iter();
-    let mut visit = |id: NodeId, results: &[Tensor]| {
-        let node = graph.node(id);
-        for (&value, expected) in node.outputs.iter().zip(results) {
-            let found = found.next().map(|t| t.view().to_f64s()).unwrap_or_default();
-            let difference = difference::compare(&expected.to_f64s(), &found, tolerance, Scale::Tensor);
-            reports.push(NodeReport {
-                node: node.name.clone(),
-                op: node.op.as_operator().name(),
-                value: value.to_string(),
-                ty: expected.ty().to_string(),
-                difference,
-            });
-        }
-    };
-    interp::run_visiting(graph, inputs, &mut visit)?;
-    Ok(reports)
-}
-
 fn text(report: &Report) -> String {
     let mut out = String::from("   max abs    max rel  bad       node\n");
-    for NodeReport { node, op, ty, difference: d, .. } in &report.nodes {
+    let mut line = |d: &Difference, what: String| {
         let mark = if d.bad > 0 { format!("{}", d.bad) } else { "-".to_string() };
-        let _ = writeln!(out, "{:10.3e} {:10.3e}  {mark:8}  {node} ({op}) {ty}", d.max_abs, d.max_rel);
+        let _ = writeln!(out, "{:10.3e} {:10.3e}  {mark:8}  {what}", d.max_abs, d.max_rel);
+    };
+    for NodeReport { node, op, ty, difference, .. } in &report.nodes {
+        line(difference, format!("{node} ({op}) {ty}"));
     }
-    let worst = report.nodes.iter().map(|n| n.difference.max_rel).fold(0.0, f64::max);
+    for group in report.groups.iter().filter(|g| g.nodes.len() > 1) {
+        line(&group.difference, format!("{} {}, together", group.nodes.join(" + "), group.ty));
+    }
+    for OutputReport { output, ty, difference } in &report.outputs {
+        line(difference, format!("output '{output}' {ty}, as for a run"));
+    }
+    let nodes = report.nodes.iter().map(|n| &n.difference);
+    let all = nodes.chain(report.groups.iter().map(|g| &g.difference));
+    let all: Vec<&Difference> = all.chain(report.outputs.iter().map(|o| &o.difference)).collect();
+    let worst = all.iter().map(|d| d.max_rel).fold(0.0, f64::max);
+    let good = all.iter().all(|d| d.bad == 0);
     let _ = match &report.first_bad {
-        None => writeln!(out, "all {} values agree, max rel {worst:.3e}", report.nodes.len()),
+        None if good => writeln!(
+            out,
+            "all {} values agree, also in {} groups and {} outputs as for a run, max rel {worst:.3e}",
+            report.nodes.len(),
+            report.groups.len(),
+            report.outputs.len()
+        ),
+        None => writeln!(out, "every node by itself agrees, but not as the model is compiled for a run"),
         Some(node) => writeln!(out, "first bad node: {node}"),
     };
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(bad: usize) -> Difference {
+        Difference { count: 8, bad, max_abs: 0.5, max_rel: 0.1, worst: 3 }
+    }
+
+    /// A report of a node, of it and another one together, and of an output, with so many bad elements each.
+    fn message(bad: [usize; 3]) -> Option<String> {
+        let [node, group, output] = bad.map(difference);
+        let (ty, name) = ("f32[8]".to_string(), "conv".to_string());
+        let node = NodeReport {
+            node: name.clone(),
+            op: "Conv",
+            value: "%1".into(),
+            ty: ty.clone(),
+            difference: node,
+        };
+        let nodes = vec![name, "relu".to_string()];
+        let group = GroupReport { nodes, ty: ty.clone(), difference: group };
+        let output = OutputReport { output: "y".into(), ty, difference: output };
+        verdict("m", &[node], &[group], &[output]).map(|v| v.to_string())
+    }
+
+    #[test]
+    fn what_differs_first_is_named() {
+        let first = "the first that differs: 2 of 8 elements, max abs 5.000e-1";
+        assert_eq!(message([0, 0, 0]), None);
+        assert_eq!(message([2, 1, 1]), Some(format!("m: node 'conv' (Conv) is {first}")));
+        let together = "m: all nodes agree one by one; of those that run together 'conv' + 'relu' is";
+        assert_eq!(message([0, 2, 1]), Some(format!("{together} {first}")));
+        let as_run = "m: all nodes agree; as the model is compiled for a run, output 'y' is";
+        assert_eq!(message([0, 0, 2]), Some(format!("{as_run} {first}")));
+    }
 }

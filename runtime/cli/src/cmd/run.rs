@@ -192,6 +192,12 @@ fn check(
                 "output '{name}': expected the shape {expected:?}, found {found:?}"
             )));
         }
+        if tensor.dtype != found.dtype() {
+            let (expected, found) = (tensor.dtype.name(), found.dtype().name());
+            return Err(Failure::Check(format!(
+                "output '{name}': expected elements of type {expected}, found {found}"
+            )));
+        }
         let expected = tensor.view().map_err(|e| Failure::Usage(e.to_string()))?;
         let (expected, found) = (expected.to_f64s(), found.view().to_f64s());
         let difference = difference::compare(&expected, &found, tolerance, Scale::Element);

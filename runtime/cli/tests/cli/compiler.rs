@@ -171,12 +171,50 @@ fn compare_shows_every_value() {
         # # - leaky (LeakyRelu) f32[1,2,4,4]
         # # - pool (GlobalAveragePool) f32[1,2,1,1]
         # # - flat (Flatten) f32[1,2]
-        all 4 values agree, max rel #
+        # # - output 'scores' f32[1,2], as for a run
+        all 4 values agree, also in 4 groups and 1 outputs as for a run, max rel #
     "#]]
     .assert_eq(&without_floats(octrt(&["compare", &model, "random"]).text()));
     let report = octrt(&["compare", &model, "random", "--dim", "N=3", "--format", "json"]).json();
     assert_eq!(report["first_bad"], serde_json::Value::Null);
     assert_eq!(report["nodes"][0]["type"], "f32[3,2,4,4]");
+}
+
+#[test]
+fn compare_runs_the_model_as_it_is_compiled_for_a_run() {
+    let picture = "bench/shapes/pictures/ring_0.jpg";
+    let args = ["compare", SHAPES, picture, "--target", "x86-64-v3", "--format", "json"];
+    let report = octrt(&args).json();
+    let nodes = |r: &serde_json::Value| r["nodes"].as_array().map_or(0, Vec::len);
+    let groups = report["groups"].as_array().unwrap();
+    // The nodes of the groups are those that were compared one by one.
+    assert_eq!(groups.iter().map(nodes).sum::<usize>(), nodes(&report));
+    let several = groups.iter().filter(|g| nodes(g) > 1);
+    assert!(several.count() > 3, "{groups:?}");
+    let outputs = report["outputs"].as_array().unwrap();
+    assert_eq!(outputs.len(), 1);
+    assert_eq!((outputs[0]["output"].as_str(), outputs[0]["count"].as_u64()), (Some("logits"), Some(10)));
+    for part in groups.iter().chain(outputs) {
+        assert_eq!(part["bad"], 0, "{part}");
+    }
+}
+
+#[test]
+fn compare_takes_a_model_without_nodes() {
+    let folder = Folder::new();
+    // One output is folded, the other one shows the input.
+    let graph = r#"graph "nothing" {
+      input %0 "x": f32[2,3]
+      %1 "s" = "shape" Shape { start = 0, end = none } (%0)
+      %2 "y" = "same" Identity {} (%0)
+      output "s" = %1
+      output "y" = %2
+    }"#;
+    let model = folder.file("m.onnx", onnx(graph));
+    let found = octrt(&["compare", &model, "random"]);
+    let expected = "all 0 values agree, also in 0 groups and 2 outputs as for a run";
+    assert!(found.text().contains(expected), "{}", found.stdout);
+    assert_eq!(octrt(&["compare", &model, "random", "--format", "json"]).json()["outputs"][1]["count"], 6);
 }
 
 #[test]

@@ -37,6 +37,35 @@ fn a_failed_check_is_3() {
 }
 
 #[test]
+fn expected_elements_of_another_type_fail_the_check() {
+    let folder = Folder::new();
+    let model = folder.tiny_model();
+    octrt(&["run", &model, "random", "--save-outputs", &folder.path("out")]).text();
+    let saved = folder.path("out/output_0.npy");
+    octrt(&["run", &model, "random", "--expect", &saved]).text();
+    // The same numbers in another type.
+    let doubles: Vec<u8> = npy_elements(&saved, 2).iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect();
+    let doubles = folder.file("doubles.npy", npy_of("<f8", "(1, 2)", &doubles));
+    octrt(&["run", &model, "random", "--expect", &doubles])
+        .assert_fails(3, "elements of type f64, found f32");
+}
+
+#[test]
+fn pictures_that_are_not_decoded_are_4() {
+    let folder = Folder::new();
+    for (name, bytes) in
+        [("a.gif", b"GIF89a\x01\0\x01\0\0\0\0;".as_slice()), ("a.tiff", b"II*\0\x08\0\0\0\0\0")]
+    {
+        let picture = folder.file(name, bytes);
+        octrt(&["run", SHAPES, &picture])
+            .assert_fails(4, "expected a JPEG, PNG, BMP or WebP picture, found a");
+        octrt(&["preprocess", &picture, "-o", &folder.path("x.npy")]).assert_fails(4, name);
+    }
+    let nothing = folder.file("a.jpg", b"<svg/>");
+    octrt(&["run", SHAPES, &nothing]).assert_fails(5, "unknown content");
+}
+
+#[test]
 fn what_is_not_implemented_is_4() {
     let folder = Folder::new();
     // An operator of the same length that octrt does not have.

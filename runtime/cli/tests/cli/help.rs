@@ -57,7 +57,7 @@ fn help_lists_commands_and_exit_codes() {
           1  the system, the machine or a defect of octrt
           2  usage: the arguments do not fit the program or the model
           3  a check failed (--expect, compare)
-          4  the model is valid, but octrt does not implement a part of it
+          4  the model or picture is valid, but octrt does not implement a part of it
           5  a file is corrupt
           6  a limit is exceeded (memory, size of a picture)
 
@@ -150,7 +150,9 @@ fn the_help_of_run_stays() {
               --target <TARGET>        Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best
                                        that this machine has [default: native]
               --precision <PRECISION>  How exact the algorithms are: default, or strict, which excludes
-                                       Winograd's [default: default]
+                                       Winograd's, by which a NaN, an infinity or a number like 1e20 reaches
+                                       all of the up to 4x4 pixels that are computed together [default:
+                                       default]
               --max-memory <BYTES>     Bytes that tensors and weights may take, as 500M or 2GiB [default:
                                        half of the memory]
     "#]]

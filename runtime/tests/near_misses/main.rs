@@ -1,0 +1,165 @@
+//! Every rule of the compiler on graphs that come close to what it looks for, and mostly miss it by a little: another scale,
+//! mode, axis or extent, a second user, an output, an operand that is no constant. Nothing but the outputs is watched, so
+//! that rules may do what they do for users. Compiled code says of the graph after all passes what the interpreter says of
+//! the graph as it is. `OCTRT_NEAR_MISSES` is how many graphs are tried for each rule, if another number is wanted.
+#![allow(missing_docs)]
+
+#[allow(dead_code)]
+#[path = "../random_graphs/growing.rs"]
+mod growing;
+mod moves;
+mod near;
+#[allow(dead_code)]
+#[path = "../random_graphs/nodes.rs"]
+mod nodes;
+mod sums;
+#[path = "../support/mod.rs"]
+mod support;
+mod tails;
+
+use near::Near;
+use octrt::compiler::blocked::fuse::{Addend, Group};
+use octrt::compiler::blocked::{Choice, choose};
+use octrt::compiler::program::interp as program;
+use octrt::compiler::tile::interp::Engine;
+use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
+use octrt::ops::graph::infer::{Limits, specialize};
+use octrt::ops::graph::{interp, text};
+use octrt::ops::{Graph, Tensor};
+use octrt::{LoadOptions, Model};
+use support::{Tolerance, compare_all, largest, run};
+
+/// How many graphs are tried for each rule, unless the environment says so.
+const GRAPHS: usize = 500;
+/// One graph in so many is run for AVX-512 too, emulated.
+const EMULATED: usize = 10;
+/// Part of the largest magnitude of a result by which it may be wrong.
+const ROUNDING: f64 = 1e-4;
+
+/// What a graph has become where its rule has done something.
+enum Rule {
+    /// A pass of this name.
+    Pass(&'static str),
+    /// A decision of the layout pass.
+    Layout(fn(&Choice) -> bool),
+}
+
+impl Rule {
+    fn applies(&self, graph: &Graph) -> bool {
+        let target = Target::new(Isa::V3);
+        let types: Vec<_> = graph.inputs.iter().map(|i| i.declared_type().unwrap()).collect();
+        let graph = specialize(graph, &types, Limits::default()).unwrap();
+        let (graph, report) = passes::optimize(&graph, target).unwrap();
+        match self {
+            Rule::Pass(name) => report.passes.iter().any(|p| p.name == *name && p.applied > 0),
+            Rule::Layout(found) => found(&choose(&graph, target)),
+        }
+    }
+}
+
+fn compiled(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
+    let model = Model::from_graph(graph.clone(), &LoadOptions::default()).map_err(|e| e.to_string())?;
+    let mut session = model.session().map_err(|e| e.to_string())?;
+    run(&mut session, inputs).map_err(|e| e.to_string())
+}
+
+fn emulated(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
+    let options = Options { target: Target::new(Isa::V4), precision: Precision::Default };
+    let types: Vec<_> = inputs.iter().map(|t| t.ty().clone()).collect();
+    let graph = specialize(graph, &types, Limits::default()).map_err(|e| e.to_string())?;
+    let (graph, _) = passes::optimize(&graph, options.target).map_err(|e| e.to_string())?;
+    let compiled = pipeline::program(&graph, options).map_err(|e| e.to_string())?;
+    program::run(&compiled, inputs, Engine::Emulator).map_err(|e| e.to_string())
+}
+
+/// Whether machine code gives what the interpreter does.
+fn agrees(graph: &Graph, inputs: &[Tensor], emulate: bool) -> Result<(), String> {
+    let expected = interp::run(graph, inputs).map_err(|e| format!("interpreter: {e}"))?;
+    let tolerance = |t: &Tensor| Tolerance { absolute: ROUNDING * largest(t).max(1.0), relative: 0.0 };
+    compare_all(&compiled(graph, inputs)?, &expected, &tolerance)?;
+    if emulate {
+        let found = emulated(graph, inputs).map_err(|e| format!("AVX-512: {e}"))?;
+        compare_all(&found, &expected, &tolerance).map_err(|e| format!("AVX-512: {e}"))?;
+    }
+    Ok(())
+}
+
+/// Draws graphs and checks them; the rule must have done something to many of them, and nothing to many.
+fn check(rule: &Rule, draw: fn(&mut Near) -> Option<()>) {
+    let graphs = std::env::var("OCTRT_NEAR_MISSES").map_or(GRAPHS, |n| n.parse().unwrap());
+    let (mut tried, mut applied, mut wrong) = (0, 0, Vec::new());
+    for seed in 0..20 * graphs as u64 {
+        if tried == graphs || wrong.len() == 3 {
+            break;
+        }
+        let mut n = Near::new(seed);
+        if draw(&mut n).is_none() || n.g.graph.nodes.is_empty() {
+            continue;
+        }
+        n.finish();
+        let (graph, inputs) = (&n.g.graph, &n.g.inputs);
+        tried += 1;
+        applied += usize::from(rule.applies(graph));
+        if let Err(e) = agrees(graph, inputs, tried % EMULATED == 0) {
+            wrong.push(format!("seed {seed}: {e}\n{}\ninputs {inputs:?}", text::print(graph)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    println!("{tried} graphs, the rule applies to {applied}");
+    assert_eq!(tried, graphs, "too few graphs are drawn");
+    let part = graphs / 20;
+    assert!((part..=graphs - part).contains(&applied), "the rule applies to {applied} of {graphs} graphs");
+}
+
+/// A test for each rule.
+macro_rules! rules {
+    ($($name:ident: $rule:expr, $draw:path;)*) => {
+        $(#[test]
+        fn $name() {
+            check(&$rule, $draw);
+        })*
+    };
+}
+
+rules! {
+    deduplicate: Rule::Pass("deduplicate"), moves::twins;
+    fuse_batch_norm: Rule::Pass("fuse_batch_norm"), sums::normalized;
+    merge_convs: Rule::Pass("merge_convs"), sums::merged;
+    pool_before_pointwise: Rule::Pass("pool_before_pointwise"), sums::pooled_pointwise;
+    remove_identity: Rule::Pass("remove_identity"), moves::identity;
+    upsample_after_pointwise: Rule::Pass("upsample_after_pointwise"), sums::pointwise_of_upsampled;
+    upsampled_addends: Rule::Layout(|c| groups(c).any(|g| addends(g).any(|a| a.repeat == 2))), sums::doubling;
+    groups_of_several: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 1)), tails::tail;
+    concatenations_in_place: Rule::Layout(|c| c.placed.iter().any(Option::is_some)), tails::joined;
+    nodes_in_blocks: Rule::Layout(|c| c.tiled.iter().flatten().count() > 2), tails::in_blocks;
+    products: Rule::Layout(|c| c.tiled.iter().any(Option::is_some)), tails::matrices;
+}
+
+fn groups(choice: &Choice) -> impl Iterator<Item = &Group> {
+    choice.tiled.iter().flatten().map(|t| &t.group)
+}
+
+fn addends(group: &Group) -> impl Iterator<Item = &Addend> {
+    group.base.iter().chain(&group.addend)
+}
+
+/// 16 columns become 32, but output pixel 2 shows input pixel 0: what extents alone would take for a doubling.
+#[test]
+fn upsampling_by_nearly_two() {
+    let text = r#"graph "g" {
+      input %0 "high": f32[1,8,32,32]
+      input %1 "low": f32[1,8,16,16]
+      const %2: f32[8,8,3,3] = random(1)
+      const %3: f32[4] = [1, 1, 2, 2.00001]
+      %4 = "hh" Conv { kernel = [], strides = [], dilations = [], pads = [1, 1, 1, 1], auto_pad = notset, group = 1 } (%0, %2)
+      %5 = "lh" Conv { kernel = [], strides = [], dilations = [], pads = [1, 1, 1, 1], auto_pad = notset, group = 1 } (%1, %2)
+      %6 = "up" Resize { mode = nearest, coordinates = asymmetric, nearest_mode = floor, cubic_coeff_a = -0.75f, exclude_outside = 0, extrapolation_value = 0.0f, antialias = 0, aspect = stretch, axes = [] } (%5, _, %3)
+      %7 = "sum" Binary { kind = add } (%4, %6)
+      output "y" = %7
+    }"#;
+    let graph = text::parse(text, &[]).unwrap();
+    let inputs: Vec<Tensor> =
+        (0..2).map(|i| text::random(&[1, 8, [32, 16][i], [32, 16][i]].into(), i as u64).unwrap()).collect();
+    agrees(&graph, &inputs, true).unwrap();
+    assert!(!Rule::Layout(|c| groups(c).any(|g| addends(g).any(|a| a.repeat == 2))).applies(&graph));
+}
