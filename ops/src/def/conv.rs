@@ -161,7 +161,7 @@ impl Operator for Conv {
             }
             let finish = bias.map_or(Expr::Acc, |b| Expr::Acc + at(b));
             let reduce = Reduce { extents, combine: ReduceFn::Sum, init: Expr::f32(0.0), finish };
-            c.reduce("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index))
+            c.sum_products("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index))
         };
         c.output(out);
         Ok(c)

@@ -118,7 +118,7 @@ impl Operator for Gemm {
                 None => product,
             };
             let reduce = Reduce { extents: vec![p.k], combine: ReduceFn::Sum, init: Expr::f32(0.0), finish };
-            c.reduce("gemm", dst, reduce, body)
+            c.sum_products("gemm", dst, reduce, body)
         };
         c.output(out);
         Ok(c)

@@ -78,7 +78,7 @@ impl Operator for GlobalPool {
         let mut index = vec![Expr::var(0), Expr::var(1)];
         index.extend((0..spatial.rank()).map(|i| Expr::var(rank + i)));
         let reduce = Reduce { extents: spatial.dims().to_vec(), combine, init: Expr::f32(init), finish };
-        let out = c.reduce(name, dst, reduce, Expr::load(src, index));
+        let out = c.reduce_blocked(name, dst, reduce, Expr::load(src, index));
         c.output(out);
         Ok(c)
     }

@@ -98,7 +98,7 @@ impl Operator for MatMul {
         b_index.extend(p.n.map(|_| Expr::var(column)));
         let reduce =
             Reduce { extents: vec![p.k], combine: ReduceFn::Sum, init: Expr::Const(zero), finish: Expr::Acc };
-        let out = c.reduce("matmul", dst, reduce, Expr::load(a, a_index) * Expr::load(b, b_index));
+        let out = c.sum_products("matmul", dst, reduce, Expr::load(a, a_index) * Expr::load(b, b_index));
         c.output(out);
         Ok(c)
     }

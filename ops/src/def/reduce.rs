@@ -139,7 +139,7 @@ impl Operator for Reduce {
                 _ => cast(Expr::Acc, dtype),
             };
             let reduce = compute::Reduce { extents, combine, init: Expr::Const(init.cast(acc)), finish };
-            c.reduce(self.kind.name(), dst, reduce, cast(load, acc))
+            c.reduce_blocked(self.kind.name(), dst, reduce, cast(load, acc))
         };
         c.output(out);
         Ok(c)
