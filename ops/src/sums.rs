@@ -20,10 +20,12 @@ use crate::expr::{BinaryFn, BufId, Expr, Scalar, UnaryFn, VarId};
 use crate::index::vars;
 use crate::shape::TensorType;
 
-/// Most steps of a stage, but where parts would take too much memory.
-const STEPS: usize = 128;
+/// Most steps of a stage with lanes, but where parts would take too much memory.
+const STEPS: usize = 64;
 /// Most elements that are added one after the other without lanes.
 const CHAIN: usize = 32;
+/// Most trees that are added one after the other.
+const TREES: usize = 8;
 /// Most elements that are added as a tree.
 const PAIRS: usize = 16;
 /// Least elements for which a tree is written: steps of a block are a multiple of it.
@@ -66,14 +68,13 @@ impl Compute {
         let total = count(&reduce.extents);
         let pairs = if cheap { pairs(&reduce.extents) } else { vec![1; reduce.extents.len()] };
         let tree = count(&pairs);
-        // Vectors pay earlier where trees of scalars stand against them.
-        let chain = if lane_axis.is_some() && tree > 1 { CHAIN / 4 } else { CHAIN };
+        let chain = if tree > 1 { TREES } else { CHAIN };
         if total / tree <= chain || !sum && lane_axis.is_none() {
             return self.in_pairs(name, ty, reduce, body, &pairs);
         }
         let (steps, multiple) = match lane_axis {
             Some(_) => (STEPS, 1),
-            None if tree >= GRAIN => (STEPS, GRAIN),
+            None if tree >= GRAIN => (TREES * tree, GRAIN),
             None => (CHAIN, 1),
         };
         let split = Split::new(&reduce.extents, lane_axis, ty.shape.numel(), (steps, multiple));
@@ -382,7 +383,10 @@ mod tests {
         let got = c.evaluate(&[Some(&src)]).unwrap();
         assert_eq!(got, [Tensor::new(dims, &want).unwrap()], "{shape} over {of:?}: {c:?}");
         for stage in &c.stages {
-            assert!(count(&stage.reduce.as_ref().unwrap().extents) <= STEPS, "{shape} over {of:?}: {c:?}");
+            assert!(
+                count(&stage.reduce.as_ref().unwrap().extents) <= 2 * STEPS,
+                "{shape} over {of:?}: {c:?}"
+            );
         }
         c
     }
@@ -416,8 +420,9 @@ mod tests {
         assert_eq!(stages(&[7, 3], &[1]), ["[1] add(b0[L0, 0], add(b0[L0, 1], b0[L0, 2]))"]);
         assert_eq!(stages(&[4, 7, 7], &[1, 2]).len(), 1);
         assert_eq!(stages(&[4, 8, 100, 3], &[1, 3]).len(), 1);
-        let [parts, lanes] = &stages(&[2, 2048], &[1])[..] else { panic!("two stages") };
-        assert_eq!(parts, "[128] b0[L0, add(mul(L2, 16), L1)]");
+        assert_eq!(stages(&[4, 14, 14], &[1, 2]).len(), 2);
+        let [parts, lanes] = &stages(&[2, 1024], &[1])[..] else { panic!("two stages") };
+        assert_eq!(parts, "[64] b0[L0, add(mul(L2, 16), L1)]");
         assert!(lanes.starts_with("[1] add(add(add(add(b1[L0, 0], b1[L0, 1]), "), "{lanes}");
         let [parts, blocks] = &stages(&[1024, 5], &[0])[..] else { panic!("two stages") };
         assert!(
@@ -450,7 +455,7 @@ mod tests {
     #[test]
     fn memory_bounds_the_number_of_blocks() {
         let split = |kept: usize| Split::new(&[1 << 20], Some(0), kept, (STEPS, 1));
-        assert_eq!((split(1).blocks[0], split(1).serial[0]), (512, 128));
+        assert_eq!((split(1).blocks[0], split(1).serial[0]), (1024, 64));
         assert_eq!(split(1 << 20).blocks[0], FEWEST);
         let body = Expr::load(BufId(0), [Expr::var(0), Expr::var(1)]);
         assert_eq!(lane_axis(&body, 1, &[64], 1000), Some(0));
