@@ -23,8 +23,10 @@ use crate::expr::{BufId, CompareFn, Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
 use crate::shape::TensorType;
-use crate::sums::BLOCK;
 use crate::{Arg, Args, DType, OpError, Shape, attr_enum};
+
+/// Most products of states that are summed one after the other.
+const BLOCK: usize = 128;
 
 pub use activation::{Activation, ActivationKind, Activations};
 

@@ -1,7 +1,7 @@
 //! Long reductions in blocks: as exact as sums of floats can be without wider numbers, and open to vectors and threads.
 //!
-//! A float that is added to a sum of a thousand loses ten bits. [`Compute::reduce_blocked`] therefore combines at most
-//! [`BLOCK`] elements one after the other, in as many stages as that takes:
+//! A float that is added to a sum of a thousand loses ten bits. [`Compute::reduce_blocked`] therefore combines only a few
+//! elements one after the other, in as many stages as that takes:
 //!
 //! ```text
 //! rest[i..]       = combine of body over what does not fill blocks, starting with init     (only where there is any)
@@ -10,17 +10,28 @@
 //! ```
 //!
 //! `L` neighbours along the axis that lies innermost in memory are lanes: vectors are loaded and combined whole. Where
-//! no reduced axis lies innermost the parts are `part[b, i..]`, so that the kept axes are vectors as before. The order
-//! depends on shapes and on the form of the body alone.
+//! no reduced axis lies innermost the parts are `part[b, i..]`, so that the kept axes are vectors as before. Sums of what
+//! costs little are taken in pairs: a step adds up to [`PAIRS`] elements as a tree. The order depends on shapes and on
+//! the form of the body alone.
 
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::dtype::DType;
-use crate::expr::{BufId, Expr, Scalar, VarId};
+use crate::expr::{BinaryFn, BufId, Expr, Scalar, UnaryFn, VarId};
 use crate::index::vars;
 use crate::shape::TensorType;
 
-/// Most elements that are combined one after the other, but where parts of them would take too much memory.
-pub const BLOCK: usize = 128;
+/// Most steps of a stage with lanes, but where parts would take too much memory.
+const STEPS: usize = 64;
+/// Most elements that are added one after the other without lanes.
+const CHAIN: usize = 32;
+/// Most trees that are added one after the other.
+const TREES: usize = 8;
+/// Most elements that are added as a tree.
+const PAIRS: usize = 16;
+/// Least elements for which a tree is written: steps of a block are a multiple of it.
+const GRAIN: usize = 4;
+/// Most terms of a sum of products that is one stage, and most steps of a stage of a longer one.
+const PRODUCTS: [usize; 2] = [1024, 512];
 
 /// Numbers of lanes: the first that divides the extent.
 const LANES: [usize; 3] = [16, 8, 4];
@@ -36,9 +47,10 @@ const FEWEST: usize = 8;
 impl Compute {
     /// Defines a tensor through a reduction of any length: [`Compute::reduce`], whose arguments it takes, in blocks.
     ///
-    /// The result is that of `reduce` but for rounding, `init` and `finish` count once. At most [`BLOCK`] elements, and
-    /// elements that are not f32, are reduced by one stage as `reduce` does it; more by several, the last of which
-    /// defines the returned buffer. `body` may be any expression of the stage's dimensions and the reduced axes.
+    /// The result is that of `reduce` but for rounding; `init` and `finish` count once. Few elements, and elements that
+    /// are not f32, are reduced by one stage as `reduce` does it; more by several, the last of which defines the returned
+    /// buffer. `body` may be any expression of the stage's dimensions and the reduced axes. Sums of products of two
+    /// tensors, whose terms cancel, are better off with [`Compute::sum_products`].
     pub fn reduce_blocked(
         &mut self,
         name: &'static str,
@@ -46,18 +58,66 @@ impl Compute {
         reduce: Reduce,
         body: Expr,
     ) -> BufId {
+        let Some(identity) = self.identity(&reduce, &body) else {
+            return self.reduce(name, ty, reduce, body);
+        };
+        let rank = ty.shape.rank();
+        let lane_axis = lane_axis(&body, rank, &reduce.extents, ty.shape.numel());
+        let sum = reduce.combine == ReduceFn::Sum;
+        let cheap = sum && cheap(&body);
+        let total = count(&reduce.extents);
+        let pairs = if cheap { pairs(&reduce.extents) } else { vec![1; reduce.extents.len()] };
+        let tree = count(&pairs);
+        let chain = if tree > 1 { TREES } else { CHAIN };
+        if total / tree <= chain || !sum && lane_axis.is_none() {
+            return self.in_pairs(name, ty, reduce, body, &pairs);
+        }
+        let (steps, multiple) = match lane_axis {
+            Some(_) => (STEPS, 1),
+            None if tree >= GRAIN => (TREES * tree, GRAIN),
+            None => (CHAIN, 1),
+        };
+        let split = Split::new(&reduce.extents, lane_axis, ty.shape.numel(), (steps, multiple));
+        self.parts(name, ty, reduce, body, (&split, identity, multiple > 1))
+    }
+
+    /// Defines a tensor through a sum of products of two tensors, `body`: [`Compute::reduce`], but for sums so long that
+    /// they would lose digits, which are sums of sums. Terms stay what compiled code multiplies and adds in one step.
+    pub fn sum_products(&mut self, name: &'static str, ty: TensorType, reduce: Reduce, body: Expr) -> BufId {
+        let [whole, steps] = PRODUCTS;
+        match self.identity(&reduce, &body) {
+            Some(identity) if count(&reduce.extents) > whole => {
+                let split = Split::new(&reduce.extents, None, ty.shape.numel(), (steps, 1));
+                self.parts(name, ty, reduce, body, (&split, identity, false))
+            }
+            _ => self.reduce(name, ty, reduce, body),
+        }
+    }
+
+    /// What changes no f32 that it is combined with; `None` for other types and empty reductions.
+    fn identity(&self, reduce: &Reduce, body: &Expr) -> Option<Scalar> {
         let dtype = body.dtype(&|b| self.buffers.get(b.0 as usize).map(|b| b.ty.dtype), None);
+        let floats = dtype == Ok(DType::F32) && count(&reduce.extents) > 0;
         let identity = match reduce.combine {
             ReduceFn::Sum => Some(Scalar::F32(0.0)),
             ReduceFn::Max => Some(Scalar::lowest(DType::F32)),
             ReduceFn::Min => Some(Scalar::highest(DType::F32)),
             ReduceFn::Prod => Some(Scalar::F32(1.0)),
         };
-        let long = dtype == Ok(DType::F32) && count(&reduce.extents) > BLOCK;
-        let Some(identity) = identity.filter(|_| long) else { return self.reduce(name, ty, reduce, body) };
+        identity.filter(|_| floats)
+    }
+
+    /// A stage for what does not fill blocks, one for the parts, and then the reduction of those.
+    fn parts(
+        &mut self,
+        name: &'static str,
+        ty: TensorType,
+        reduce: Reduce,
+        body: Expr,
+        (split, identity, in_pairs): (&Split, Scalar, bool),
+    ) -> BufId {
         let dims = ty.shape.dims().to_vec();
         let rank = dims.len();
-        let split = Split::new(&reduce.extents, lane_axis(&body, rank, &reduce.extents), &dims);
         let Reduce { mut extents, combine, mut init, finish } = reduce;
         for axis in 0..extents.len() {
             let whole = split.whole(axis);
@@ -76,13 +136,76 @@ impl Compute {
                 extents[axis] = whole;
             }
         }
-        let parts =
-            Reduce { extents: split.serial.clone(), combine, init: Expr::Const(identity), finish: Expr::Acc };
-        let of_part = split.body(&body, rank);
-        let part = self.reduce(name, TensorType::new(DType::F32, split.dims(&dims)), parts, of_part);
+        let extents = split.serial.clone();
+        let pairs = if in_pairs { pairs(&extents) } else { vec![1; extents.len()] };
+        let of_parts = Reduce { extents, combine, init: Expr::Const(identity), finish: Expr::Acc };
+        let ty_of_parts = TensorType::new(DType::F32, split.dims(&dims));
+        let part = self.in_pairs(name, ty_of_parts, of_parts, split.body(&body, rank), &pairs);
         let all = Reduce { extents: split.parts(), combine, init, finish };
         self.reduce_blocked(name, ty, all, Expr::load(part, split.index(rank)))
     }
+
+    /// The sum with `pairs` neighbours along each reduced axis, of which they are divisors, added as a tree first.
+    fn in_pairs(
+        &mut self,
+        name: &'static str,
+        ty: TensorType,
+        mut reduce: Reduce,
+        body: Expr,
+        pairs: &[usize],
+    ) -> BufId {
+        let rank = ty.shape.rank();
+        let mut terms = vec![body];
+        for (axis, (extent, &n)) in
+            reduce.extents.iter_mut().zip(pairs).enumerate().filter(|(_, (_, n))| **n > 1)
+        {
+            *extent /= n;
+            let step = if *extent == 1 { Expr::int(0) } else { Expr::var(rank + axis) * Expr::int(n) };
+            let at = |term: &Expr, k: usize| {
+                let position = if *extent == 1 { Expr::int(k) } else { step.clone() + Expr::int(k) };
+                term.substitute(&|v| {
+                    if v.0 as usize == rank + axis { position.clone() } else { Expr::Var(v) }
+                })
+            };
+            terms = terms.iter().flat_map(|term| (0..n).map(|k| at(term, k)).collect::<Vec<_>>()).collect();
+        }
+        self.reduce(name, ty, reduce, tree(&terms))
+    }
+}
+
+/// The sum of terms in pairs.
+fn tree(terms: &[Expr]) -> Expr {
+    match terms {
+        [] => Expr::f32(0.0),
+        [one] => one.clone(),
+        more => {
+            let (a, b) = more.split_at(more.len() / 2);
+            tree(a) + tree(b)
+        }
+    }
+}
+
+/// How many neighbours of each axis are added as a tree: all of the innermost axes, or a divisor.
+fn pairs(extents: &[usize]) -> Vec<usize> {
+    let mut room = PAIRS;
+    let mut pairs = vec![1; extents.len()];
+    for (&extent, n) in extents.iter().zip(&mut pairs).rev() {
+        *n = (1..=room.min(extent)).rev().find(|n| extent.is_multiple_of(*n)).unwrap_or(1);
+        room = if *n == extent { room / *n } else { 1 };
+    }
+    pairs
+}
+
+/// Whether an expression is worth writing several times: a few loads and simple functions.
+fn cheap(body: &Expr) -> bool {
+    let (mut functions, mut dear) = (0, false);
+    body.visit(&mut |e| match e {
+        Expr::Unary(UnaryFn::Neg | UnaryFn::Abs | UnaryFn::Sqrt, _) => functions += 1,
+        Expr::Unary(..) | Expr::Cast(..) | Expr::Select(..) | Expr::Binary(BinaryFn::Pow, ..) => dear = true,
+        Expr::Load(..) | Expr::Binary(..) => functions += 1,
+        _ => {}
+    });
+    !dear && functions <= 12
 }
 
 /// The number of elements of these extents, or the largest number.
@@ -90,25 +213,30 @@ fn count(extents: &[usize]) -> usize {
     if extents.contains(&0) { 0 } else { extents.iter().fold(1, |n: usize, &d| n.saturating_mul(d)) }
 }
 
-/// The reduced axis that lies innermost in every tensor of `body` that it is an axis of.
-fn lane_axis(body: &Expr, rank: usize, extents: &[usize]) -> Option<usize> {
+/// The reduced axis that lies innermost in every tensor of `body` that it is an axis of, where lanes of `kept` results take
+/// no undue memory.
+fn lane_axis(body: &Expr, rank: usize, extents: &[usize], kept: usize) -> Option<usize> {
+    let mentions = |e: &Expr, of: &dyn Fn(usize) -> bool| {
+        let mut found = false;
+        e.visit(&mut |e| found |= matches!(e, Expr::Var(v) if of(v.0 as usize)));
+        found
+    };
     (0..extents.len()).rev().find(|&axis| {
-        let variable = Expr::var(rank + axis);
-        let mentions = |e: &Expr| {
-            let mut found = false;
-            e.visit(&mut |e| found |= *e == variable);
-            found
-        };
+        let is_axis = |v: usize| v == rank + axis;
         let (mut innermost, mut elsewhere) = (false, false);
         body.visit(&mut |e| {
             if let Expr::Load(_, index) = e
                 && let Some((last, others)) = index.split_last()
             {
-                innermost |= mentions(last);
-                elsewhere |= others.iter().any(mentions);
+                let here = mentions(last, &is_axis);
+                innermost |= here;
+                // Where a kept axis moves along the same elements, windows overlap.
+                elsewhere |=
+                    here && mentions(last, &|v| v < rank) || others.iter().any(|e| mentions(e, &is_axis));
             }
         });
-        innermost && !elsewhere && lanes(extents[axis]).is_some()
+        let fits = lanes(extents[axis]).is_some_and(|l| kept.saturating_mul(l) <= PARTS);
+        innermost && !elsewhere && fits
     })
 }
 
@@ -129,7 +257,14 @@ struct Split {
 }
 
 impl Split {
-    fn new(extents: &[usize], lane_axis: Option<usize>, dims: &[usize]) -> Split {
+    /// `limit` steps of a stage at most, unless the parts of `kept` results would take too much memory; a multiple of
+    /// `grain` along the innermost axis that is cut.
+    fn new(
+        extents: &[usize],
+        lane_axis: Option<usize>,
+        kept: usize,
+        (limit, grain): (usize, usize),
+    ) -> Split {
         let lanes = lane_axis.and_then(|axis| lanes(extents[axis]).map(|l| (axis, l)));
         let mut steps = extents.to_vec();
         let mut width = 1;
@@ -137,8 +272,8 @@ impl Split {
             steps[axis] /= l;
             width = l;
         }
-        let most = (PARTS / count(dims).saturating_mul(width).max(1)).max(FEWEST);
-        let limit = count(&steps).div_ceil(most).max(BLOCK);
+        let most = (PARTS / kept.saturating_mul(width).max(1)).max(FEWEST);
+        let limit = count(&steps).div_ceil(most).max(limit);
         let (mut blocks, mut serial) = (vec![1; steps.len()], vec![1; steps.len()]);
         let mut room = limit;
         for axis in (0..steps.len()).rev() {
@@ -148,9 +283,11 @@ impl Split {
                 room /= extent;
             } else {
                 let fewest = extent.div_ceil(room.max(1));
-                let even = (fewest..=2 * fewest).find(|&n| extent.is_multiple_of(n));
+                let grain = if room == limit { grain } else { 1 };
+                let some = fewest..=fewest.saturating_mul(2);
+                let even = some.take(64).find(|&n| extent.is_multiple_of(n.saturating_mul(grain)));
                 blocks[axis] = even.unwrap_or(fewest);
-                serial[axis] = extent / blocks[axis];
+                serial[axis] = (extent / blocks[axis]).max(grain) / grain * grain;
                 room = 1;
             }
         }
@@ -247,7 +384,10 @@ mod tests {
         let got = c.evaluate(&[Some(&src)]).unwrap();
         assert_eq!(got, [Tensor::new(dims, &want).unwrap()], "{shape} over {of:?}: {c:?}");
         for stage in &c.stages {
-            assert!(count(&stage.reduce.as_ref().unwrap().extents) <= BLOCK, "{shape} over {of:?}: {c:?}");
+            assert!(
+                count(&stage.reduce.as_ref().unwrap().extents) <= 2 * STEPS,
+                "{shape} over {of:?}: {c:?}"
+            );
         }
         c
     }
@@ -274,45 +414,82 @@ mod tests {
 
     #[test]
     fn short_reductions_are_one_stage() {
-        assert_eq!(check(&[7, BLOCK], &[1]).stages.len(), 1);
-        assert_eq!(check(&[4, 7, 7], &[1, 2]).stages.len(), 1);
-        assert_eq!(check(&[1, 16 * BLOCK], &[1]).stages.len(), 2);
-        let stage = check(&[2, 16 * BLOCK], &[1]).stages.remove(0);
-        assert_eq!(stage.body.to_string(), "b0[L0, add(mul(L2, 16), L1)]");
-        let stage = check(&[2 * BLOCK, 5], &[0]).stages.remove(0);
-        assert_eq!(stage.body.to_string(), "b0[add(mul(L0, 128), L2), L1]");
+        let stages = |shape: &[usize], of: &[usize]| -> Vec<String> {
+            let c = check(shape, of);
+            c.stages.iter().map(|s| format!("{:?} {}", s.reduce.as_ref().unwrap().extents, s.body)).collect()
+        };
+        assert_eq!(stages(&[7, 3], &[1]), ["[1] add(b0[L0, 0], add(b0[L0, 1], b0[L0, 2]))"]);
+        assert_eq!(stages(&[4, 7, 7], &[1, 2]).len(), 1);
+        assert_eq!(stages(&[4, 8, 100, 3], &[1, 3]).len(), 1);
+        assert_eq!(stages(&[4, 14, 14], &[1, 2]).len(), 2);
+        let [parts, lanes] = &stages(&[2, 1024], &[1])[..] else { panic!("two stages") };
+        assert_eq!(parts, "[64] b0[L0, add(mul(L2, 16), L1)]");
+        assert!(lanes.starts_with("[1] add(add(add(add(b1[L0, 0], b1[L0, 1]), "), "{lanes}");
+        let [parts, blocks] = &stages(&[1024, 5], &[0])[..] else { panic!("two stages") };
+        assert!(
+            parts.starts_with("[8] add(add(add(add(b0[add(mul(L0, 128), add(mul(L2, 16), 0)), L1], "),
+            "{parts}"
+        );
+        assert!(blocks.starts_with("[1] add(add(add(b1[0, L0], b1[1, L0]), "), "{blocks}");
+    }
+
+    #[test]
+    fn dear_terms_are_written_once() {
+        let shape = Shape::from([1000, 8]);
+        let mut c = Compute::new();
+        let x = c.input(0, &Arg { dtype: DType::F32, shape: &shape, value: None });
+        let body = Expr::unary(UnaryFn::Exp, Expr::load(x, [Expr::var(1), Expr::var(0)]));
+        let reduce =
+            Reduce { extents: vec![1000], combine: ReduceFn::Sum, init: Expr::f32(0.0), finish: Expr::Acc };
+        let out = c.reduce_blocked("sum", TensorType::new(DType::F32, [8]), reduce, body);
+        c.output(out);
+        assert_eq!(c.stages[0].body.to_string(), "exp(b0[add(mul(L0, 25), L2), L1])");
+        let elements: Vec<f32> = (0..8000).map(|i| (i * 37 % 1000) as f32 / 1000.0).collect();
+        let got =
+            c.evaluate(&[Some(&Tensor::new(shape, &elements).unwrap())]).unwrap()[0].to_vec::<f32>().unwrap();
+        for (i, got) in got.into_iter().enumerate() {
+            let want: f64 = elements.iter().skip(i).step_by(8).map(|&v| f64::from(v.exp())).sum();
+            assert!((f64::from(got) - want).abs() < 2.5e-7 * want, "{got} {want}");
+        }
     }
 
     #[test]
     fn memory_bounds_the_number_of_blocks() {
-        let lanes = Some((0, 16));
-        let split = |dims: &[usize]| Split::new(&[1 << 20], lanes.map(|(axis, _)| axis), dims);
-        assert_eq!((split(&[]).blocks[0], split(&[]).serial[0]), (512, 128));
-        assert_eq!(split(&[1 << 20]).blocks[0], FEWEST);
+        let split = |kept: usize| Split::new(&[1 << 20], Some(0), kept, (STEPS, 1));
+        assert_eq!((split(1).blocks[0], split(1).serial[0]), (1024, 64));
+        assert_eq!(split(1 << 20).blocks[0], FEWEST);
+        let body = Expr::load(BufId(0), [Expr::var(0), Expr::var(1)]);
+        assert_eq!(lane_axis(&body, 1, &[64], 1000), Some(0));
+        assert_eq!(lane_axis(&body, 1, &[64], PARTS), None);
     }
 
     #[test]
     fn products_keep_vectors_along_kept_axes() {
-        let (a, b) = (Shape::from([2, 300]), Shape::from([300, 8]));
+        let (a, b) = (Shape::from([2, 1300]), Shape::from([1300, 8]));
         let mut c = Compute::new();
         let [x, y] =
             [(0, &a), (1, &b)].map(|(i, shape)| c.input(i, &Arg { dtype: DType::F32, shape, value: None }));
-        let k = Expr::var(2);
-        let body = Expr::load(x, [Expr::var(0), k.clone()]) * Expr::load(y, [k, Expr::var(1)]);
-        let reduce =
-            |combine| Reduce { extents: vec![300], combine, init: Expr::f32(0.0), finish: Expr::Acc };
+        let body = |k: Expr| Expr::load(x, [Expr::var(0), k.clone()]) * Expr::load(y, [k, Expr::var(1)]);
+        let reduce = |extent, combine| Reduce {
+            extents: vec![extent],
+            combine,
+            init: Expr::f32(0.0),
+            finish: Expr::Acc,
+        };
         let ty = TensorType::new(DType::F32, [2, 8]);
-        let sum = c.reduce_blocked("sum", ty.clone(), reduce(ReduceFn::Sum), body.clone());
-        assert_eq!(
-            c.stages[0].body.to_string(),
-            "mul(b0[L1, add(mul(L0, 100), L3)], b1[add(mul(L0, 100), L3), L2])"
-        );
-        let max = c.reduce_blocked("max", ty, reduce(ReduceFn::Max), body);
+        let sum = c.sum_products("sum", ty.clone(), reduce(1300, ReduceFn::Sum), body(Expr::var(2)));
+        let at = "add(mul(L0, 325), L3)";
+        assert_eq!(c.stages[0].body.to_string(), format!("mul(b0[L1, {at}], b1[{at}, L2])"));
+        assert_eq!(c.stages.len(), 2);
+        c.sum_products("sum", ty.clone(), reduce(1024, ReduceFn::Sum), body(Expr::var(2)));
+        assert_eq!(c.stages.len(), 3);
+        let max = c.reduce_blocked("max", ty, reduce(1300, ReduceFn::Max), body(Expr::var(2)));
+        assert_eq!(c.stages.len(), 4);
         c.output(sum);
         c.output(max);
         let ones = |shape: &Shape| Tensor::new(shape.clone(), &vec![-1.0f32; shape.numel()]).unwrap();
         let out = c.evaluate(&[Some(&ones(&a)), Some(&ones(&b))]).unwrap();
-        assert_eq!(out[0].to_vec::<f32>().unwrap(), [300.0; 16]);
+        assert_eq!(out[0].to_vec::<f32>().unwrap(), [1300.0; 16]);
         assert_eq!(out[1].to_vec::<f32>().unwrap(), [1.0; 16]);
     }
 

@@ -31,7 +31,7 @@ pub use conv::Conv;
 pub use depthwise::Depthwise;
 pub use elementwise::{Affine, Elementwise, Fill, Other};
 pub use lanes::{Lanes, Source};
-pub use pool::{Pool, PoolKind, Scale};
+pub use pool::{Pool, PoolKind, Scale, Sums};
 pub use winograd::{Addend, Winograd, WinogradInput, WinogradOutput};
 
 /// Where the pixels of a tile lie.

@@ -1,9 +1,12 @@
 //! Matrix products with packed weights on plain matrices.
 //!
 //! ```text
-//! for tile of n parallel  for tile of m
+//! for tile of n parallel  for part of k  for tile of m
 //!   call conv: for k   (one pixel is one row of the result)
 //! ```
+//!
+//! A *part* of a long sum starts from zero and is added to what the parts before have stored: sums of sums lose fewer
+//! digits than a single one, and the weights of a part stay in the level-1 cache while rows pass.
 
 use octrt_ops::{DType, TensorType};
 
@@ -27,6 +30,35 @@ pub struct GemmProblem {
     pub k: usize,
     /// What follows.
     pub activation: Activation,
+}
+
+/// Terms of a part of a sum.
+const PART: usize = 256;
+
+/// Which part of a sum a call computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Whole,
+    /// From the bias; stored as it is.
+    First,
+    /// Added to what is stored.
+    Middle,
+    /// Added to what is stored, and finished.
+    Last,
+}
+
+/// Parts of a sum of `k` terms: which, first term, terms of each, how many of them.
+fn parts(k: usize) -> Vec<(Stage, usize, usize, usize)> {
+    let last = PART + k % PART;
+    match (k / PART).saturating_sub(1) {
+        0 => vec![(Stage::Whole, 0, k, 1)],
+        1 => vec![(Stage::First, 0, PART, 1), (Stage::Last, PART, last, 1)],
+        n => vec![
+            (Stage::First, 0, PART, 1),
+            (Stage::Middle, PART, PART, n - 1),
+            (Stage::Last, n * PART, last, 1),
+        ],
+    }
 }
 
 /// Vectors of each tile of `n`: wide where there are few rows, since then every weight is used a few times only, and equal
@@ -58,28 +90,37 @@ pub fn nest(p: &GemmProblem, target: Target) -> Option<TileNest> {
     let wei = b.buffer(TensorType::new(DType::F32, [padded * p.k]), BufferRole::Src);
     let bias = b.buffer(TensorType::new(DType::F32, [padded]), BufferRole::Src);
     let dst = b.buffer(matrix(p.m, p.n), BufferRole::Dst);
-    let channels = [8, 4, 2, 1].into_iter().find(|c| p.k.is_multiple_of(*c))?;
     let mut whole = Some(());
     let mut emit = |b: &mut NestBuilder, first: Distance, vectors: usize, tail: Option<u8>| {
         let most = if p.m > 2 { tiles::pixels(width, vectors) } else { 1 };
-        for (row, size, n) in EvenSplit::new(p.m, most).runs() {
-            let Some(program) = program(p, width, (size, vectors, channels), tail) else {
-                whole = None;
-                return;
+        for (stage, first_k, terms, parts) in parts(p.k) {
+            let channels = [8, 4, 2].into_iter().find(|c| terms.is_multiple_of(*c)).unwrap_or(1);
+            let at = |part, floats: usize| {
+                Distance::new((4 * first_k * floats) as i64).plus(part, (4 * terms * floats) as i64)
             };
-            b.each(n, |b, l| {
-                let row = Distance::new(row as i64).plus(l, size as i64);
-                b.call(program, &|name| match name {
-                    "src" => Some(SlotValue::Pointer(src, row.times(4 * p.k as i64))),
-                    "wei" => Some(SlotValue::Pointer(wei, first.times((lanes * p.k * 4) as i64))),
-                    "bias" => Some(SlotValue::Pointer(bias, first.times(4 * lanes as i64))),
-                    "dst" => {
+            b.each(parts, |b, part| {
+                for (row, size, n) in EvenSplit::new(p.m, most).runs() {
+                    let Some(program) = program(p, width, (size, vectors, channels), (stage, tail)) else {
+                        whole = None;
+                        return;
+                    };
+                    b.each(n, |b, l| {
+                        let row = Distance::new(row as i64).plus(l, size as i64);
                         let column = first.times(4 * lanes as i64);
-                        Some(SlotValue::Pointer(dst, row.times(4 * p.n as i64).and(&column)))
-                    }
-                    "k" => Some(SlotValue::Number((p.k / channels) as i64)),
-                    _ => None,
-                });
+                        let dst = SlotValue::Pointer(dst, row.times(4 * p.n as i64).and(&column));
+                        let wei_at = first.times((lanes * p.k * 4) as i64).and(&at(part, vectors * lanes));
+                        b.call(program, &|name| match name {
+                            "src" => {
+                                Some(SlotValue::Pointer(src, row.times(4 * p.k as i64).and(&at(part, 1))))
+                            }
+                            "wei" => Some(SlotValue::Pointer(wei, wei_at.clone())),
+                            "bias" => Some(SlotValue::Pointer(bias, column.clone())),
+                            "dst" | "residual" => Some(dst.clone()),
+                            "k" => Some(SlotValue::Number((terms / channels) as i64)),
+                            _ => None,
+                        });
+                    });
+                }
             });
         }
     };
@@ -103,7 +144,7 @@ fn program(
     p: &GemmProblem,
     width: Width,
     (pixels, vectors, channels): (usize, usize, usize),
-    tail: Option<u8>,
+    (stage, tail): (Stage, Option<u8>),
 ) -> Option<Program> {
     let grid = |row: usize| {
         let bytes = i32::try_from(4 * row).ok()?;
@@ -112,18 +153,36 @@ fn program(
     let (src, dst) = (grid(p.k)?, grid(p.n)?);
     i32::try_from(4 * p.k.max(p.n) * pixels).ok()?;
     let reduction = Reduction::Loops(vec![Axis { name: "k", src: Advance::Bytes(4 * channels as i32) }]);
-    let epilogue = Epilogue {
-        base: None,
-        residual: Residual::Absent,
-        activation: p.activation,
-        dst,
-        tail,
-        used: None,
-        pool: None,
+    let (start, residual) = match stage {
+        Stage::Whole | Stage::First => (Start::Bias, Residual::Absent),
+        Stage::Middle | Stage::Last => (Start::Zero, Residual::Before(dst.clone())),
     };
-    let (start, taps, merged, ahead) = (Start::Bias, vec![0], 1, 0);
+    let activation = match stage {
+        Stage::Whole | Stage::Last => p.activation,
+        Stage::First | Stage::Middle => Activation::Identity,
+    };
+    let epilogue = Epilogue { base: None, residual, activation, dst, tail, used: None, pool: None };
+    let (taps, merged, ahead) = (vec![0], 1, 0);
     Some(
         Conv { width, pixels, vectors, channels, taps, src, reduction, merged, ahead, start, epilogue }
             .program(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_all_terms() {
+        for k in 1..2000 {
+            let mut next = 0;
+            for (_, first, terms, n) in parts(k) {
+                assert_eq!(first, next, "{k}");
+                assert!(terms < 2 * PART, "{k}");
+                next += terms * n;
+            }
+            assert_eq!(next, k);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use octrt_ops::{DType, TensorType};
 
 use crate::layout::Map;
 use crate::leaf::build::{
-    Advance, Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start,
+    Advance, Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
 };
 use crate::leaf::{Program, Width, registers};
 use crate::target::Target;
@@ -176,6 +176,7 @@ impl<'a> Emitter<'a> {
                 src: src.clone(),
                 reduction: reduction.clone(),
                 kind,
+                sums: Sums::Single,
                 epilogue,
             }
             .program()
@@ -220,49 +221,125 @@ impl<'a> Emitter<'a> {
     }
 }
 
-/// Averages or maxima over whole maps: one pixel per channel, several blocks of channels at once. Buffers: src, dst.
+/// Most rows and columns that are added one after the other.
+const RUN: usize = 512;
+
+/// Pixels from which on each row is a sum of its own.
+const MANY: usize = 128;
+
+/// Pieces of an axis of at most [`RUN`] elements: first element, extent, how many. The first stands alone.
+fn pieces(extent: usize) -> Vec<(usize, usize, usize)> {
+    let mut pieces = vec![];
+    for (first, size, n) in EvenSplit::new(extent, RUN).runs() {
+        if first == 0 {
+            pieces.extend([(0, size, 1), (size, size, n - 1)]);
+        } else {
+            pieces.push((first, size, n));
+        }
+    }
+    pieces.retain(|(_, _, n)| *n > 0);
+    pieces
+}
+
+/// Averages or maxima over whole maps: one pixel per channel, several blocks of channels at once. A large map is averaged in
+/// pieces, rows by themselves, whose averages are added. Buffers: src, dst.
 pub fn global(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Option<TileNest> {
     let width = target.width()?;
-    let kind = match kind {
-        WindowKind::Max => PoolKind::Max,
-        WindowKind::Sum(factor) => PoolKind::Average(Scale::Constant(factor)),
+    let (rows, columns, kind) = match kind {
+        WindowKind::Max => (vec![(0, src.h, 1)], vec![(0, src.w, 1)], PoolKind::Max),
+        WindowKind::Sum(factor) => (pieces(src.h), pieces(src.w), PoolKind::Average(Scale::Constant(factor))),
         WindowKind::Weights => return None,
-    };
-    let small = |x: i64| i32::try_from(x).ok();
-    let columns = Axis { name: "columns", src: Advance::Bytes(small(src.pixel_bytes())?) };
-    let rest = src.row_bytes() - src.w as i64 * src.pixel_bytes();
-    let rows = Axis { name: "rows", src: Advance::Bytes(small(rest)?) };
-    let grid = |map: &Map| {
-        let pixels = Pixels::Strided { bytes: 0, repeat: 1 };
-        Some(Grid { pixels, vector_bytes: small(map.block_bytes())? })
-    };
-    let (src_grid, dst_grid) = (grid(src)?, grid(dst)?);
-    let program = |vectors: usize| {
-        let reduction = Reduction::Loops(vec![rows.clone(), columns.clone()]);
-        let epilogue = Epilogue::store(dst_grid.clone());
-        Pool { width, pixels: 1, vectors, taps: vec![0], src: src_grid.clone(), reduction, kind, epilogue }
-            .program()
     };
     let blocks = src.blocks();
     let mut b = NestBuilder::new("global_pool", src.mb);
     let image = Distance::default().plus(b.parallel(), 1);
     let from = b.buffer(src.ty(), BufferRole::Src);
     let to = b.buffer(dst.ty(), BufferRole::Dst);
+    let mut whole = Some(());
     for (first, vectors, n) in EvenSplit::new(blocks, 4).runs() {
         b.each(n, |b, l| {
             let block = Distance::new(first as i64).plus(l, vectors as i64);
-            let place = |buffer, map: &Map| {
+            let place = |map: &Map| {
                 let at = image.times(map.image_bytes()).and(&block.times(map.block_bytes()));
-                SlotValue::Pointer(buffer, at.offset(map.pixel(0, 0)))
+                at.offset(map.pixel(0, 0))
             };
-            b.call(program(vectors), &|name| match name {
-                "src" => Some(place(from, src)),
-                "dst" => Some(place(to, dst)),
-                "rows" => Some(SlotValue::Number(src.h as i64)),
-                "columns" => Some(SlotValue::Number(src.w as i64)),
-                _ => None,
-            });
+            for (row, h, rows) in &rows {
+                for (column, w, columns) in &columns {
+                    let Some(program) =
+                        global_program((kind, width), (src, dst), [*h, *w], (vectors, row + column))
+                    else {
+                        whole = None;
+                        return;
+                    };
+                    b.each(*rows, |b, i| {
+                        b.each(*columns, |b, j| {
+                            let (down, right) = (src.row_bytes(), src.pixel_bytes());
+                            let at = place(src)
+                                .offset(*row as i64 * down + *column as i64 * right)
+                                .plus(i, *h as i64 * down)
+                                .plus(j, *w as i64 * right);
+                            b.call(program, &|name| match name {
+                                "src" => Some(SlotValue::Pointer(from, at.clone())),
+                                "dst" | "residual" => Some(SlotValue::Pointer(to, place(dst))),
+                                "rows" => Some(SlotValue::Number(*h as i64)),
+                                "columns" => Some(SlotValue::Number(*w as i64)),
+                                _ => None,
+                            });
+                        });
+                    });
+                }
+            }
         });
     }
-    Some(b.finish())
+    whole.map(|()| b.finish())
+}
+
+/// A piece of a map, which is added to what is stored unless it is the `first`: number 0.
+fn global_program(
+    (kind, width): (PoolKind, Width),
+    (src, dst): (&Map, &Map),
+    [h, w]: [usize; 2],
+    (vectors, first): (usize, usize),
+) -> Option<Program> {
+    let small = |x: i64| i32::try_from(x).ok();
+    let columns = Axis { name: "columns", src: Advance::Bytes(small(src.pixel_bytes())?) };
+    let rest = src.row_bytes() - w as i64 * src.pixel_bytes();
+    let rows = Axis { name: "rows", src: Advance::Bytes(small(rest)?) };
+    let grid = |map: &Map| {
+        let pixels = Pixels::Strided { bytes: 0, repeat: 1 };
+        Some(Grid { pixels, vector_bytes: small(map.block_bytes())? })
+    };
+    let dst = grid(dst)?;
+    let residual = if first == 0 { Residual::Absent } else { Residual::Before(dst.clone()) };
+    let pool = Pool {
+        width,
+        pixels: 1,
+        vectors,
+        taps: vec![0],
+        src: grid(src)?,
+        reduction: Reduction::Loops(vec![rows, columns]),
+        kind,
+        sums: if h * w > MANY { Sums::Runs } else { Sums::Single },
+        epilogue: Epilogue { residual, ..Epilogue::store(dst) },
+    };
+    Some(pool.program())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_an_axis() {
+        for extent in (1..3000).chain([262_144]) {
+            let mut next = 0;
+            for (first, size, n) in pieces(extent) {
+                assert_eq!(first, next, "{extent}");
+                assert!((1..=RUN).contains(&size), "{extent}");
+                assert!(first > 0 || n == 1, "{extent}");
+                next += size * n;
+            }
+            assert_eq!(next, extent);
+        }
+    }
 }

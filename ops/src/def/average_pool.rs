@@ -122,7 +122,7 @@ impl Operator for AveragePool {
             init: Expr::Const(zero),
             finish: Expr::Acc / divisor,
         };
-        let out = c.reduce("average", dst, reduce, Expr::load(padded, index));
+        let out = c.reduce_blocked("average", dst, reduce, Expr::load(padded, index));
         c.output(out);
         Ok(c)
     }

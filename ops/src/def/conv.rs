@@ -104,7 +104,7 @@ impl Problem {
             extents.push(w.kernel);
         }
         let reduce = Reduce { extents, combine: ReduceFn::Sum, init, finish };
-        Ok(c.reduce("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index)))
+        Ok(c.sum_products("conv", dst, reduce, Expr::load(padded, src_index) * Expr::load(wei, wei_index)))
     }
 
     /// The input channel that reduced channel `r` stands for in output channel `oc`.

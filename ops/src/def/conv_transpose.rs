@@ -281,7 +281,7 @@ impl Operator for ConvTranspose {
             let finish = bias.map_or(Expr::Acc, |b| Expr::Acc + at(b));
             let reduce = Reduce { extents, combine: ReduceFn::Sum, init: Expr::Const(zero), finish };
             let body = Expr::load(stuffed, src_index) * Expr::load(wei, wei_index);
-            c.reduce("conv_transpose", dst, reduce, body)
+            c.sum_products("conv_transpose", dst, reduce, body)
         };
         c.output(out);
         Ok(c)

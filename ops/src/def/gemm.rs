@@ -170,7 +170,7 @@ impl Operator for Gemm {
             };
             let reduce =
                 Reduce { extents: vec![p.k], combine: ReduceFn::Sum, init: Expr::Const(zero), finish };
-            c.reduce("gemm", dst, reduce, body)
+            c.sum_products("gemm", dst, reduce, body)
         };
         c.output(out);
         Ok(c)

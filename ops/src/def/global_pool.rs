@@ -81,7 +81,7 @@ impl Operator for GlobalPool {
         index.extend((0..spatial.rank()).map(|i| Expr::var(rank + i)));
         let init = Expr::literal(dtype, init);
         let reduce = Reduce { extents: spatial.dims().to_vec(), combine, init, finish };
-        let out = c.reduce(name, dst, reduce, Expr::load(src, index));
+        let out = c.reduce_blocked(name, dst, reduce, Expr::load(src, index));
         c.output(out);
         Ok(c)
     }

@@ -91,7 +91,7 @@ impl Problem {
         b_index.extend(self.n.map(|_| Expr::var(column)));
         let init = Expr::Const(Scalar::zero(self.dtype));
         let reduce = Reduce { extents: vec![self.k], combine: ReduceFn::Sum, init, finish };
-        c.reduce("matmul", dst, reduce, Expr::load(a, a_index) * Expr::load(b, b_index))
+        c.sum_products("matmul", dst, reduce, Expr::load(a, a_index) * Expr::load(b, b_index))
     }
 }
 

@@ -89,9 +89,10 @@ impl Operator for Softmax {
             init: Expr::literal(dtype, init),
             finish: Expr::Acc,
         };
-        let max = c.reduce("max", rows.clone(), reduce(ReduceFn::Max, f64::NEG_INFINITY), load.clone());
+        let max =
+            c.reduce_blocked("max", rows.clone(), reduce(ReduceFn::Max, f64::NEG_INFINITY), load.clone());
         let exp = Expr::unary(UnaryFn::Exp, load - Expr::load(max, vars(kept.len())));
-        let sum = c.reduce("sum", rows, reduce(ReduceFn::Sum, 0.0), exp);
+        let sum = c.reduce_blocked("sum", rows, reduce(ReduceFn::Sum, 0.0), exp);
         let row: Vec<Expr> = kept.iter().map(|&i| Expr::var(i)).collect();
         let element = Expr::load(src, vars(rank));
         let shifted = element - Expr::load(max, row.clone());

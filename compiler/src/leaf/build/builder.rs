@@ -241,6 +241,26 @@ impl Builder {
         }
     }
 
+    /// Two loops: each trip of the outer one does what `start`, then all trips of the inner one, then `end` write.
+    pub(super) fn runs<T>(
+        &mut self,
+        [outer, inner]: [&Axis; 2],
+        src: &Source,
+        start: impl FnOnce(&mut Builder) -> T,
+        trip: impl FnOnce(&mut Builder, &T),
+        end: impl FnOnce(&mut Builder, &T),
+    ) {
+        self.repeat(outer.name, |b| {
+            let run = start(b);
+            b.repeat(inner.name, |b| {
+                trip(b, &run);
+                b.step(src.base, inner);
+            });
+            end(b, &run);
+            b.step(src.base, outer);
+        });
+    }
+
     fn nest(&mut self, axes: &[Axis], src: &Source, trip: Trip<'_>) {
         match axes {
             [] => trip(self, src),

@@ -1,6 +1,6 @@
 //! Maximum and average pooling.
 
-use super::builder::Builder;
+use super::builder::{Builder, Source};
 use super::{Epilogue, Grid, Reduction, tile};
 use crate::leaf::{Address, BinaryOp, Inst, Operand, Program, Width};
 
@@ -11,6 +11,15 @@ pub enum PoolKind {
     Max,
     /// The sum of the elements times a scale.
     Average(Scale),
+}
+
+/// How the elements of a window are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sums {
+    /// One after the other.
+    Single,
+    /// Where there are two loops, those of each run of the inner one, and then these sums: fewer digits are lost.
+    Runs,
 }
 
 /// What a sum is multiplied by.
@@ -39,6 +48,8 @@ pub struct Pool {
     pub reduction: Reduction,
     /// What a window becomes.
     pub kind: PoolKind,
+    /// How averages are summed.
+    pub sums: Sums,
     /// What happens to the results.
     pub epilogue: Epilogue,
 }
@@ -55,24 +66,19 @@ impl Pool {
         let tile: tile::Tile =
             (0..self.pixels).map(|_| (0..self.vectors).map(|_| b.splat(first)).collect()).collect();
         let src = b.source(&self.src, self.pixels);
-        b.reduce(&self.reduction, &src, None, |b, src| {
-            for tap in &self.taps {
-                for (p, row) in tile.iter().enumerate() {
-                    for (v, &acc) in row.iter().enumerate() {
-                        let x = Operand::Memory(src.at(p, v, *tap));
-                        match self.kind {
-                            PoolKind::Average(_) => b.assign(acc, BinaryOp::Add, acc, x),
-                            PoolKind::Max => {
-                                let nan = b.vector();
-                                b.push(Inst::Unordered { dst: nan, src: acc });
-                                b.assign(acc, BinaryOp::Max, acc, x);
-                                b.assign(acc, BinaryOp::Or, acc, Operand::Vector(nan));
-                            }
-                        }
-                    }
-                }
-            }
-        });
+        match (&self.reduction, self.kind, self.sums) {
+            (Reduction::Loops(axes), PoolKind::Average(_), Sums::Runs) if axes.len() == 2 => b.runs(
+                [&axes[0], &axes[1]],
+                &src,
+                |b| tile.iter().map(|row| row.iter().map(|_| b.zero()).collect()).collect::<tile::Tile>(),
+                |b, run| self.accumulate(b, run, &src),
+                |b, run| {
+                    let pairs = tile.iter().flatten().zip(run.iter().flatten());
+                    pairs.for_each(|(&acc, &x)| b.assign(acc, BinaryOp::Add, acc, Operand::Vector(x)));
+                },
+            ),
+            _ => b.reduce(&self.reduction, &src, None, |b, src| self.accumulate(b, &tile, src)),
+        }
         if let PoolKind::Average(scale) = self.kind {
             let scale = match scale {
                 Scale::Constant(x) => b.splat(x),
@@ -87,5 +93,25 @@ impl Pool {
         }
         tile::finish(&mut b, &self.epilogue, &tile);
         b.finish()
+    }
+
+    /// The elements at all taps.
+    fn accumulate(&self, b: &mut Builder, tile: &tile::Tile, src: &Source) {
+        for tap in &self.taps {
+            for (p, row) in tile.iter().enumerate() {
+                for (v, &acc) in row.iter().enumerate() {
+                    let x = Operand::Memory(src.at(p, v, *tap));
+                    match self.kind {
+                        PoolKind::Average(_) => b.assign(acc, BinaryOp::Add, acc, x),
+                        PoolKind::Max => {
+                            let nan = b.vector();
+                            b.push(Inst::Unordered { dst: nan, src: acc });
+                            b.assign(acc, BinaryOp::Max, acc, x);
+                            b.assign(acc, BinaryOp::Or, acc, Operand::Vector(nan));
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use octrt_compiler::leaf::build::{
     Activation, Advance, Axis, Conv, Depthwise, Elementwise, Epilogue, Grid, Lanes, Other, Pixels, Pool,
-    PoolKind, Reduction, Residual, Scale, Source, Start,
+    PoolKind, Reduction, Residual, Scale, Source, Start, Sums,
 };
 use octrt_compiler::leaf::{BinaryOp, Width};
 
@@ -211,24 +211,37 @@ fn pool(width: Width, rng: &mut Rng) -> Case {
         src,
         reduction: reduction(rng),
         kind,
+        // Runs take as many registers again.
+        sums: if tile.0 * tile.1 <= 5 && rng.chance(2) { Sums::Runs } else { Sums::Single },
         epilogue: epilogue(width, tile.0, rng),
     };
     let mut model = Model::new(rng);
     let first = if kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
     let mut acc = vec![vec![vec![first; width.lanes() as usize]; tile.1]; tile.0];
     let from = distances(&mut model, "src", &pool.src, tile);
-    for trip in trips(&mut model, &pool.reduction) {
-        for tap in &pool.taps {
+    let trips = trips(&mut model, &pool.reduction);
+    let two = matches!(&pool.reduction, Reduction::Loops(axes) if axes.len() == 2);
+    let runs = two && kind != PoolKind::Max && pool.sums == Sums::Runs;
+    let length = if runs { model.numbers["rows"].max(1) as usize } else { trips.len().max(1) };
+    for run in trips.chunks(length) {
+        let mut own = acc.clone();
+        if runs {
+            own.iter_mut().flatten().for_each(|vector| vector.fill(0.0));
+        }
+        for (trip, tap) in run.iter().flat_map(|trip| pool.taps.iter().map(move |tap| (trip, tap))) {
             for (p, v, l) in elements(tile, width) {
                 let x = model.read("src", from[p][v] + trip + i64::from(*tap) + 4 * l as i64);
-                let a = acc[p][v][l];
-                acc[p][v][l] = match kind {
+                let a = own[p][v][l];
+                own[p][v][l] = match kind {
                     PoolKind::Average(_) => a + x,
                     PoolKind::Max if a.is_nan() || x.is_nan() => f32::NAN,
                     PoolKind::Max if a > x => a,
                     PoolKind::Max => x,
                 };
             }
+        }
+        for (p, v, l) in elements(tile, width) {
+            acc[p][v][l] = if runs { acc[p][v][l] + own[p][v][l] } else { own[p][v][l] };
         }
     }
     if let PoolKind::Average(scale) = kind {

@@ -140,7 +140,7 @@ mod tests {
 
     /// What is asked of a Resize of `[2, 4]` by these factors.
     fn ask<T>(op: &Resize, scales: [f32; 2], f: impl Fn(&Resize, Args<'_>) -> T) -> T {
-        let (shape, scales) = (Shape::from([2, 4]), Tensor::new([2], &scales).unwrap());
+        let (shape, scales) = (crate::Shape::from([2, 4]), Tensor::new([2], &scales).unwrap());
         let roi = Tensor::new([4], &[0.0f32, 0.0, 1.0, 1.5]).unwrap();
         let x = Arg { dtype: DType::F32, shape: &shape, value: None };
         f(op, Args(&[Some(x), Some((&roi).into()), Some((&scales).into()), None]))
