@@ -264,7 +264,7 @@ impl Math<'_, '_> {
         let (num, den) = (self.b.ins().fsub(m, one), self.b.ins().fadd(m, one));
         let s = self.b.ins().fdiv(num, den);
         let s2 = self.b.ins().fmul(s, s);
-        let coefficients: Vec<f64> = (0..8).rev().map(|n| 2.0 / f64::from(2 * n + 1)).collect();
+        let coefficients: Vec<f64> = (0..11).rev().map(|n| 2.0 / f64::from(2 * n + 1)).collect();
         let p = self.polynomial_f64(s2, &coefficients);
         let p = self.b.ins().fmul(p, s);
         let ln2 = self.b.ins().f64const(std::f64::consts::LN_2);

@@ -7,7 +7,7 @@
 //! | relu | `x < 0 ? 0 : x` (keeps NaN) | numbers with a sign | Relu-6 |
 //! | sign | 1, 0 or -1 (keeps NaN) | numbers | Sign-9 |
 //! | sqrt, exp, log, tanh, erf | as named | floats | Sqrt-6, Exp-6, Log-6, Tanh-6, Erf-9 |
-//! | sin, cos, tan, asin, acos, atan | as named, of and in radians | floats | Sin-7, Cos-7, Tan-7, Asin-7, Acos-7, Atan-7 |
+//! | sin, cos, tan, asin, acos, atan | as named, of and in radians; sin, cos and tan to a unit of the last place up to 1e6 in magnitude, less beyond | floats | Sin-7, Cos-7, Tan-7, Asin-7, Acos-7, Atan-7 |
 //! | sinh, cosh, asinh, acosh, atanh | as named | floats | Sinh-9, Cosh-9, Asinh-9, Acosh-9, Atanh-9 |
 //! | sigmoid | `1 / (1 + exp(-x))` | floats | Sigmoid-6 |
 //! | softplus | `log(1 + exp(x))`, as `max(x, 0) + log(1 + e)`, `e = exp(-abs(x))` | floats | Softplus-1 |

@@ -168,7 +168,6 @@ fn what_is_not_there() {
         node("Relu", &["v"], &["y"], &[]),
     ]);
     let foreign = parts(vec![[node("Conv", &["x"], &["y"], &[]), bytes(7, "com.acme")].concat()]);
-    let old = Parts { opsets: vec![("", 6)], ..relu() };
     let none = Parts { opsets: vec![], ..relu() };
     let young = Parts { opsets: vec![("", 7)], ..parts(vec![node("HardSwish", &["x"], &["y"], &[])]) };
     let training = with_weight("Dropout", f32s("w", &[], &[0.5]), &[]);
@@ -177,7 +176,6 @@ fn what_is_not_there() {
     check(vec![
         case("operators", unknown, Unsupported, &["Frobnicate", "'frobnicate'", "Loop", "'loop it'"]),
         case("domain", foreign, Unsupported, &["Conv", "com.acme", "'conv'"]),
-        case("opset 6", old, Unsupported, &["7", "6"]),
         case("no opset", none, Corrupt, &["'relu' (Relu)", "opset"]),
         case("operator of a later opset", young, Unsupported, &["HardSwish", "14", "7"]),
         case("training", training, Unsupported, &["Dropout", "training", "'dropout'"]),
