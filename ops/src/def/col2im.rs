@@ -142,7 +142,7 @@ impl Operator for Col2Im {
         let plane: usize = window.iter().map(|w| w.input).product();
         let positions = output_extents(&window);
         let mut image = vec![Scalar::zero(dst.dtype); dst.shape.numel()];
-        let maps = if plane == 0 { 0 } else { image.len() / plane };
+        let maps = image.len().checked_div(plane).unwrap_or(0);
         for (o, at) in positions.indices().enumerate() {
             for tap in taps(&window, &at) {
                 for map in 0..maps {

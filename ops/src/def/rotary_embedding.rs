@@ -170,7 +170,7 @@ impl Operator for RotaryEmbedding {
         let at = [&place[..], &[pair.clamp(0, half - 1)]].concat();
         let [cos, sin] = [0, 1].map(|i| Expr::load(c.input(i + 1, &p.caches[i]), at.clone()));
         let mut index = vars(last);
-        let here = Expr::load(x, [&index[..], &[whole.clone()]].concat());
+        let here = Expr::load(x, [&index[..], std::slice::from_ref(&whole)].concat());
         let step = first.clone().select(Expr::int(distance), Expr::int(-distance));
         index.push((whole + step).clamp(0, ty.shape[last] as i64 - 1));
         let other = sin * Expr::load(x, index);

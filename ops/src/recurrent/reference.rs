@@ -45,6 +45,9 @@ impl Step<'_> {
     }
 }
 
+/// The states after a step, from those before it.
+pub type Next<'a> = dyn Fn(&Step<'_>, &[Vec<f64>]) -> Vec<Vec<f64>> + 'a;
+
 /// Runs `step`, which gives the next states of those it is given; there are as many as `initial` names inputs, the
 /// hidden state first.
 ///
@@ -54,7 +57,7 @@ pub fn run(
     r: &Recurrence<'_>,
     inputs: &[Option<&Tensor>],
     initial: &[usize],
-    step: &dyn Fn(&Step<'_>, &[Vec<f64>]) -> Vec<Vec<f64>>,
+    step: &Next<'_>,
 ) -> Result<Vec<Tensor>, OpError> {
     let types = r.outputs(initial.len())?;
     let numbers = |i: usize| inputs.get(i).copied().flatten().map(Tensor::to_f64s);

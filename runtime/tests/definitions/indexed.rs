@@ -135,7 +135,7 @@ fn places() {
         let x = Operand::Given(r.tensor(dtype, &[2, 5, 7]));
         let matrix = Operand::Given(r.tensor(dtype, &[5, 9]));
         for (upper, k) in [(true, 0), (false, 0), (true, -2), (false, 3), (true, 40)] {
-            c.add(Trilu { upper }, &[x.clone(), Operand::Given(Tensor::scalar(k as i64))], Error::None);
+            c.add(Trilu { upper }, &[x.clone(), Operand::Given(Tensor::scalar(k))], Error::None);
             c.add(EyeLike { dtype: None, k }, std::slice::from_ref(&matrix), Error::None);
         }
         c.add(Trilu { upper: true }, std::slice::from_ref(&x), Error::None);
