@@ -108,7 +108,7 @@ fn errors_say_where_expected_and_found() {
     );
     assert_eq!(
         error("%1 = Elu { alpha = \"\" } ()"),
-        "2:20: expected an attribute: 3, 0.5f, a name, none or a list, found \"\""
+        "2:6: expected the attributes of Elu, found attribute 'alpha' cannot be \"\""
     );
     assert_eq!(error("output \"a"), "2:10: expected the end of the string, found the end of the line");
     assert_eq!(error("} }"), "2:3: expected the end of the text, found '}'");

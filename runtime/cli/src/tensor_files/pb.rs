@@ -73,6 +73,6 @@ mod tests {
             assert!(read("f.pb", whole[..len].to_vec()).is_err(), "{len}");
         }
         assert!(matches!(read("f.pb", proto(&[3], 1, &[0; 8])), Err(Failure::Corrupt { .. })));
-        assert!(matches!(read("f.pb", proto(&[1], 3, &[0])), Err(Failure::Unsupported(_))));
+        assert!(matches!(read("f.pb", proto(&[1], 17, &[0])), Err(Failure::Unsupported(_))));
     }
 }

@@ -94,7 +94,7 @@ fn broken_files_are_refused() {
 
 #[test]
 fn other_element_types_are_not_supported() {
-    for descr in ["<c8", "|O", "<U5", "<i2", "", "é"] {
+    for descr in ["<c8", "|O", "<U5", "", "é"] {
         let e = read("f.npy", &file(1, &header(descr, "False", "(1,)"), &[0; 8])).unwrap_err();
         assert!(matches!(e, Failure::Unsupported(_)), "{descr}: {e}");
     }
