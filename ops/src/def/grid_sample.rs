@@ -25,6 +25,7 @@ use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{BufId, CompareFn, Expr, Scalar, UnaryFn};
 use crate::index::vars;
 use crate::op::known_args;
+use crate::window::LIMIT;
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 use crate::{attr_enum, attributes, invalid, unsupported};
 
@@ -116,6 +117,9 @@ impl GridSample {
         }
         if x.shape[2..].contains(&0) {
             return invalid!("input 0 (X): expected elements along all spatial axes, found {}", x.shape);
+        }
+        if let Some(d) = x.shape[2..].iter().find(|&&d| d > LIMIT) {
+            return Err(OpError::TooLarge(format!("a spatial axis of {d} elements is too long")));
         }
         let dims = [&x.shape[..2], &grid.shape[1..=r]].concat();
         let dst = TensorType::new(x.dtype, dims);

@@ -80,7 +80,7 @@ impl MaxPoolIndices {
         let mut step = 1usize;
         for (&d, stride) in extents.iter().zip(extents.strides()) {
             place = place + at.clone() / Expr::int(stride) % Expr::int(d) * Expr::int(step);
-            step *= d;
+            step = step.saturating_mul(d);
         }
         place
     }
