@@ -190,7 +190,7 @@ pub fn identity(n: &mut Near) -> Option<()> {
             2 | 3 => computed(n, x)?,
             _ if n.half() => window(n, x)?,
             // Of nearly the same extents, or the same extents and nearly the same pixels.
-            _ => n.resized(x)?,
+            _ => n.resized(x, 1.0)?,
         };
     }
     match n.tensor(x).dtype() {

@@ -107,8 +107,8 @@ impl Near {
             return None;
         }
         let group = match self.or(0, &[1, 2]) {
-            1 if oc % 2 == 0 && ic % 2 == 0 => 2,
-            2 if oc % ic == 0 => *ic,
+            1 if oc.is_multiple_of(2) && ic.is_multiple_of(2) => 2,
+            2 if oc.is_multiple_of(*ic) => *ic,
             _ => 1,
         };
         let n = space.len();
@@ -162,45 +162,59 @@ impl Near {
         self.add(op, &[x])
     }
 
-    /// Twice as many rows and columns, or nearly; by any rule for which pixel shows which.
-    pub fn resized(&mut self, x: ValueId) -> Option<ValueId> {
+    /// A factor of an axis, of which many give the extent that 1 gives or `usual`, and other elements.
+    fn factor(&mut self, axis: usize, usual: f32) -> f32 {
+        let nearly = [1.0 + 5e-6, 1.025, 1.1, 1.2, 1.0 - 1e-7, 0.95, 0.75, 1.5];
+        match axis {
+            0 | 1 if self.g.numbers.one_in(5) => self.pick(&[1.01, 1.1, 1.3, 0.9, 2.0]),
+            0 | 1 => 1.0,
+            _ if self.g.numbers.one_in(4) => usual * self.pick(&nearly),
+            _ => usual,
+        }
+    }
+
+    /// As many rows and columns as `usual` says, or nearly; by any rule for which pixel shows which.
+    pub fn resized(&mut self, x: ValueId, usual: f32) -> Option<ValueId> {
         let shape = self.shape(x);
         if shape.is_empty() {
             return None;
         }
-        let factor = |n: &mut Near, axis: usize| match axis {
-            0 | 1 => n.or(1.0, &[1.01, 1.3, 0.9, 2.0]),
-            _ => n.or(2.0, &[2.00001, 1.9999999, 2.05, 2.2, 1.5, 1.01, 3.0, 1.0]),
-        };
-        let factors: Vec<f32> = (0..shape.len()).map(|axis| factor(self, axis)).collect();
+        let factors: Vec<f32> = (0..shape.len()).map(|axis| self.factor(axis, usual)).collect();
         let mut axes: Vec<i64> = (0..shape.len() as i64).collect();
         if shape.len() > 2 && self.odd() {
             axes.drain(..2);
             axes.reverse();
         }
         let listed: Vec<f32> = axes.iter().map(|&a| factors[a as usize]).collect();
-        let sizes: Vec<i64> =
-            axes.iter().zip(&listed).map(|(&a, f)| (shape[a as usize] as f32 * f).floor() as i64).collect();
-        let coordinates = self.pick(CoordinateTransform::ALL);
-        let roi: Vec<f32> = (0..2 * axes.len()).map(|i| if i < axes.len() { 0.0 } else { 1.0 }).collect();
+        let extent = |(&a, f): (&i64, &f32)| (shape[a as usize] as f32 * f).floor() as i64;
+        let sizes: Vec<i64> = axes.iter().zip(&listed).map(extent).collect();
+        let (mut coordinates, mut nearest_mode) =
+            (self.pick(CoordinateTransform::ALL), self.pick(NearestMode::ALL));
+        if self.half() {
+            (coordinates, nearest_mode) = self.pick(&[
+                (CoordinateTransform::Asymmetric, NearestMode::Floor),
+                (CoordinateTransform::HalfPixel, NearestMode::RoundPreferFloor),
+            ]);
+        }
         let by_sizes = self.g.numbers.one_in(4);
         let aspect = [AspectPolicy::NotLarger, AspectPolicy::NotSmaller];
         let aspect = if by_sizes { self.or(AspectPolicy::Stretch, &aspect) } else { AspectPolicy::Stretch };
         let op = Resize {
-            mode: self.or(ResizeMode::Nearest, &[ResizeMode::Linear, ResizeMode::Cubic]),
+            mode: self.or(ResizeMode::Nearest, &[ResizeMode::Linear, ResizeMode::Linear, ResizeMode::Cubic]),
             coordinates,
-            nearest_mode: self.pick(NearestMode::ALL),
+            nearest_mode,
             aspect,
             axes: if axes.len() == shape.len() { vec![] } else { axes.clone() },
             ..Resize::nearest()
         };
-        let constant = |n: &mut Near, list: &[f32]| {
-            let t = Tensor::new([list.len()], list).unwrap();
-            Some(n.g.constant(t))
-        };
-        let roi =
-            if coordinates == CoordinateTransform::TfCropAndResize { constant(self, &roi) } else { None };
-        let size = if by_sizes { [None, self.g.list(&sizes)] } else { [constant(self, &listed), None] };
+        let floats =
+            |n: &mut Near, list: &[f32]| Some(n.g.constant(Tensor::new([list.len()], list).unwrap()));
+        let roi: Vec<f32> = (0..2 * axes.len()).map(|i| if i < axes.len() { 0.0 } else { 1.0 }).collect();
+        let crop = coordinates == CoordinateTransform::TfCropAndResize;
+        let roi = if crop { floats(self, &roi) } else { None };
+        // Sizes that are an empty list count as none.
+        let by_scales = |n: &mut Near| [floats(n, &listed), if n.half() { n.g.list(&[]) } else { None }];
+        let size = if by_sizes { [None, self.g.list(&sizes)] } else { by_scales(self) };
         let result = self.g.add(op, &[Some(x), roi, size[0], size[1]], 1)?[0];
         self.shared(result);
         Some(result)

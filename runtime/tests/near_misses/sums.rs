@@ -23,7 +23,7 @@ pub fn doubling(n: &mut Near) -> Option<()> {
     let low = n.input(&low);
     let window = n.pick(&[1, 3]);
     let low = n.conv(low, oc, window)?;
-    let up = n.resized(low)?;
+    let up = n.resized(low, 2.0)?;
     let shape = n.shape(up);
     let high = n.input(&[&[shape[0], c], &shape[2..]].concat());
     let window = n.pick(&[1, 3]);
@@ -49,7 +49,7 @@ pub fn pointwise_of_upsampled(n: &mut Near) -> Option<()> {
     let shapes = [vec![1, c, 3, 4], vec![2, c, 2, 5], vec![1, c, 5], vec![1, c, 2, 3, 2]];
     let shape = if n.odd() { shapes[n.g.numbers.below(4)].clone() } else { shapes[0].clone() };
     let x = n.made(&shape)?;
-    let up = n.resized(x)?;
+    let up = n.resized(x, 2.0)?;
     let window = n.or(1, &[3]);
     let y = n.conv(up, oc, window)?;
     n.activated(y).map(|_| ())
@@ -81,7 +81,8 @@ fn linear(n: &mut Near, shape: &[usize], depth: usize) -> Option<ValueId> {
             let half: Vec<usize> = space.iter().map(|e| e.div_ceil(2)).collect();
             let x = of_channels(n, &half);
             let low = n.conv(x, *oc, 1)?;
-            n.resized(low)
+            let usual = n.pick(&[2.0, 1.0]);
+            n.resized(low, usual)
         }
         1 | 2 => {
             let x = of_channels(n, space);
