@@ -203,7 +203,7 @@ pub struct Stages<'a> {
 /// Variables of a stage in turn `L0`: direction, sequence, number of the state.
 const D: usize = 1;
 const B: usize = 2;
-/// See [`D`].
+/// See `D`.
 pub const H: usize = 3;
 
 impl<'a> Stages<'a> {

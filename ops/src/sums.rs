@@ -11,7 +11,7 @@
 //!
 //! `L` neighbours along the axis that lies innermost in memory are lanes: vectors are loaded and combined whole. Where
 //! no reduced axis lies innermost the parts are `part[b, i..]`, so that the kept axes are vectors as before. Sums of what
-//! costs little are taken in pairs: a step adds up to [`PAIRS`] elements as a tree. The order depends on shapes and on
+//! costs little are taken in pairs: a step adds up to `PAIRS` elements as a tree. The order depends on shapes and on
 //! the form of the body alone.
 
 use crate::compute::{Compute, Reduce, ReduceFn};

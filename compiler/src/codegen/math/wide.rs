@@ -120,7 +120,7 @@ impl Math<'_, '_> {
     }
 
     /// The sine of `x + quarter pi / 2`: `x` less the nearest multiple of `pi / 2`, of which the sine or the cosine. Good
-    /// to 1e-15 for `|x|` up to 1e6; beyond that the error grows with `|x|`.
+    /// to 1e-15 for `|x|` up to 1e6; beyond that the error grows with `|x|`, and NaN where no digit would be right.
     pub fn wide_sin(&mut self, x: Value, quarter: i64) -> Value {
         let inverse = self.wide(std::f64::consts::FRAC_2_PI);
         let q = self.b.ins().fmul(x, inverse);
@@ -152,7 +152,9 @@ impl Math<'_, '_> {
         let y = self.b.ins().select(odd, cosine, sine);
         let half = self.b.ins().band_imm_s(k, 2);
         let negated = self.b.ins().fneg(y);
-        self.b.ins().select(half, negated, y)
+        let y = self.b.ins().select(half, negated, y);
+        let (a, limit, nan) = (self.b.ins().fabs(x), self.wide(9e15), self.wide(f64::NAN));
+        self.wide_choose(FloatCC::GreaterThan, a, limit, nan, y)
     }
 
     /// The arc tangent: `pi / 2 - atan(1 / x)` above 1, `pi / 4 + atan((x - 1) / (x + 1))` above `tan(pi / 8)`, a series.
