@@ -122,8 +122,8 @@ fn of_one_number() {
         let near = joined(numbers(dtype).into_iter().filter(|t| !large(t)));
         for op in ops.chain(DType::ALL.map(|to| Cast { to }.into())) {
             let periodic = [UnaryKind::Sin, UnaryKind::Cos, UnaryKind::Tan].map(|kind| Unary { kind }.into());
-            let numbers = if periodic.contains(&op) { &near } else { &all };
-            check(op.clone(), std::slice::from_ref(numbers));
+            let chosen = if periodic.contains(&op) { &near } else { &all };
+            check(op.clone(), std::slice::from_ref(chosen));
             check(op.clone(), &[joined(numbers(dtype).into_iter().take(3))]);
         }
     }
