@@ -57,7 +57,8 @@ fn convolutions() {
     let mut random = Numbers(81);
     for round in 0..30 {
         let group = *random.pick(&[1, 2]);
-        let spatial: &[usize] = random.pick(&[&[5][..], &[4, 3], &[3, 0], &[2, 3, 2]]);
+        let maps: [&[usize]; 4] = [&[5], &[4, 3], &[3, 0], &[2, 3, 2]];
+        let spatial = *random.pick(&maps);
         let pads = (0..2 * spatial.len()).map(|_| 1 + random.below(2)).collect();
         let kernel: Vec<usize> = spatial.iter().map(|_| 1 + random.below(2)).collect();
         let strides: Vec<usize> = spatial.iter().map(|_| 1 + random.below(2)).collect();
