@@ -1,13 +1,11 @@
 //! One node test.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use octrt::compiler::CompileError;
 use octrt::onnx::{Bytes, ElemType, read_tensor};
-use octrt::ops::{OpError, Tensor};
-use octrt::{Error, LoadOptions, Model};
+use octrt::ops::Tensor;
+use octrt::{LoadOptions, Model};
 
 use crate::support::proto::{self, GRAPH};
 use crate::support::{Tolerance, compare_all, interpret, run, stem};
@@ -15,42 +13,9 @@ use crate::support::{Tolerance, compare_all, interpret, run, stem};
 /// The backend's defaults for floats; integers and bools are compared exactly.
 const TOLERANCE: Tolerance = Tolerance { absolute: 1e-7, relative: 1e-3 };
 
-/// Which inputs of a test are given to the model as initializers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Constants {
-    None,
-    Integers,
-    AllButFirst,
-    All,
-}
-
-impl Constants {
-    const TRIED: [Constants; 4] =
-        [Constants::None, Constants::Integers, Constants::AllButFirst, Constants::All];
-
-    fn takes(self, position: usize, input: &Stored) -> bool {
-        match self {
-            Constants::None => false,
-            Constants::Integers => input.tensor.dtype().is_int(),
-            Constants::AllButFirst => position > 0,
-            Constants::All => true,
-        }
-    }
-}
-
-impl fmt::Display for Constants {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Constants::None => "as it is",
-            Constants::Integers => "integer inputs as initializers",
-            Constants::AllButFirst => "inputs after the first as initializers",
-            Constants::All => "all inputs as initializers",
-        })
-    }
-}
-
 pub enum Outcome {
-    Passed(Constants),
+    /// The model was compiled for so many inputs' values.
+    Passed(usize),
     Failed(String),
 }
 
@@ -62,34 +27,7 @@ pub struct Case {
     /// The element type or container that octrt does not take.
     pub foreign: Option<String>,
     model: Vec<u8>,
-    /// Names of the inputs.
-    inputs: Vec<String>,
     sets: Vec<PathBuf>,
-}
-
-/// A tensor in a file.
-struct Stored {
-    bytes: Vec<u8>,
-    tensor: Tensor,
-}
-
-/// Why a run gave nothing that could be compared.
-enum Refusal {
-    DataDependent,
-    Other(String),
-}
-
-impl From<Error> for Refusal {
-    fn from(e: Error) -> Self {
-        match &e {
-            Error::Compile { source: CompileError::Graph(g), .. }
-                if matches!(g.source, OpError::DataDependent(_)) =>
-            {
-                Refusal::DataDependent
-            }
-            _ => Refusal::Other(e.to_string()),
-        }
-    }
 }
 
 /// `float16` or `sequence` for a `ValueInfoProto` whose values octrt does not take.
@@ -105,14 +43,13 @@ fn foreign_type(info: &[u8]) -> Option<String> {
     }
 }
 
-fn stored(set: &Path, prefix: &str) -> Result<Vec<Stored>, String> {
+fn stored(set: &Path, prefix: &str) -> Result<Vec<Tensor>, String> {
     (0..)
         .map(|i| set.join(format!("{prefix}_{i}.pb")))
         .take_while(|path| path.is_file())
         .map(|path| {
-            let bytes = std::fs::read(&path).unwrap();
-            let read = read_tensor(Bytes::from(bytes.clone())).map_err(|e| e.to_string());
-            read.map(|(_, tensor, _)| Stored { bytes, tensor })
+            let bytes = Bytes::from(std::fs::read(&path).unwrap());
+            read_tensor(bytes).map(|(_, tensor, _)| tensor).map_err(|e| e.to_string())
         })
         .collect()
 }
@@ -130,60 +67,42 @@ impl Case {
             name: stem(dir),
             ops: ops.collect(),
             foreign: in_graph(11).chain(in_graph(12)).find_map(foreign_type),
-            inputs: in_graph(11).map(|info| proto::text(info, 1)).collect(),
             sets: (0..).map(|i| dir.join(format!("test_data_set_{i}"))).take_while(|d| d.is_dir()).collect(),
             model,
         }
     }
 
-    /// Whether all sets of the test pass, with as few inputs as initializers as possible.
+    /// Whether all sets of the test pass.
     pub fn run(&self) -> Outcome {
-        let mut most = Constants::None;
+        let mut values = 0;
         for set in &self.sets {
             match self.run_set(set) {
-                Ok(constants) => most = most.max(constants),
+                Ok(count) => values = values.max(count),
                 Err(why) => return Outcome::Failed(why),
             }
         }
-        if self.sets.is_empty() { Outcome::Failed("no data".into()) } else { Outcome::Passed(most) }
+        if self.sets.is_empty() { Outcome::Failed("no data".into()) } else { Outcome::Passed(values) }
     }
 
-    fn run_set(&self, set: &Path) -> Result<Constants, String> {
+    /// Compares the outputs of the interpreter and of compiled code; how many inputs' values the code was compiled for.
+    fn run_set(&self, set: &Path) -> Result<usize, String> {
         let (inputs, expected) = (stored(set, "input")?, stored(set, "output")?);
-        let expected: Vec<Tensor> = expected.into_iter().map(|s| s.tensor).collect();
-        for constants in Constants::TRIED {
-            match self.outputs(&inputs, constants) {
-                Ok((interpreted, compiled)) => {
-                    for (how, found) in [("interpreter", interpreted), ("compiled", compiled)] {
-                        compare_all(&found, &expected, &|_| TOLERANCE).map_err(|e| format!("{how}: {e}"))?;
-                    }
-                    return Ok(constants);
-                }
-                Err(Refusal::DataDependent) => {}
-                Err(Refusal::Other(e)) => return Err(format!("{constants}: {e}")),
-            }
+        let text = |e: octrt::Error| e.to_string();
+        let model = Model::from_bytes(self.model.clone(), &LoadOptions::default()).map_err(text)?;
+        let mut session = model.session().map_err(text)?;
+        let compiled = run(&mut session, &inputs).map_err(text)?;
+        let interpreted = interpret(&model, &inputs)?;
+        for (how, found) in [("interpreter", interpreted), ("compiled", compiled)] {
+            compare_all(&found, &expected, &|_| TOLERANCE).map_err(|e| format!("{how}: {e}"))?;
         }
-        Err("a shape depends on data though all inputs are constants".to_string())
-    }
-
-    /// The outputs of the interpreter and of compiled code.
-    fn outputs(
-        &self,
-        inputs: &[Stored],
-        constants: Constants,
-    ) -> Result<(Vec<Tensor>, Vec<Tensor>), Refusal> {
-        let (mut fixed, mut given) = (Vec::new(), Vec::new());
-        for (i, (input, name)) in inputs.iter().zip(&self.inputs).enumerate() {
-            if constants.takes(i, input) {
-                fixed.push((name.clone(), input.bytes.clone()));
-            } else {
-                given.push(input.tensor.clone());
-            }
+        let taken = session.specialization().unwrap_or_default();
+        let taken: Vec<usize> = taken.values().keys().copied().collect();
+        if taken != model.value_inputs() {
+            let told = model.value_inputs();
+            return Err(format!(
+                "inputs {told:?} are said to decide shapes, the code was compiled for {taken:?}"
+            ));
         }
-        let bytes = proto::with_initializers(&self.model, &fixed);
-        let model = Model::from_bytes(bytes, &LoadOptions::default())?;
-        let compiled = run(&mut model.session()?, &given)?;
-        let interpreted = interpret(&model, &given).map_err(Refusal::Other)?;
-        Ok((interpreted, compiled))
+        Ok(taken.len())
     }
 }
