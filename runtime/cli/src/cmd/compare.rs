@@ -6,10 +6,9 @@ use std::fmt::Write;
 
 use octrt::compiler::{CompileError, passes};
 use octrt::image::SideFile;
-use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::interp;
 use octrt::ops::{Graph, GraphError, NodeId, Tensor, TensorType};
-use octrt::{Error, LoadOptions, Model, Threads};
+use octrt::{Error, LoadOptions, Model, Specialization, Threads};
 use serde::Serialize;
 
 use crate::args::{CompareArgs, Format};
@@ -49,7 +48,7 @@ struct NodeReport {
 pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let model = model::load(&args.model, &args.machine)?;
     let inputs = read_inputs(args, &model)?;
-    let graph = observable(&model, &inputs.types())?;
+    let graph = observable(&model, &inputs.specialization()?)?;
     let threads = Threads::new(args.machine.threads)?;
     let options = LoadOptions { threads, ..model::options(&args.machine.compiler) };
     let compiled = Model::from_graph(graph.clone(), &options)?;
@@ -83,7 +82,7 @@ fn read_inputs(args: &CompareArgs, model: &Model) -> anyhow::Result<Inputs> {
     let side = SideFile::find(&args.model, args.image.side_file.as_deref())?;
     let mut preprocessing = preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
     let dims = Dims::new(model, &args.inputs.dims)?;
-    let given = inputs::bind(model.inputs(), "input", &args.inputs.inputs)?;
+    let given = inputs::bind(model.inputs(), "input", &args.inputs.words())?;
     let max_bytes = model::options(&args.machine.compiler).max_memory;
     let inputs = Inputs::make(model, &dims, given, &mut preprocessing, max_bytes)?;
     match inputs.misfit(model.inputs()) {
@@ -93,9 +92,9 @@ fn read_inputs(args: &CompareArgs, model: &Model) -> anyhow::Result<Inputs> {
 }
 
 /// The graph after the passes, with every value of a node as an output; the name of an output is that of the value.
-fn observable(model: &Model, types: &[TensorType]) -> anyhow::Result<Graph> {
-    let graph = model::graph(model)?;
-    let specialized = specialize(graph, types, Limits::default()).map_err(|e| fail(model, e))?;
+fn observable(model: &Model, on: &Specialization) -> anyhow::Result<Graph> {
+    model::graph(model)?;
+    let specialized = model.specialized(on)?;
     let (mut graph, _) = passes::optimize(&specialized, model.target()?).map_err(|e| fail(model, e))?;
     graph.outputs.clear();
     let values: Vec<_> = graph.nodes.iter().flat_map(|n| n.outputs.iter().copied()).collect();
