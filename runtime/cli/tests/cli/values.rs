@@ -56,7 +56,7 @@ fn values_that_do_not_fit_are_refused() {
     run("[6,2,x]").assert_fails(2, "'x' is no element of type i64");
     octrt(&["run", &model, "random", "index=[0,0]"]).assert_fails(2, "input 'shape' is missing");
     for command in [&["bench"][..], &["profile"], &["compile", "--emit", "graph"], &["inspect", "--memory"]] {
-        let run = |more: &[&str]| octrt(&[command, &[&model], more].concat());
+        let run = |more: &[&str]| octrt(&[command, &[model.as_str()][..], more].concat());
         run(&[]).assert_fails(2, HINT);
         run(&["--input", "shape=x.jpg"]).assert_fails(2, "expected a file .npy, .npz or .pb, or numbers");
         run(&["--input", "shap=[1]"]).assert_fails(2, "no input is named 'shap'");
