@@ -93,13 +93,12 @@ pub unsafe extern "C" fn octrt_session_value(
         let none = || Failure::new(OCTRT_E_STATE, "no code was compiled for what this input holds");
         let tensor = on.values().get(&index).ok_or_else(none)?;
         let slot = &mut state.compiled_for[index];
-        let held = match slot {
-            Some(held) if held.tensor == *tensor => held,
-            _ => {
-                let dims = tensor.shape().iter().map(|&d| i64::try_from(d).unwrap_or(i64::MAX)).collect();
-                slot.insert(Held { tensor: tensor.clone(), dims })
-            }
-        };
+        // What was told before stays where it is.
+        let held = slot.take().filter(|held| held.tensor == *tensor).unwrap_or_else(|| Held {
+            tensor: tensor.clone(),
+            dims: tensor.shape().iter().map(|&d| i64::try_from(d).unwrap_or(i64::MAX)).collect(),
+        });
+        let held = slot.insert(held);
         let view = octrt_tensor {
             struct_size: size_of::<octrt_tensor>(),
             dtype: data_type_code(held.tensor.dtype()),
