@@ -145,10 +145,9 @@ pub fn needs(graph: &Graph, inputs: &[TensorType]) -> Needs {
 
 /// Whether an input of this type may decide shapes.
 pub fn may_decide(ty: &TensorType) -> bool {
-    let small = match ty.dtype {
-        DType::F32 => ty.shape.rank() <= 1 && ty.shape.numel() <= VALUE_FLOATS,
-        _ => true,
-    };
+    let small = ty.dtype.is_int()
+        || ty.dtype == DType::Bool
+        || (ty.shape.rank() <= 1 && ty.shape.numel() <= VALUE_FLOATS);
     small && ty.shape.checked_bytes(ty.dtype).is_ok_and(|bytes| bytes <= VALUE_BYTES)
 }
 
