@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{GraphError, TensorType};
-use octrt::{DataType, Error, InputError, Model, Session, TensorMut, TensorRef};
+use octrt::{DataType, Error, InputError, Model, Session, Specialization, TensorMut, TensorRef};
 use serde::Serialize;
 
 use crate::machine::{Machine, Peak};
@@ -80,14 +78,16 @@ impl Subject {
     }
 }
 
-/// Multiply-accumulates of one run of a model on inputs of these types (element types inside the graph), as its graph
-/// says: an algorithm that needs fewer does not count as less work. 0 for a model without graph.
+/// Multiply-accumulates of one run of a model on such inputs, as its graph says: an algorithm that needs fewer does not
+/// count as less work. 0 for a model without graph.
 ///
 /// # Errors
-/// When an operator refuses its arguments.
-pub fn macs(model: &Model, inputs: &[TensorType]) -> Result<u64, GraphError> {
-    let Some(graph) = model.graph() else { return Ok(0) };
-    Ok(specialize(graph, inputs, Limits::default())?.macs())
+/// As [`Model::specialized`].
+pub fn macs(model: &Model, on: &Specialization) -> Result<u64, Error> {
+    if model.graph().is_none() {
+        return Ok(0);
+    }
+    Ok(model.specialized(on)?.macs())
 }
 
 /// Which run follows which when several subjects are measured.

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use octrt_compiler::artifact::Constant;
 use octrt_compiler::{FINGERPRINT, Options};
-use octrt_ops::TensorType;
 use octrt_ops::graph::infer::Limits;
 
 use crate::compiled::{self, Compiled, Contents};
 use crate::error::Error;
 use crate::source::{FileAccess, ModelFile};
+use crate::specialization::Request;
 use crate::threads::Threads;
 use crate::weights::Weights;
 
@@ -44,7 +44,7 @@ pub(crate) enum Access {
     Umask,
 }
 
-/// The place in a folder for one model, set of input shapes and options.
+/// The place in a folder for one model, set of input shapes, values that decide shapes, and options.
 #[derive(Debug)]
 pub(crate) struct Entry {
     folder: PathBuf,
@@ -58,12 +58,23 @@ impl fmt::Display for Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(folder: &Path, model: &Identity, options: Options, inputs: &[TensorType]) -> Self {
+    /// The place for inputs of the request's types; what those at the positions `decisive` hold counts too.
+    pub(crate) fn new(
+        folder: &Path,
+        model: &Identity,
+        options: Options,
+        on: &Request<'_>,
+        decisive: &[usize],
+    ) -> Self {
         let mut hasher = blake3::Hasher::new();
-        let inputs: Vec<String> = inputs.iter().map(ToString::to_string).collect();
+        let inputs: Vec<String> = on.types.iter().map(ToString::to_string).collect();
         let Options { target, precision } = options;
         hasher.update(model.0.as_bytes());
         hasher.update(format!("{FINGERPRINT} {target} {precision} {}", inputs.join(" ")).as_bytes());
+        // Types are hashed: as many bytes follow for each value.
+        for value in decisive.iter().filter_map(|&i| on.values.get(i)) {
+            hasher.update(value.bytes());
+        }
         let path = folder.join(format!("{}.octrt", hasher.finalize().to_hex()));
         Entry { folder: folder.to_path_buf(), path }
     }

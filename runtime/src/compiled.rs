@@ -1,4 +1,5 @@
-//! Files of compiled models, `.octrt`: what a graph became for one set of input shapes, but for machine code.
+//! Files of compiled models, `.octrt`: what a graph became for one set of input shapes, and for what those inputs hold that
+//! decide shapes, but for machine code.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -24,6 +25,7 @@ mod manifest;
 mod read;
 mod write;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use octrt_compiler::artifact::Constant;
@@ -34,6 +36,7 @@ use octrt_ops::{Graph, Tensor, TensorType};
 
 use crate::model::About;
 use crate::ports::{PortInfo, Ports};
+use crate::tensor;
 use crate::weights::Packed;
 
 pub(crate) use read::{Compiled, is_compiled, read};
@@ -43,7 +46,7 @@ pub(crate) use write::write;
 pub(crate) const MAGIC: [u8; 8] = *b"\x89OCTRT\r\n";
 
 /// Version of the layout of the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Bytes before the manifest.
 const HEADER: usize = 64;
@@ -62,6 +65,8 @@ pub(crate) struct Contents {
     pub(crate) about: About,
     pub(crate) ports: Ports<Vec<PortInfo>>,
     pub(crate) options: Options,
+    /// What inputs hold that decide shapes, by their position: constants of the graph.
+    pub(crate) values: BTreeMap<usize, tensor::Tensor>,
     /// After all passes.
     pub(crate) graph: Graph,
     /// Those of the compiled graph.

@@ -93,6 +93,28 @@ pub enum InputError {
         /// What is wrong, and at which node.
         message: String,
     },
+    /// What an input holds decides a shape, and only its type is given.
+    #[error("input '{name}' {ty} decides a shape, and what it holds is not given: {message}")]
+    ValueNeeded {
+        /// The input.
+        name: String,
+        /// Its type.
+        ty: String,
+        /// Which node asks for it.
+        message: String,
+    },
+    /// An input that decides a shape holds something else than what the model was compiled for.
+    #[error(
+        "'{name}' decides a shape, and the model was compiled for {expected}: found {found}; compile it again"
+    )]
+    OtherValue {
+        /// The input.
+        name: String,
+        /// The elements that it must hold.
+        expected: String,
+        /// The elements given.
+        found: String,
+    },
     /// A slice does not have as many elements as its shape, or is a `bool` other than 0 and 1.
     #[error("{0}")]
     Elements(String),

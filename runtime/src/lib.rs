@@ -22,6 +22,8 @@
 //!
 //! * Dimensions may be dynamic: run with other shapes, and the model is compiled for them. It keeps the code for the last
 //!   four.
+//! * What an input holds may decide shapes, as the second input of Reshape: [`Model::value_inputs`]. The model is compiled
+//!   for these values as it is for dimensions; [`Session::specialization`] says for which.
 //! * [`Model::save`] writes what a model was compiled to for some shapes, without machine code; [`Model::load`] loads that
 //!   faster, and shares its weights with other processes. [`LoadOptions::cache_dir`] does both by itself.
 //! * Results are the same bit by bit for any number of [`Threads`] and from run to run. The default is one thread, the
@@ -53,6 +55,7 @@ mod plan;
 mod ports;
 mod session;
 mod source;
+mod specialization;
 mod tensor;
 mod threads;
 mod trampoline;
@@ -70,5 +73,6 @@ pub use options::LoadOptions;
 pub use ports::PortInfo;
 pub use session::Session;
 pub use source::FileAccess;
+pub use specialization::Specialization;
 pub use tensor::{DataType, Element, Tensor, TensorMut, TensorRef};
 pub use threads::{CancelToken, Threads};

@@ -11,7 +11,8 @@ use octrt_compiler::codegen::Codegen;
 use octrt_compiler::passes::{self, Report};
 use octrt_compiler::target::Target;
 use octrt_compiler::{CompileError, Options, pipeline};
-use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::graph::infer::Limits;
+use octrt_ops::graph::infer::values::{SpecializeError, Specialized, specialize_on};
 use octrt_ops::graph::verify;
 use octrt_ops::{Graph, GraphError, OpError, TensorType};
 
@@ -24,10 +25,11 @@ use crate::plan::Plan;
 use crate::ports::{self, Declared, PortInfo, Ports};
 use crate::session::Session;
 use crate::source::ModelFile;
+use crate::specialization::{Request, Specialization};
 use crate::threads::Threads;
 use crate::weights::WeightStore;
 
-/// For how many sets of input shapes a model keeps its code when no session uses it.
+/// For how many sets of input shapes, and of values that decide shapes, a model keeps its code when no session uses it.
 const KEPT_PLANS: usize = 4;
 
 /// What a model's file says about itself.
@@ -48,6 +50,8 @@ pub struct About {
 pub struct Stages {
     /// The graph with all types known and shape subgraphs folded.
     pub specialized: Graph,
+    /// Positions of the inputs that decide shapes; what they hold are constants of the graph.
+    pub values: Vec<usize>,
     /// The graph after all passes.
     pub optimized: Graph,
     /// What the passes did, and what kept them from doing more.
@@ -66,6 +70,8 @@ struct Inner {
     source: Source,
     inputs: Vec<PortInfo>,
     outputs: Vec<PortInfo>,
+    /// Positions of the inputs that decide shapes.
+    value_inputs: Vec<usize>,
     about: About,
     /// Files that the graph's constants lie in.
     files: Vec<Arc<ModelFile>>,
@@ -116,10 +122,10 @@ enum Source {
     Compiled(Box<Compiled>),
 }
 
-/// Plans by the types of the inputs, the one used last at the end.
+/// Plans for different inputs, the one used last at the end.
 #[derive(Default)]
 struct Cache {
-    plans: Vec<(Vec<TensorType>, Arc<Plan>)>,
+    plans: Vec<Arc<Plan>>,
     weights: WeightStore,
 }
 
@@ -146,9 +152,10 @@ impl Model {
         verify::verify(&graph).map_err(|e| Error::graph(&name, e))?;
         let limits = Limits { max_bytes: options.max_memory };
         let inputs = ports::inputs_of(&graph, &declared.inputs);
-        let outputs = ports::outputs_of(&name, &graph, &inputs, &declared.outputs, limits)?;
+        let values = ports::ValueInputs::find(&name, &graph, &inputs, limits)?;
+        let outputs = ports::outputs_of(&name, &graph, &inputs, &declared.outputs, &values, limits)?;
         let ports = Ports { inputs, outputs };
-        Ok(Model::new(name, Source::Graph(graph), ports, about, files, options))
+        Ok(Model::new(name, Source::Graph(graph), ports, values.inputs, about, files, options))
     }
 
     /// A model from graphs compiled before, each for other shapes of the same inputs; at least one.
@@ -165,13 +172,14 @@ impl Model {
             outputs: ports::merge(&artifacts, |a| &a.outputs)?,
         };
         let (name, source) = ("artifact".to_string(), Source::Artifacts(artifacts));
-        Ok(Model::new(name, source, ports, About::default(), Files::default(), options))
+        Ok(Model::new(name, source, ports, Vec::new(), About::default(), Files::default(), options))
     }
 
     fn new(
         name: String,
         source: Source,
         ports: Ports<Vec<PortInfo>>,
+        value_inputs: Vec<usize>,
         about: About,
         files: Files,
         options: &LoadOptions,
@@ -179,8 +187,19 @@ impl Model {
         let (Ports { inputs, outputs }, options) = (ports, options.clone());
         let Files { files, identity } = files;
         let (cache, process) = (Mutex::default(), std::process::id());
-        let inner = Inner { name, source, inputs, outputs, about, files, identity, options, cache, process };
-        Model(Arc::new(inner))
+        Model(Arc::new(Inner {
+            name,
+            source,
+            inputs,
+            outputs,
+            value_inputs,
+            about,
+            files,
+            identity,
+            options,
+            cache,
+            process,
+        }))
     }
 
     /// A model from the file of a compiled one.
@@ -189,7 +208,9 @@ impl Model {
         let about = std::mem::take(&mut compiled.about);
         let mut options = options.clone();
         options.precision = compiled.options.precision;
-        Model::new(name, Source::Compiled(Box::new(compiled)), ports, about, Files::default(), &options)
+        let values = compiled.values.keys().copied().collect();
+        let source = Source::Compiled(Box::new(compiled));
+        Model::new(name, source, ports, values, about, Files::default(), &options)
     }
 
     /// The file, or the name of the graph.
@@ -205,6 +226,23 @@ impl Model {
     /// The outputs in the model's order.
     pub fn outputs(&self) -> &[PortInfo] {
         &self.0.outputs
+    }
+
+    /// Positions of the inputs that decide shapes, ascending: the model is compiled for what they hold, as it is for
+    /// dimensions. Integers and bools of at most 64 KiB and at most 64 floats may do so.
+    ///
+    /// They are those for the shapes that the model declares. Behind dimensions and values that are not known before a run,
+    /// operators are asked about shapes that are made up, so that an input may be missing here;
+    /// [`Session::specialization`] tells it exactly.
+    pub fn value_inputs(&self) -> &[usize] {
+        &self.0.value_inputs
+    }
+
+    /// What a model that was compiled before was compiled for; none for others, which are compiled for any inputs.
+    pub fn compiled_for(&self) -> Option<Specialization> {
+        let Source::Compiled(compiled) = &self.0.source else { return None };
+        let on = Specialization::new(self.fixed_input_types()?);
+        Some(compiled.values.iter().fold(on, |on, (&i, value)| on.with_value(i, value.clone())))
     }
 
     /// The graph as imported, dimensions may be dynamic; none for a model that was compiled before.
@@ -260,20 +298,56 @@ impl Model {
     /// Compiles for inputs of these types (element types inside the graph), and shows every stage. Nothing is cached.
     ///
     /// # Errors
-    /// [`Error::Input`] when the types do not fit the model, [`Error::Compile`] and [`Error::Memory`] as a run; also
-    /// [`Error::Artifact`] for a model that was compiled before, which has no graph.
+    /// [`Error::Input`] when the types do not fit the model or what an input holds decides a shape, [`Error::Compile`] and
+    /// [`Error::Memory`] as a run; also [`Error::Artifact`] for a model that was compiled before, which has no graph.
     pub fn stages(&self, inputs: &[TensorType]) -> Result<Stages, Error> {
-        let model = &*self.0;
+        self.stages_of(&Request::of_types(inputs))
+    }
+
+    /// As [`Model::stages`], for what some inputs hold.
+    ///
+    /// # Errors
+    /// As [`Model::stages`]; also when a value is not of its input's type.
+    pub fn stages_on(&self, on: &Specialization) -> Result<Stages, Error> {
+        self.stages_of(&on.request(self.inputs())?)
+    }
+
+    /// The graph for these inputs: all types are known, shape subgraphs are folded, and so is what is computed of inputs
+    /// that decide shapes. It has all inputs.
+    ///
+    /// # Errors
+    /// As [`Model::stages_on`].
+    pub fn specialized(&self, on: &Specialization) -> Result<Graph, Error> {
+        self.specialize(&on.request(self.inputs())?).map(|s| s.graph)
+    }
+
+    fn specialize(&self, on: &Request<'_>) -> Result<Specialized, Error> {
         let graph = self.graph().ok_or_else(|| {
             Error::Artifact("a model that was compiled before has no stages to show".to_string())
         })?;
-        let fail = |e| self.compile_error(inputs, e);
-        let specialized = specialize(graph, inputs, model.limits()).map_err(|e| fail(e.into()))?;
-        let options = Options { target: self.target()?, precision: model.options.precision };
+        let value = |input: usize| on.inside(input);
+        specialize_on(graph, on.types, &value, self.0.limits()).map_err(|e| match e {
+            SpecializeError::Graph(e) => self.compile_error(on, e.into()),
+            SpecializeError::ValueNeeded { input, source } => self.value_needed(input, &source).into(),
+        })
+    }
+
+    fn value_needed(&self, input: usize, source: &GraphError) -> InputError {
+        let (name, ty) =
+            self.inputs().get(input).map(|p| (p.name.clone(), p.to_string())).unwrap_or_default();
+        let message = format!("node '{}' ({}): {}", source.node, source.op, source.source.message());
+        InputError::ValueNeeded { name, ty, message }
+    }
+
+    fn stages_of(&self, on: &Request<'_>) -> Result<Stages, Error> {
+        let Specialized { graph: specialized, values } = self.specialize(on)?;
+        let fail = |e| self.compile_error(on, e);
+        let options = Options { target: self.target()?, precision: self.0.options.precision };
         let (optimized, report) =
             passes::optimize(&specialized, options.target).map_err(|e| fail(e.into()))?;
         let artifact = self.generate(&optimized, options).map_err(fail)?;
-        Ok(Stages { specialized, optimized, report, artifact })
+        let values = values.into_keys().collect();
+        Ok(Stages { specialized, values, optimized, report, artifact })
     }
 
     /// Lowers, schedules and compiles a graph, functions at the same time where there are threads.
@@ -287,14 +361,14 @@ impl Model {
     }
 
     /// An operator that refuses its arguments is the caller's fault when the caller chose the shapes.
-    fn compile_error(&self, inputs: &[TensorType], error: CompileError) -> Error {
+    fn compile_error(&self, on: &Request<'_>, error: CompileError) -> Error {
+        let decisive = self.value_inputs();
+        let is_chosen = self.fixed_input_types().as_deref() != Some(on.types)
+            || decisive.iter().any(|&i| on.values.get(i).is_some());
         match error {
-            CompileError::Graph(GraphError { source: OpError::Invalid(_), .. })
-                if self.fixed_input_types().as_deref() != Some(inputs) =>
-            {
-                let given: Vec<String> =
-                    self.inputs().iter().zip(inputs).map(|(p, t)| format!("'{}': {t}", p.name)).collect();
-                Error::Input(InputError::Shapes { given: given.join(", "), message: error.to_string() })
+            CompileError::Graph(GraphError { source: OpError::Invalid(_), .. }) if is_chosen => {
+                let given = on.describe(self.inputs(), decisive);
+                Error::Input(InputError::Shapes { given, message: error.to_string() })
             }
             source => Error::Compile { model: self.0.name.clone(), source },
         }

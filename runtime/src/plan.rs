@@ -1,6 +1,6 @@
 //! An artifact, checked once and loaded: everything that `unsafe` code relies on later is established here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -10,6 +10,8 @@ use octrt_ops::DType;
 use crate::arena::{ALIGN, align_up};
 use crate::code::Code;
 use crate::error::Error;
+use crate::specialization::Request;
+use crate::tensor::Tensor;
 use crate::weights::{Packed, Packer, WeightStore, Weights};
 
 /// Below this many bytes in all buffers of a step, waking other threads costs more than they save.
@@ -26,6 +28,8 @@ const PARALLEL_BYTES: usize = 32 << 10;
 pub(crate) struct Plan {
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
+    /// What inputs must hold, by their position: the code was made for it.
+    pub(crate) values: BTreeMap<usize, Tensor>,
     pub(crate) steps: Vec<PlanStep>,
     /// Steps that run in turns.
     pub(crate) repeats: Vec<Repeat>,
@@ -65,6 +69,11 @@ impl PlanStep {
 }
 
 impl Plan {
+    /// Whether the plan is for such inputs.
+    pub(crate) fn fits(&self, on: &Request<'_>) -> bool {
+        self.inputs.iter().map(|p| &p.ty).eq(on.types) && on.has(&self.values)
+    }
+
     /// Bytes of memory that a session needs to run on so many threads: the arena, then each thread's scratch.
     pub(crate) fn memory_bytes(&self, threads: usize) -> usize {
         self.scratch_bytes.saturating_mul(threads).saturating_add(self.scratch_start())
@@ -84,7 +93,7 @@ impl fmt::Debug for Plan {
 
 impl Plan {
     /// Checks `artifact` and loads its code and constants, which together with the arena may take `max_bytes`; those that
-    /// are `packed` stay where they are.
+    /// are `packed` stay where they are. The code is right for any inputs: see [`Plan::values`].
     ///
     /// # Errors
     /// [`Error::Artifact`] when the artifact breaks a rule, [`Error::Memory`] above the limit, and those of
@@ -111,6 +120,7 @@ impl Plan {
         Ok(Plan {
             inputs: artifact.inputs,
             outputs: artifact.outputs,
+            values: BTreeMap::new(),
             steps: plan_steps(artifact.steps, &artifact.repeats),
             repeats: artifact.repeats,
             copies: artifact.copies,

@@ -4,8 +4,9 @@ use std::fmt;
 
 use octrt_compiler::artifact::{Artifact, Port};
 use octrt_ops::graph::branch::is_if;
+use octrt_ops::graph::infer::values::{SpecializeError, may_decide, needs, specialize_on};
 use octrt_ops::graph::infer::{Limits, specialize};
-use octrt_ops::{Dim, Graph, TensorType};
+use octrt_ops::{DType, Dim, Graph, TensorType};
 
 use crate::error::Error;
 use crate::tensor::DataType;
@@ -84,26 +85,67 @@ pub(crate) fn inputs_of(graph: &Graph, declared: &[Declared]) -> Vec<PortInfo> {
     graph.inputs.iter().enumerate().map(port).collect()
 }
 
-/// The outputs of a graph. Where all inputs are fixed, their extents are those that the operators infer.
+/// What is found out about a graph whose shapes depend on what inputs hold.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ValueInputs {
+    /// Positions of the inputs that decide shapes, ascending.
+    pub(crate) inputs: Vec<usize>,
+    /// Element types of the outputs inside the graph, where they are known without what the inputs hold.
+    outputs: Vec<Option<DType>>,
+    /// The graph, when all inputs are fixed and what they hold decides nothing.
+    specialized: Option<Graph>,
+}
+
+impl ValueInputs {
+    /// Of a graph with these inputs.
+    ///
+    /// # Errors
+    /// [`Error::Compile`] when all inputs are fixed and an operator refuses its arguments.
+    pub(crate) fn find(
+        model: &str,
+        graph: &Graph,
+        inputs: &[PortInfo],
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        if let Some(types) = fixed_types(inputs) {
+            match specialize_on(graph, &types, &|_| None, limits) {
+                Ok(s) => return Ok(ValueInputs { specialized: Some(s.graph), ..ValueInputs::default() }),
+                Err(SpecializeError::Graph(e)) => return Err(Error::graph(model, e)),
+                Err(SpecializeError::ValueNeeded { .. }) => {}
+            }
+        }
+        let mut found = ValueInputs::default();
+        for types in TRIAL_EXTENTS.iter().filter_map(|&d| types(inputs, Some(d))) {
+            if !found.inputs.is_empty() || !types.iter().any(may_decide) {
+                break;
+            }
+            let needs = needs(graph, &types);
+            found.inputs = needs.inputs.into_iter().collect();
+            found.outputs = needs.outputs;
+        }
+        Ok(found)
+    }
+}
+
+/// The outputs of a graph. Where all inputs are fixed and decide no shape by what they hold, their extents are those that
+/// the operators infer.
 ///
 /// # Errors
-/// [`Error::Compile`] when an operator refuses its arguments, [`Error::Corrupt`] when an element type is declared that
+/// [`Error::Corrupt`] when an element type is declared that
 /// is not the graph's, [`Error::Unsupported`] when none is declared and none can be found.
 pub(crate) fn outputs_of(
     model: &str,
     graph: &Graph,
     inputs: &[PortInfo],
     declared: &[Declared],
+    values: &ValueInputs,
     limits: Limits,
 ) -> Result<Vec<PortInfo>, Error> {
-    let known = match fixed_types(inputs) {
-        Some(types) => Some(specialize(graph, &types, limits).map_err(|e| Error::graph(model, e))?),
-        None => None,
-    };
+    let known = &values.specialized;
     // Element types are the same for all extents, so any graph with fixed ones tells them. What an If chooses may have
     // another type for others: then this one contradicts nothing.
     let may_differ = known.is_none() && graph.nodes.iter().any(is_if);
-    let trial = match &known {
+    let trial = match known {
         None => TRIAL_EXTENTS.iter().find_map(|&d| specialize(graph, &types(inputs, Some(d))?, limits).ok()),
         Some(_) => None,
     };
@@ -113,8 +155,9 @@ pub(crate) fn outputs_of(
             let g = g.as_ref()?;
             g.value(g.outputs.get(i)?.value).ty.clone()
         };
-        let ty = in_graph(&known);
+        let ty = in_graph(known);
         let inside = ty.clone().or_else(|| in_graph(&trial)).map(|t| t.dtype);
+        let inside = inside.or_else(|| *values.outputs.get(i)?);
         let said = declared.get(i).cloned().unwrap_or_default();
         let (model, name) = (model.to_string(), output.name.clone());
         let dtype = match (said.dtype, inside) {

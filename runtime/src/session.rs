@@ -11,13 +11,14 @@ use crate::execute::{Memory, Observer, execute};
 use crate::model::Model;
 use crate::plan::Plan;
 use crate::ports::PortInfo;
+use crate::specialization::{Request, Specialization, Values};
 use crate::tensor::{self, DataType, Tensor, TensorMut, TensorRef, describe};
 use crate::threads::{CancelToken, Threads};
 
 /// Runs a model, one run at a time. Sessions of one model share its code and weights; each has its own arena.
 ///
-/// The first run, and each run for other shapes than the one before, may compile; the runs between allocate no more
-/// than their results.
+/// The first run, and each run for other shapes than the one before or with another value of an input that decides a
+/// shape, may compile; the runs between allocate no more than their results.
 #[derive(Debug)]
 pub struct Session {
     model: Model,
@@ -32,7 +33,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session on `model` with the model's threads. Compiles the model if all its dimensions are fixed.
+    /// A session on `model` with the model's threads. Compiles the model if all its dimensions are fixed and what inputs
+    /// hold decides no shape, or is known since the model was compiled before.
     ///
     /// # Errors
     /// [`Error::Compile`], [`Error::Memory`], [`Error::NotExecutable`], [`Error::Target`].
@@ -47,7 +49,10 @@ impl Session {
             staged_outputs: model.outputs().iter().map(|_| None).collect(),
         };
         if let Some(types) = model.fixed_input_types() {
-            session.prepare(&types)?;
+            match session.prepare(&types) {
+                Ok(()) | Err(Error::Input(InputError::ValueNeeded { .. })) => {}
+                Err(e) => return Err(e),
+            }
         }
         Ok(session)
     }
@@ -80,9 +85,26 @@ impl Session {
     /// the next run need not.
     ///
     /// # Errors
-    /// As [`Session::run`].
+    /// As [`Session::run`]; [`InputError::ValueNeeded`] when what an input holds decides a shape.
     pub fn prepare(&mut self, inputs: &[TensorType]) -> Result<(), Error> {
-        self.plan_for(inputs).map(|_| ())
+        self.plan_for(&Request::of_types(inputs)).map(|_| ())
+    }
+
+    /// As [`Session::prepare`], for what some inputs hold.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`]; also when a value is not of its input's type.
+    pub fn prepare_on(&mut self, on: &Specialization) -> Result<(), Error> {
+        let model = self.model.clone();
+        self.plan_for(&on.request(model.inputs())?).map(|_| ())
+    }
+
+    /// What the session's code was compiled for: the inputs that were prepared or run last; none before. Its values are of
+    /// the inputs that decide shapes: for others of the same types the same code runs.
+    pub fn specialization(&self) -> Option<Specialization> {
+        let plan = self.plan.as_ref()?;
+        let on = Specialization::new(plan.inputs.iter().map(|p| p.ty.clone()).collect::<Vec<_>>());
+        Some(plan.values.iter().fold(on, |on, (&i, value)| on.with_value(i, value.clone())))
     }
 
     /// As [`Session::prepare`], for these inputs.
@@ -160,16 +182,15 @@ impl Session {
         let inputs = bind_inputs(self.model.inputs(), inputs)?;
         let types: Vec<TensorType> =
             inputs.iter().map(|t| TensorType::new(t.dtype().inside(), t.shape().to_vec())).collect();
-        let plan = self.plan_for(&types)?;
+        let plan = self.plan_for(&Request { types: &types, values: Values::All(&inputs) })?;
         Ok((inputs, plan))
     }
 
-    /// The plan for inputs of these types; afterwards the arena is large enough for it.
-    fn plan_for(&mut self, types: &[TensorType]) -> Result<Arc<Plan>, Error> {
-        let fits = |p: &&Arc<Plan>| p.inputs.iter().map(|p| &p.ty).eq(types);
-        let plan = match self.plan.as_ref().filter(fits) {
+    /// The plan for such inputs; afterwards the arena is large enough for it.
+    fn plan_for(&mut self, on: &Request<'_>) -> Result<Arc<Plan>, Error> {
+        let plan = match self.plan.as_ref().filter(|p| p.fits(on)) {
             Some(plan) => plan.clone(),
-            None => self.model.plan(types)?,
+            None => self.model.plan(on)?,
         };
         let bytes = plan.memory_bytes(self.threads.count());
         if self.arena.len() < bytes {

@@ -10,7 +10,7 @@ use crate::error::{GraphError, OpError};
 use crate::graph::{Graph, Node, NodeId, ValueId, fold};
 use crate::op::Op;
 
-/// For every node, whether the outputs need it whichever branches are taken.
+/// For every node, whether the outputs need it whichever branches are taken of the Ifs whose conditions are not constants.
 pub fn unconditional(graph: &Graph) -> Vec<bool> {
     let mut values = vec![false; graph.values.len()];
     let mut nodes = vec![false; graph.nodes.len()];
@@ -18,11 +18,19 @@ pub fn unconditional(graph: &Graph) -> Vec<bool> {
     for (node, needed) in graph.nodes.iter().zip(&mut nodes).rev() {
         *needed = node.outputs.iter().any(|v| values[v.index()]);
         if *needed {
-            let count = if is_if(node) { 1 } else { node.inputs.len() };
-            node.inputs.iter().take(count).flatten().for_each(|v| values[v.index()] = true);
+            let taken = if is_if(node) { taken(graph, node) } else { None };
+            let reads = |i: usize| !is_if(node) || i == 0 || Some(i) == taken;
+            let read = node.inputs.iter().enumerate().filter(|(i, _)| reads(*i)).filter_map(|(_, v)| *v);
+            read.for_each(|v| values[v.index()] = true);
         }
     }
     nodes
+}
+
+/// Position of the branch of an If that is taken, where its condition is a constant.
+fn taken(graph: &Graph, node: &Node) -> Option<usize> {
+    let condition = graph.constant(node.inputs.first().copied()??)?;
+    chosen(condition).ok()
 }
 
 /// Whether the node is an If.

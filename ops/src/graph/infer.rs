@@ -1,5 +1,7 @@
 //! Types for every value: a graph with dynamic inputs and the types of one run's inputs give a graph for that run.
 
+pub mod values;
+
 use std::collections::BTreeMap;
 
 use crate::compute::BufferKind;

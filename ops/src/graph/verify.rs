@@ -11,9 +11,9 @@
 //! 6. A constant's type is known and is that of its tensor; its bools are 0 or 1.
 //! 7. A type known for an input fits its declaration.
 //!
-//! Types ([`verify`]): where the types of all inputs of a node are known, the operator accepts them, has at least
-//! as many outputs as the node, and every known type of an output is the one that the operator infers. This holds for
-//! the nodes that every run needs; an If whose condition is not known has no type yet.
+//! Types ([`verify`]): where the types of all inputs of a node are known, and the elements that the operator asks for, the
+//! operator accepts them, has at least as many outputs as the node, and every known type of an output is the one that the
+//! operator infers. This holds for the nodes that every run needs; an If whose condition is not known has no type yet.
 
 use std::collections::BTreeSet;
 
@@ -160,7 +160,10 @@ fn types(graph: &Graph, node: &Node) -> Result<(), OpError> {
     if is_if(node) && condition.is_some_and(|v| graph.constant(v).is_none()) {
         return Ok(());
     }
-    let inferred = infer::with_args(graph, node, |args| node.op.as_operator().infer(args))??;
+    let inferred = match infer::with_args(graph, node, |args| node.op.as_operator().infer(args))? {
+        Err(OpError::DataDependent(_)) => return Ok(()),
+        inferred => inferred?,
+    };
     if inferred.len() < node.outputs.len() {
         return invalid!("{} outputs are used, the operator has {}", node.outputs.len(), inferred.len());
     }

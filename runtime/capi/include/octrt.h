@@ -656,7 +656,8 @@ struct octrt_error *octrt_model_memory(const struct octrt_model *model,
  * model    stays needed by nobody: the session keeps what it uses
  * session  gets the session, which octrt_session_free frees; unchanged on error
  *
- * Compiles the model if all its shapes are fixed and no session did so before. Any thread.
+ * Compiles the model if all its shapes are fixed, no input decides others by what it holds, and no session did so before.
+ * Any thread.
  * Errors: OCTRT_E_MEMORY, OCTRT_E_LIMIT, OCTRT_E_UNSUPPORTED, OCTRT_E_CORRUPT, OCTRT_E_TARGET, OCTRT_E_NOT_EXECUTABLE,
  * OCTRT_E_FORKED, OCTRT_E_INVALID_ARGUMENT.
  */
@@ -686,7 +687,8 @@ struct octrt_error *octrt_session_set_shape(struct octrt_session *session,
  * Compiles for the shapes that were set or that the model fixes, and makes the memory of a run, so that the next run need
  * not. Views of outputs end.
  *
- * One thread at a time. Errors: OCTRT_E_INPUT, also when a shape is not set; OCTRT_E_BUSY; those of octrt_session_new.
+ * One thread at a time. Errors: OCTRT_E_INPUT, also when a shape is not set, or what an input holds that decides shapes
+ * (octrt_session_set_value); OCTRT_E_BUSY; those of octrt_session_new.
  */
 struct octrt_error *octrt_session_prepare(struct octrt_session *session);
 
@@ -726,9 +728,9 @@ struct octrt_error *octrt_session_memory(struct octrt_session *session, uint64_t
  * outputs, output_count  buffers for some or all outputs, by name or in the model's order; results of the others stay in
  *                        the session for octrt_session_output. NULL with 0 for none
  *
- * Nothing is copied, except for elements that are converted (f16, bf16, f64) and bool outputs. No output may overlap an
+ * Nothing is copied, except for elements that are converted (f16, bf16) and bool outputs. No output may overlap an
  * input or another output in memory, and no tensor a view of an output of the same session. After an error the buffers of outputs hold unspecified elements. A run for other
- * shapes than the one before may compile.
+ * shapes than the one before, or with another value of an input that decides shapes, may compile.
  *
  * One thread at a time. Errors: OCTRT_E_INPUT, OCTRT_E_CHECK, OCTRT_E_CANCELLED, OCTRT_E_BUSY, OCTRT_E_FORKED,
  * OCTRT_E_INVALID_ARGUMENT; those of octrt_session_new.
@@ -767,6 +769,38 @@ struct octrt_error *octrt_session_unbind(struct octrt_session *session);
  * Runs the model on the buffers that were bound, as octrt_session_run.
  */
 struct octrt_error *octrt_session_run_bound(struct octrt_session *session);
+
+/**
+ * Whether an input decides shapes by what it holds, as the second one of Reshape: 1 or 0. The model is compiled for what it
+ * holds, as it is for dimensions; a run with another value than the one before may compile. Where dimensions are not known
+ * before a run, an input may decide shapes of which this is not known yet: octrt_session_value tells it after the run. 0
+ * when there is no input `index`, and for NULL. Any thread.
+ */
+int32_t octrt_model_input_decides_shapes(const struct octrt_model *model,
+                                         size_t index);
+
+/**
+ * Sets what an input holds, with its shape, for octrt_session_prepare: needed for those that decide shapes. Runs are not
+ * concerned, they get all inputs. Nothing is compiled yet. octrt_session_set_shape with another shape takes it back.
+ *
+ * input  by name; without a name the first input; its elements are copied
+ *
+ * One thread at a time. Errors: OCTRT_E_INPUT, OCTRT_E_MEMORY, OCTRT_E_BUSY, OCTRT_E_INVALID_ARGUMENT.
+ */
+struct octrt_error *octrt_session_set_value(struct octrt_session *session,
+                                            const struct octrt_tensor *input);
+
+/**
+ * Tells what an input held that the session's code was compiled for: for an input that decides shapes the value that was
+ * run or prepared last. `value` is filled in; unchanged on error. Its elements belong to the session: read them until its
+ * next run or prepare, or until it is freed.
+ *
+ * One thread at a time. Errors: OCTRT_E_STATE before a run, and when the code does not depend on what the input holds;
+ * OCTRT_E_BUSY; OCTRT_E_INVALID_ARGUMENT.
+ */
+struct octrt_error *octrt_session_value(struct octrt_session *session,
+                                        size_t index,
+                                        struct octrt_tensor *value);
 
 /**
  * Makes the handle with which other threads end runs of a session.

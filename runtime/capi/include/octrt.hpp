@@ -128,6 +128,10 @@ public:
         if (octrt_error *e = octrt_model_input(get(), index, &port)) return detail::take(e);
         return port;
     }
+    // Whether the model is compiled for what this input holds.
+    bool input_decides_shapes(std::size_t index) const noexcept {
+        return octrt_model_input_decides_shapes(get(), index) != 0;
+    }
     result<octrt_port> output(std::size_t index) const {
         octrt_port port = OCTRT_PORT_INIT;
         if (octrt_error *e = octrt_model_output(get(), index, &port)) return detail::take(e);
@@ -171,6 +175,7 @@ public:
     result<done> set_shape(const char *input, const std::vector<int64_t> &dims) {
         return detail::check(octrt_session_set_shape(get(), input, dims.data(), static_cast<int32_t>(dims.size())));
     }
+    result<done> set_value(const octrt_tensor &input) { return detail::check(octrt_session_set_value(get(), &input)); }
     result<done> prepare() { return detail::check(octrt_session_prepare(get())); }
     result<done> run(const std::vector<octrt_tensor> &inputs, const std::vector<octrt_tensor> &outputs = {}) {
         return detail::check(
@@ -193,6 +198,12 @@ public:
         octrt_tensor type = OCTRT_TENSOR_INIT;
         if (octrt_error *e = octrt_session_output_type(get(), index, &type)) return detail::take(e);
         return type;
+    }
+    // What the code was compiled for; valid until the next run, or until the session ends.
+    result<octrt_tensor> value(std::size_t input) const {
+        octrt_tensor value = OCTRT_TENSOR_INIT;
+        if (octrt_error *e = octrt_session_value(get(), input, &value)) return detail::take(e);
+        return value;
     }
     result<octrt::canceller> make_canceller() const {
         octrt_canceller *raw = nullptr;

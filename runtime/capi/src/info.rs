@@ -129,6 +129,11 @@ impl About {
         }
     }
 
+    /// The name of an input.
+    pub(crate) fn input_name(&self, input: usize) -> *const c_char {
+        self.inputs.get(input).map_or(ptr::null(), |p| p.name.as_ptr())
+    }
+
     /// The name of an output.
     pub(crate) fn output_name(&self, output: usize) -> *const c_char {
         self.outputs.get(output).map_or(ptr::null(), |p| p.name.as_ptr())

@@ -11,6 +11,7 @@
 //! | `model`, `info` | loading, counting references; what a model says about itself |
 //! | `tensor` | tensors in the caller's memory |
 //! | `session`, `run`, `cancel`, `profile` | memory of runs, runs, their end, their time |
+//! | `values` | inputs that decide shapes |
 //! | `picture`, `classes` | pictures to inputs, scores to classes |
 //!
 //! Every function goes through `guard`: no panic leaves it, and the caller's floating point state is the same after
@@ -33,6 +34,7 @@ mod session;
 mod sized;
 mod tensor;
 mod text;
+mod values;
 mod version;
 
 pub use cancel::*;
@@ -47,6 +49,7 @@ pub use profile::*;
 pub use run::*;
 pub use session::*;
 pub use tensor::*;
+pub use values::*;
 pub use version::*;
 
 /// Handles go from thread to thread behind the compiler's back: here it checks that they may.

@@ -14,9 +14,9 @@ use crate::tensor::{View, check_overlaps, octrt_tensor};
 /// outputs, output_count  buffers for some or all outputs, by name or in the model's order; results of the others stay in
 ///                        the session for octrt_session_output. NULL with 0 for none
 ///
-/// Nothing is copied, except for elements that are converted (f16, bf16, f64) and bool outputs. No output may overlap an
+/// Nothing is copied, except for elements that are converted (f16, bf16) and bool outputs. No output may overlap an
 /// input or another output in memory, and no tensor a view of an output of the same session. After an error the buffers of outputs hold unspecified elements. A run for other
-/// shapes than the one before may compile.
+/// shapes than the one before, or with another value of an input that decides shapes, may compile.
 ///
 /// One thread at a time. Errors: OCTRT_E_INPUT, OCTRT_E_CHECK, OCTRT_E_CANCELLED, OCTRT_E_BUSY, OCTRT_E_FORKED,
 /// OCTRT_E_INVALID_ARGUMENT; those of octrt_session_new.

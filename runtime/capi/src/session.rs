@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, TryLockError};
 
 use octrt::ops::{Dim, TensorType};
-use octrt::{Error, InputError, PortInfo, Session, Tensor};
+use octrt::{Error, InputError, PortInfo, Session, Specialization, Tensor};
 
 use crate::cancel::octrt_canceller;
 use crate::error::{Failure, OCTRT_E_BUSY, OCTRT_E_STATE, octrt_error};
@@ -16,6 +16,7 @@ use crate::model::octrt_model;
 use crate::sized;
 use crate::tensor::{self, View, data_type_code, octrt_tensor};
 use crate::text;
+use crate::values::{Held, with_values};
 
 /// The memory in which a model runs, for one caller at a time: a call while another thread is inside a call on the same
 /// session returns OCTRT_E_BUSY. Use a session for each thread; they share the model's code and weights.
@@ -31,7 +32,11 @@ pub(crate) struct State {
     pub(crate) session: Session,
     pub(crate) about: Arc<About>,
     /// Shapes set by the caller, by input.
-    shapes: Vec<Option<Vec<usize>>>,
+    pub(crate) shapes: Vec<Option<Vec<usize>>>,
+    /// What inputs hold, set by the caller, by input.
+    pub(crate) values: Vec<Option<Tensor>>,
+    /// What was told of what code was compiled for, by input.
+    pub(crate) compiled_for: Vec<Option<Held>>,
     /// Types of the outputs for the shapes that were prepared last; none before.
     outputs: Vec<OutputType>,
     /// Memory for outputs that the caller gives none for, by output.
@@ -56,6 +61,8 @@ impl State {
             session,
             about,
             shapes: vec![None; inputs],
+            values: vec![None; inputs],
+            compiled_for: (0..inputs).map(|_| None).collect(),
             outputs: Vec::new(),
             held: (0..outputs).map(|_| None).collect(),
             is_current: vec![false; outputs],
@@ -104,7 +111,8 @@ impl State {
             let shape = self.input_shape(i).ok_or_else(missing)?;
             types.push(TensorType::new(port.dtype.inside(), shape));
         }
-        let prepared = self.session.prepare(&types);
+        let on = with_values(Specialization::new(types), &self.values);
+        let prepared = self.session.prepare_on(&on);
         self.update_outputs();
         Ok(prepared?)
     }
@@ -173,7 +181,8 @@ pub(crate) unsafe fn with_state(
 /// model    stays needed by nobody: the session keeps what it uses
 /// session  gets the session, which octrt_session_free frees; unchanged on error
 ///
-/// Compiles the model if all its shapes are fixed and no session did so before. Any thread.
+/// Compiles the model if all its shapes are fixed, no input decides others by what it holds, and no session did so before.
+/// Any thread.
 /// Errors: OCTRT_E_MEMORY, OCTRT_E_LIMIT, OCTRT_E_UNSUPPORTED, OCTRT_E_CORRUPT, OCTRT_E_TARGET, OCTRT_E_NOT_EXECUTABLE,
 /// OCTRT_E_FORKED, OCTRT_E_INVALID_ARGUMENT.
 ///
@@ -257,7 +266,7 @@ pub unsafe extern "C" fn octrt_session_set_shape(
     unsafe { with_state(session, body) }
 }
 
-fn check_shape(port: &PortInfo, shape: &[usize]) -> Result<(), InputError> {
+pub(crate) fn check_shape(port: &PortInfo, shape: &[usize]) -> Result<(), InputError> {
     let fits = |(dim, &n): (&Dim, &usize)| !matches!(dim, Dim::Fixed(fixed) if *fixed != n);
     let Some(dims) = &port.dims else { return Ok(()) };
     if dims.len() == shape.len() && dims.iter().zip(shape).all(fits) {
@@ -270,7 +279,8 @@ fn check_shape(port: &PortInfo, shape: &[usize]) -> Result<(), InputError> {
 /// Compiles for the shapes that were set or that the model fixes, and makes the memory of a run, so that the next run need
 /// not. Views of outputs end.
 ///
-/// One thread at a time. Errors: OCTRT_E_INPUT, also when a shape is not set; OCTRT_E_BUSY; those of octrt_session_new.
+/// One thread at a time. Errors: OCTRT_E_INPUT, also when a shape is not set, or what an input holds that decides shapes
+/// (octrt_session_set_value); OCTRT_E_BUSY; those of octrt_session_new.
 ///
 /// # Safety
 /// `session` is NULL or a session that was not freed.

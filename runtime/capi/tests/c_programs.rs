@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::{compile, crate_root, has, linked, output, run, shapes, two_inputs};
+use support::{compile, crate_root, has, linked, output, reshaped, run, shapes, two_inputs};
 
 /// The sanitizers, with errors that end the program.
 const SANITIZE: [&str; 3] =
@@ -83,6 +83,33 @@ fn sanitized(source: &str, more: &[&str]) {
     }
     let program = compile(source, &library, &SANITIZE);
     run(Command::new(program).args(arguments(folder.path())).args(more));
+}
+
+/// A model of which an input decides a shape, in a folder.
+fn values_model() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("reshaped.onnx");
+    fs::write(&path, reshaped()).unwrap();
+    let path = path.to_str().unwrap().to_string();
+    (folder, path)
+}
+
+#[test]
+fn values() {
+    let (_folder, model) = values_model();
+    plain("values", &[], &[&model]);
+}
+
+#[test]
+fn valgrind_values() {
+    let (_folder, model) = values_model();
+    under_valgrind("values", &[&model]);
+}
+
+#[test]
+fn sanitizers_values() {
+    let (_folder, model) = values_model();
+    sanitized("values", &[&model]);
 }
 
 #[test]

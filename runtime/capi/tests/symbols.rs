@@ -33,6 +33,7 @@ fn only_functions_of_octrt_are_exported() {
         octrt_labels_name
         octrt_model_input
         octrt_model_input_count
+        octrt_model_input_decides_shapes
         octrt_model_load
         octrt_model_load_memory
         octrt_model_memory
@@ -68,7 +69,9 @@ fn only_functions_of_octrt_are_exported() {
         octrt_session_run
         octrt_session_run_bound
         octrt_session_set_shape
+        octrt_session_set_value
         octrt_session_unbind
+        octrt_session_value
         octrt_string_free
         octrt_top_k
         octrt_version

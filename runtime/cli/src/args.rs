@@ -59,7 +59,7 @@ pub enum Command {
     Eval(EvalArgs),
     /// Measure how fast models run, alone or side by side
     ///
-    /// Inputs are random, as the word `random` of `octrt run`. GFLOP/s count two operations for every
+    /// Inputs that are not given are random, as the word `random` of `octrt run`. GFLOP/s count two operations for every
     /// multiply-accumulate of the model's graph over the median, and over the fastest run. The peak is that of one core
     /// times the threads: the fastest of 50 windows of 5 ms, spread over the runs, in which a loop of fused
     /// multiply-adds runs. A machine is noisy, which is said on stderr, where the 90 % quantile lies more than 15 %
@@ -67,7 +67,7 @@ pub enum Command {
     Bench(BenchArgs),
     /// Show where a model spends its time, by node or by operator
     ///
-    /// Inputs are random, as the word `random` of `octrt run`. Runs that are timed step by step alternate with runs
+    /// Inputs that are not given are random, as the word `random` of `octrt run`. Runs that are timed step by step alternate with runs
     /// that are timed as a whole; at the end the sum of the nodes is held against the whole. Nodes that the compiler
     /// fuses are one, with the name of one of them.
     Profile(ProfileArgs),
@@ -76,7 +76,8 @@ pub enum Command {
     /// Without --emit, OUT holds the graph after all passes and the packed weights, for the shapes of the inputs and the
     /// target; other commands take it in place of the ONNX file, and map its weights, so that processes share them. It
     /// holds no machine code, which is made and verified again when the file is loaded. It is of use to the same version
-    /// of octrt only: another one refuses it.
+    /// of octrt only: another one refuses it. Inputs that decide shapes, which `octrt inspect` shows, are given as --input:
+    /// the file is for these values, and refuses others.
     Compile(CompileArgs),
     /// Compare machine code with the reference interpreter, node by node
     ///
@@ -175,6 +176,8 @@ pub struct InspectArgs {
     pub model: PathBuf,
     #[command(flatten)]
     pub dims: DimArgs,
+    #[command(flatten)]
+    pub values: ValueArgs,
     /// Also run the compiler's passes, and show what they did and what kept them from doing more
     #[arg(long, action = ArgAction::SetTrue)]
     pub passes: bool,
@@ -254,6 +257,8 @@ pub struct CompileArgs {
     #[command(flatten)]
     pub dims: DimArgs,
     #[command(flatten)]
+    pub values: ValueArgs,
+    #[command(flatten)]
     pub machine: CompilerArgs,
 }
 
@@ -321,11 +326,29 @@ pub struct FormatArgs {
 #[derive(Debug, Args)]
 pub struct InputArgs {
     /// The inputs in the model's order, or each as name=INPUT: a picture, an .npy, .npz or .pb (ONNX TensorProto) file,
-    /// or the word `random`: floats in [-1, 1), integers 0 to 9, the same every time
+    /// numbers as [1,3,224], or the word `random`: floats in [-1, 1), integers 0 to 9, the same every time
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub dims: DimArgs,
+    #[command(flatten)]
+    pub values: ValueArgs,
+}
+
+impl InputArgs {
+    /// All words for inputs.
+    pub fn words(&self) -> Vec<String> {
+        self.values.values.iter().chain(&self.inputs).cloned().collect()
+    }
+}
+
+/// What inputs hold.
+#[derive(Debug, Args)]
+pub struct ValueArgs {
+    /// What an input holds: an .npy, .npz or .pb file, or numbers as [1,3,224]. Inputs that decide shapes, as the second
+    /// one of Reshape, must be given: `octrt inspect` shows which do
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    pub values: Vec<String>,
 }
 
 /// Dynamic dimensions.

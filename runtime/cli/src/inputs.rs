@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use octrt::image::Preprocessing;
+use octrt::ops::graph::infer::values::may_decide;
 use octrt::ops::graph::text;
 use octrt::ops::{Dim, Shape, TensorType};
-use octrt::{DataType, Model, PortInfo, TensorRef};
+use octrt::{DataType, Model, PortInfo, Specialization, TensorRef};
 
 use crate::failure::Failure;
 use crate::model::Dims;
 use crate::preprocessing;
 use crate::tensor_files::{self, Kind, NamedTensor, from_f32s};
+use crate::values;
 
 /// What a word of the command line stands for.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,9 +23,11 @@ pub enum Given {
     Picture(PathBuf),
     /// A tensor.
     Tensor(NamedTensor),
+    /// Numbers, as [`values::numbers`] reads them.
+    Numbers(String),
 }
 
-/// Reads words as `file`, `name=file` or `random`, and puts them into the order of `ports`: named ones and the arrays of
+/// Reads words as `file`, `name=file`, `random` or numbers, and puts them into the order of `ports`: named ones and the arrays of
 /// an `.npz` file that bear a port's name at their place, the others in order at the places that are left. `what` names
 /// the ports in messages: `input`, `output`.
 ///
@@ -97,6 +101,9 @@ fn read(file: &str) -> Result<Vec<Given>, Failure> {
         return Ok(vec![Given::Random]);
     }
     let path = Path::new(file);
+    if values::are_numbers(file) && !path.exists() {
+        return Ok(vec![Given::Numbers(file.to_string())]);
+    }
     match Kind::of(path) {
         None => Ok(vec![Given::Picture(path.to_path_buf())]),
         Some(kind) => Ok(tensor_files::read(path, kind)?.into_iter().map(Given::Tensor).collect()),
@@ -111,7 +118,8 @@ impl Inputs {
     /// size from the input; random tensors have at most `max_bytes`.
     ///
     /// # Errors
-    /// [`Failure::Usage`] when an input is missing or takes no picture, [`Failure::Limit`]; those of reading a picture.
+    /// [`Failure::Usage`] when an input is missing, takes no picture, or decides a shape and is `random`;
+    /// [`Failure::Limit`]; those of reading a picture.
     pub fn make(
         model: &Model,
         dims: &Dims<'_>,
@@ -123,7 +131,8 @@ impl Inputs {
         for (i, (port, given)) in model.inputs().iter().zip(given).enumerate() {
             let tensor = match given.ok_or_else(|| missing(port, "input"))? {
                 Given::Tensor(tensor) => tensor,
-                Given::Random => random(port, dims.shape(port)?, i as u64, max_bytes)?,
+                Given::Numbers(word) => values::numbers(port, &word)?,
+                Given::Random => any(model, i, dims, max_bytes)?,
                 Given::Picture(path) => {
                     preprocessing::fit(settings, port, dims)?;
                     preprocessing::announce(settings);
@@ -138,13 +147,36 @@ impl Inputs {
         Ok(Inputs(tensors))
     }
 
-    /// A random tensor for every input of the model, at most `max_bytes` each.
+    /// A tensor for every input of the model: those that `words` give, and random ones, at most `max_bytes` each.
     ///
     /// # Errors
-    /// [`Failure::Usage`] when a dimension is open, [`Failure::Limit`].
-    pub fn random(model: &Model, dims: &Dims<'_>, max_bytes: usize) -> Result<Self, Failure> {
-        let tensor = |(i, port)| random(port, dims.shape(port)?, i as u64, max_bytes);
-        model.inputs().iter().enumerate().map(tensor).collect::<Result<_, _>>().map(Inputs)
+    /// [`Failure::Usage`] when a word does not fit the model, a dimension is open, or an input that decides a shape is not
+    /// given; [`Failure::Limit`]; those of reading files.
+    pub fn random(
+        model: &Model,
+        dims: &Dims<'_>,
+        words: &[String],
+        max_bytes: usize,
+    ) -> Result<Self, Failure> {
+        let mut tensors = Vec::new();
+        for (i, (port, given)) in model.inputs().iter().zip(bind(model.inputs(), "input", words)?).enumerate()
+        {
+            let tensor = match given {
+                Some(Given::Tensor(tensor)) => NamedTensor { name: port.name.clone(), ..tensor },
+                Some(Given::Numbers(word)) => values::numbers(port, &word)?,
+                Some(Given::Random) | None => any(model, i, dims, max_bytes)?,
+                Some(Given::Picture(path)) => {
+                    let (name, path) = (&port.name, path.display());
+                    let message = format!(
+                        "input '{name}': expected a file .npy, .npz or .pb, or numbers, found {path}"
+                    );
+                    return Err(Failure::Usage(message));
+                }
+            };
+            tensors.push(tensor);
+        }
+        let inputs = Inputs(tensors);
+        inputs.misfit(model.inputs()).map_or(Ok(inputs), |message| Err(Failure::Usage(message)))
     }
 
     /// Names and tensors, borrowed.
@@ -157,21 +189,42 @@ impl Inputs {
 
     /// The first tensor whose element type or fixed extents are not those that its port declares, as a message.
     pub fn misfit(&self, ports: &[PortInfo]) -> Option<String> {
-        let is_extent = |(dim, &n): (&Dim, &usize)| !matches!(dim, Dim::Fixed(fixed) if *fixed != n);
-        let fits = |port: &PortInfo, tensor: &NamedTensor| {
-            let Some(dims) = &port.dims else { return false };
-            port.dtype == tensor.dtype
-                && dims.len() == tensor.shape.len()
-                && dims.iter().zip(&tensor.shape).all(is_extent)
-        };
-        let (port, tensor) = ports.iter().zip(&self.0).find(|(port, tensor)| !fits(port, tensor))?;
-        let (dtype, shape) = (tensor.dtype, Shape::new(tensor.shape.clone()));
-        Some(format!("input '{}': expected {port}, found {dtype}{shape}", port.name))
+        ports.iter().zip(&self.0).find_map(|(port, tensor)| misfit(port, tensor))
     }
 
-    /// The types inside the graph.
-    pub fn types(&self) -> Vec<TensorType> {
-        self.0.iter().map(|t| TensorType::new(t.dtype.inside(), t.shape.clone())).collect()
+    /// What a model is compiled for to run on the inputs.
+    ///
+    /// # Errors
+    /// As [`NamedTensor::view`].
+    pub fn specialization(&self) -> Result<Specialization, octrt::Error> {
+        let ty = |t: &NamedTensor| TensorType::new(t.dtype.inside(), t.shape.clone());
+        let types: Vec<TensorType> = self.0.iter().map(ty).collect();
+        let mut on = Specialization::new(types.clone());
+        for (i, tensor) in self.0.iter().enumerate().filter(|(i, _)| may_decide(&types[*i])) {
+            on = on.with_value(i, tensor.view()?.to_owned()?);
+        }
+        Ok(on)
+    }
+}
+
+/// That a tensor's element type or fixed extents are not those that its port declares, as a message.
+pub fn misfit(port: &PortInfo, tensor: &NamedTensor) -> Option<String> {
+    let is_extent = |(dim, &n): (&Dim, &usize)| !matches!(dim, Dim::Fixed(fixed) if *fixed != n);
+    let fits = port.dims.as_ref().is_some_and(|dims| {
+        port.dtype == tensor.dtype
+            && dims.len() == tensor.shape.len()
+            && dims.iter().zip(&tensor.shape).all(is_extent)
+    });
+    let (dtype, shape) = (tensor.dtype, Shape::new(tensor.shape.clone()));
+    (!fits).then(|| format!("input '{}': expected {port}, found {dtype}{shape}", port.name))
+}
+
+/// A tensor for an input of which nothing is said.
+fn any(model: &Model, input: usize, dims: &Dims<'_>, max_bytes: usize) -> Result<NamedTensor, Failure> {
+    let port = &model.inputs()[input];
+    match values::default_value(model, input)? {
+        Some(tensor) => Ok(tensor),
+        None => random(port, dims.shape(port)?, input as u64, max_bytes),
     }
 }
 

@@ -15,6 +15,7 @@ mod output;
 mod preprocessing;
 mod sizes;
 mod tensor_files;
+mod values;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

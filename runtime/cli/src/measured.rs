@@ -1,15 +1,14 @@
-//! Models that are measured: on random inputs, the same every time.
+//! Models that are measured: on inputs that are random, the same every time, or given.
 
 use std::path::Path;
 
 use anyhow::Context;
-use octrt::ops::TensorType;
-use octrt::{LoadOptions, Model};
+use octrt::{LoadOptions, Model, Specialization};
 use octrt_bench::measure::{self, Buffer, Subject};
 use octrt_bench::stats::Samples;
 use octrt_bench::table::percent;
 
-use crate::args::DimArgs;
+use crate::args::{DimArgs, ValueArgs};
 use crate::inputs::Inputs;
 use crate::model::Dims;
 use crate::output;
@@ -20,8 +19,8 @@ use crate::tensor_files::NamedTensor;
 pub struct Measured {
     /// The model.
     pub model: Model,
-    /// Types of its inputs inside the graph.
-    pub types: Vec<TensorType>,
+    /// What it is compiled for.
+    pub on: Specialization,
     /// A session on it, with inputs and outputs.
     pub subject: Subject,
     /// Multiply-accumulates of a run.
@@ -31,18 +30,24 @@ pub struct Measured {
 /// Loads the model at `path` and runs it once.
 ///
 /// # Errors
-/// Those of loading and running; [`crate::failure::Failure::Usage`] when a dimension is open.
-pub fn load(path: &Path, dims: &DimArgs, options: &LoadOptions) -> anyhow::Result<Measured> {
+/// Those of loading and running; [`crate::failure::Failure::Usage`] when a dimension is open, or an input that decides a
+/// shape is not given.
+pub fn load(
+    path: &Path,
+    dims: &DimArgs,
+    values: &ValueArgs,
+    options: &LoadOptions,
+) -> anyhow::Result<Measured> {
     let model = Model::load(path, options)?;
     let dims = Dims::new(&model, dims).with_context(|| model.name().to_string())?;
-    let inputs = Inputs::random(&model, &dims, options.max_memory)?;
-    let types = inputs.types();
-    let macs = measure::macs(&model, &types)
-        .map_err(|e| octrt::Error::Compile { model: model.name().to_string(), source: e.into() })?;
+    let inputs = Inputs::random(&model, &dims, &values.values, options.max_memory)
+        .with_context(|| model.name().to_string())?;
+    let on = inputs.specialization()?;
+    let macs = measure::macs(&model, &on)?;
     let mut session = model.session()?;
-    session.prepare(&types)?;
+    session.prepare_on(&on)?;
     let subject = Subject::new(session, inputs.0.into_iter().map(buffer).collect())?;
-    Ok(Measured { types, macs, subject, model })
+    Ok(Measured { on, macs, subject, model })
 }
 
 /// Tells on stderr when the runs of a model vary so much that something else kept the machine busy.

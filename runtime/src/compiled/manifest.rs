@@ -20,6 +20,8 @@ pub(super) struct Manifest {
     pub(super) about: About,
     pub(super) inputs: Vec<Port>,
     pub(super) outputs: Vec<Port>,
+    /// What inputs hold that decide shapes, in the order of the inputs.
+    pub(super) values: Vec<Value>,
     /// The graph after all passes.
     pub(super) graph: String,
     /// Its constants that are not in the text.
@@ -53,6 +55,13 @@ pub(super) struct Port {
     pub(super) name: String,
     pub(super) dtype: String,
     pub(super) dims: Vec<usize>,
+}
+
+/// The elements of an input in its element type, little-endian, row-major.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Value {
+    pub(super) input: String,
+    pub(super) bytes: Vec<u8>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

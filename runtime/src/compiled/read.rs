@@ -1,5 +1,6 @@
 //! Reading a file.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,16 +10,17 @@ use octrt_compiler::target::Target;
 use octrt_compiler::{Options, Precision};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::tensor::SharedBytes;
-use octrt_ops::{Graph, OpError, Tensor, TensorType, ValueId};
+use octrt_ops::{Dim, Graph, OpError, Tensor, TensorType, ValueId};
 use twox_hash::XxHash3_64;
 
-use super::manifest::{Blob, Manifest, Origin, Port, Weight, tensor_type};
+use super::manifest::{Blob, Manifest, Origin, Port, Value, Weight, tensor_type};
 use super::{CHUNK, HEADER, MAGIC, PAGE, Packed, Recipe, VERSION, parse_graph, recipes};
 use crate::arena::{ALIGN, Arena};
 use crate::error::Error;
 use crate::model::About;
 use crate::ports::{PortInfo, Ports, fixed_types};
 use crate::source::ModelFile;
+use crate::tensor::{self, TensorRef};
 use crate::threads::Threads;
 
 /// Manifests of at most so many bytes are read whatever the limit is.
@@ -33,6 +35,8 @@ pub(crate) struct Compiled {
     pub(crate) about: About,
     pub(crate) ports: Ports<Vec<PortInfo>>,
     pub(crate) options: Options,
+    /// What inputs hold that decide shapes, by their position.
+    pub(crate) values: BTreeMap<usize, tensor::Tensor>,
     /// After all passes; constants that are packed are zeros here.
     pub(crate) graph: Graph,
     pub(crate) recipes: Vec<Recipe>,
@@ -104,6 +108,7 @@ pub(crate) fn read(
     let ports = |ports: Vec<Port>| ports.into_iter().map(Port::info).collect::<Result<Vec<_>, _>>();
     let inputs = ports(manifest.inputs).map_err(corrupt)?;
     let ports = Ports { inputs, outputs: ports(manifest.outputs).map_err(corrupt)? };
+    let values = values(manifest.values, &ports.inputs).map_err(corrupt)?;
     let graph = parse_graph(&manifest.graph, &blobs).map_err(corrupt)?;
     let types = fixed_types(&ports.inputs).unwrap_or_default();
     let graph = specialize(&graph, &types, limits).map_err(|e| match e.source {
@@ -112,7 +117,29 @@ pub(crate) fn read(
     })?;
     check_ports(&graph, &ports).map_err(corrupt)?;
     let (about, packed) = (manifest.about.into(), Packed { file: file.clone(), ranges });
-    Ok(Compiled { about, ports, options, graph, recipes, packed })
+    Ok(Compiled { about, ports, options, values, graph, recipes, packed })
+}
+
+/// What inputs hold, by the position of the input.
+fn values(stored: Vec<Value>, inputs: &[PortInfo]) -> Result<BTreeMap<usize, tensor::Tensor>, String> {
+    let mut values = BTreeMap::new();
+    for Value { input, bytes } in stored {
+        let found = inputs.iter().position(|p| p.name == input);
+        let i = found.ok_or_else(|| format!("a value is stored of '{input}', which is no input"))?;
+        let port = &inputs[i];
+        let dims = port.dims.iter().flatten().map(|d| match d {
+            Dim::Fixed(n) => *n,
+            Dim::Dynamic(_) => 0,
+        });
+        let shape: Vec<usize> = dims.collect();
+        let value = TensorRef::from_bytes(port.dtype, &shape, &bytes).map_err(|e| e.to_string());
+        let value = value.and_then(|v| v.to_owned().map_err(|e| e.to_string()));
+        let value = value.map_err(|e| format!("the value of '{input}': {e}"))?;
+        if values.insert(i, value).is_some() {
+            return Err(format!("two values are stored of '{input}'"));
+        }
+    }
+    Ok(values)
 }
 
 /// The manifest, and where the data begin.

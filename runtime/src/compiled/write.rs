@@ -10,7 +10,7 @@ use octrt_ops::graph::text;
 use octrt_ops::{Tensor, TensorType};
 use twox_hash::XxHash3_64;
 
-use super::manifest::{Blob, Manifest, Port, Weight};
+use super::manifest::{Blob, Manifest, Port, Value, Weight};
 use super::read::absent;
 use super::{CHUNK, Contents, HEADER, MAGIC, PAGE, Recipe, SMALL, VERSION, check, parse_graph, recipes};
 use crate::arena::ALIGN;
@@ -44,7 +44,11 @@ pub(crate) fn write(contents: Contents, packed: &[&[u8]], out: &mut dyn Write) -
         weight.at = data.place(bytes);
     }
     let parts: Vec<&[u8]> = kept.iter().map(|t| t.bytes()).chain(packed.iter().copied()).collect();
-    let Contents { about, ports, options, .. } = contents;
+    let Contents { about, ports, options, values, .. } = contents;
+    let value = |(i, t): (usize, crate::tensor::Tensor)| {
+        let input = ports.inputs.get(i).map(|p| p.name.clone()).unwrap_or_default();
+        Value { input, bytes: t.bytes().to_vec() }
+    };
     let manifest = Manifest {
         octrt: env!("CARGO_PKG_VERSION").to_string(),
         compiler: FINGERPRINT.to_string(),
@@ -52,6 +56,7 @@ pub(crate) fn write(contents: Contents, packed: &[&[u8]], out: &mut dyn Write) -
         precision: options.precision.to_string(),
         inputs: stored_ports(&ports.inputs)?,
         outputs: stored_ports(&ports.outputs)?,
+        values: values.into_iter().map(value).collect(),
         about: about.into(),
         graph,
         blobs: stored,

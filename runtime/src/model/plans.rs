@@ -1,5 +1,7 @@
-//! What a model has compiled: plans for the shapes of its inputs, from its graph, from files, from a cache folder.
+//! What a model has compiled: plans for the shapes of its inputs and the values that decide shapes, from its graph, from
+//! files, from a cache folder.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,21 +17,37 @@ use crate::error::{Error, InputError};
 use crate::machine;
 use crate::plan::Plan;
 use crate::ports::{PortInfo, Ports};
+use crate::specialization::{Elements, Request, Specialization, Values};
+use crate::tensor::Tensor;
 use crate::threads::lock_for;
 use crate::weights::{Packed, Packer, WeightStore};
 
+/// A graph after all passes, and what inputs hold that are constants in it.
+type Made = (Graph, BTreeMap<usize, Tensor>);
+
+/// Copies of what the inputs at these positions hold.
+fn taken(inputs: &[usize], on: &Request<'_>) -> Result<BTreeMap<usize, Tensor>, Error> {
+    let given = inputs.iter().filter_map(|&i| Some((i, on.values.get(i)?)));
+    given.map(|(i, value)| Ok((i, value.to_owned()?))).collect()
+}
+
 impl Model {
-    /// The loaded code for inputs of these types, compiled now if it is not kept. Sessions that ask at the same time
-    /// wait for each other, so that nothing is compiled twice.
-    pub(crate) fn plan(&self, inputs: &[TensorType]) -> Result<Arc<Plan>, Error> {
+    /// The loaded code for such inputs, compiled now if it is not kept. Sessions that ask at the same time wait for each
+    /// other, so that nothing is compiled twice.
+    pub(crate) fn plan(&self, on: &Request<'_>) -> Result<Arc<Plan>, Error> {
+        let mut on = *on;
+        if let Source::Compiled(compiled) = &self.0.source
+            && compiled.values.keys().all(|&i| on.values.get(i).is_none())
+        {
+            on.values = Values::Some(&compiled.values);
+        }
         let mut cache = self.lock()?;
-        let cached = cache.plans.iter().position(|(types, _)| types == inputs);
-        let entry = match cached {
+        let cached = cache.plans.iter().position(|plan| plan.fits(&on));
+        let plan = match cached {
             Some(i) => cache.plans.remove(i),
-            None => (inputs.to_vec(), Arc::new(self.make_plan(inputs, &mut cache.weights)?)),
+            None => Arc::new(self.make_plan(&on, &mut cache.weights)?),
         };
-        let plan = entry.1.clone();
-        cache.plans.push(entry);
+        cache.plans.push(plan.clone());
         if cache.plans.len() > KEPT_PLANS {
             cache.plans.remove(0);
         }
@@ -53,24 +71,27 @@ impl Model {
     pub fn memory(&self) -> Result<ModelMemory, Error> {
         let cache = self.lock()?;
         let weights = cache.weights.bytes();
-        let code_bytes = cache.plans.iter().map(|(_, plan)| plan.code.bytes()).sum();
+        let code_bytes = cache.plans.iter().map(|plan| plan.code.bytes()).sum();
         Ok(ModelMemory { weight_bytes: weights.own, mapped_weight_bytes: weights.mapped, code_bytes })
     }
 
-    fn make_plan(&self, inputs: &[TensorType], weights: &mut WeightStore) -> Result<Plan, Error> {
+    fn make_plan(&self, on: &Request<'_>, weights: &mut WeightStore) -> Result<Plan, Error> {
         let model = &*self.0;
         if let Source::Compiled(compiled) = &model.source {
-            return self.plan_compiled(compiled, inputs, weights);
+            return self.plan_compiled(compiled, on, weights);
         }
-        let entry = model.identity.as_ref().and_then(|id| self.cache_entry(id, inputs));
-        if let Some(plan) = entry.as_ref().and_then(|entry| self.plan_cached(entry, inputs, weights)) {
+        let entry = model.identity.as_ref().and_then(|id| self.cache_entry(id, on));
+        if let Some(plan) = entry.as_ref().and_then(|entry| self.plan_cached(entry, on, weights)) {
             return Ok(plan);
         }
-        let (artifact, optimized) = self.artifact(inputs)?;
+        let (artifact, made) = self.artifact(on)?;
+        let (optimized, values) = made.unzip();
         let stored = entry.zip(optimized).map(|(entry, graph)| (entry, graph, artifact.constants.clone()));
         let plan = self.load_plan(artifact, weights, None)?;
+        let plan = Plan { values: values.unwrap_or_default(), ..plan };
         if let Some((entry, graph, constants)) = stored {
-            let contents = self.contents((&plan.inputs, &plan.outputs), graph, constants);
+            let values = plan.values.clone();
+            let contents = self.contents((&plan.inputs, &plan.outputs), values, graph, constants);
             let stored = contents.and_then(|c| entry.store(c, &plan.weights));
             stored.unwrap_or_else(|e| cache::ignored(&entry, &e));
         }
@@ -100,36 +121,62 @@ impl Model {
     fn plan_compiled(
         &self,
         compiled: &Compiled,
-        inputs: &[TensorType],
+        on: &Request<'_>,
         weights: &mut WeightStore,
     ) -> Result<Plan, Error> {
         let corrupt = |message: String| Error::Corrupt { model: self.0.name.clone(), message };
         let graph = &compiled.graph;
-        if !graph.inputs.iter().map(|i| graph.value(i.value).ty.as_ref()).eq(inputs.iter().map(Some)) {
-            return Err(self.not_compiled(inputs).into());
+        if !graph.inputs.iter().map(|i| graph.value(i.value).ty.as_ref()).eq(on.types.iter().map(Some)) {
+            return Err(self.not_compiled(on).into());
         }
+        self.check_values(&compiled.values, on)?;
         let artifact = self.generate(graph, compiled.options).map_err(|e| corrupt(e.to_string()))?;
         compiled.check_weights(&artifact.constants).map_err(corrupt)?;
-        self.check_artifact(&artifact, inputs)?;
-        self.load_plan(artifact, weights, Some(&compiled.packed))
+        self.check_artifact(&artifact, on)?;
+        let plan = self.load_plan(artifact, weights, Some(&compiled.packed))?;
+        Ok(Plan { values: compiled.values.clone(), ..plan })
     }
 
-    fn cache_entry(&self, id: &Identity, inputs: &[TensorType]) -> Option<Entry> {
+    /// Checks that inputs hold what code was compiled for.
+    fn check_values(&self, values: &BTreeMap<usize, Tensor>, on: &Request<'_>) -> Result<(), InputError> {
+        for (&i, value) in values {
+            let (name, ty) =
+                self.inputs().get(i).map(|p| (p.name.clone(), p.to_string())).unwrap_or_default();
+            let expected = Elements(value.view()).to_string();
+            let Some(found) = on.values.get(i) else {
+                let message = format!("the model was compiled for {expected}");
+                return Err(InputError::ValueNeeded { name, ty, message });
+            };
+            if !on.has(&BTreeMap::from([(i, value.clone())])) {
+                let found = Elements(found).to_string();
+                return Err(InputError::OtherValue { name, expected, found });
+            }
+        }
+        Ok(())
+    }
+
+    fn cache_entry(&self, id: &Identity, on: &Request<'_>) -> Option<Entry> {
         let folder = self.0.options.cache_dir.as_ref()?;
         let target = self.target().ok()?;
-        Some(Entry::new(folder, id, Options { target, precision: self.0.options.precision }, inputs))
+        let options = Options { target, precision: self.0.options.precision };
+        Some(Entry::new(folder, id, options, on, self.value_inputs()))
     }
 
     /// The plan from the cache; none where that has none, or one that is of no use.
-    fn plan_cached(&self, entry: &Entry, inputs: &[TensorType], weights: &mut WeightStore) -> Option<Plan> {
+    fn plan_cached(&self, entry: &Entry, on: &Request<'_>, weights: &mut WeightStore) -> Option<Plan> {
         let compiled = entry.load(self.0.options.file_access, self.0.limits(), self.threads())?;
-        let plan = self.plan_compiled(&compiled, inputs, weights);
+        // An input of which loading did not tell that it decides shapes.
+        if !on.has(&compiled.values) {
+            return None;
+        }
+        let plan = self.plan_compiled(&compiled, on, weights);
         plan.inspect_err(|e| cache::ignored(entry, e)).ok()
     }
 
     fn contents(
         &self,
         (inputs, outputs): (&[Port], &[Port]),
+        values: BTreeMap<usize, Tensor>,
         graph: Graph,
         constants: Vec<Constant>,
     ) -> Result<Contents, Error> {
@@ -139,7 +186,7 @@ impl Model {
         };
         let ports = Ports { inputs: fixed(self.inputs(), inputs), outputs: fixed(self.outputs(), outputs) };
         let options = Options { target: self.target()?, precision: self.0.options.precision };
-        Ok(Contents { about: self.0.about.clone(), ports, options, graph, constants })
+        Ok(Contents { about: self.0.about.clone(), ports, options, values, graph, constants })
     }
 
     /// Writes the model, compiled for inputs of these types (element types inside the graph), to a file that
@@ -148,12 +195,26 @@ impl Model {
     /// target's instructions, which this one need not have.
     ///
     /// # Errors
-    /// [`Error::Io`] with the path, [`Error::Artifact`] for a model that was compiled before, and those of compiling.
+    /// [`Error::Io`] with the path, [`Error::Artifact`] for a model that was compiled before, and those of compiling;
+    /// [`InputError::ValueNeeded`] when what an input holds decides a shape.
     pub fn save(&self, inputs: &[TensorType], path: &Path) -> Result<(), Error> {
-        let Stages { optimized, artifact, .. } = self.stages(inputs)?;
-        self.check_ports(&artifact, inputs)?;
+        self.save_of(&Request::of_types(inputs), path)
+    }
+
+    /// As [`Model::save`], for what some inputs hold: the file is for no other values of those that decide shapes.
+    ///
+    /// # Errors
+    /// As [`Model::save`]; also when a value is not of its input's type.
+    pub fn save_on(&self, on: &Specialization, path: &Path) -> Result<(), Error> {
+        self.save_of(&on.request(self.inputs())?, path)
+    }
+
+    fn save_of(&self, on: &Request<'_>, path: &Path) -> Result<(), Error> {
+        let Stages { optimized, values, artifact, .. } = self.stages_of(on)?;
+        self.check_ports(&artifact, on)?;
         let Artifact { inputs, outputs, constants, .. } = artifact;
-        let contents = self.contents((&inputs, &outputs), optimized, constants.clone())?;
+        let values = taken(&values, on)?;
+        let contents = self.contents((&inputs, &outputs), values, optimized, constants.clone())?;
         let release = |bytes: &[u8]| self.release(bytes);
         let limit = self.0.options.max_memory;
         let packer = Packer { threads: self.threads(), release: &release };
@@ -161,32 +222,33 @@ impl Model {
         cache::store(path, Access::Umask, contents, &weights)
     }
 
-    /// The artifact for inputs of these types, for a target that this machine runs, and the graph that it was made from.
-    fn artifact(&self, inputs: &[TensorType]) -> Result<(Artifact, Option<Graph>), Error> {
-        let fits = |a: &&Artifact| a.inputs.iter().map(|p| &p.ty).eq(inputs);
-        let (artifact, graph) = match &self.0.source {
+    /// The artifact for such inputs, for a target that this machine runs, and the graph that it was made from, with the
+    /// values that are constants in it.
+    fn artifact(&self, on: &Request<'_>) -> Result<(Artifact, Option<Made>), Error> {
+        let fits = |a: &&Artifact| a.inputs.iter().map(|p| &p.ty).eq(on.types);
+        let (artifact, made) = match &self.0.source {
             Source::Graph(_) => {
-                let stages = self.stages(inputs)?;
-                (stages.artifact, Some(stages.optimized))
+                let stages = self.stages_of(on)?;
+                (stages.artifact, Some((stages.optimized, taken(&stages.values, on)?)))
             }
             Source::Artifacts(all) => {
                 let found = all.iter().find(fits).cloned();
-                (found.ok_or_else(|| self.not_compiled(inputs))?, None)
+                (found.ok_or_else(|| self.not_compiled(on))?, None)
             }
             Source::Compiled(_) => return Err(Error::Internal("no artifact".to_string())),
         };
-        self.check_artifact(&artifact, inputs)?;
-        Ok((artifact, graph))
+        self.check_artifact(&artifact, on)?;
+        Ok((artifact, made))
     }
 
-    fn not_compiled(&self, inputs: &[TensorType]) -> InputError {
-        let found: Vec<String> = inputs.iter().map(ToString::to_string).collect();
+    fn not_compiled(&self, on: &Request<'_>) -> InputError {
+        let found: Vec<String> = on.types.iter().map(ToString::to_string).collect();
         InputError::Shapes { given: found.join(", "), message: "nothing was compiled for them".to_string() }
     }
 
     /// Checks that an artifact is for inputs of these types, has the model's ports, and runs on this machine.
-    fn check_artifact(&self, artifact: &Artifact, inputs: &[TensorType]) -> Result<(), Error> {
-        self.check_ports(artifact, inputs)?;
+    fn check_artifact(&self, artifact: &Artifact, on: &Request<'_>) -> Result<(), Error> {
+        self.check_ports(artifact, on)?;
         let host = machine::detect_target()?;
         if artifact.target.isa > host.isa {
             let (name, target) = (self.name(), artifact.target);
@@ -196,8 +258,8 @@ impl Model {
         Ok(())
     }
 
-    fn check_ports(&self, artifact: &Artifact, inputs: &[TensorType]) -> Result<(), Error> {
-        let fits = artifact.inputs.iter().map(|p| &p.ty).eq(inputs);
+    fn check_ports(&self, artifact: &Artifact, on: &Request<'_>) -> Result<(), Error> {
+        let fits = artifact.inputs.iter().map(|p| &p.ty).eq(on.types);
         let same = |ports: &[Port], infos: &[PortInfo]| {
             ports.iter().map(|p| (&p.name, p.ty.dtype)).eq(infos.iter().map(|i| (&i.name, i.dtype.inside())))
         };

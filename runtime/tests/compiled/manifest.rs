@@ -393,3 +393,37 @@ fn other_weights_give_other_results_and_no_harm() {
         assert!(found != right && found.iter().map(Tensor::ty).eq(right.iter().map(Tensor::ty)));
     }
 }
+
+/// Values that decide shapes: of inputs that exist, once each, of their size, and true bools.
+#[test]
+fn values_of_inputs() {
+    let text = "graph \"g\" {\n input %0 \"x\": f32[2,3]\n input %1 \"shape\": i64[2]\n input %2 \"flag\": bool[1]\n \
+                %3 = Reshape { allow_zero = 0 } (%0, %1)\n output \"y\" = %3\n output \"f\" = %2\n}";
+    let model = model(text);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.octrt");
+    let shape = octrt::Tensor::new(&[2], &[3i64, 2]).unwrap();
+    model.save_on(&octrt::Specialization::new(types(&model, 1)).with_value(1, shape), &path).unwrap();
+    let parts = Parts::of(&std::fs::read(&path).unwrap());
+    let stored = json!([{"input": "shape", "bytes": [3, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]}]);
+    assert_eq!(parts.manifest["values"], stored);
+    assert!(prepared(&parts.file()).is_ok());
+    let one = &stored[0];
+    for (values, message) in [
+        (json!([one, one]), "two values are stored of 'shape'"),
+        (json!([{"input": "none", "bytes": []}]), "a value is stored of 'none', which is no input"),
+        (json!([{"input": "shape", "bytes": []}]), "the value of 'shape': 0 elements (0 bytes)"),
+        (json!([{"input": "flag", "bytes": [2]}]), "the value of 'flag': the byte 2 is no bool"),
+        (json!([{"input": "shape", "bytes": [256]}]), "invalid value"),
+        (json!([{"input": "shape"}]), "missing field"),
+    ] {
+        let mut parts = parts.clone();
+        parts.manifest["values"] = values;
+        let e = prepared(&parts.file()).unwrap_err();
+        assert!(matches!(e, Error::Corrupt { .. }) && e.to_string().contains(message), "{message}: {e}");
+    }
+    // A file may lie about what it was compiled for, but not about where code reads.
+    let mut parts = parts.clone();
+    parts.manifest["values"] = json!([{"input": "x", "bytes": vec![0; 24]}]);
+    assert_eq!(prepared(&parts.file()).unwrap().value_inputs(), [0]);
+}

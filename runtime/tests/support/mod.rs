@@ -10,7 +10,8 @@ pub mod proto;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
-use octrt::ops::graph::infer::{Limits, specialize};
+use octrt::ops::graph::infer::Limits;
+use octrt::ops::graph::infer::values::specialize_on;
 use octrt::ops::graph::interp;
 use octrt::ops::{Tensor, TensorType};
 use octrt::{DataType, Error, LoadOptions, Model, Session, TensorRef};
@@ -95,12 +96,15 @@ pub fn rounded(t: &Tensor, dtype: DataType) -> Tensor {
     to_inside(&TensorRef::from_bytes(dtype, t.shape(), &to_border(t, dtype)).unwrap().to_owned().unwrap())
 }
 
-/// Interpreted run of the imported graph, specialised but not optimised: what the model means.
+/// Interpreted run of the imported graph, specialised (on the inputs that decide shapes too) but not optimised: what the
+/// model means.
 pub fn interpret(model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
     let types: Vec<TensorType> = inputs.iter().map(|t| t.ty().clone()).collect();
     let graph = model.graph().ok_or("no graph")?;
-    let graph = specialize(graph, &types, Limits::default()).map_err(|e| format!("specialize: {e}"))?;
-    let results = interp::run(&graph, inputs).map_err(|e| format!("interpreter: {e}"))?;
+    let value = |i: usize| inputs.get(i).cloned();
+    let fixed =
+        specialize_on(graph, &types, &value, Limits::default()).map_err(|e| format!("specialize: {e:?}"))?;
+    let results = interp::run(&fixed.graph, inputs).map_err(|e| format!("interpreter: {e}"))?;
     Ok(results.iter().zip(model.outputs()).map(|(t, port)| rounded(t, port.dtype)).collect())
 }
 

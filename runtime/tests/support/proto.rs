@@ -116,11 +116,3 @@ pub mod elem {
 
 /// `ModelProto.graph`.
 pub const GRAPH: u64 = 7;
-
-/// The model with `tensors` (`TensorProto`) as further initializers, under the names given.
-pub fn with_initializers(model: &[u8], tensors: &[(String, Vec<u8>)]) -> Vec<u8> {
-    // Repeated fields of messages that come in pieces are joined, and the last of several strings counts.
-    let initializer = |(name, tensor): &(String, Vec<u8>)| bytes(5, [&tensor[..], &bytes(8, name)].concat());
-    let graph: Vec<u8> = tensors.iter().flat_map(initializer).collect();
-    [model, &bytes(GRAPH, graph)].concat()
-}

@@ -40,6 +40,9 @@ static void runs(octrt::model model) {
     CHECK(session->run_bound() && sum[2] == 36);
     CHECK(session->unbind() && !session->run_bound());
 
+    CHECK(!model.input_decides_shapes(0) && session->set_value(octrt::tensor(a, 3, dims, "a")) && session->prepare());
+    CHECK(session->value(0).error().code == OCTRT_E_STATE);
+
     auto json = session->profile({octrt::tensor(a, 3, dims), octrt::tensor(b, 3, dims)}, 2);
     CHECK(json && json->find("median_ms") != std::string::npos);
     auto canceller = session->make_canceller();

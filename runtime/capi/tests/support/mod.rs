@@ -112,6 +112,20 @@ pub fn compile<S: AsRef<OsStr>>(source: &str, library: &Path, flags: &[S]) -> Pa
     program
 }
 
+/// A model with an input that decides the shape of the output, as ONNX.
+pub fn reshaped() -> Vec<u8> {
+    let text = r#"
+graph "reshaped" {
+  input %0 "x": f32[2,3,4]
+  input %1 "shape": i64[2]
+  %2 = "y" Reshape { allow_zero = 0 } (%0, %1)
+  output "y" = %2
+}
+"#;
+    let graph = text::parse(text, &[]).unwrap_or_else(|e| panic!("{e}"));
+    octrt::onnx::export(&graph, &BTreeMap::new()).unwrap()
+}
+
 /// A model with two inputs of one dynamic dimension and two outputs, one of which is of bools, as ONNX.
 pub fn two_inputs() -> Vec<u8> {
     let text = r#"

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{DimArgs, FormatArgs, MachineArgs, positive};
+use super::{DimArgs, FormatArgs, MachineArgs, ValueArgs, positive};
 
 /// `octrt bench`
 #[derive(Debug, Args)]
@@ -20,6 +20,8 @@ pub struct BenchArgs {
     pub repeat: RepeatArgs,
     #[command(flatten)]
     pub dims: DimArgs,
+    #[command(flatten)]
+    pub values: ValueArgs,
     /// How the result is printed on stdout
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Results")]
     pub format: BenchFormat,
@@ -61,6 +63,8 @@ pub struct ProfileArgs {
     pub repeat: RepeatArgs,
     #[command(flatten)]
     pub dims: DimArgs,
+    #[command(flatten)]
+    pub values: ValueArgs,
     #[command(flatten)]
     pub format: FormatArgs,
     #[command(flatten)]

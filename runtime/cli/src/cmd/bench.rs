@@ -40,7 +40,7 @@ struct ModelReport {
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let threads = Threads::new(args.machine.threads)?;
     let options = LoadOptions { threads: threads.clone(), ..model::options(&args.machine.compiler) };
-    let load = |path: &PathBuf| measured::load(path, &args.dims, &options);
+    let load = |path: &PathBuf| measured::load(path, &args.dims, &args.values, &options);
     let mut models = args.models.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
     let report = measure(args, &mut models, threads.count())?;
     report.results.iter().for_each(|r| measured::note_noise(&r.model, &r.timing.samples_ms));

@@ -10,7 +10,6 @@ use std::fmt::Write;
 
 use octrt::compiler::{CompileError, blocked, passes};
 use octrt::image::SideFile;
-use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::interp;
 use octrt::ops::{Graph, GraphError, NodeId, Tensor, TensorType, ValueId};
 use octrt::{Error, LoadOptions, Model, Threads};
@@ -85,8 +84,8 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let options = LoadOptions { threads, ..model::options(&args.machine.compiler) };
     let compared = Compared { model: &model, options, inputs: &tensors, tolerance };
 
-    let loaded =
-        specialize(model::graph(&model)?, &inputs.types(), Limits::default()).map_err(|e| fail(&model, e))?;
+    model::graph(&model)?;
+    let loaded = model.specialized(&inputs.specialization()?)?;
     let (graph, _) = passes::optimize(&loaded, model.target()?).map_err(|e| fail(&model, e))?;
     let (nodes, groups) = compared.inside(&graph)?;
     let outputs = compared.outputs(&loaded)?;
@@ -140,7 +139,7 @@ fn read_inputs(args: &CompareArgs, model: &Model) -> anyhow::Result<Inputs> {
     let side = SideFile::find(&args.model, args.image.side_file.as_deref())?;
     let mut preprocessing = preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
     let dims = Dims::new(model, &args.inputs.dims)?;
-    let given = inputs::bind(model.inputs(), "input", &args.inputs.inputs)?;
+    let given = inputs::bind(model.inputs(), "input", &args.inputs.words())?;
     let max_bytes = model::options(&args.machine.compiler).max_memory;
     let inputs = Inputs::make(model, &dims, given, &mut preprocessing, max_bytes)?;
     match inputs.misfit(model.inputs()) {

@@ -8,15 +8,15 @@ use octrt::compiler::codegen::Codegen;
 use octrt::compiler::pipeline;
 use octrt::compiler::program::Program;
 use octrt::compiler::{CompileError, Isa, Options, Target, passes};
-use octrt::ops::graph::infer::{Limits, specialize};
+use octrt::ops::Graph;
 use octrt::ops::graph::text;
-use octrt::ops::{Graph, TensorType};
-use octrt::{Error, Model, detect_target};
+use octrt::{Error, Model, Specialization, detect_target};
 
 use crate::args::{CompileArgs, Stage};
 use crate::failure::Failure;
 use crate::model::{self, Dims};
 use crate::output;
+use crate::values;
 
 /// Runs the command.
 ///
@@ -24,27 +24,26 @@ use crate::output;
 /// Those of loading and compiling the model, and of writing.
 pub fn run(args: &CompileArgs) -> anyhow::Result<()> {
     let model = Model::load(&args.model, &model::options(&args.machine))?;
-    let types = Dims::new(&model, &args.dims)?.types()?;
+    let on = values::specialization(&model, &Dims::new(&model, &args.dims)?, &args.values.values)?;
     match (args.emit, &args.output) {
         (None, None) => Err(Failure::Usage("give --output or --emit".to_string()).into()),
         (None, Some(path)) => {
             model::graph(&model)?;
-            Ok(model.save(&types, path)?)
+            Ok(model.save_on(&on, path)?)
         }
-        (Some(emit), None) => Ok(output::print(&stage(&model, &types, args, emit)?)?),
+        (Some(emit), None) => Ok(output::print(&stage(&model, &on, args, emit)?)?),
         (Some(emit), Some(path)) => {
-            let text = stage(&model, &types, args, emit)?;
+            let text = stage(&model, &on, args, emit)?;
             output::write_file(path, |w| Ok(w.write_all(text.as_bytes())?))
         }
     }
 }
 
 /// The text of the stage; the stages after it are not run.
-fn stage(model: &Model, types: &[TensorType], args: &CompileArgs, emit: Stage) -> anyhow::Result<String> {
+fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) -> anyhow::Result<String> {
     let fail = |source: CompileError| Error::Compile { model: model.name().to_string(), source };
-    let graph = model::graph(model)?;
-    let limits = Limits { max_bytes: model::options(&args.machine).max_memory };
-    let graph = specialize(graph, types, limits).map_err(|e| fail(e.into()))?;
+    model::graph(model)?;
+    let graph = model.specialized(on)?;
     if emit == Stage::Graph {
         return Ok(text::print(&graph));
     }

@@ -8,9 +8,8 @@ use std::fmt::Write;
 use octrt::compiler::passes::{self, End};
 use octrt::onnx::{self, Unsupported};
 use octrt::ops::graph::ValueDef;
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{DType, Graph, TensorType};
-use octrt::{Error, ErrorKind, LoadOptions, Model, ModelMemory, PortInfo};
+use octrt::ops::{DType, Graph};
+use octrt::{Error, ErrorKind, InputError, LoadOptions, Model, ModelMemory, PortInfo, Specialization};
 use serde::Serialize;
 
 use crate::args::{Format, InspectArgs};
@@ -18,6 +17,7 @@ use crate::failure::Failure;
 use crate::model::{self, Dims};
 use crate::output;
 use crate::tensor_files::read_bytes;
+use crate::values;
 use octave::OctaveReport;
 
 /// Blocked nodes shown for each pass.
@@ -57,6 +57,12 @@ struct PortReport {
     dtype: &'static str,
     /// Numbers, and names of dynamic dimensions; none where the model does not say.
     dims: Option<Vec<String>>,
+    /// Whether it is an input that decides a shape by what it holds.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    decides_shapes: bool,
+    /// What a compiled model must get for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compiled_for: Option<Vec<f64>>,
 }
 
 /// The constants of floats.
@@ -149,57 +155,82 @@ fn inspect(model: &Model, args: &InspectArgs) -> anyhow::Result<Report> {
         model: model.name().to_string(),
         opset: model.about().opset,
         producer: model.about().producer.clone(),
-        inputs: model.inputs().iter().map(port).collect(),
+        inputs: inputs(model),
         outputs: model.outputs().iter().map(port).collect(),
         metadata: model.metadata().clone(),
         warnings: model.warnings().to_vec(),
         ..Report::default()
     };
-    let types = dims.types();
-    if let Err(e) = &types {
+    let on = values::specialization(model, &dims, &args.values.values);
+    if !args.values.values.is_empty()
+        && let Err(e) = on
+    {
+        return Err(e.into());
+    }
+    if let Err(e) = &on {
         if args.passes || args.octave || args.memory {
             return Err(Failure::Usage(e.to_string()).into());
         }
         report.open = e.to_string();
     }
     match model.graph() {
-        Some(graph) => inspect_graph(model, graph, types.as_deref().ok(), args, &mut report)?,
+        Some(graph) => inspect_graph(model, graph, on.as_ref().ok(), args, &mut report)?,
         None if args.passes || args.octave => drop(model::graph(model)?),
         None => report.open = "the model was compiled before".to_string(),
     }
-    if let (true, Ok(types)) = (args.memory, &types) {
-        report.memory = Some(memory(model, types)?);
+    if let (true, Ok(on)) = (args.memory, &on) {
+        report.memory = Some(memory(model, on)?);
     }
     Ok(report)
 }
 
-/// What the graph tells; more of it where the types of the inputs are known.
+/// The inputs, with what decides shapes.
+fn inputs(model: &Model) -> Vec<PortReport> {
+    let compiled = model.compiled_for().unwrap_or_default();
+    let input = |(i, info)| PortReport {
+        decides_shapes: model.value_inputs().contains(&i),
+        compiled_for: compiled.values().get(&i).map(|t| t.view().to_f64s()),
+        ..port(info)
+    };
+    model.inputs().iter().enumerate().map(input).collect()
+}
+
+/// What the graph tells; more of it where it is known what the model is compiled for.
 fn inspect_graph(
     model: &Model,
     graph: &Graph,
-    types: Option<&[TensorType]>,
+    on: Option<&Specialization>,
     args: &InspectArgs,
     report: &mut Report,
 ) -> Result<(), Error> {
     report.nodes = graph.nodes.len();
     report.ops = histogram(graph);
     report.parameters = parameters(graph);
-    let Some(types) = types else { return Ok(()) };
-    let specialized = specialize(graph, types, Limits::default()).map_err(|e| compile_error(model, e))?;
+    let Some(on) = on else { return Ok(()) };
+    let specialized = match model.specialized(on) {
+        Ok(graph) => graph,
+        Err(e @ Error::Input(InputError::ValueNeeded { .. }))
+            if !args.passes && !args.octave && !args.memory =>
+        {
+            report.open = e.to_string();
+            return Ok(());
+        }
+        Err(e) => return Err(e),
+    };
     report.macs = Some(specialized.macs());
     if args.passes {
         report.passes = Some(run_passes(model, &specialized)?);
     }
     if args.octave {
-        report.octave = Some(octave::report(model, &specialized, types)?);
+        report.octave = Some(octave::report(model, &specialized, on)?);
     }
     Ok(())
 }
 
-/// Loads the model for inputs of these types.
-fn memory(model: &Model, types: &[TensorType]) -> Result<MemoryReport, Error> {
+/// Loads the model for such inputs.
+fn memory(model: &Model, on: &Specialization) -> Result<MemoryReport, Error> {
     let mut session = model.session()?;
-    session.prepare(types)?;
+    session.prepare_on(on)?;
     let ModelMemory { weight_bytes, mapped_weight_bytes, code_bytes } = model.memory()?;
     let (mapped_weights, session) = (mapped_weight_bytes, session.memory_bytes());
     Ok(MemoryReport { weights: weight_bytes, mapped_weights, code: code_bytes, session })
@@ -211,7 +242,8 @@ fn compile_error(model: &Model, e: octrt::ops::GraphError) -> Error {
 
 fn port(info: &PortInfo) -> PortReport {
     let dims = info.dims.as_ref().map(|dims| dims.iter().map(ToString::to_string).collect());
-    PortReport { name: info.name.clone(), dtype: info.dtype.name(), dims }
+    let (name, dtype) = (info.name.clone(), info.dtype.name());
+    PortReport { name, dtype, dims, decides_shapes: false, compiled_for: None }
 }
 
 fn histogram(graph: &Graph) -> BTreeMap<String, usize> {
@@ -296,7 +328,15 @@ fn describe(out: &mut String, report: &Report) {
     for (what, ports) in [("input", &report.inputs), ("output", &report.outputs)] {
         for port in ports {
             let dims = port.dims.as_ref().map_or("...".to_string(), |d| d.join(","));
-            let _ = writeln!(out, "{what:11} {}: {}[{dims}]", port.name, port.dtype);
+            let decides = match &port.compiled_for {
+                Some(value) => {
+                    let value: Vec<String> = value.iter().map(ToString::to_string).collect();
+                    format!(", decides shapes, compiled for [{}]", value.join(", "))
+                }
+                None if port.decides_shapes => ", decides shapes".to_string(),
+                None => String::new(),
+            };
+            let _ = writeln!(out, "{what:11} {}: {}[{dims}]{decides}", port.name, port.dtype);
         }
     }
     if report.nodes > 0 {

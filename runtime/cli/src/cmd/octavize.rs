@@ -2,9 +2,7 @@
 
 use octrt::compiler::CompileError;
 use octrt::compiler::octavize::octavize;
-use octrt::ops::graph::infer::Limits;
-use octrt::ops::graph::infer::specialize;
-use octrt::{Error, Model, onnx};
+use octrt::{Error, Model, Specialization, onnx};
 
 use crate::args::{CompilerArgs, OctavizeArgs};
 use crate::failure::Failure;
@@ -21,9 +19,8 @@ pub fn run(args: &OctavizeArgs) -> anyhow::Result<()> {
     let model = Model::load(&args.model, &options)?;
     let fail = |source: CompileError| Error::Compile { model: model.name().to_string(), source };
     let types = Dims::new(&model, &args.dims)?.types()?;
-    let graph = model::graph(&model)?;
-    let limits = Limits { max_bytes: options.max_memory };
-    let graph = specialize(graph, &types, limits).map_err(|e| fail(e.into()))?;
+    model::graph(&model)?;
+    let graph = model.specialized(&Specialization::new(types))?;
     let new = octavize(&graph, args.alpha).map_err(|e| fail(e.into()))?;
     for kept in &new.kept {
         eprintln!("octrt: kept '{}': {}", kept.node, kept.reason);

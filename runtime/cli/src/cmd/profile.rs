@@ -93,8 +93,8 @@ struct Row {
 pub fn run(args: &ProfileArgs) -> anyhow::Result<()> {
     let threads = Threads::new(args.machine.threads)?;
     let options = LoadOptions { threads: threads.clone(), ..model::options(&args.machine.compiler) };
-    let mut measured = measured::load(&args.model, &args.dims, &options)?;
-    let macs = macs_by_node(&measured.model.stages(&measured.types)?.optimized);
+    let mut measured = measured::load(&args.model, &args.dims, &args.values, &options)?;
+    let macs = macs_by_node(&measured.model.stages_on(&measured.on)?.optimized);
     let report = measure(args, &mut measured, &macs, threads.count())?;
     match args.format.format {
         Format::Json => output::print_json(&report),

@@ -79,7 +79,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut preprocessing = preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
     let dims = Dims::new(&model, &args.inputs.dims)?;
-    let given = inputs::bind(model.inputs(), "input", &args.inputs.inputs)?;
+    let given = inputs::bind(model.inputs(), "input", &args.inputs.words())?;
     let has_picture = given.iter().any(|g| matches!(g, Some(Given::Picture(_))));
     let max_bytes = model::options(&args.machine.compiler).max_memory;
     let inputs = Inputs::make(&model, &dims, given, &mut preprocessing, max_bytes)?;
@@ -90,7 +90,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     }
     let start = Instant::now();
     let mut session = model.session()?;
-    session.prepare(&inputs.types())?;
+    session.prepare_for(&inputs.views()?)?;
     load += milliseconds(start);
     let start = Instant::now();
     let outputs = session.run(&inputs.views()?)?;
@@ -181,7 +181,7 @@ fn check(
                 continue;
             }
             Some(Given::Tensor(tensor)) => tensor,
-            Some(Given::Random | Given::Picture(_)) => {
+            Some(Given::Random | Given::Picture(_) | Given::Numbers(_)) => {
                 let message = format!("--expect: output '{name}': expected a file .npy, .npz or .pb");
                 return Err(Failure::Usage(message));
             }

@@ -97,17 +97,20 @@ fn the_help_of_run_stays() {
         Arguments:
           <MODEL>     The model: an ONNX file, or one that `octrt compile` has written
           [INPUT]...  The inputs in the model's order, or each as name=INPUT: a picture, an .npy, .npz or
-                      .pb (ONNX TensorProto) file, or the word `random`: floats in [-1, 1), integers 0 to 9,
-                      the same every time
+                      .pb (ONNX TensorProto) file, numbers as [1,3,224], or the word `random`: floats in
+                      [-1, 1), integers 0 to 9, the same every time
 
         Options:
-              --dim <NAME=N>  The extent of a dynamic dimension, by its name or as INPUT:AXIS; the first one
-                              of an input is 1 when not given
-              --log <LEVEL>   Log to stderr: error, warn, info, debug, trace, or a filter as in RUST_LOG,
-                              whose place it takes
-              --color <WHEN>  Colours in messages on stderr [default: auto] [possible values: auto, always,
-                              never]
-          -h, --help          Print help (see more with '--help')
+              --dim <NAME=N>        The extent of a dynamic dimension, by its name or as INPUT:AXIS; the
+                                    first one of an input is 1 when not given
+              --log <LEVEL>         Log to stderr: error, warn, info, debug, trace, or a filter as in
+                                    RUST_LOG, whose place it takes
+              --color <WHEN>        Colours in messages on stderr [default: auto] [possible values: auto,
+                                    always, never]
+              --input <NAME=VALUE>  What an input holds: an .npy, .npz or .pb file, or numbers as [1,3,224].
+                                    Inputs that decide shapes, as the second one of Reshape, must be given:
+                                    `octrt inspect` shows which do
+          -h, --help                Print help (see more with '--help')
 
         Pictures:
               --preset <NAME>        Preprocessing by name: imagenet, inception, caffe-bgr, octconv, none

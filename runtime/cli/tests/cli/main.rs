@@ -11,3 +11,4 @@ mod photos;
 mod pictures;
 mod program;
 mod tensors;
+mod values;

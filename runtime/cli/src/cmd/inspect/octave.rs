@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use octrt::compiler::octave::{self, Groups, Layer, Order, StrideKind, UpKind};
-use octrt::ops::{Graph, TensorType};
-use octrt::{Error, Model};
+use octrt::ops::Graph;
+use octrt::{Error, Model, Specialization};
 use serde::Serialize;
 
 /// The octave structure of a model.
@@ -64,13 +64,13 @@ enum GroupsReport {
     Of([usize; 4]),
 }
 
-/// The report on a model for inputs of these types; `graph` is its graph for them.
+/// The report on a model for such inputs; `graph` is its graph for them.
 ///
 /// # Errors
 /// Those of compiling the model.
-pub fn report(model: &Model, graph: &Graph, types: &[TensorType]) -> Result<OctaveReport, Error> {
+pub fn report(model: &Model, graph: &Graph, on: &Specialization) -> Result<OctaveReport, Error> {
     let octave = octave::find(graph).map_err(|e| super::compile_error(model, e))?;
-    let steps = model.stages(types)?.artifact.steps;
+    let steps = model.stages_on(on)?.artifact.steps;
     let own: BTreeMap<&str, &str> = steps.iter().map(|s| (s.node.as_str(), s.op)).collect();
     let near = |m: octave::NearMiss| NearMissReport { node: m.node, reason: m.reason };
     Ok(OctaveReport {
