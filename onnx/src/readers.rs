@@ -11,6 +11,7 @@ pub(crate) mod conv;
 pub(crate) mod einsum;
 pub(crate) mod indexed;
 pub(crate) mod legacy;
+pub(crate) mod loss;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod pool;

@@ -3,8 +3,8 @@
 use crate::error::{Fault, corrupt, unsupported};
 use crate::node::NodeReader;
 use crate::readers::{
-    activation, attention, constant, control, conv, einsum, indexed, math, norm, pool, quant, recurrent,
-    reduce, resize, shape, vision,
+    activation, attention, constant, control, conv, einsum, indexed, loss, math, norm, pool, quant,
+    recurrent, reduce, resize, shape, vision,
 };
 
 /// The first opset that is read.
@@ -188,6 +188,7 @@ const TABLE: &[Support] = &[
     row("Mod", &[10, 13], "", math::modulo),
     row("Mul", &[1, 6, 7, 13, 14], "", math::binary),
     row("Neg", &[1, 6, 13], "", math::unary),
+    row("NegativeLogLikelihoodLoss", &[12, 13, 22], "", loss::negative_log_likelihood_loss),
     row("Not", &[1], "", math::unary),
     row("OneHot", &[9, 11], "", indexed::one_hot),
     row("Or", &[1, 7], "", math::binary),
@@ -240,6 +241,7 @@ const TABLE: &[Support] = &[
     row("Size", &[1, 13, 19, 21, 23, 24, 25], "", shape::size),
     row("Slice", &[1, 10, 11, 13], "", shape::slice),
     row("Softmax", &[1, 11, 13], "", norm::softmax),
+    row("SoftmaxCrossEntropyLoss", &[12, 13], "", loss::softmax_cross_entropy_loss),
     row("Softplus", &[1, 22], "", math::unary),
     row("Softsign", &[1, 22], "", math::unary),
     row("SpaceToDepth", &[1, 13], "", shape::space_to_depth),
