@@ -5,8 +5,8 @@
 //!   call conv: for block of ic  for kh   (kw and channels unrolled)
 //! ```
 //!
-//! A *part* of the input channels is one whose weights stay in the level-1 cache while the tiles of pixels pass; sums go on
-//! from one part to the next by way of the output.
+//! A *part* of the input channels is one whose weights stay in the level-1 cache while the tiles of pixels pass, or of few
+//! terms; sums of parts are added by way of the output.
 //!
 //! A *chunk* is a run of output pixels whose input stays in the level-2 cache while all output channels pass; where
 //! the weights are the larger part there is one chunk, and output channels are the parallel loop. Tiles are as even
@@ -14,7 +14,7 @@
 
 use octrt_ops::{DType, Tensor, TensorType};
 
-use crate::leaf::build::{Advance, Axis, Conv, Epilogue, Reduction, Residual, Start};
+use crate::leaf::build::{Advance, Axis, Conv, Epilogue, Reduction, Start};
 use crate::leaf::{Program, Width, registers};
 use crate::target::{Caches, Target};
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
@@ -31,11 +31,11 @@ const UNROLLED: usize = 32;
 enum Part {
     /// All of it.
     Whole,
-    /// From the bias; stored as it is.
+    /// From the bias, with what is added first; stored as it is.
     First,
     /// From zero, then added to what the part before has stored: sums of sums, which lose fewer digits than a single one.
     Middle,
-    /// From what the part before has stored; finished.
+    /// As in the middle; then finished.
     Last,
 }
 
@@ -115,6 +115,9 @@ struct At<'a> {
 
 /// From this many tiles of pixels on, parts of the input channels pay.
 const MANY_TILES: usize = 6;
+
+/// Terms of a part where there are fewer tiles, unless one block of input channels has more.
+const TERMS: usize = 288;
 
 struct Emitter<'a> {
     p: &'a ConvProblem,
@@ -213,8 +216,13 @@ impl<'a> Emitter<'a> {
         let blocks = self.p.src_blocks();
         let block_bytes = self.p.vector_bytes(self.width) * vectors / blocks.max(1);
         let most = (self.l1 / 2 / block_bytes.max(1)).max(1);
-        // Few tiles of pixels use no weight often enough.
-        if self.p.merged > 1 || blocks <= most || pixel_tiles < MANY_TILES {
+        // Few tiles of pixels use no weight often enough: there, parts are for the digits of long sums.
+        let terms = self.p.kernel[0] * self.p.kernel[1] * self.p.src.layout.lanes;
+        let (most, is_long) = match pixel_tiles < MANY_TILES {
+            true => ((TERMS / terms).max(1), blocks * terms >= 2 * TERMS),
+            false => (most, true),
+        };
+        if self.p.merged > 1 || blocks <= most || !is_long {
             return vec![(Part::Whole, 0, blocks, 1)];
         }
         let parts = blocks.div_ceil(most);
@@ -263,10 +271,10 @@ impl<'a> Emitter<'a> {
                 Some(SlotValue::Pointer(self.wei, next.and(&block.times(block_bytes)).and(share)))
             }
             "bias" => Some(SlotValue::Pointer(self.bias, oc.times(self.width.bytes().into()))),
-            "dst" | "start" => Some(dst.clone()),
-            "dst_offsets" | "start_offsets" => self.dst.offsets(pixel),
-            "residual" if part == Part::Middle => Some(dst.clone()),
-            "residual_offsets" if part == Part::Middle => self.dst.offsets(pixel),
+            "dst" => Some(dst.clone()),
+            "dst_offsets" => self.dst.offsets(pixel),
+            "base" if matches!(part, Part::Middle | Part::Last) => Some(dst.clone()),
+            "base_offsets" if matches!(part, Part::Middle | Part::Last) => self.dst.offsets(pixel),
             "base" => Some(self.base.as_ref()?.pointer(pixel, &oc, base.as_ref()?)),
             "base_offsets" => self.base.as_ref()?.offsets(pixel),
             "residual" => Some(self.addend.as_ref()?.pointer(pixel, &oc, addend.as_ref()?)),
@@ -291,7 +299,9 @@ impl<'a> Emitter<'a> {
             merged => pixels.min((tiles::pixels(self.width, 2) * 2 / merged).max(1)),
         };
         let fits = |n: &usize| {
-            self.program(*n, tile, (Part::Whole, 4)).is_some_and(|p| registers::allocate(&p).is_ok())
+            [Part::Whole, Part::Last].into_iter().all(|part| {
+                self.program(*n, tile, (part, 4)).is_some_and(|p| registers::allocate(&p).is_ok())
+            })
         };
         (1..=most.min(self.chunk)).rev().find(fits)
     }
@@ -328,22 +338,23 @@ impl<'a> Emitter<'a> {
             ahead,
             start: match part {
                 Part::Whole | Part::First => Start::Bias,
-                Part::Middle => Start::Zero,
-                Part::Last => Start::Load(self.dst.grid()?),
+                Part::Middle | Part::Last => Start::Zero,
             },
-            epilogue: match part {
-                Part::Whole | Part::Last => Epilogue {
-                    used: tile.used,
-                    ..p.tail.epilogue(&self.dst, self.base.as_ref(), self.addend.as_ref())?
-                },
-                Part::First => Epilogue::store(self.dst.grid()?),
-                Part::Middle => Epilogue {
-                    residual: Residual::Before(self.dst.grid()?),
-                    ..Epilogue::store(self.dst.grid()?)
-                },
-            },
+            epilogue: self.epilogue(tile, part)?,
         };
         Some(leaf.program())
+    }
+
+    /// What happens to the sums of a part.
+    fn epilogue(&self, tile: &Tile, part: Part) -> Option<Epilogue> {
+        let stored = self.dst.grid()?;
+        let finished = self.p.tail.epilogue(&self.dst, self.base.as_ref(), self.addend.as_ref())?;
+        Some(match part {
+            Part::Whole => Epilogue { used: tile.used, ..finished },
+            Part::First => Epilogue { base: finished.base, ..Epilogue::store(stored) },
+            Part::Middle => Epilogue { base: Some(stored.clone()), ..Epilogue::store(stored) },
+            Part::Last => Epilogue { base: Some(stored), used: tile.used, ..finished },
+        })
     }
 }
 
