@@ -11,6 +11,7 @@ mod operators;
 mod quant;
 mod recurrent;
 mod searches;
+mod sums;
 #[path = "../support/mod.rs"]
 mod support;
 mod vision;
