@@ -27,6 +27,7 @@
 //!   [`blobs`]. For tests there are two more forms, which are resolved when read and so never printed:
 //!   `random(7)`, see [`random`], and `fill(0.5)`, the same element everywhere; [`parse_printed`] refuses them.
 
+mod float;
 mod lex;
 mod parse;
 mod print;
