@@ -17,7 +17,9 @@ use crate::proto::{
 
 use crate::subgraph;
 
+mod attributes;
 mod nodes;
+mod opset;
 mod recurrent;
 mod vision;
 
@@ -41,7 +43,7 @@ const SAMPLE_EXTENT: usize = 64;
 /// above 2 GiB, the limit of the format.
 pub fn export(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, OnnxError> {
     verify::structure(graph).map_err(|e| Fault::Invalid(e.to_string()).at("graph"))?;
-    let opset = graph.nodes.iter().map(|n| nodes::first_opset(graph, n)).fold(nodes::OPSET, i64::max);
+    let opset = graph.nodes.iter().map(|n| opset::first_opset(graph, n)).fold(opset::OPSET, i64::max);
     let mut writer = Writer { graph, opset, names: value_names(graph)?, nodes: Vec::new() };
     for node in &graph.nodes {
         nodes::write(&mut writer, node).map_err(|f| f.at(format!("node '{}'", node.name)))?;

@@ -6,7 +6,7 @@ use octrt_ops::def::rnn::Rnn;
 use octrt_ops::recurrent::{ActivationKind, Direction};
 use octrt_ops::{Graph, Node};
 
-use super::nodes::{attribute, float, int, text};
+use super::attributes::{attribute, float, int, text};
 use crate::names::{ACTIVATION, DIRECTION, name_of};
 use crate::proto::AttributeProto;
 use crate::proto::attribute_proto::AttributeType;

@@ -11,7 +11,8 @@ use octrt_ops::def::roi_align::RoiAlign;
 use octrt_ops::def::rotary_embedding::RotaryEmbedding;
 
 use super::Writer;
-use super::nodes::{extents, float, int, text, window};
+use super::attributes::{extents, float, int, text};
+use super::nodes::window;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::{AUTO_PAD, ROI_MODE, SAMPLE_MODE, SAMPLE_PADDING, name_of};
 use crate::proto::{AttributeProto, NodeProto};
