@@ -10,12 +10,12 @@ use octrt_ops::graph::infer::Limits;
 use crate::arena::Arena;
 use crate::cache::Identity;
 use crate::compiled::{self, is_compiled};
+use crate::data_type::DataType;
 use crate::error::Error;
 use crate::model::{About, Files, Model};
 use crate::options::LoadOptions;
 use crate::ports::{Declared, Ports};
 use crate::source::{ExternalFiles, ModelFile, Shared};
-use crate::tensor::DataType;
 
 impl Model {
     /// Loads the ONNX model at `path`, with weights in files beside it, or a model that [`Model::save`] has written.

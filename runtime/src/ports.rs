@@ -8,8 +8,8 @@ use octrt_ops::graph::infer::values::{SpecializeError, may_decide, needs, specia
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::{DType, Dim, Graph, TensorType};
 
+use crate::data_type::DataType;
 use crate::error::Error;
-use crate::tensor::DataType;
 
 /// Extents tried for dynamic dimensions: a graph with fixed ones tells the element types of the outputs.
 const TRIAL_EXTENTS: [usize; 4] = [1, 2, 32, 224];

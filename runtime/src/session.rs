@@ -6,13 +6,14 @@ use std::sync::Arc;
 use octrt_ops::{Dim, Shape, TensorType};
 
 use crate::arena::Arena;
+use crate::data_type::DataType;
 use crate::error::{Error, InputError};
 use crate::execute::{Memory, Observer, execute};
 use crate::model::Model;
 use crate::plan::Plan;
 use crate::ports::PortInfo;
 use crate::specialization::{Request, Specialization, Values};
-use crate::tensor::{self, DataType, Tensor, TensorMut, TensorRef, describe};
+use crate::tensor::{self, Tensor, TensorMut, TensorRef, describe};
 use crate::threads::{CancelToken, Threads};
 
 /// Runs a model, one run at a time. Sessions of one model share its code and weights; each has its own arena.

@@ -133,7 +133,7 @@ impl fmt::Display for Elements<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.bytes().len() / self.0.dtype().size();
         let shown: Vec<String> = match self.0.dtype() {
-            crate::tensor::DataType::I64 => {
+            crate::data_type::DataType::I64 => {
                 let words = self.0.bytes().as_chunks::<8>().0.iter().take(SHOWN);
                 words.map(|b| i64::from_le_bytes(*b).to_string()).collect()
             }

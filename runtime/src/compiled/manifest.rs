@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use octrt_ops::{DType, Dim, Shape, TensorType};
 use serde::{Deserialize, Serialize};
 
+use crate::data_type::DataType;
 use crate::ports::PortInfo;
-use crate::tensor::DataType;
 
 /// Everything but the data.
 #[derive(Debug, Deserialize, Serialize)]

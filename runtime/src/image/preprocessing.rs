@@ -194,8 +194,8 @@ pub fn parse_overrides(origin: String, text: &str) -> Result<PreprocessOverrides
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_type::DataType;
     use crate::image::ChannelOrder;
-    use crate::tensor::DataType;
     use octrt_ops::Dim;
 
     fn metadata(text: &str) -> BTreeMap<String, String> {
