@@ -24,7 +24,7 @@ def tensor(d: Draw, shape, dtype) -> list[np.ndarray]:
 def qlinear_binary(factor: float):
     def draw_config(d: Draw, i: int) -> Config:
         dtype = BYTES[i % 2]
-        a, b = broadcast(d)
+        a, b = broadcast(d, i)
         return config(d, [*tensor(d, a, dtype), *tensor(d, b, dtype), scales(d) * F32(factor), zeros(d, (), dtype)])
 
     return draw_config
@@ -69,7 +69,7 @@ def qlinear_concat(d: Draw, i: int) -> Config:
 
 def qgemm(d: Draw, i: int) -> Config:
     a, b = d.pick([(np.uint8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)])
-    rows, inner, columns = d.shape(3, 1, 9)
+    inner, (rows, columns) = d.between(1, 9), d.sometimes_empty(d.shape(2, 1, 9), i)
     turn_a, turn_b = d.pick([None, 0, 1]), d.pick([None, 0, 1])
     of = (columns,) if d.chance(0.3) else ()
     x = d.full_range((inner, rows) if turn_a else (rows, inner), a)
@@ -86,7 +86,7 @@ def qgemm(d: Draw, i: int) -> Config:
 def quantize_linear(d: Draw, i: int) -> Config:
     dtype = (np.uint8, np.int8, np.uint16, np.int16)[i % 4]
     rank = d.between(1, 4)
-    shape, axis = d.shape(rank), d.axis(rank)
+    shape, axis = d.sometimes_empty(d.shape(rank), i), d.axis(rank)
     of = (shape[axis],) if d.chance(0.5) else ()
     x = np.asarray(d.rng.uniform(-20, 20, shape), dtype=F32)
     return config(d, [x, scales(d, of), zeros(d, of, dtype)], axis=axis if of else None)
@@ -95,7 +95,7 @@ def quantize_linear(d: Draw, i: int) -> Config:
 def dequantize_linear(d: Draw, i: int) -> Config:
     dtype = (np.uint8, np.int8, np.uint16, np.int16)[i % 4]
     rank = d.between(1, 4)
-    shape, axis = d.shape(rank), d.axis(rank)
+    shape, axis = d.sometimes_empty(d.shape(rank), i), d.axis(rank)
     of = (shape[axis],) if d.chance(0.5) else ()
     return config(d, [d.full_range(shape, dtype), scales(d, of), zeros(d, of, dtype)], axis=axis if of else None)
 

@@ -10,12 +10,16 @@ SIGNED = (np.int8, np.int16, np.int32, np.int64)
 UNSIGNED = (np.uint8, np.uint16, np.uint32, np.uint64)
 INTEGERS = SIGNED + UNSIGNED
 
+ONNX_RUNTIME = "ONNX Runtime"
+# For what ONNX Runtime computes otherwise than the standard says.
+REFERENCE = "onnx.reference"
+
 
 @dataclass
 class Config:
     """One node: inputs in order (None: omitted), outputs (False: omitted), attributes (None: omitted).
 
-    Inputs at the positions in `constants` are initialisers of the model.
+    Inputs at the positions in `constants` are initialisers of the model. `judge` computes the outputs.
     """
 
     inputs: Sequence[np.ndarray | None]
@@ -24,6 +28,7 @@ class Config:
     outputs: Sequence[bool] = (True,)
     constants: Sequence[int] = ()
     domain: str = ""
+    judge: str = ONNX_RUNTIME
 
 
 class Draw:
@@ -51,6 +56,13 @@ class Draw:
 
     def shape(self, rank: int, first: int = 1, last: int = 6) -> tuple[int, ...]:
         return tuple(self.between(first, last) for _ in range(rank))
+
+    def sometimes_empty(self, shape: Sequence[int], number: int) -> tuple[int, ...]:
+        """The shape; in every twelfth configuration without elements."""
+        if not shape or number % 12 != 11:
+            return tuple(shape)
+        empty = self.below(len(shape))
+        return tuple(0 if axis == empty else extent for axis, extent in enumerate(shape))
 
     def axis(self, rank: int) -> int:
         """An axis, counted from the front or the back."""

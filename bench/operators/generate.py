@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 import attention
 import contrib
@@ -22,7 +23,7 @@ import quantised
 import recurrent
 import reductions
 import vision
-from draw import Config, Draw
+from draw import REFERENCE, Config, Draw
 
 FAMILIES = (normalisation, reductions, elementwise, movement, pooling, vision, attention, recurrent, quantised, contrib)
 
@@ -50,7 +51,9 @@ def model_of(op: str, config: Config) -> tuple[onnx.ModelProto, dict[str, np.nda
     return model, feeds
 
 
-def outputs_of(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+def outputs_of(judge: str, model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    if judge == REFERENCE:
+        return [np.asarray(y) for y in ReferenceEvaluator(model).run(None, feeds)]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
@@ -81,7 +84,7 @@ def generate(op: str, draw_config, count: int, out: Path, refusals: Counter) -> 
         config = draw_config(Draw(zlib.crc32(f"{op} {number}".encode())), number)
         model, feeds = model_of(op, config)
         try:
-            outputs = outputs_of(model, feeds)
+            outputs = outputs_of(config.judge, model, feeds)
         except Exception as refusal:  # whatever a runtime raises when it has no kernel or refuses the arguments
             refusals[f"{op}, opset {config.opset}: {str(refusal).splitlines()[0][:200]}"] += 1
             skipped += 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from draw import F32, F64, Config, Draw, vector
+from draw import F32, F64, REFERENCE, Config, Draw, vector
 
 
 def window(d: Draw, rank: int, dilated: int) -> tuple[tuple[int, ...], dict]:
@@ -35,18 +35,24 @@ def max_pool(d: Draw, i: int) -> Config:
 
 def max_unpool(d: Draw, i: int) -> Config:
     rank = (2, 2, 1, 3)[i % 4]
-    kernel = list(d.shape(rank, 2, 3))
-    shape = (d.between(1, 2), d.between(1, 3), *d.shape(rank, 1, 4))
-    full = shape[:2] + tuple((n - 1) * k + k for n, k in zip(shape[2:], kernel))
-    inputs = [d.floats(shape)]
-    if d.chance(0.3):
-        full = shape[:2] + tuple(n + d.between(0, 2) for n in full[2:])
-    count = int(np.prod(full))
-    inputs.append(d.rng.permutation(count)[: inputs[0].size].reshape(shape).astype(np.int64))
-    attributes = {"kernel_shape": kernel, "strides": kernel}
-    if full[2:] != tuple(n * k for n, k in zip(shape[2:], kernel)) or d.chance(0.2):
-        inputs.append(vector(*full))
-    return Config(inputs, d.pick([9, 11, 22]), attributes, constants=[2])
+    kernel, strides = list(d.shape(rank, 2, 3)), list(d.shape(rank, 2, 3))
+    pads = [d.between(0, k - 1) for k in kernel + kernel] if d.chance(0.4) else None
+    outer, pooled = d.shape(2, 1, 3), d.shape(rank, 2, 4)
+    around = pads or [0] * (2 * rank)
+    spatial = tuple((pooled[a] - 1) * strides[a] + kernel[a] - around[a] - around[a + rank] for a in range(rank))
+    x = d.floats(outer + pooled)
+    # Positions are those of the image that the attributes give, in each channel of each picture.
+    images, plane = int(np.prod(outer)), int(np.prod(spatial))
+    if plane < np.prod(pooled):
+        return max_unpool(d, i)
+    places = np.stack([d.rng.permutation(plane)[: int(np.prod(pooled))] + plane * n for n in range(images)])
+    inputs = [x, places.reshape(x.shape).astype(np.int64)]
+    attributes = {"kernel_shape": kernel, "strides": strides, "pads": pads}
+    if not d.chance(0.4):
+        return Config(inputs, d.pick([9, 11, 22]), attributes)
+    # ONNX Runtime takes the positions as those of the larger image.
+    inputs.append(vector(*outer, *(n + d.between(0, 2) for n in spatial)))
+    return Config(inputs, d.pick([9, 11, 22]), attributes, constants=[2], judge=REFERENCE)
 
 
 def lp_pool(d: Draw, i: int) -> Config:

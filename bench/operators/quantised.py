@@ -37,7 +37,7 @@ def granularity(d: Draw, i: int) -> tuple[int, str, int]:
 def quantize_linear(d: Draw, i: int) -> Config:
     opset, kind, block = granularity(d, i)
     rank = d.between(1, 4)
-    shape, axis = d.shape(rank, 1, 7), d.axis(rank)
+    shape, axis = d.sometimes_empty(d.shape(rank, 1, 7), i), d.axis(rank)
     to = d.pick(BYTES + ((np.uint16, np.int16) if opset >= 21 else ()))
     of = quanta(shape, axis, kind, block)
     dtype = np.int32 if opset == 10 and i % 4 == 2 else F32
@@ -60,7 +60,7 @@ def quantize_linear(d: Draw, i: int) -> Config:
 def dequantize_linear(d: Draw, i: int) -> Config:
     opset, kind, block = granularity(d, i)
     rank = d.between(1, 4)
-    shape, axis = d.shape(rank, 1, 7), d.axis(rank)
+    shape, axis = d.sometimes_empty(d.shape(rank, 1, 7), i), d.axis(rank)
     dtype = d.pick(BYTES + (np.int32,) + ((np.uint16, np.int16) if opset >= 21 else ()))
     of = quanta(shape, axis, kind, block)
     x = d.ints(shape, -1000, 1000, dtype) if dtype == np.int32 else d.full_range(shape, dtype)
@@ -124,9 +124,9 @@ def conv_integer(d: Draw, i: int) -> Config:
     return Config(without_tail([x, w, x_zero, w_zero]), 10, attributes, constants=d.some([1, 2, 3]))
 
 
-def factors(d: Draw):
+def factors(d: Draw, i: int):
     """Two operands of a product and their types."""
-    rows, inner, columns = d.shape(3, 1, 9)
+    inner, (rows, columns) = d.between(1, 9), d.sometimes_empty(d.shape(2, 1, 9), i)
     batch = d.shape(d.between(0, 2), 1, 3)
     left = d.pick([(), batch, batch])
     a, b = d.pick([(np.uint8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)])
@@ -134,7 +134,7 @@ def factors(d: Draw):
 
 
 def qlinear_matmul(d: Draw, i: int) -> Config:
-    x, w, a, b = factors(d)
+    x, w, a, b = factors(d, i)
     of = (w.shape[-1],) if w.ndim == 2 and d.chance(0.4) else ()
     w_zero = np.zeros(of, dtype=b) if of else zeros(d, of, b)
     inputs = [x, scales(d), zeros(d, (), a), w, scales(d, of), w_zero, scales(d) * F32(60), zeros(d, (), a)]
@@ -142,7 +142,7 @@ def qlinear_matmul(d: Draw, i: int) -> Config:
 
 
 def matmul_integer(d: Draw, i: int) -> Config:
-    x, w, a, b = factors(d)
+    x, w, a, b = factors(d, i)
     of = (w.shape[-1],) if w.ndim == 2 and d.chance(0.4) else ()
     x_zero, w_zero = d.maybe(zeros(d, (), a), 0.7), d.maybe(zeros(d, of, b), 0.5)
     return Config(without_tail([x, w, x_zero, w_zero]), 10, constants=d.some([1, 2, 3]))

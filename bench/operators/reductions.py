@@ -24,7 +24,10 @@ def reduce(op: str):
             shape[d.below(rank)] = 0
         data = d.positive(shape, 2.0, dtype) if op == "ReduceLogSum" else d.values(shape, dtype)
         if op == "ReduceProd" and dtype in (np.int32, np.int64):
-            data = np.clip(data, -3, 3)
+            # No product leaves the type.
+            data = np.where(np.arange(data.size).reshape(data.shape) % 7, np.sign(data), np.clip(data, -3, 3))
+            data = data[:2, :2] if rank > 3 else data
+            data = np.asarray(data, dtype=dtype)
         axes = sorted(set(d.below(rank) for _ in range(d.between(1, rank)))) if rank else []
         if opset > 1 and d.chance(0.4):
             axes = [axis - rank for axis in axes]
