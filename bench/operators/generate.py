@@ -28,7 +28,13 @@ from draw import REFERENCE, Config, Draw
 FAMILIES = (normalisation, reductions, elementwise, movement, pooling, vision, attention, recurrent, quantised, contrib)
 
 
-def model_of(op: str, config: Config) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+def input_of(name: str, value: np.ndarray, number: int) -> onnx.ValueInfoProto:
+    """What is declared of an input: every fourth configuration leaves its extents to the run."""
+    shape = [f"{name}_{axis}" for axis in range(value.ndim)] if number % 4 == 1 else value.shape
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), shape)
+
+
+def model_of(op: str, config: Config, number: int) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
     """The model of one node, its outputs without types, and what it is fed."""
     names = ["" if value is None else f"x{i}" for i, value in enumerate(config.inputs)]
     outputs = [f"y{i}" if used else "" for i, used in enumerate(config.outputs)]
@@ -37,9 +43,7 @@ def model_of(op: str, config: Config) -> tuple[onnx.ModelProto, dict[str, np.nda
     given = {name: np.asarray(value) for name, value in zip(names, config.inputs) if value is not None}
     constants = {names[i] for i in config.constants if i < len(names) and names[i]}
     feeds = {name: value for name, value in given.items() if name not in constants}
-    inputs = [
-        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in feeds.items()
-    ]
+    inputs = [input_of(name, value, number) for name, value in feeds.items()]
     initializers = [numpy_helper.from_array(given[name], name) for name in sorted(constants)]
     results = [helper.make_empty_tensor_value_info(name) for name in outputs if name]
     graph = helper.make_graph([node], "generated", inputs, results, initializers)
@@ -67,7 +71,7 @@ def write(folder: Path, model: onnx.ModelProto, feeds: dict[str, np.ndarray], ou
     data.mkdir(parents=True)
     for info, value in zip(model.graph.output, outputs):
         dtype = helper.np_dtype_to_tensor_dtype(value.dtype)
-        info.CopyFrom(helper.make_tensor_value_info(info.name, dtype, value.shape))
+        info.CopyFrom(helper.make_tensor_value_info(info.name, dtype, None))
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     results = [(info.name, value) for info, value in zip(model.graph.output, outputs)]
     for prefix, tensors in (("input", feeds.items()), ("output", results)):
@@ -82,7 +86,7 @@ def generate(op: str, draw_config, count: int, out: Path, refusals: Counter) -> 
     while written < count and skipped <= 3 * count:
         number = written + skipped
         config = draw_config(Draw(zlib.crc32(f"{op} {number}".encode())), number)
-        model, feeds = model_of(op, config)
+        model, feeds = model_of(op, config, number)
         try:
             outputs = outputs_of(config.judge, model, feeds)
         except Exception as refusal:  # whatever a runtime raises when it has no kernel or refuses the arguments

@@ -71,6 +71,8 @@ def dequantize_linear(d: Draw, i: int) -> Config:
     elif dtype != np.int32 and d.chance(0.8):
         inputs.append(zeros(d, of, dtype))
     attributes = {"axis": axis if kind != "tensor" else None, "block_size": block if kind == "block" else None}
+    if opset >= 23:
+        attributes["output_dtype"] = d.maybe(int(helper.np_dtype_to_tensor_dtype(np.dtype(d.pick([F32, F16])))))
     return Config(inputs, opset, attributes, constants=d.some([1, 2]))
 
 

@@ -23,6 +23,8 @@ def reduce(op: str):
         if rank and i % 8 == 4:
             shape[d.below(rank)] = 0
         data = d.positive(shape, 2.0, dtype) if op == "ReduceLogSum" else d.values(shape, dtype)
+        if op == "ReduceLogSumExp" and d.chance(0.3):
+            data = data * dtype(60)
         if op == "ReduceProd" and dtype in (np.int32, np.int64):
             # No product leaves the type.
             data = np.where(np.arange(data.size).reshape(data.shape) % 7, np.sign(data), np.clip(data, -3, 3))
