@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from draw import F32, F64, ONNX_RUNTIME, REFERENCE, Config, Draw, vector
+from draw import F16, F32, F64, ONNX_RUNTIME, REFERENCE, Config, Draw, vector
 
-TYPES = (F32, np.int64, F64, np.uint8, np.bool_, np.int32)
+TYPES = (F32, np.int64, F64, np.uint8, np.bool_, np.int32, F16, np.int8, np.int16, np.uint16, np.uint32, np.uint64)
 
 
 def gather_elements(d: Draw, i: int) -> Config:
@@ -15,7 +15,7 @@ def gather_elements(d: Draw, i: int) -> Config:
     index = d.pick([np.int64, np.int32])
     indices = d.ints(d.sometimes_empty(of, i), -shape[axis], shape[axis] - 1, index)
     attributes = {"axis": d.maybe(axis) if axis == 0 else axis}
-    return Config([d.values(shape, TYPES[i % 6]), indices], (11, 13)[i % 2], attributes, constants=d.some([1]))
+    return Config([d.values(shape, d.pick(TYPES)), indices], (11, 13)[i % 2], attributes, constants=d.some([1]))
 
 
 def positions(d: Draw, outer, shape) -> np.ndarray:
@@ -32,7 +32,8 @@ def gather_nd(d: Draw, i: int) -> Config:
     outer = shape[:batch] + d.sometimes_empty(d.shape(d.between(0, 2), 1, 4), i)
     indices = positions(d, outer, shape[batch : batch + depth])
     opset = d.pick([12, 13]) if batch else d.pick([11, 12, 13])
-    return Config([d.values(shape, TYPES[i % 6]), indices], opset, {"batch_dims": batch or None}, constants=d.some([1]))
+    inputs = [d.values(shape, d.pick(TYPES)), indices]
+    return Config(inputs, opset, {"batch_dims": batch or None}, constants=d.some([1]))
 
 
 # Opsets and reductions.
@@ -97,7 +98,7 @@ def reverse_sequence(d: Draw, i: int) -> Config:
     time, batch = ((0, 1), (1, 0), (None, None))[i % 3]
     axis = 0 if time is None else time
     lengths = d.ints((shape[1 - axis],), 1, shape[axis])
-    x = d.values(shape, (F32, np.int64, F64, np.bool_)[i % 4])
+    x = d.values(shape, d.pick(TYPES))
     return Config([x, lengths], 10, {"time_axis": time, "batch_axis": batch})
 
 
@@ -115,13 +116,13 @@ def col2im(d: Draw, i: int) -> Config:
     attributes = {"strides": strides, "dilations": dilations, "pads": pads}
     # ONNX Runtime takes wrong elements where other images than flat ones have dilations.
     judge = ONNX_RUNTIME if rank == 2 else REFERENCE
-    inputs = [d.floats(shape), vector(*image), vector(*block)]
+    inputs = [d.floats(shape, 1.0, d.pick([F32, F32, F64, F16])), vector(*image), vector(*block)]
     return Config(inputs, 18, attributes, constants=[1, 2], judge=judge)
 
 
 def center_crop_pad(d: Draw, i: int) -> Config:
     rank = d.between(1, 4)
-    x = d.values(d.sometimes_empty(d.shape(rank, 1, 7), i), (F32, np.int64, F64, np.uint8)[i % 4])
+    x = d.values(d.sometimes_empty(d.shape(rank, 1, 7), i), d.pick(TYPES))
     axes = None
     if d.chance(0.6):
         axes = [int(a) for a in d.rng.permutation(rank)[: d.between(1, rank)]]

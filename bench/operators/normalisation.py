@@ -8,7 +8,7 @@ DTYPES = (F32, F32, F32, F64, F16)
 
 
 def layer_normalization(d: Draw, i: int) -> Config:
-    # Few elements where the mean is large: both sides lose the digits of what is close to it.
+    # Few elements where the mean is large: what is close to it has few digits left on both sides.
     mean = d.pick([0, 0, 20])
     rank = d.between(1, 3 if mean else 5)
     shape, axis = d.shape(rank, 1, 4 if mean else 6), d.axis(rank)
@@ -30,9 +30,10 @@ def layer_normalization(d: Draw, i: int) -> Config:
 
 
 def instance_normalization(d: Draw, i: int) -> Config:
-    shape = d.shape(2, 1, 4) + d.shape(d.between(1, 3), 1, 7)
+    mean = d.pick([0, 0, 20])
+    shape = d.shape(2, 1, 3) + d.shape(d.between(1, 3), 1, 3 if mean else 6)
     dtype = (F32, F32, F16)[i % 3]
-    x = d.floats(shape, 3.0, dtype) + dtype(d.pick([0, 0, 20]))
+    x = d.floats(shape, 3.0, dtype) + dtype(mean)
     inputs = [x, d.floats(shape[1:2], 2.0, dtype), d.floats(shape[1:2], 1.0, dtype)]
     return Config(inputs, d.pick([6, 22]), {"epsilon": d.maybe(d.pick([1e-5, 1e-2]))}, constants=d.some([1, 2]))
 
@@ -81,7 +82,8 @@ def mean_variance_normalization(d: Draw, i: int) -> Config:
     axes = sorted(set(d.below(rank) for _ in range(d.between(1, rank))))
     if d.chance(0.3):
         axes = [axis - rank for axis in axes]
-    x = d.floats(d.shape(rank, 2, 6), 3.0) + F32(d.pick([0, 20]))
+    mean = d.pick([0, 20])
+    x = d.floats(d.shape(rank, 2, 3 if mean else 5), 3.0) + F32(mean)
     return Config([x], d.pick([9, 13]), {"axes": None if i % 3 == 0 else axes})
 
 

@@ -67,7 +67,7 @@ def lp_pool(d: Draw, i: int) -> Config:
 
 def global_lp_pool(d: Draw, i: int) -> Config:
     shape = d.shape(2, 1, 3) + d.shape(d.between(1, 3), 1, 7)
-    return Config([d.floats(shape, 2.0)], d.pick([2, 22]), {"p": d.pick([None, 1, 2, 3])})
+    return Config([d.floats(shape, 2.0)], d.pick([2, 2, 2, 22]), {"p": d.pick([None, 1, 2, 3])})
 
 
 OPERATORS = {"MaxPool": max_pool, "MaxUnpool": max_unpool, "LpPool": lp_pool, "GlobalLpPool": global_lp_pool}

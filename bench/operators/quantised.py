@@ -44,8 +44,9 @@ def quantize_linear(d: Draw, i: int) -> Config:
     if dtype == np.int32:
         x = d.ints(shape, -40, 40, np.int32)
     else:
-        x = np.asarray(d.rng.uniform(-20, 20, shape), dtype=F32)
-    inputs = [x, scales(d, of)]
+        dtype = F16 if opset >= 19 and d.chance(0.3) else F32
+        x = np.asarray(d.rng.uniform(-20, 20, shape), dtype=dtype)
+    inputs = [x, scales(d, of, F16 if dtype == F16 else F32)]
     attributes = {"axis": axis if kind != "tensor" else None, "block_size": block if kind == "block" else None}
     if d.chance(0.8):
         inputs.append(zeros(d, of, to))

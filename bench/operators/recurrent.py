@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from draw import F32, F64, Config, Draw, without_tail
+from draw import Config, Draw, without_tail
 
 # Activations with how many of alpha and beta they take.
 ACTIVATIONS = {
@@ -43,7 +43,8 @@ def layer(gates: int, functions: int, outputs: int):
             d.maybe(d.floats((ways, batch, hidden)), 0.5),
         ]
         if gates == 4:
-            inputs += [d.maybe(d.floats((ways, batch, hidden)), 0.5), d.maybe(d.floats((ways, 3 * hidden)), 0.4)]
+            inputs.append(d.maybe(d.floats((ways, batch, hidden)), 0.5))
+            inputs.append(d.maybe(d.floats((ways, 3 * hidden)), 0.4))
         attributes = {"hidden_size": hidden, "direction": direction}
         if d.chance(0.4):
             attributes |= activations(d, functions * ways)

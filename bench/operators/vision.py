@@ -50,7 +50,8 @@ def roi_align(d: Draw, i: int) -> Config:
     }
     if opset >= 16:
         attributes["coordinate_transformation_mode"] = d.pick([None, "half_pixel", "output_half_pixel"])
-    inputs = [d.floats(shape), regions(d, count), d.ints((count,), 0, shape[0] - 1)]
+    dtype = d.pick([F32, F32, F64])
+    inputs = [d.floats(shape, 1.0, dtype), regions(d, count).astype(dtype), d.ints((count,), 0, shape[0] - 1)]
     # Adaptive sampling of regions that are computed has a bound in octrt.
     constants = [1] if sampling in (None, 0) else d.some([1, 2])
     return Config(inputs, opset, attributes, constants=constants)
@@ -62,7 +63,7 @@ def max_roi_pool(d: Draw, i: int) -> Config:
     batch = d.ints((count, 1), 0, shape[0] - 1).astype(F32)
     attributes = {"pooled_shape": list(d.shape(2, 1, 5)), "spatial_scale": d.pick([None, 1.0, 0.5])}
     rois = np.concatenate([batch, regions(d, count)], 1)
-    return Config([d.floats(shape), rois], d.pick([1, 22]), attributes, constants=d.some([1]))
+    return Config([d.floats(shape), rois], d.pick([1, 1, 1, 22]), attributes, constants=d.some([1]))
 
 
 def deform_conv(d: Draw, i: int) -> Config:
