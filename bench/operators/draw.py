@@ -1,9 +1,11 @@
 """What a configuration is, and the numbers that it is drawn with."""
 
 from dataclasses import dataclass, field
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
+
+Outputs = Sequence[np.ndarray]
 
 F32, F64, F16 = np.float32, np.float64, np.float16
 SIGNED = (np.int8, np.int16, np.int32, np.int64)
@@ -19,7 +21,8 @@ REFERENCE = "onnx.reference"
 class Config:
     """One node: inputs in order (None: omitted), outputs (False: omitted), attributes (None: omitted).
 
-    Inputs at the positions in `constants` are initialisers of the model. `judge` computes the outputs.
+    Inputs at the positions in `constants` are initialisers of the model. `judge` computes the outputs. `stored` makes
+    of the configuration and its outputs those that are stored, if they are others.
     """
 
     inputs: Sequence[np.ndarray | None]
@@ -29,13 +32,16 @@ class Config:
     constants: Sequence[int] = ()
     domain: str = ""
     judge: str = ONNX_RUNTIME
+    stored: Callable[["Config", Outputs], tuple["Config", Outputs]] | None = None
 
 
 class Draw:
     """Random numbers; the same for the same seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, number: int) -> None:
         self.rng = np.random.default_rng(seed)
+        # Vectors and tiles have whole parts and rests in every tenth configuration.
+        self.longest = (16, 17, 31, 64, 100) if number % 10 == 9 else ()
 
     def below(self, end: int) -> int:
         return int(self.rng.integers(end))
@@ -55,7 +61,11 @@ class Draw:
         return value if self.chance(probability) else None
 
     def shape(self, rank: int, first: int = 1, last: int = 6) -> tuple[int, ...]:
-        return tuple(self.between(first, last) for _ in range(rank))
+        """Extents from `first` to `last`; data (windows are smaller) have a long one in every tenth configuration."""
+        extents = [self.between(first, last) for _ in range(rank)]
+        if self.longest and 0 < rank <= 3 and last >= 5:
+            extents[self.below(rank)] = self.pick(self.longest)
+        return tuple(extents)
 
     def sometimes_empty(self, shape: Sequence[int], number: int) -> tuple[int, ...]:
         """The shape; in every twelfth configuration without elements."""

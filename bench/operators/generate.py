@@ -85,7 +85,7 @@ def generate(op: str, draw_config, count: int, out: Path, refusals: Counter) -> 
     written = skipped = 0
     while written < count and skipped <= 3 * count:
         number = written + skipped
-        config = draw_config(Draw(zlib.crc32(f"{op} {number}".encode())), number)
+        config = draw_config(Draw(zlib.crc32(f"{op} {number}".encode()), number), number)
         model, feeds = model_of(op, config, number)
         try:
             outputs = outputs_of(config.judge, model, feeds)
@@ -93,6 +93,9 @@ def generate(op: str, draw_config, count: int, out: Path, refusals: Counter) -> 
             refusals[f"{op}, opset {config.opset}: {str(refusal).splitlines()[0][:200]}"] += 1
             skipped += 1
             continue
+        if config.stored:
+            config, outputs = config.stored(config, outputs)
+            model, feeds = model_of(op, config, number)
         prefix = "com_microsoft_" if config.domain else ""
         write(out / f"test_{prefix}{op.lower()}_{number:02}", model, feeds, outputs)
         written += 1

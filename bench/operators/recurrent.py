@@ -1,8 +1,10 @@
 """Recurrent layers."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from draw import Config, Draw, without_tail
+from draw import Config, Draw, Outputs, without_tail
 
 # Activations with how many of alpha and beta they take.
 ACTIVATIONS = {
@@ -18,13 +20,27 @@ ACTIVATIONS = {
     "Softsign": (0, 0),
     "Softplus": (0, 0),
 }
+WITHOUT_DEFAULTS = {"Affine", "ScaledTanh"}
 
 
 def activations(d: Draw, count: int) -> dict:
     names = [d.pick(list(ACTIVATIONS)) for _ in range(count)]
     alpha = [d.number(0.1, 0.9) for name in names if ACTIVATIONS[name][0]]
     beta = [d.number(0.1, 0.9) for name in names if ACTIVATIONS[name][1]]
+    if not WITHOUT_DEFAULTS.intersection(names) and d.chance(0.4):
+        return {"activations": names}
     return {"activations": names, "activation_alpha": alpha or None, "activation_beta": beta or None}
+
+
+def batch_first(config: Config, outputs: Outputs) -> tuple[Config, Outputs]:
+    """The same with `layout` 1, which ONNX Runtime does not take."""
+    inputs = list(config.inputs)
+    for i in (0, 5, 6):
+        if i < len(inputs) and inputs[i] is not None:
+            inputs[i] = inputs[i].transpose(1, 0, 2)
+    used = [i for i, is_used in enumerate(config.outputs) if is_used]
+    turned = [y.transpose((2, 0, 1, 3) if i == 0 else (1, 0, 2)) for i, y in zip(used, outputs)]
+    return replace(config, inputs=inputs, attributes=config.attributes | {"layout": 1}), turned
 
 
 def layer(gates: int, functions: int, outputs: int):
@@ -57,7 +73,9 @@ def layer(gates: int, functions: int, outputs: int):
         used[d.below(outputs)] = True
         while not used[-1]:
             used.pop()
-        return Config(without_tail(inputs), d.pick([7, 14, 22]), attributes, used, d.pick([[], [1, 2, 3]]))
+        opset = d.pick([7, 14, 22])
+        stored = batch_first if opset > 7 and d.chance(0.4) else None
+        return Config(without_tail(inputs), opset, attributes, used, d.pick([[], [1, 2, 3]]), stored=stored)
 
     return draw_config
 

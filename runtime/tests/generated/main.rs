@@ -19,6 +19,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use support::{folders, stem};
 
 const SINGLE: &str = "the centre of a single element with align_corners: 1 in ONNX Runtime, -1 in onnx.reference, 0 here as in PyTorch";
+const SOFTPLUS: &str = "ONNX Runtime's Softplus in recurrent layers is inf above 88";
 const LOWEST: &str = "masked products: the lowest finite number in ONNX Runtime, the standard's -inf here";
 
 /// Configurations that need not pass: the whole name, and why.
@@ -26,6 +27,7 @@ const EXCLUDED: &[(&str, &str)] = &[
     ("test_affinegrid_00", SINGLE),
     ("test_affinegrid_15", SINGLE),
     ("test_attention_17", LOWEST),
+    ("test_rnn_19", SOFTPLUS),
 ];
 
 fn check(case: &Case) -> Result<(), String> {
