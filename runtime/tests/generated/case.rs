@@ -61,11 +61,11 @@ impl Case {
         let mut all = vec![
             ("interpreter", like_stored(&interpreted)),
             ("machine code", like_stored(&compiled)),
-            ("text", from_text(&model)),
+            ("text", through_text(&model)),
         ];
         if let Ok(compiled) = &compiled {
-            all.push((".octrt", self.from_file(&model, compiled)));
-            all.push(("ONNX export", self.from_export(&model, compiled)));
+            all.push((".octrt", self.through_file(&model, compiled)));
+            all.push(("ONNX export", self.through_export(&model, compiled)));
         }
         let wrong: Vec<String> =
             all.into_iter().filter_map(|(how, found)| found.err().map(|e| format!("{how}: {e}"))).collect();
@@ -77,7 +77,7 @@ impl Case {
         run(&mut model.session().map_err(|e| e.to_string())?, &self.inputs).map_err(|e| e.to_string())
     }
 
-    fn from_file(&self, model: &Model, expected: &[Tensor]) -> Result<(), String> {
+    fn through_file(&self, model: &Model, expected: &[Tensor]) -> Result<(), String> {
         let types: Vec<TensorType> = self.inputs.iter().map(|t| t.ty().clone()).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.octrt");
@@ -86,7 +86,7 @@ impl Case {
     }
 
     /// The graph's ports have the element types that it computes in, the file's may be narrower.
-    fn from_export(&self, model: &Model, expected: &[Tensor]) -> Result<(), String> {
+    fn through_export(&self, model: &Model, expected: &[Tensor]) -> Result<(), String> {
         let graph = model.graph().ok_or("no graph")?;
         let again = load(export(graph, model.metadata()).map_err(|e| e.to_string())?)?;
         let found = self.results(&again)?;
@@ -100,7 +100,7 @@ fn load(bytes: Vec<u8>) -> Result<Model, String> {
     Model::from_bytes(bytes, &LoadOptions::default()).map_err(|e| e.to_string())
 }
 
-fn from_text(model: &Model) -> Result<(), String> {
+fn through_text(model: &Model) -> Result<(), String> {
     let graph = model.graph().ok_or("no graph")?;
     let printed = text::print(graph);
     let again = text::parse_printed(&printed, &text::blobs(graph)).map_err(|e| e.to_string())?;
