@@ -647,6 +647,21 @@ fn the_header_says_what_is_known() {
     assert_eq!(back.outputs[0].elem, Some(ElemType::I64));
 }
 
+/// Also where the types of outputs cannot be told from a sample of extents.
+#[test]
+fn statistics_are_declared_in_their_own_type() {
+    let mut g = Graph::new("g");
+    let x = g.add_input("x", DType::F64, vec![Dim::Dynamic("N".into())]);
+    let scale = g.add_const("scale", Tensor::new([2], &[1.0f64, 2.0]).expect("a tensor"));
+    let op = LayerNormalization { axis: -1, epsilon: 1e-5, stash: DType::F32 };
+    let outputs = g.add_node("n", op, vec![Some(x), Some(scale)], &["y", "mean", "inverse"]);
+    for (v, name) in outputs.into_iter().zip(["y", "mean", "inverse"]) {
+        g.add_output(name, v);
+    }
+    let declared: Vec<Option<ElemType>> = there_and_back(&g).outputs.iter().map(|o| o.elem).collect();
+    assert_eq!(declared, [Some(ElemType::F64), Some(ElemType::F32), Some(ElemType::F32)]);
+}
+
 #[test]
 fn models_survive() {
     let Some(data) = shared::data() else { return };
