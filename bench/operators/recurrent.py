@@ -20,7 +20,8 @@ ACTIVATIONS = {
     "Softsign": (0, 0),
     "Softplus": (0, 0),
 }
-WITHOUT_DEFAULTS = {"Affine", "ScaledTanh"}
+# The default of ThresholdedRelu is 0 in ONNX Runtime, 1 in the standard.
+WITHOUT_DEFAULTS = {"Affine", "ScaledTanh", "ThresholdedRelu"}
 
 
 def activations(d: Draw, count: int) -> dict:
