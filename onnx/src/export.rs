@@ -272,6 +272,7 @@ fn result_dtype(node: &Node, position: usize, dtypes: &[DType]) -> DType {
     match &node.op {
         Op::Cast(cast) => cast.to,
         Op::Compare(_) | Op::IsInf(_) | Op::IsNan(_) => DType::Bool,
+        Op::LayerNormalization(op) if position > 0 => op.stash,
         Op::EyeLike(op) => op.dtype.unwrap_or(of(0)),
         Op::OneHot(_) => of(2),
         Op::ArgExtreme(_) | Op::MaxPoolIndices(_) | Op::Shape(_) | Op::Size(_) => DType::I64,

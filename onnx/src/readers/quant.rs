@@ -31,7 +31,8 @@ fn element_type(n: &mut NodeReader<'_>, name: &'static str) -> Result<Option<Ele
     Ok(code.map(|code| ElemType::from_onnx(i32::try_from(code).unwrap_or(-1))))
 }
 
-/// `QuantizeLinear`: x, scale, zero point; `saturate` speaks of 8-bit floats only.
+/// `QuantizeLinear`: x, scale, zero point; `saturate` speaks of 8-bit floats only. From opset 23 on x is divided in the
+/// type of the scale where no `precision` is given.
 pub(crate) fn quantize(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     n.attrs.ignore(&["saturate"]);
     let output_dtype = match element_type(n, "output_dtype")? {
@@ -39,7 +40,9 @@ pub(crate) fn quantize(n: &mut NodeReader<'_>) -> Result<(), Fault> {
         Some(elem @ (ElemType::U8 | ElemType::I8 | ElemType::U16 | ElemType::I16)) => elem.dtype(),
         Some(elem) => return unsupported!("quantisation to {elem}"),
     };
+    let inputs = n.inputs(2, 1)?;
     let precision = match element_type(n, "precision")? {
+        None if n.opset() >= 23 => inputs[1].and_then(|scale| n.narrow_float(scale)),
         None | Some(ElemType::F32) => None,
         Some(ElemType::F16) => Some(FloatFormat::F16),
         Some(ElemType::BF16) => Some(FloatFormat::BF16),
@@ -47,7 +50,7 @@ pub(crate) fn quantize(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     };
     let axis = n.attrs.int("axis")?.unwrap_or(1);
     let block_size = n.attrs.extent("block_size")?.unwrap_or(0);
-    n.emit(QuantizeLinear { axis, block_size, output_dtype, precision }, n.inputs(2, 1)?)
+    n.emit(QuantizeLinear { axis, block_size, output_dtype, precision }, inputs)
 }
 
 /// `DequantizeLinear`: x, scale, zero point.

@@ -55,6 +55,34 @@ fn operators_on_numbers() {
 }
 
 #[test]
+fn x_is_divided_in_the_type_of_the_scale() {
+    let half = TensorProto { int32_data: vec![0x3800], ..tensor("h", DataType::Float16, &[]) };
+    let precision_at = |opset: i64, scale: &str, attributes: Vec<AttributeProto>| {
+        let quantize = node("QuantizeLinear", &["x", scale, "z"], &["y"], attributes);
+        let byte = TensorProto { int32_data: vec![1], ..tensor("z", DataType::Uint8, &[]) };
+        let mut m = model(vec![quantize], vec![f32_tensor("s", &[], &[0.5]), half.clone(), byte]);
+        m.opset_import[0].version = opset;
+        let found = nodes(&m);
+        found[0]
+            .split_once("precision = ")
+            .expect("an attribute")
+            .1
+            .split_once(' ')
+            .expect("an end")
+            .0
+            .to_string()
+    };
+    let precision = |scale: &str, attributes| precision_at(23, scale, attributes);
+    let given = |elem: DataType| vec![int("precision", elem as i64)];
+    assert_eq!(precision("s", vec![]), "none");
+    assert_eq!(precision("h", vec![]), "f16");
+    assert_eq!(precision_at(21, "h", vec![]), "none");
+    assert_eq!(precision("h", given(DataType::Float)), "none");
+    assert_eq!(precision("h", given(DataType::Bfloat16)), "bf16");
+    assert_eq!(precision("s", given(DataType::Float16)), "f16");
+}
+
+#[test]
 fn qgemm_sums_in_integers() {
     let tags = |inputs: &[&str], attributes| {
         let first = |n: &String| n.split_once(' ').map_or(n.clone(), |(tag, _)| tag.to_string());

@@ -11,6 +11,7 @@ use octrt_ops::def::group_normalization::{GroupNormalization, ScalePer};
 use octrt_ops::def::hardmax::Hardmax;
 use octrt_ops::def::identity::Identity;
 use octrt_ops::def::if_::If;
+use octrt_ops::def::layer_normalization::LayerNormalization;
 use octrt_ops::def::pad::{Pad, PadMode};
 use octrt_ops::def::rotary_embedding::RotaryEmbedding;
 use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
@@ -188,6 +189,21 @@ fn the_header_says_what_is_known() {
     assert_eq!(back.metadata, notes);
     assert!(back.producer.starts_with("octrt "));
     assert_eq!(back.outputs[0].elem, Some(ElemType::I64));
+}
+
+/// Also where the types of outputs cannot be told from a sample of extents.
+#[test]
+fn statistics_are_declared_in_their_own_type() {
+    let mut g = Graph::new("g");
+    let x = g.add_input("x", DType::F64, vec![Dim::Dynamic("N".into())]);
+    let scale = g.add_const("scale", Tensor::new([2], &[1.0f64, 2.0]).expect("a tensor"));
+    let op = LayerNormalization { axis: -1, epsilon: 1e-5, stash: DType::F32 };
+    let outputs = g.add_node("n", op, vec![Some(x), Some(scale)], &["y", "mean", "inverse"]);
+    for (v, name) in outputs.into_iter().zip(["y", "mean", "inverse"]) {
+        g.add_output(name, v);
+    }
+    let declared: Vec<Option<ElemType>> = there_and_back(&g).outputs.iter().map(|o| o.elem).collect();
+    assert_eq!(declared, [Some(ElemType::F64), Some(ElemType::F32), Some(ElemType::F32)]);
 }
 
 #[test]
