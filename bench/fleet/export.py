@@ -30,7 +30,7 @@ def export(network, args):
     built = sources.build(network)
     double = copied_in_double(built)  # before the exporter touches the module
     if built.convert:
-        convert_elsewhere(built, path)
+        convert_elsewhere(built, path, args)
     else:
         opset = int(network.options.get("opset", DYNAMO_OPSET if args.dynamo else OPSET))
         convert(built, path, opset, args)
@@ -99,12 +99,12 @@ def dynamic_shapes(built):
     return tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in dynamic_axes(built).values())
 
 
-def convert_elsewhere(built, path):
+def convert_elsewhere(built, path, args):
     """With the exporter of the package, which writes where it wants to."""
     folder = os.getcwd()
     os.chdir(path.parent)
     try:
-        built.convert(path, OPSET)
+        built.convert(path, OPSET, args.dynamic)
     finally:
         os.chdir(folder)
 

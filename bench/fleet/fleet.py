@@ -70,8 +70,14 @@ def chosen(args):
         if asked - there:
             raise SystemExit(f"not in the table: {', '.join(sorted(asked - there))}")
     picked = [n for n in networks if (not names or n.name in names) and (not families or n.family in families)]
-    wheels = args.dynamo or args.dynamic  # files of wheels are not exported by us
-    return [n for n in picked if not (wheels and n.source.startswith("wheel:"))]
+    return [n for n in picked if exportable(n, args)]
+
+
+def exportable(network, args):
+    """Whether it can be exported as asked: files of wheels are as they are, Ultralytics has an exporter of its own."""
+    if network.source.startswith("wheel:"):
+        return not (args.dynamo or args.dynamic)
+    return not (args.dynamo and network.source == "ultralytics")
 
 
 class Step(Exception):

@@ -4,6 +4,7 @@ import json
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -97,6 +98,16 @@ class Files(unittest.TestCase):
             file = Path(folder) / "networks.txt"
             file.write_text("a f timm\na f own\n")
             self.assertRaisesRegex(ValueError, "twice", table.read, file)
+
+    def test_what_is_exported_as_asked(self):
+        def kinds(**asked):
+            args = SimpleNamespace(**({"dynamo": False, "dynamic": False} | asked))
+            networks = [table.Network("n", "f", source) for source in ("timm", "ultralytics", "wheel:w")]
+            return [n.source for n in networks if fleet.exportable(n, args)]
+
+        self.assertEqual(kinds(), ["timm", "ultralytics", "wheel:w"])
+        self.assertEqual(kinds(dynamic=True), ["timm", "ultralytics"])
+        self.assertEqual(kinds(dynamo=True), ["timm"])
 
     def test_records_survive(self):
         with tempfile.TemporaryDirectory() as folder:
