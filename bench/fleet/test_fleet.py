@@ -35,6 +35,10 @@ class Judging(unittest.TestCase):
         worse = (exact + 0.03).astype(np.float32)
         self.assertFalse(compare.judge([worse], [self.expected], [exact]).right)
 
+    def test_double_precision_of_something_else_does_not(self):
+        other = self.expected.astype(np.float64) + 10
+        self.assertFalse(compare.judge([self.expected + np.float32(0.01)], [self.expected], [other]).right)
+
     def test_movement_arbitrates(self):
         found = self.expected + np.float32(0.01)
         moved = self.expected - np.float32(0.02)
