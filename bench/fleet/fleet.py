@@ -14,20 +14,18 @@ Exit codes: 0 every network that octrt ran is right, 1 some are wrong or failed,
 import argparse
 import json
 import os
-import platform
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 import compare
+import machine
 import octrt
 import page
 import table
@@ -156,22 +154,8 @@ def do(network, args):
 
 
 def head(args):
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    versions = {"octrt": octrt.version(args.octrt)}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "schema": SCHEMA,
-        "date": datetime.now(UTC).date().isoformat(),
-        "cpu": names[0] if names else platform.processor(),
-        "exporter": args.exporter,
-        "dynamic": args.dynamic,
-        "versions": versions,
-    }
+    about = machine.about(args.octrt, PACKAGES)
+    return {"schema": SCHEMA, "exporter": args.exporter, "dynamic": args.dynamic} | about
 
 
 def read(file):
