@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import torch
 
+import double
 import reference
 import sources
 import table
@@ -26,20 +27,24 @@ def export(network, args):
         path.write_bytes(sources.fetch(network, args.wheels))
         inputs = sources.wheel_inputs(network, graph_inputs(path))
         np.savez(path.with_suffix(".inputs.npz"), **inputs)
+        save_exact(path, double.outputs(path, inputs))
         return
     built = sources.build(network)
-    double = copied_in_double(built)  # before the exporter touches the module
+    module = copied_in_double(built)  # before the exporter touches the module
     if built.convert:
-        convert_elsewhere(built, path)
+        convert_elsewhere(built, path, args)
     else:
         opset = int(network.options.get("opset", DYNAMO_OPSET if args.dynamo else OPSET))
         convert(built, path, opset, args)
     names = [name for name, _ in graph_inputs(path)]
     inputs = other_extents(built, path, names) if args.dynamic else built.inputs
     np.savez(path.with_suffix(".inputs.npz"), **named(names, inputs))
-    exact = outputs_in_double(double, inputs)
-    if exact is not None:
-        np.savez(path.with_suffix(".float64.npz"), *exact)
+    save_exact(path, outputs_in_double(module, inputs))
+
+
+def save_exact(path, outputs):
+    if outputs is not None:
+        np.savez(path.with_suffix(".float64.npz"), *outputs)
 
 
 def named(names, inputs):
@@ -99,12 +104,12 @@ def dynamic_shapes(built):
     return tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in dynamic_axes(built).values())
 
 
-def convert_elsewhere(built, path):
+def convert_elsewhere(built, path, args):
     """With the exporter of the package, which writes where it wants to."""
     folder = os.getcwd()
     os.chdir(path.parent)
     try:
-        built.convert(path, OPSET)
+        built.convert(path, OPSET, args.dynamic)
     finally:
         os.chdir(folder)
 

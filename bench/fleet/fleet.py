@@ -14,20 +14,18 @@ Exit codes: 0 every network that octrt ran is right, 1 some are wrong or failed,
 import argparse
 import json
 import os
-import platform
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 import compare
+import machine
 import octrt
 import page
 import table
@@ -70,8 +68,14 @@ def chosen(args):
         if asked - there:
             raise SystemExit(f"not in the table: {', '.join(sorted(asked - there))}")
     picked = [n for n in networks if (not names or n.name in names) and (not families or n.family in families)]
-    wheels = args.dynamo or args.dynamic  # files of wheels are not exported by us
-    return [n for n in picked if not (wheels and n.source.startswith("wheel:"))]
+    return [n for n in picked if exportable(n, args)]
+
+
+def exportable(network, args):
+    """Whether it can be exported as asked: files of wheels are as they are, Ultralytics has an exporter of its own."""
+    if network.source.startswith("wheel:"):
+        return not (args.dynamo or args.dynamic)
+    return not (args.dynamo and network.source == "ultralytics")
 
 
 class Step(Exception):
@@ -150,22 +154,8 @@ def do(network, args):
 
 
 def head(args):
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    versions = {"octrt": octrt.version(args.octrt)}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "schema": SCHEMA,
-        "date": datetime.now(UTC).date().isoformat(),
-        "cpu": names[0] if names else platform.processor(),
-        "exporter": args.exporter,
-        "dynamic": args.dynamic,
-        "versions": versions,
-    }
+    about = machine.about(args.octrt, PACKAGES)
+    return {"schema": SCHEMA, "exporter": args.exporter, "dynamic": args.dynamic} | about
 
 
 def read(file):

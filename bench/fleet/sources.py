@@ -19,7 +19,7 @@ SEED = 1
 @dataclass
 class Built:
     """A module in eval mode with example inputs; `convert` takes the place of torch.onnx.export where
-    the package has its own exporter: convert(path) writes the file."""
+    the package has its own exporter: convert(path, opset, dynamic) writes the file."""
 
     module: nn.Module
     inputs: tuple
@@ -142,14 +142,15 @@ def build_ultralytics(network):
     import ultralytics
 
     stem, *flags = network.name.split("_")
-    settings = {"nms": "nms" in flags, "dynamic": "dyn" in flags}
+    settings = {"nms": "nms" in flags}
     kind = stem if stem.startswith(("rtdetr", "yolo")) else f"yolo{stem}"
     model = (ultralytics.RTDETR if "rtdetr" in kind else ultralytics.YOLO)(f"{kind}.yaml")
     side = int(network.options.get("size", 320))
 
-    def convert(path, opset):
+    def convert(path, opset, dynamic):
         model.model.pt_path = model.model.yaml_file = str(Path(path).with_suffix(".pt"))
-        model.export(format="onnx", imgsz=side, opset=opset, simplify=False, device="cpu", verbose=False, **settings)
+        model.export(format="onnx", imgsz=side, opset=opset, simplify=False, device="cpu", verbose=False,
+                     dynamic=dynamic or "dyn" in flags, **settings)  # fmt: skip
 
     return Built(model.model, (torch.rand(1, 3, side, side),), ["images"], convert)
 

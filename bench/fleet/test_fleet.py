@@ -4,6 +4,7 @@ import json
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -33,6 +34,10 @@ class Judging(unittest.TestCase):
         self.assertEqual(compare.judge([found], [self.expected], [exact]).by, "float64")
         worse = (exact + 0.03).astype(np.float32)
         self.assertFalse(compare.judge([worse], [self.expected], [exact]).right)
+
+    def test_double_precision_of_something_else_does_not(self):
+        other = self.expected.astype(np.float64) + 10
+        self.assertFalse(compare.judge([self.expected + np.float32(0.01)], [self.expected], [other]).right)
 
     def test_movement_arbitrates(self):
         found = self.expected + np.float32(0.01)
@@ -97,6 +102,16 @@ class Files(unittest.TestCase):
             file = Path(folder) / "networks.txt"
             file.write_text("a f timm\na f own\n")
             self.assertRaisesRegex(ValueError, "twice", table.read, file)
+
+    def test_what_is_exported_as_asked(self):
+        def kinds(**asked):
+            args = SimpleNamespace(**({"dynamo": False, "dynamic": False} | asked))
+            networks = [table.Network("n", "f", source) for source in ("timm", "ultralytics", "wheel:w")]
+            return [n.source for n in networks if fleet.exportable(n, args)]
+
+        self.assertEqual(kinds(), ["timm", "ultralytics", "wheel:w"])
+        self.assertEqual(kinds(dynamic=True), ["timm", "ultralytics"])
+        self.assertEqual(kinds(dynamo=True), ["timm"])
 
     def test_records_survive(self):
         with tempfile.TemporaryDirectory() as folder:
