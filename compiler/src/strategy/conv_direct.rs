@@ -175,7 +175,7 @@ impl<'a> Emitter<'a> {
         let tiles = split.large + split.small;
         let ahead = self.ahead(tile.vectors, tiles);
         let mut whole = Some(());
-        for (part, first, blocks, n) in self.parts(tile.vectors, tiles) {
+        for (part, first, blocks, n) in self.parts() {
             b.each(n, |b, l| {
                 let block = Distance::new(first as i64).plus(l, blocks as i64);
                 let mut before = 0;
@@ -211,9 +211,12 @@ impl<'a> Emitter<'a> {
         trip.div_ceil(pixel_tiles).next_multiple_of(4).min(256) as i32
     }
 
-    /// Parts of the input channels: which, first block, blocks of each, how many of them.
-    fn parts(&self, vectors: usize, pixel_tiles: usize) -> Vec<(Part, usize, usize, usize)> {
+    /// Parts of the input channels: which, first block, blocks of each, how many of them. They are those of the widest tile
+    /// of output channels for all, so that equal weights of two channels give equal sums.
+    fn parts(&self) -> Vec<(Part, usize, usize, usize)> {
         let blocks = self.p.src_blocks();
+        let vectors = tiles::vectors(self.p.dst_blocks()).into_iter().max().unwrap_or(1);
+        let pixel_tiles = self.chunk.div_ceil(tiles::pixels(self.width, vectors));
         let block_bytes = self.p.vector_bytes(self.width) * vectors / blocks.max(1);
         let most = (self.l1 / 2 / block_bytes.max(1)).max(1);
         // Few tiles of pixels use no weight often enough: there, parts are for the digits of long sums.
