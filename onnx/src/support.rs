@@ -134,6 +134,7 @@ const TABLE: &[Support] = &[
     microsoft("DequantizeLinear", BYTES, quant::dequantize),
     row("Div", &[1, 6, 7, 13, 14], "an integer divided by 0 is 0", math::binary),
     row("Dropout", &[1, 6, 7, 10, 12, 13, 22], "inference only; output mask is not computed", norm::dropout),
+    microsoft("DynamicQuantizeLSTM", "weights become numbers; activations are not quantised", recurrent::dynamic_quantize_lstm),
     row("DynamicQuantizeLinear", &[11], "", quant::dynamic_quantize),
     row("Einsum", &[12], "", einsum::einsum),
     row("Elu", &[1, 6, 22], "", math::elu),

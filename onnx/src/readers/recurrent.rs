@@ -1,9 +1,14 @@
 //! Recurrent operators.
 
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::cast::Cast;
 use octrt_ops::def::gru::Gru;
 use octrt_ops::def::lstm::Lstm;
+use octrt_ops::def::reshape::Reshape;
 use octrt_ops::def::rnn::Rnn;
+use octrt_ops::def::transpose::Transpose;
 use octrt_ops::recurrent::{ActivationKind, Direction};
+use octrt_ops::{DType, ValueId};
 
 use crate::error::{Fault, invalid};
 use crate::names::{ACTIVATION, DIRECTION};
@@ -120,9 +125,55 @@ pub(crate) fn gru(n: &mut NodeReader<'_>) -> Result<(), Fault> {
 
 /// `LSTM`.
 pub(crate) fn lstm(n: &mut NodeReader<'_>) -> Result<(), Fault> {
+    let inputs = n.inputs(3, 5)?;
+    emit_lstm(n, inputs)
+}
+
+/// `DynamicQuantizeLSTM` of ONNX Runtime: the inputs of LSTM, but with weights [directions, inputs, 4 * hidden] of 8 bits,
+/// then a scale and a zero point for W and for R, of each direction or of each of its columns. Weights are made numbers
+/// once; what is multiplied by them is not rounded to 8 bits, as ONNX Runtime does in every step.
+pub(crate) fn dynamic_quantize_lstm(n: &mut NodeReader<'_>) -> Result<(), Fault> {
+    let inputs = n.inputs(3, 9)?;
+    let mut lstm = inputs[..8].to_vec();
+    for (i, name, scale, zero) in [(1, "W", 8, 9), (2, "R", 10, 11)] {
+        lstm[i] = Some(weights(n, name, [inputs[i], inputs[scale], inputs[zero]])?);
+    }
+    emit_lstm(n, lstm)
+}
+
+/// `Transpose((w - zero point) * scale)`, with the columns as rows.
+fn weights(
+    n: &mut NodeReader<'_>,
+    name: &str,
+    [w, scale, zero]: [Option<ValueId>; 3],
+) -> Result<ValueId, Fault> {
+    if scale.is_none() {
+        return invalid!("the scale of {name} is missing");
+    }
+    let shape = n.ints(&format!("{name}.shape"), &[0, 1, -1])?;
+    let by_column = |n: &mut NodeReader<'_>, role: &str, v: Option<ValueId>| {
+        n.step(&format!("{name}.{role}"), Reshape { allow_zero: false }, vec![v, Some(shape)])
+    };
+    let number = |n: &mut NodeReader<'_>, role: &str, v: Option<ValueId>| {
+        n.step(&format!("{name}.{role}"), Cast { to: DType::F32 }, vec![v])
+    };
+    let mut values = number(n, "values", w)?;
+    if zero.is_some() {
+        let zero = number(n, "zero", zero)?;
+        let zero = by_column(n, "zeros", Some(zero))?;
+        let sub = Binary { kind: BinaryKind::Sub };
+        values = n.step(&format!("{name}.centred"), sub, vec![Some(values), Some(zero)])?;
+    }
+    let scale = by_column(n, "scale", scale)?;
+    let mul = Binary { kind: BinaryKind::Mul };
+    let scaled = n.step(&format!("{name}.scaled"), mul, vec![Some(values), Some(scale)])?;
+    n.step(&format!("{name}.rows"), Transpose { perm: vec![0, 2, 1] }, vec![Some(scaled)])
+}
+
+fn emit_lstm(n: &mut NodeReader<'_>, inputs: Vec<Option<ValueId>>) -> Result<(), Fault> {
     let Shared { direction, batch_first, activations, alpha, beta, clip } =
         Shared::read(n, &[ActivationKind::Sigmoid, ActivationKind::Tanh, ActivationKind::Tanh])?;
     let input_forget = n.attrs.flag("input_forget")?;
     let op = Lstm { direction, batch_first, activations, alpha, beta, clip, input_forget };
-    n.emit_all(op, n.inputs(3, 5)?)
+    n.emit_all(op, inputs)
 }

@@ -1,6 +1,7 @@
 //! Quantised operators of domain `com.microsoft`: what they become.
 
-use octrt_ops::graph::text;
+use octrt_ops::Tensor;
+use octrt_ops::graph::{interp, text};
 
 use super::*;
 
@@ -109,4 +110,51 @@ fn errors() {
     let mut undeclared = model_of("QLinearSigmoid", &unary, vec![]);
     undeclared.opset_import.pop();
     assert!(error(&undeclared).contains("no opset of domain 'com.microsoft'"));
+}
+
+/// Scales of each direction and of each column; zero points and none.
+#[test]
+fn weights_of_lstm_become_numbers() {
+    let lstm = |op: &str, inputs: &[&str], weights: Vec<TensorProto>| {
+        let bidirectional = vec![text("direction", "bidirectional"), int("hidden_size", 1)];
+        let mut node = node(op, inputs, &["y"], bidirectional);
+        node.domain = if op == "LSTM" { String::new() } else { DOMAIN.into() };
+        let mut m = model(vec![node], weights);
+        m.opset_import.push(OperatorSetIdProto { domain: DOMAIN.into(), version: 1 });
+        let graph = graph_of(&mut m);
+        graph.input = vec![port("x", DataType::Float, &[2, 1, 2])];
+        graph.output = vec![port("y", DataType::Float, &[2, 2, 1, 1])];
+        let x = Tensor::new([2, 1, 2], &[0.5f32, -1.0, 2.0, 0.25]).expect("a tensor");
+        interp::run(&load(&m).expect("a graph").graph, &[x]).expect("outputs").remove(0)
+    };
+    let (w, r): (Vec<i32>, Vec<i32>) =
+        ((0..16).map(|i| i * 16).collect(), (0..8).map(|i| i * 5 - 20).collect());
+    let bytes = |name: &str, elem, dims: &[i64], v: &[i32]| TensorProto {
+        int32_data: v.to_vec(),
+        ..tensor(name, elem, dims)
+    };
+    let r_scale: Vec<f32> = (1..9).map(|i| i as f32 / 64.0).collect();
+    let quantised = lstm(
+        "DynamicQuantizeLSTM",
+        &["x", "w", "r", "", "", "", "", "", "ws", "wz", "rs", ""],
+        vec![
+            bytes("w", DataType::Uint8, &[2, 2, 4], &w),
+            bytes("r", DataType::Int8, &[2, 1, 4], &r),
+            f32_tensor("ws", &[2], &[0.0078125, 0.00390625]),
+            bytes("wz", DataType::Uint8, &[2], &[128, 7]),
+            f32_tensor("rs", &[2, 4], &r_scale),
+        ],
+    );
+    // [direction, column, input]
+    let numbers =
+        |d: usize, i: usize, c: usize| (w[d * 8 + i * 4 + c] - [128, 7][d]) as f32 * [0.0078125, 0.00390625][d];
+    let w: Vec<f32> = (0..16).map(|k| numbers(k / 8, k % 2, k / 2 % 4)).collect();
+    let r: Vec<f32> = r.iter().zip(&r_scale).map(|(r, s)| *r as f32 * s).collect();
+    let expected = lstm(
+        "LSTM",
+        &["x", "w", "r"],
+        vec![f32_tensor("w", &[2, 4, 2], &w), f32_tensor("r", &[2, 4, 1], &r)],
+    );
+    assert_eq!(quantised, expected);
+    assert!(expected.to_f64s().iter().all(|v| v.abs() > 1e-3), "{expected:?}");
 }
