@@ -146,8 +146,9 @@ fn weights_of_lstm_become_numbers() {
         ],
     );
     // [direction, column, input]
-    let numbers =
-        |d: usize, i: usize, c: usize| (w[d * 8 + i * 4 + c] - [128, 7][d]) as f32 * [0.0078125, 0.00390625][d];
+    let numbers = |d: usize, i: usize, c: usize| {
+        (w[d * 8 + i * 4 + c] - [128, 7][d]) as f32 * [0.0078125, 0.00390625][d]
+    };
     let w: Vec<f32> = (0..16).map(|k| numbers(k / 8, k % 2, k / 2 % 4)).collect();
     let r: Vec<f32> = r.iter().zip(&r_scale).map(|(r, s)| *r as f32 * s).collect();
     let expected = lstm(

@@ -81,12 +81,43 @@ fn tensors_beyond_the_limit() {
 
 #[test]
 fn shapes_that_depend_on_data() {
-    let mut p = parts(vec![named_node("head", "Reshape", &["x", "s"], &["y"], &[])]);
-    p.inputs.push(value("s", I64, &[D::N(1)]));
-    let e = Model::from_bytes(p.model(), &options(MEMORY)).unwrap_err();
+    let p = parts(vec![
+        node("Cast", &["x"], &["c"], &[int("to", I64 as i64)]),
+        node("Reshape", &["c", "list"], &["s"], &[]),
+        named_node("head", "Reshape", &["x", "s"], &["y"], &[]),
+    ]);
+    let e = Model::from_bytes(p.with(i64s("list", &[1], &[-1])).model(), &options(MEMORY)).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
     let message = e.to_string();
     assert!(message.contains("'head' (Reshape)") && message.contains("known before the model runs"), "{e}");
+    assert!(message.contains("input 'x' f32[2,3]"), "{e}");
+}
+
+/// A shape that is an input: of another number of elements, too large, negative.
+#[test]
+fn shapes_that_a_run_gives() {
+    let mut p = parts(vec![named_node("head", "Reshape", &["x", "s"], &["y"], &[])]);
+    p.inputs.push(value("s", I64, &[D::N(2)]));
+    let model = Model::from_bytes(p.model(), &options(MEMORY)).unwrap();
+    let x = Tensor::new(&[2, 3], &[0.5f32; 6]).unwrap();
+    let mut session = model.session().unwrap();
+    let mut run = |shape: [i64; 2]| {
+        let s = Tensor::new(&[2], &shape).unwrap();
+        session.run(&[("x", x.view()), ("s", s.view())]).map(|y| y[0].1.shape().to_vec())
+    };
+    for (bad, kind) in [
+        ([2, 4], ErrorKind::Input),
+        ([i64::MAX, i64::MAX], ErrorKind::Limit),
+        ([1 << 40, 1], ErrorKind::Input),
+        ([-1, -1], ErrorKind::Input),
+        ([-2, -3], ErrorKind::Input),
+        ([i64::MIN, 1], ErrorKind::Input),
+    ] {
+        let e = run(bad).unwrap_err();
+        assert_eq!(e.kind(), kind, "{bad:?}: {e}");
+        assert!(e.to_string().contains("'head' (Reshape)"), "{bad:?}: {e}");
+        assert_eq!(run([3, -1]).unwrap(), [3, 2]);
+    }
 }
 
 /// `y = x * w`, `w` f32`[3]`, `x` f32`[n,3]`.
