@@ -181,7 +181,10 @@ fn walk(original: &Graph, inputs: &[TensorType], end: End) -> Needs {
             break;
         }
     }
-    let dtype = |o: &crate::graph::Output| walk.graph.value(o.value).ty.as_ref().map(|t| t.dtype);
+    let dtype = |o: &crate::graph::Output| {
+        let ty = walk.graph.value(o.value).ty.as_ref().filter(|_| walk.is_certain[o.value.index()]);
+        ty.map(|t| t.dtype)
+    };
     walk.found.outputs = walk.graph.outputs.iter().map(dtype).collect();
     walk.found
 }
@@ -199,6 +202,8 @@ struct Walk {
     graph: Graph,
     /// For every value whether it is a constant once the inputs are that may decide shapes.
     knowable: Vec<bool>,
+    /// For every value whether its element type follows from those of the inputs: no made-up argument decides it.
+    is_certain: Vec<bool>,
     found: Needs,
 }
 
@@ -215,7 +220,8 @@ impl Walk {
             ValueDef::Node(..) => false,
         };
         let knowable = graph.values.iter().map(knowable).collect();
-        Walk { graph, knowable, found: Needs::default() }
+        let is_certain = graph.values.iter().map(|v| v.ty.is_some()).collect();
+        Walk { graph, knowable, is_certain, found: Needs::default() }
     }
 
     /// Infers what is known of the node's outputs. [`End::First`] when it asks for elements, which `asks` says that it may
@@ -278,11 +284,13 @@ impl Walk {
         let types = answer.types.as_deref().filter(|t| t.len() >= node.outputs.len());
         let small = types.is_none_or(|t| t.iter().all(is_small));
         let knowable = small && node.inputs.iter().flatten().all(|v| self.knowable[v.index()]);
+        let is_certain = types.is_some() && node.inputs.iter().flatten().all(|v| self.is_certain[v.index()]);
         for (i, v) in node.outputs.iter().enumerate() {
             if let (Some(types), ty) = (types, &mut self.graph.values[v.index()].ty) {
                 ty.get_or_insert_with(|| types[i].clone());
             }
             self.knowable[v.index()] = knowable;
+            self.is_certain[v.index()] |= is_certain;
         }
         let Some(types) = types.filter(|_| answer.is_exact && small) else { return };
         let types: Vec<&TensorType> = types.iter().collect();

@@ -238,3 +238,22 @@ fn conditions_decide_what_else_is_asked_for() {
         }
     }
 }
+
+/// Behind a node that takes none of the extents tried, element types are not made up.
+#[test]
+fn element_types_are_told_where_they_follow() {
+    let graph = graph(
+        r#"
+  input %0 "x": i8[?,3]
+  input %1 "shape": i64[2]
+  const %2: i64[2] = [2, 7]
+  %3 = "wide" Expand (%0, %2)
+  %4 = "late" Unary { kind = neg } (%3)
+  %5 = "early" Reshape { allow_zero = 0 } (%0, %1)
+  %6 = "after" Unary { kind = neg } (%5)
+  output "a" = %4
+  output "b" = %6"#,
+    );
+    let found = needs(&graph, &[TensorType::new(DType::I8, [64, 3]), TensorType::new(DType::I64, [2])]);
+    assert_eq!(found.outputs, [None, Some(DType::I8)]);
+}
