@@ -196,29 +196,6 @@ impl<'a> NodeReader<'a> {
         self.emit_first(op, inputs, self.outputs())
     }
 
-    /// Whether output `i` is used.
-    pub(crate) fn uses(&self, i: usize) -> bool {
-        self.source.proto.output.get(i).is_some_and(|name| !name.is_empty() && self.scope.used.contains(name))
-    }
-
-    /// Adds a node for output `i` alone, if that is used; `role` distinguishes it.
-    ///
-    /// # Errors
-    /// None in practice; those of [`NodeReader::step`].
-    pub(crate) fn emit_at(
-        &mut self,
-        i: usize,
-        role: &str,
-        op: impl Into<Op>,
-        inputs: Vec<Option<ValueId>>,
-    ) -> Result<(), Fault> {
-        let Some(name) = self.source.proto.output.get(i).filter(|_| self.uses(i)) else { return Ok(()) };
-        let node = format!("{}.{role}", self.source.name);
-        let values = self.scope.graph.add_node(node, op, inputs, &[name]);
-        self.scope.names.extend(values.first().map(|value| (name.clone(), *value)));
-        Ok(())
-    }
-
     fn emit_first(
         &mut self,
         op: impl Into<Op>,

@@ -5,7 +5,6 @@ use octrt_ops::def::cast_like::CastLike;
 use octrt_ops::def::compare::{Compare, CompareKind};
 use octrt_ops::def::gather::Gather;
 use octrt_ops::def::gather_elements::GatherElements;
-use octrt_ops::def::identity::Identity;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::def::squeeze::Squeeze;
@@ -35,7 +34,9 @@ const REDUCTION: Names<LossReduction> =
 /// `NegativeLogLikelihoodLoss`: logarithms of probabilities [N, C, ...], classes [N, ...], weights of the classes [C].
 pub(crate) fn negative_log_likelihood_loss(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     let inputs = n.inputs(2, 1)?;
-    loss(n, [inputs[0], inputs[1], inputs[2]])
+    loss(n, [inputs[0], inputs[1], inputs[2]])?;
+    n.refuse_outputs_from(1);
+    Ok(())
 }
 
 /// `SoftmaxCrossEntropyLoss`: scores [N, C, ...], classes [N, ...], weights of the classes [C]; outputs the loss, the
@@ -44,8 +45,10 @@ pub(crate) fn softmax_cross_entropy_loss(n: &mut NodeReader<'_>) -> Result<(), F
     let inputs = n.inputs(2, 1)?;
     let softmax = Softmax { axis: 1, span: SoftmaxSpan::Axis, log: true };
     let log_prob = n.step("log_prob", softmax, vec![inputs[0]])?;
-    n.emit_output(1, Identity {}, vec![Some(log_prob)]);
-    loss(n, [Some(log_prob), inputs[1], inputs[2]])
+    n.show(1, log_prob);
+    loss(n, [Some(log_prob), inputs[1], inputs[2]])?;
+    n.refuse_outputs_from(2);
+    Ok(())
 }
 
 /// With `valid = classes != ignore_index` where that is given:
@@ -77,7 +80,7 @@ fn loss(n: &mut NodeReader<'_>, [logs, classes, weights]: [Option<ValueId>; 3]) 
     let losses = only(n, "kept", valid, Some(losses))?;
     let reduce = |kind| Reduce { kind, keep_dims: false, noop_with_empty_axes: false };
     match (reduction, weight) {
-        (LossReduction::None, _) => n.emit_output(0, Identity {}, vec![losses]),
+        (LossReduction::None, _) => losses.into_iter().for_each(|v| n.show(0, v)),
         (LossReduction::Sum, _) => n.emit_output(0, reduce(ReduceKind::Sum), vec![losses]),
         (LossReduction::Mean, None) => n.emit_output(0, reduce(ReduceKind::Mean), vec![losses]),
         (LossReduction::Mean, weight) => {
@@ -86,7 +89,6 @@ fn loss(n: &mut NodeReader<'_>, [logs, classes, weights]: [Option<ValueId>; 3]) 
             n.emit_output(0, Binary { kind: BinaryKind::Div }, vec![Some(total), Some(whole)]);
         }
     }
-    n.refuse_outputs_from(2);
     Ok(())
 }
 

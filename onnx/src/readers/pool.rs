@@ -46,13 +46,14 @@ pub(crate) fn max_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
         ceil_mode: n.attrs.flag("ceil_mode")?,
     };
     let inputs = n.inputs(1, 0)?;
-    if !n.uses(1) {
+    if !n.is_used(1) {
         return n.emit(op, inputs);
     }
     let MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode } = op.clone();
     let places = MaxPoolIndices { kernel, strides, dilations, pads, auto_pad, ceil_mode, column_major };
-    n.emit_at(0, "maxima", op, inputs.clone())?;
-    n.emit_at(1, "places", places, inputs)
+    n.emit_output(0, op, inputs.clone());
+    n.emit_output(1, places, inputs);
+    Ok(())
 }
 
 /// `LpPool`.
