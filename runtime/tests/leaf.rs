@@ -9,6 +9,9 @@ use memmap2::MmapMut;
 use octrt_compiler::leaf::memory::{Memory, Value};
 use octrt_compiler::leaf::{Width, interp, x64};
 
+/// An assembled leaf program; its argument are the slots.
+type Leaf = unsafe extern "sysv64" fn(*const u64);
+
 /// Whether this processor has the instructions of a width.
 fn detected(width: Width) -> bool {
     match width {
@@ -38,8 +41,7 @@ unsafe fn call(case: &Case) -> Memory {
         })
         .collect();
     // SAFETY: the mapping holds a complete function of this signature.
-    let leaf =
-        unsafe { std::mem::transmute::<*const u8, unsafe extern "sysv64" fn(*const u64)>(map.as_ptr()) };
+    let leaf = unsafe { std::mem::transmute::<*const u8, Leaf>(map.as_ptr()) };
     // SAFETY: the slots are what the program asks for, and its accesses stay in the regions, whose bytes nothing else
     // touches during the call; both are promised by the caller. The code lives until the end of this function.
     unsafe { leaf(slots.as_ptr()) };
