@@ -1,4 +1,4 @@
-"""Writes generated configurations of operators, with what ONNX Runtime computes, like the ONNX node tests."""
+"""Writes generated configurations of operators, with what ONNX Runtime computes, like the ONNX backend tests."""
 
 import argparse
 import shutil

@@ -2,32 +2,19 @@
 
 use std::path::Path;
 
-use octrt::onnx::{Bytes, export, read_tensor};
+use octrt::onnx::export;
 use octrt::ops::graph::text;
 use octrt::ops::{Tensor, TensorType};
 use octrt::{LoadOptions, Model};
 
+use crate::support::pb::{TOLERANCE, stored};
 use crate::support::{Tolerance, compare_all, interpret, rounded, run};
-
-/// That of the ONNX node tests for floats; integers and bools are compared exactly.
-const TOLERANCE: Tolerance = Tolerance { absolute: 1e-7, relative: 1e-3 };
 
 /// A configuration as read from its folder.
 pub struct Case {
     model: Vec<u8>,
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
-}
-
-fn stored(set: &Path, prefix: &str) -> Vec<Tensor> {
-    (0..)
-        .map(|i| set.join(format!("{prefix}_{i}.pb")))
-        .take_while(|path| path.is_file())
-        .map(|path| {
-            let tensor = read_tensor(Bytes::from(std::fs::read(&path).unwrap()));
-            tensor.unwrap_or_else(|e| panic!("{}: {e}", path.display())).1
-        })
-        .collect()
 }
 
 /// Outputs with the same bits.
@@ -44,8 +31,8 @@ impl Case {
         let set = dir.join("test_data_set_0");
         Case {
             model: std::fs::read(dir.join("model.onnx")).unwrap(),
-            inputs: stored(&set, "input"),
-            outputs: stored(&set, "output"),
+            inputs: stored(&set, "input").unwrap(),
+            outputs: stored(&set, "output").unwrap(),
         }
     }
 

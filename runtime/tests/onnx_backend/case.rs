@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use octrt::onnx::{Bytes, ElemType, read_tensor};
+use octrt::onnx::ElemType;
 use octrt::ops::{Dim, Tensor};
 use octrt::{LoadOptions, Model, PortInfo};
 
+use crate::support::pb::{TOLERANCE, read, stored};
 use crate::support::proto::{self, GRAPH};
-use crate::support::{Tolerance, compare_all, folders, interpret, run, stem};
-
-/// The backend's defaults for floats; integers and bools are compared exactly.
-const TOLERANCE: Tolerance = Tolerance { absolute: 1e-7, relative: 1e-3 };
+use crate::support::{compare_all, folders, interpret, run, stem};
 
 pub enum Outcome {
     /// The model was compiled for so many inputs' values.
@@ -47,19 +45,6 @@ fn foreign_type(info: &[u8]) -> Option<String> {
     };
     let elem = ElemType::from_onnx(proto::last_number(tensor, 1)? as i32);
     elem.dtype().is_none().then(|| elem.to_string())
-}
-
-fn stored(set: &Path, prefix: &str) -> Result<Vec<Tensor>, String> {
-    (0..)
-        .map(|i| set.join(format!("{prefix}_{i}.pb")))
-        .take_while(|path| path.is_file())
-        .map(|p| read(&p))
-        .collect()
-}
-
-fn read(path: &Path) -> Result<Tensor, String> {
-    let bytes = Bytes::from(std::fs::read(path).unwrap());
-    read_tensor(bytes).map(|(_, tensor, _)| tensor).map_err(|e| e.to_string())
 }
 
 /// `0/n, 1/n, ...` for an input of n floats.

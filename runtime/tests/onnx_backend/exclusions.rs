@@ -87,7 +87,10 @@ pub fn of(case: &Case) -> Option<String> {
     op.map(|(op, why)| format!("{op}: {why}")).or(name).or_else(foreign)
 }
 
-/// Tests that are excluded by their names.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    NAMES.iter().map(|(name, _)| *name)
+/// Tests and operators that are excluded and that no case has.
+pub fn unknown(cases: &[Case]) -> impl Iterator<Item = &'static str> {
+    let names = NAMES.iter().map(|(name, _)| *name);
+    let ops = OPERATORS.iter().map(|(op, _)| *op);
+    let names = names.filter(|name| !cases.iter().any(|c| c.name == *name));
+    names.chain(ops.filter(|op| !cases.iter().any(|c| c.ops.contains(*op))))
 }

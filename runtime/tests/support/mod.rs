@@ -4,6 +4,7 @@
 pub mod compiled_file;
 pub mod hostile;
 pub mod npy;
+pub mod pb;
 pub mod process;
 pub mod proto;
 
