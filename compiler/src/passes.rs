@@ -6,6 +6,7 @@
 
 mod deduplicate;
 mod driver;
+mod exact_products;
 mod fold_constants;
 mod fuse_batch_norm;
 mod linear;
@@ -20,10 +21,12 @@ use octrt_ops::{Graph, GraphError, Node, NodeId};
 
 pub use deduplicate::deduplicate;
 pub use driver::{Blocked, End, PassReport, Report, run};
+pub use exact_products::exact_products;
 pub use fold_constants::fold_constants;
 pub use fuse_batch_norm::fuse_batch_norm;
 pub use merge_convs::merge_convs;
 pub use pool_before_pointwise::pool_before_pointwise;
+pub(crate) use query::is_whole;
 pub use remove_identity::remove_identity;
 pub use upsample_after_pointwise::upsample_after_pointwise;
 
@@ -63,6 +66,8 @@ pub const DEDUPLICATE: Pass = Pass { name: "deduplicate", rule: Rule::Alike(dedu
 pub const PASSES: &[Pass] = &[
     // Computed weights, shapes and bounds become constants: the passes below ask for constants.
     Pass { name: "fold_constants", rule: Rule::Local(fold_constants) },
+    // Looks at constants; leaves convolutions and matrix products that no pass below is about.
+    Pass { name: "exact_products", rule: Rule::Local(exact_products) },
     // A pattern of two nodes is found only when no identity stands between them.
     Pass { name: "remove_identity", rule: Rule::Local(remove_identity) },
     // Needs convolutions with one user each, so it goes before the pass that shares convolutions.

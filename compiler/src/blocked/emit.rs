@@ -12,6 +12,7 @@ use crate::calls::{Constant, Virtual};
 use crate::layout::{Layout, Map};
 use crate::leaf::BinaryOp;
 use crate::pack::Packing;
+use crate::passes::is_whole;
 use crate::strategy::conv::{Addend, ConvProblem, Tail};
 use crate::strategy::conv_winograd::Plan;
 use crate::strategy::rows::{self, RowsProblem, With};
@@ -94,6 +95,7 @@ impl Lowering<'_> {
             strides,
             dilations: w.each(|a| a.dilation),
             pads: w.each(|a| a.pad_begin),
+            whole: is_whole(self.graph, self.graph.node(t.group.root)),
             tail,
         };
         let bias_elements = problem.bias_elements();

@@ -47,3 +47,25 @@ pub fn is_filled_with(tensor: &Tensor, v: i8) -> bool {
         d => tensor.bytes().chunks_exact(d.size()).all(|b| Scalar::read(d, b).to_f64() == f64::from(v)),
     }
 }
+
+/// Whether the first two inputs of a node hold whole numbers: constants that are, and integers that were made floats.
+pub fn is_whole(graph: &Graph, node: &Node) -> bool {
+    let whole = |i: usize| input(node, i).is_some_and(|v| holds_whole_numbers(graph, v));
+    whole(0) && whole(1)
+}
+
+fn holds_whole_numbers(graph: &Graph, value: ValueId) -> bool {
+    if let Some(t) = graph.constant(value) {
+        return t.to_f64s().iter().all(|v| v.fract() == 0.0);
+    }
+    let Some(node) = producer(graph, value).map(|id| graph.node(id)) else { return false };
+    let from_integers = || {
+        let x = input(node, 0).and_then(|v| graph.ty(v).ok());
+        x.is_some_and(|t| !t.dtype.is_float())
+    };
+    match &node.op {
+        Op::Cast(_) => from_integers(),
+        Op::DequantizeLinear(_) => constant_input(graph, node, 1).is_some_and(|s| is_filled_with(s, 1)),
+        _ => false,
+    }
+}

@@ -33,6 +33,9 @@ pub struct ConvProblem {
     pub dilations: [usize; 2],
     /// Rows and columns before the first of the input that the first window covers.
     pub pads: [usize; 2],
+    /// Whether sums of whole numbers must stay exact, as they are in any order, but not with the fractions of Winograd's
+    /// algorithm.
+    pub whole: bool,
     /// What follows.
     pub tail: Tail,
 }

@@ -31,7 +31,7 @@ pub fn choose(p: &ConvProblem, options: Options) -> Option<(Plan, Packing)> {
         return Some((Plan::Whole(nest), Packing::Grouped(packing)));
     }
     let direct = || Some((Plan::Whole(conv_direct::nest(p, options.target)?), Packing::Conv(p.packing())));
-    if options.precision == Precision::Strict || !p.is_3x3_s1() {
+    if options.precision == Precision::Strict || p.whole || !p.is_3x3_s1() {
         return direct();
     }
     let mut sizes: Vec<(f64, Winograd)> =

@@ -115,6 +115,7 @@ impl Problem {
             strides: [1, 1],
             dilations: [1, 1],
             pads: [1, 1],
+            whole: false,
             tail: Tail { activation, base: None, addend },
         }
     }

@@ -9,7 +9,7 @@ use octrt::ops::{DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
 
 /// Largest number of elements of a value of a graph with random inputs.
 const ELEMENTS: usize = 1500;
-/// Largest magnitude of a value: beyond it rounding decides too much.
+/// Largest magnitude of a value, unless a graph asks for more: beyond it rounding decides too much.
 const MAGNITUDE: f64 = 1e4;
 
 /// A small deterministic source of numbers.
@@ -86,13 +86,22 @@ pub struct Growing {
     pub numbers: Numbers,
     /// Largest number of elements of a value.
     elements: usize,
+    /// Largest magnitude of a value.
+    pub magnitude: f64,
 }
 
 impl Growing {
     /// A graph without inputs, of values of up to this many elements.
     pub fn empty(seed: u64, elements: usize) -> Self {
         let numbers = Numbers::of(seed);
-        Growing { graph: Graph::new("random"), values: vec![], inputs: vec![], numbers, elements }
+        Growing {
+            graph: Graph::new("random"),
+            values: vec![],
+            inputs: vec![],
+            numbers,
+            elements,
+            magnitude: MAGNITUDE,
+        }
     }
 
     pub fn new(seed: u64) -> Self {
@@ -177,7 +186,7 @@ impl Growing {
             return None;
         }
         let results = op.as_operator().reference(&tensors).ok()?;
-        if results.iter().any(|t| t.to_f64s().iter().any(|v| !v.is_finite() || v.abs() > MAGNITUDE)) {
+        if results.iter().any(|t| t.to_f64s().iter().any(|v| !v.is_finite() || v.abs() > self.magnitude)) {
             return None;
         }
         let exact: Vec<bool> = results.iter().map(|t| exact && is_exact(t) && is_arithmetic(&op)).collect();
