@@ -6,6 +6,7 @@
 
 mod deduplicate;
 mod driver;
+mod einsum_as_matmul;
 mod exact_products;
 mod fold_constants;
 mod fuse_batch_norm;
@@ -21,6 +22,7 @@ use octrt_ops::{Graph, GraphError, Node, NodeId};
 
 pub use deduplicate::deduplicate;
 pub use driver::{Blocked, End, PassReport, Report, run};
+pub use einsum_as_matmul::einsum_as_matmul;
 pub use exact_products::exact_products;
 pub use fold_constants::fold_constants;
 pub use fuse_batch_norm::fuse_batch_norm;
@@ -66,6 +68,8 @@ pub const DEDUPLICATE: Pass = Pass { name: "deduplicate", rule: Rule::Alike(dedu
 pub const PASSES: &[Pass] = &[
     // Computed weights, shapes and bounds become constants: the passes below ask for constants.
     Pass { name: "fold_constants", rule: Rule::Local(fold_constants) },
+    // Leaves transpositions and reshapes for the next passes.
+    Pass { name: "einsum_as_matmul", rule: Rule::Local(einsum_as_matmul) },
     // Looks at constants; leaves convolutions and matrix products that no pass below is about.
     Pass { name: "exact_products", rule: Rule::Local(exact_products) },
     // A pattern of two nodes is found only when no identity stands between them.

@@ -14,7 +14,7 @@
 //!
 //! More than two operands are multiplied from left to right, each product summed over what nothing after it needs.
 
-mod equation;
+pub mod equation;
 
 use crate::compute::{self, Compute, Reduce, ReduceFn};
 use crate::expr::{BufId, Expr, Scalar};
@@ -40,6 +40,14 @@ struct Operand {
 }
 
 impl Einsum {
+    /// The labels of all axes.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when the equation is malformed or does not fit the arguments.
+    pub fn labels(&self, args: Args<'_>) -> Result<Problem, OpError> {
+        Ok(self.problem(args)?.0)
+    }
+
     fn problem(&self, args: Args<'_>) -> Result<(Problem, TensorType), OpError> {
         let dtype = args.typed(0, "Inputs", DType::NUMBERS)?.dtype;
         let mut shapes = Vec::new();

@@ -127,6 +127,7 @@ macro_rules! rules {
 
 rules! {
     deduplicate: Rule::Pass("deduplicate"), moves::twins;
+    einsum_as_matmul: Rule::Pass("einsum_as_matmul"), sums::equation;
     exact_products: Rule::Pass("exact_products"), integers::product;
     fuse_batch_norm: Rule::Pass("fuse_batch_norm"), sums::normalized;
     merge_convs: Rule::Pass("merge_convs"), sums::merged;

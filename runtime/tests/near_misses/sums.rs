@@ -3,6 +3,7 @@
 use octrt::ops::ValueId;
 use octrt::ops::def::binary::{Binary, BinaryKind};
 use octrt::ops::def::conv_transpose::ConvTranspose;
+use octrt::ops::def::einsum::Einsum;
 use octrt::ops::def::gemm::Gemm;
 use octrt::ops::window::AutoPad;
 
@@ -180,4 +181,35 @@ pub fn merged(n: &mut Near) -> Option<()> {
         s = sum(n, s, more)?;
     }
     n.activated(s).map(|_| ())
+}
+
+/// An equation of two operands whose axes stand in any order; seldom one that is no product of matrices.
+pub fn equation(n: &mut Near) -> Option<()> {
+    let letters = ['a', 'b', 'c', 'd', 'e'];
+    let extents: Vec<usize> = letters.iter().map(|_| n.pick(&[1, 2, 3, 4, 5, 9])).collect();
+    // Of which operands and of the result each axis is.
+    let mut terms = [String::new(), String::new(), String::new()];
+    for letter in letters {
+        let usual =
+            n.pick(&[[true, true, false], [true, true, true], [true, false, true], [false, true, true]]);
+        let odd = n.pick(&[[true, false, false], [false, true, false], [false, false, false]]);
+        let of = n.or(usual, &[odd]);
+        for (term, _) in terms.iter_mut().zip(of).filter(|(_, is)| *is) {
+            let at = n.g.numbers.below(term.len() + 1);
+            term.insert(at, letter);
+        }
+    }
+    if n.odd() {
+        let again = terms[0].chars().next();
+        terms[0].extend(again);
+    }
+    let shape = |n: &mut Near, i: usize| -> Vec<usize> {
+        let of = |c: char| extents[letters.iter().position(|l| *l == c).unwrap()];
+        let dims: Vec<usize> = terms[i].chars().map(of).collect();
+        dims.into_iter().map(|d| n.or(d, &[1])).collect()
+    };
+    let (a, b) = (shape(n, 0), shape(n, 1));
+    let (a, b) = (n.input(&a), n.weight(&b));
+    let y = n.add(Einsum { equation: format!("{},{}->{}", terms[0], terms[1], terms[2]) }, &[a, b])?;
+    n.activated(y).map(|_| ())
 }
