@@ -11,8 +11,8 @@
 //! or larger than the extent.
 //!
 //! The definition compares integers that are ordered as the elements are (`steps::keys`). Few of them are found one after
-//! the other; of many the last is found bit by bit, then all that are not below it are collected and sorted. The time is
-//! near linear in the extent.
+//! the other, in a long row by the best of each block of it; of many the last is found digit by digit, then all that are not
+//! below it are collected and sorted. The time is near linear in the extent.
 
 mod steps;
 

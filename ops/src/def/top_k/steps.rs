@@ -12,8 +12,10 @@ const FEW: usize = 8;
 const SHORT: usize = 256;
 /// Most elements that are sorted by counting for each those that come before it.
 const COUNTED: usize = 1024;
-/// Most bits of a digit of a radix sort.
+/// Most bits of a digit by which elements are sorted or selected.
 const DIGIT: usize = 11;
+/// Fewest bits of a digit by which elements are selected.
+const SMALL_DIGIT: usize = 6;
 
 /// Rows of keys.
 pub(super) struct Rows {
@@ -141,6 +143,10 @@ impl Rows {
 
     /// The positions of the first `k`, in order; `k` is 1 to `n`.
     pub(super) fn order(&self, c: &mut Compute, k: usize) -> List {
+        let side = self.n.isqrt();
+        if self.n > SHORT && self.bits <= 32 && 5 * k <= 4 * side {
+            return self.block_by_block(c, k, side);
+        }
         if k <= FEW {
             return self.one_by_one(c, k);
         }
@@ -180,6 +186,61 @@ impl Rows {
         List::First { buf: found }
     }
 
+    /// As [`Rows::one_by_one`], with the best of each block of `side` neighbours at hand: a turn looks at those, and at the
+    /// elements of one block. `i64::MIN` is the best of a block with nothing left.
+    fn block_by_block(&self, c: &mut Compute, k: usize, side: usize) -> List {
+        let rank = self.dims.len();
+        let blocks = self.n.div_ceil(side);
+        let none = || Expr::int(i64::MIN);
+        let reduce =
+            |extent, combine, init| Reduce { extents: vec![extent], combine, init, finish: Expr::Acc };
+        let (end, number) = (Expr::int(self.n - 1), |e: Expr| e.cast(DType::I64));
+        let row = vars(rank);
+        let r = Expr::var(rank) * Expr::int(side) + Expr::var(rank + 1);
+        let key = number(self.key(&row, r.clone().min(end.clone())));
+        let body = greater(Expr::int(self.n), r).select(key, none());
+        let ty = self.tensor(DType::I64, &[], &[blocks]);
+        let first = c.reduce("block_best", ty, reduce(side, ReduceFn::Max, none()), body);
+        let mut declare = |after: &[usize]| c.declare(self.tensor(DType::I64, &[k], after));
+        let at_blocks = declare(&[blocks]);
+        let [best, chosen, found, rest] = [(); 4].map(|()| declare(&[]));
+        let row: Vec<Expr> = (1..=rank).map(Expr::var).collect();
+        let turn = Expr::var(0);
+        let earlier = [&[(turn.clone() - Expr::int(1)).max(Expr::int(0))], &row[..]].concat();
+        let is_first = || equals(turn.clone(), Expr::int(0));
+        let before = |b, first: Expr| is_first().select(first, Expr::load(b, earlier.clone()));
+        let now = |b| Expr::load(b, vars(rank + 1));
+        let last = Expr::var(rank + 1);
+        // An element of the block that the turn has chosen.
+        let r = now(chosen) * Expr::int(side) + last.clone();
+        let key = number(self.key(&row, r.clone().clamp(0, self.n as i64 - 1)));
+        let exists = || greater(Expr::int(self.n), r.clone());
+        c.repeat(k, |c| {
+            let old = Expr::load(at_blocks, [&earlier[..], std::slice::from_ref(&last)].concat());
+            let changed = equals(last.clone(), Expr::load(chosen, earlier.clone()));
+            let old = changed.select(Expr::load(rest, earlier.clone()), old);
+            let given = Expr::load(first, [&row[..], std::slice::from_ref(&last)].concat());
+            c.define("at_blocks", at_blocks, None, is_first().select(given, old));
+            let of_block = Expr::load(at_blocks, vars(rank + 2));
+            c.define("best", best, Some(reduce(blocks, ReduceFn::Max, none())), of_block.clone());
+            let no_block = Expr::int(blocks - 1);
+            let body = equals(of_block, now(best)).select(last, no_block.clone());
+            c.define("block", chosen, Some(reduce(blocks, ReduceFn::Min, no_block)), body);
+            let is_best = exists().and(equals(key.clone(), now(best)));
+            let later = or(
+                greater(before(best, Expr::int(i64::MAX)), key.clone()),
+                greater(r.clone(), before(found, Expr::int(-1))),
+            );
+            let body = is_best.and(later).select(r.clone(), end.clone());
+            c.define("position", found, Some(reduce(side, ReduceFn::Min, end)), body);
+            let behind = equals(key.clone(), now(best)).and(greater(r.clone(), now(found)));
+            let left = exists().and(or(greater(now(best), key.clone()), behind));
+            let body = left.select(key, none());
+            c.define("rest", rest, Some(reduce(side, ReduceFn::Max, none())), body);
+        });
+        List::First { buf: found }
+    }
+
     /// The positions of the first `k` in any order, but those of equal keys ascend.
     fn select(&self, c: &mut Compute, k: usize) -> List {
         let rank = self.dims.len();
@@ -187,7 +248,7 @@ impl Rows {
         let row = vars(rank);
         let r = Expr::var(rank);
         let key = self.key(&row, r.clone());
-        let last = Expr::load(bound, [&[Expr::int(self.bits - 1)], &row[..]].concat());
+        let last = Expr::load(bound, row.clone());
         let (is_above, is_last) = (greater(key.clone(), last.clone()), equals(key, last));
         // How many up to here are above in the lower half, how many equal the last in the upper one.
         let (one, upper) = (Expr::int(1), Expr::int(1i64 << 32));
@@ -210,33 +271,62 @@ impl Rows {
         List::Last { buf: list, first: 0 }
     }
 
-    /// The key of the element that comes last of the first `k` in each row, in the last turn: `[bits, dims..]`. Each turn
-    /// tries whether another bit can be set such that still `k` keys are not below.
+    /// The key of the element that comes last of the first `k` in each row, digit by digit from the highest. For each digit
+    /// the elements are counted whose key has it where the digits before are those found, then those whose key is not below.
     fn bound(&self, c: &mut Compute, k: usize) -> BufId {
-        let rank = self.dims.len();
-        let ty = self.tensor(self.ty, &[self.bits], &[]);
-        let bound = c.declare(ty.clone());
-        let tried = c.declare(ty);
-        let count = c.declare(self.tensor(DType::I32, &[self.bits], &[]));
-        let turn = Expr::var(0);
-        let row: Vec<Expr> = (1..=rank).map(Expr::var).collect();
-        let before = [&[(turn.clone() - Expr::int(1)).max(Expr::int(0))], &row[..]].concat();
-        let lowest = Scalar::I64(i64::MIN >> (64 - self.bits)).cast(self.ty);
-        let before =
-            equals(turn.clone(), Expr::int(0)).select(Expr::Const(lowest), Expr::load(bound, before));
-        let bit = (Expr::int(self.bits - 1) - turn).cast(self.ty);
-        let step = Expr::binary(BinaryFn::Shl, Expr::literal(self.ty, 1.0), bit);
-        let here = vars(rank + 1);
-        c.repeat(self.bits, |c| {
-            c.define("tried", tried, None, before.clone() + step);
-            let key = self.key(&row, Expr::var(rank + 1));
-            let not_below = Expr::compare(CompareFn::Ge, key, Expr::load(tried, here.clone()));
-            c.define("count", count, Some(sum(self.n)), counted(not_below));
-            let enough = Expr::load(count, here.clone());
-            let enough = Expr::compare(CompareFn::Ge, enough, Expr::Const(Scalar::I32(k as i32)));
-            c.define("bound", bound, None, enough.select(Expr::load(tried, here), before));
-        });
-        bound
+        let row = vars(self.dims.len());
+        let r = Expr::var(self.dims.len());
+        let at = |place: Expr| [&row[..], &[place]].concat();
+        // Counts of a row take about as long to clear and add up as the row to count.
+        let width = (self.n.ilog2() as usize).saturating_sub(2).clamp(SMALL_DIGIT, DIGIT);
+        let passes = self.bits.div_ceil(width);
+        let width = self.bits.div_ceil(passes);
+        let digits = 1usize << width;
+        let int = |v: usize| Expr::int(v).cast(self.ty);
+        let down = |e: Expr, bits: usize| Expr::binary(BinaryFn::Shr, e, int(bits));
+        let lowest = Expr::Const(Scalar::I64(i64::MIN >> (64 - self.bits)).cast(self.ty));
+        let mut found: Option<BufId> = None;
+        let mut rest = passes;
+        loop {
+            rest -= 1;
+            let (shift, key) = (rest * width, self.key(&row, r.clone()));
+            let digit = down(key.clone() - lowest.clone(), shift).cast(DType::I64).and(Expr::int(digits - 1));
+            // Counter 0 is of keys that the digits before put below, the one behind the digits' of those above.
+            let before = found.map_or(lowest.clone(), |b| Expr::load(b, row.clone()));
+            let counter = digit + Expr::int(1);
+            let counter = match found {
+                None => counter,
+                Some(_) => {
+                    let (of_key, of_bound) = (down(key, shift + width), down(before.clone(), shift + width));
+                    let above = greater(of_key.clone(), of_bound.clone());
+                    let outside = above.select(Expr::int(digits + 1), Expr::int(0));
+                    equals(of_key, of_bound).select(counter, outside)
+                }
+            };
+            let counter = counter.clamp(0, digits as i64 + 1);
+            let counts =
+                c.map("counts", self.tensor(DType::I32, &[], &[digits + 2]), Expr::Const(Scalar::I32(0)));
+            let one = Expr::Const(Scalar::I32(1));
+            let more = Expr::load(counts, at(counter.clone())) + one;
+            let extents = [&self.dims[..], &[self.n]].concat();
+            c.update("count", counts, Update { extents, index: at(counter) }, more);
+            // From the highest digit down: those of the digit and all above.
+            let down_from = Expr::int(digits) - r.clone();
+            let next = down_from.clone() + Expr::int(1);
+            let running = Expr::load(counts, at(down_from.clone())) + Expr::load(counts, at(next));
+            let extents = [&self.dims[..], &[digits]].concat();
+            c.update("not_below", counts, Update { extents, index: at(down_from) }, running);
+            let not_below = Expr::load(counts, at(r.clone() + Expr::int(1)));
+            let enough = Expr::compare(CompareFn::Ge, not_below, Expr::Const(Scalar::I32(k as i32)));
+            let body = enough.select(r.clone().cast(self.ty), int(0));
+            let finish = before + Expr::binary(BinaryFn::Shl, Expr::Acc, int(shift));
+            let reduce = Reduce { extents: vec![digits], combine: ReduceFn::Max, init: int(0), finish };
+            let bound = c.reduce("bound", self.tensor(self.ty, &[], &[]), reduce, body);
+            if rest == 0 {
+                return bound;
+            }
+            found = Some(bound);
+        }
     }
 
     /// Sorts the `m` elements of a list, of which the first `k` are wanted.

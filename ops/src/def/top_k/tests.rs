@@ -69,8 +69,10 @@ fn numbers(n: usize, below: u64) -> Vec<i64> {
 
 #[test]
 fn every_way_through_the_steps() {
-    // One by one, all sorted, selected and sorted by counting.
-    for (n, k) in [(300, 8), (256, 9), (256, 256), (300, 9), (300, 255), (300, 299), (300, 300)] {
+    // One by one, block by block, all sorted, selected and sorted by counting.
+    for (n, k) in
+        [(256, 8), (300, 8), (299, 13), (256, 9), (256, 256), (300, 9), (300, 255), (300, 299), (300, 300)]
+    {
         for below in [3, 1 << 20] {
             let ints = numbers(2 * n, below);
             run(&LARGEST, &[2, n], &ints, k as i64);
@@ -80,6 +82,16 @@ fn every_way_through_the_steps() {
             run(&TopK { axis: 0, ..LARGEST }, &[n, 2], &bytes, k as i64);
         }
     }
+}
+
+#[test]
+fn blocks_with_nothing_left_are_not_taken_for_the_smallest() {
+    let mut ints = vec![i32::MIN; 300];
+    (ints[3], ints[150], ints[299]) = (7, i32::MIN + 1, 7);
+    run(&LARGEST, &[300], &ints, 13);
+    run(&SMALLEST, &[300], &ints.iter().map(|v| !v).collect::<Vec<i32>>(), 13);
+    let low = vec![f32::NEG_INFINITY; 300];
+    run(&LARGEST, &[300], &low, 13);
 }
 
 #[test]
