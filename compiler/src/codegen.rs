@@ -21,6 +21,7 @@ use crate::target::{Isa, Target};
 
 mod emitter;
 mod expr;
+mod lanes;
 mod math;
 mod nest;
 mod scalar;

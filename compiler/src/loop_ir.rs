@@ -38,6 +38,7 @@ use octrt_ops::expr::{BufId, Expr, VarId};
 pub mod affine;
 pub mod interp;
 pub mod interval;
+pub mod lanes;
 pub mod text;
 pub mod verify;
 

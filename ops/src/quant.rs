@@ -112,14 +112,13 @@ pub(crate) fn single(c: &mut Compute, i: usize, arg: &Arg<'_>) -> Expr {
 
 /// An f32 as a quantised number of type `to`: `saturate(round(v) + zero_point)`; NaN is 0.
 pub(crate) fn quantized(v: Expr, zero_point: Option<Expr>, to: DType) -> Expr {
-    let (low, high) = Scalar::limits(to);
     let rounded = Expr::unary(UnaryFn::Round, v);
     let moved = match zero_point {
         Some(z) if z != Expr::Const(Scalar::zero(to)) => rounded + converted(z, DType::F32),
         _ => rounded,
     };
-    let limit = |s: Scalar| Expr::Const(s.cast(DType::F32));
-    moved.max(limit(low)).min(limit(high)).cast(to)
+    // The conversion saturates, and makes 0 of NaN.
+    moved.cast(to)
 }
 
 /// [`quantized`] of a number.

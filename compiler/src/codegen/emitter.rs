@@ -15,21 +15,20 @@ use crate::target::Target;
 pub(super) enum Operand {
     /// The same for all lanes.
     Scalar(Value, DType),
-    /// One f32 per lane.
-    Vector(Value),
+    /// One value per lane: of f32; of i32; or of a narrower type, in i32.
+    Vector(Value, DType),
 }
 
 impl Operand {
     pub(super) fn value(&self) -> Value {
         match self {
-            Operand::Scalar(v, _) | Operand::Vector(v) => *v,
+            Operand::Scalar(v, _) | Operand::Vector(v, _) => *v,
         }
     }
 
     pub(super) fn dtype(&self) -> DType {
         match self {
-            Operand::Scalar(_, d) => *d,
-            Operand::Vector(_) => DType::F32,
+            Operand::Scalar(_, d) | Operand::Vector(_, d) => *d,
         }
     }
 }

@@ -1,118 +1,18 @@
-//! Expressions: scalars, or all lanes of the vector loop at once.
+//! Expressions: scalars, and functions of scalars and vectors.
 
 use cranelift_codegen::ir::types::{F32, F32X4, I64};
-use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
 use octrt_ops::DType;
-use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, UnaryFn, VarId};
+use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, UnaryFn};
 
 use super::emitter::{Binding, Emit, Emitter, Operand};
-use super::math::Math;
+use super::math::{self, Math};
 use super::scalar::{clif_type, float_condition};
 use crate::loop_ir::affine::{Affine, uses};
 use crate::target::Target;
 
 impl Emitter<'_, '_> {
-    /// The variable of the vector loop, where all its lanes are wanted.
-    fn lanes(&self) -> Option<VarId> {
-        self.bindings.iter().find(|(_, b)| matches!(b, Binding::Lanes)).map(|(v, _)| *v)
-    }
-
-    /// The value of an expression; a vector only where it differs between lanes.
-    pub(super) fn operand(&mut self, e: &Expr) -> Emit<Operand> {
-        let Some(lane) = self.lanes() else { return self.scalar(e) };
-        let acc_is_vector = matches!(self.acc, Some(Operand::Vector(_)));
-        let mut varies = uses(e, lane);
-        e.visit(&mut |e| varies |= acc_is_vector && matches!(e, Expr::Acc));
-        if !varies {
-            return self.scalar(e);
-        }
-        match e {
-            Expr::Acc => self.acc.ok_or_else(|| "acc outside a reduction".into()),
-            Expr::Load(b, index) => self.load_lanes(e, *b, index, lane),
-            Expr::Unary(f, a) => {
-                let a = self.operand(a)?;
-                self.unary(*f, a)
-            }
-            Expr::Binary(f, a, b) => {
-                let (a, b) = (self.operand(a)?, self.operand(b)?);
-                self.binary(*f, a, b)
-            }
-            Expr::Select(c, a, b) => self.select_lanes(e, c, a, b, lane),
-            Expr::Var(_) | Expr::Const(_) | Expr::Compare(..) | Expr::Cast(..) | Expr::Bits(_) => {
-                self.each_lane(e, lane)
-            }
-        }
-    }
-
-    /// Evaluates lane by lane: always right, seldom fast. The result must be f32.
-    fn each_lane(&mut self, e: &Expr, lane: VarId) -> Emit<Operand> {
-        let acc = self.acc;
-        let mut vector = None;
-        for k in 0..Target::LANES {
-            self.bindings.insert(lane, Binding::Constant(k as i64));
-            if let Some(Operand::Vector(v)) = acc {
-                self.acc = Some(Operand::Scalar(self.b.ins().extractlane(v, k as u8), DType::F32));
-            }
-            let s = self.scalar(e)?;
-            if s.dtype() != DType::F32 {
-                return Err(format!("a vector of {} in `{e}`", s.dtype()));
-            }
-            vector = Some(match vector {
-                None => self.b.ins().scalar_to_vector(F32X4, s.value()),
-                Some(v) => self.b.ins().insertlane(v, s.value(), k as u8),
-            });
-        }
-        self.acc = acc;
-        self.bindings.insert(lane, Binding::Lanes);
-        vector.map(Operand::Vector).ok_or_else(|| "no lanes".into())
-    }
-
-    fn load_lanes(&mut self, e: &Expr, b: BufId, index: &[Expr], lane: VarId) -> Emit<Operand> {
-        let buffer = &self.kernel.buffers[b.0 as usize];
-        let contiguous = Affine::flat(buffer, index).stride(lane) == Some(1);
-        if !contiguous || buffer.ty.dtype != DType::F32 {
-            return self.each_lane(e, lane);
-        }
-        let (address, offset) = self.address(b, index)?;
-        let flags = self.load_flags(b);
-        Ok(Operand::Vector(self.b.ins().load(F32X4, flags, address, offset)))
-    }
-
-    fn select_lanes(&mut self, e: &Expr, c: &Expr, a: &Expr, b: &Expr, lane: VarId) -> Emit<Operand> {
-        if !uses(c, lane) && !matches!(self.acc, Some(Operand::Vector(_))) {
-            let c = self.scalar(c)?;
-            let (a, b) = (self.operand(a)?, self.operand(b)?);
-            let (a, b) = (self.widen(a), self.widen(b));
-            return Ok(Operand::Vector(self.b.ins().select(c.value(), a.value(), b.value())));
-        }
-        let Expr::Compare(f, x, y) = c else { return self.each_lane(e, lane) };
-        if self.dtype(x)? != DType::F32 {
-            return self.each_lane(e, lane);
-        }
-        let (x, y) = (self.operand(x)?, self.operand(y)?);
-        let (x, y) = (self.widen(x), self.widen(y));
-        let mask = self.b.ins().fcmp(float_condition(*f), x.value(), y.value());
-        let flags = MemFlagsData::new().with_endianness(Endianness::Little);
-        let mask = self.b.ins().bitcast(F32X4, flags, mask);
-        let (a, b) = (self.operand(a)?, self.operand(b)?);
-        let (a, b) = (self.widen(a), self.widen(b));
-        Ok(Operand::Vector(self.b.ins().bitselect(mask, a.value(), b.value())))
-    }
-
-    fn dtype(&self, e: &Expr) -> Emit<DType> {
-        let buffers = |b: BufId| self.kernel.buffers.get(b.0 as usize).map(|k| k.ty.dtype);
-        e.dtype(&buffers, self.acc.map(|a| a.dtype())).map_err(|e| e.to_string())
-    }
-
-    /// The operand in every lane.
-    pub(super) fn widen(&mut self, v: Operand) -> Operand {
-        match v {
-            Operand::Scalar(s, DType::F32) => Operand::Vector(self.b.ins().splat(F32X4, s)),
-            other => other,
-        }
-    }
-
-    fn load_flags(&self, b: BufId) -> MemFlagsData {
+    pub(super) fn load_flags(&self, b: BufId) -> MemFlagsData {
         let flags = MemFlagsData::new().with_notrap();
         // What a kernel does not write it may load at any time, and once for many uses.
         if b == self.kernel.dst { flags } else { flags.with_readonly().with_can_move() }
@@ -157,7 +57,7 @@ impl Emitter<'_, '_> {
     }
 
     /// The value of an expression that is the same for all lanes.
-    fn scalar(&mut self, e: &Expr) -> Emit<Operand> {
+    pub(super) fn scalar(&mut self, e: &Expr) -> Emit<Operand> {
         match e {
             Expr::Const(s) => Ok(self.constant(*s)),
             Expr::Var(v) => {
@@ -191,6 +91,15 @@ impl Emitter<'_, '_> {
                 Ok(Operand::Scalar(self.compare(*f, a, b), DType::Bool))
             }
             Expr::Select(c, a, b) => {
+                if let Expr::Compare(f, x, y) = &**c
+                    && let dtype @ (DType::F32 | DType::F64) = self.dtype(x)?
+                    && self.dtype(a)? == dtype
+                {
+                    let operands = [self.scalar(x)?.value(), self.scalar(y)?.value()];
+                    let values = [self.scalar(a)?.value(), self.scalar(b)?.value()];
+                    let chosen = math::choose(self.b, float_condition(*f), operands, values);
+                    return Ok(Operand::Scalar(chosen, dtype));
+                }
                 let (c, a, b) = (self.scalar(c)?, self.scalar(a)?, self.scalar(b)?);
                 Ok(Operand::Scalar(self.b.ins().select(c.value(), a.value(), b.value()), a.dtype()))
             }
@@ -208,7 +117,8 @@ impl Emitter<'_, '_> {
     pub(super) fn unary(&mut self, f: UnaryFn, a: Operand) -> Emit<Operand> {
         let v = a.value();
         Ok(match a {
-            Operand::Vector(_) => Operand::Vector(self.f32_unary(f, v, F32X4)?),
+            Operand::Vector(_, DType::F32) => Operand::Vector(self.f32_unary(f, v, F32X4)?, DType::F32),
+            Operand::Vector(_, d) => return Err(format!("{} of a vector of {d}", f.name())),
             Operand::Scalar(_, DType::F32) => Operand::Scalar(self.f32_unary(f, v, F32)?, DType::F32),
             Operand::Scalar(_, DType::F64) => Operand::Scalar(self.f64_unary(f, v)?, DType::F64),
             Operand::Scalar(_, d) => Operand::Scalar(self.int_unary(f, v, d)?, d),
@@ -246,8 +156,8 @@ impl Emitter<'_, '_> {
 
     pub(super) fn binary(&mut self, f: BinaryFn, a: Operand, b: Operand) -> Emit<Operand> {
         let (a, b) = match (a, b) {
-            (Operand::Vector(_), b) => (a, self.widen(b)),
-            (a, Operand::Vector(_)) => (self.widen(a), b),
+            (Operand::Vector(..), b) => (a, self.widen(b)),
+            (a, Operand::Vector(..)) => (self.widen(a), b),
             _ => (a, b),
         };
         let (x, y) = (a.value(), b.value());
@@ -255,7 +165,8 @@ impl Emitter<'_, '_> {
             return Err(format!("{} of {} and {}", f.name(), a.dtype(), b.dtype()));
         }
         let value = match a.dtype() {
-            DType::F32 => self.float_binary(f, x, y, matches!(a, Operand::Vector(_)))?,
+            DType::F32 => self.float_binary(f, x, y, matches!(a, Operand::Vector(..)))?,
+            DType::I32 if matches!(a, Operand::Vector(..)) => self.int_lanes(f, x, y)?,
             DType::F64 => self.f64_binary(f, x, y)?,
             DType::Bool => match f {
                 BinaryFn::And => self.b.ins().band(x, y),
@@ -266,7 +177,7 @@ impl Emitter<'_, '_> {
             d => self.int_binary(f, x, y, d)?,
         };
         Ok(match a {
-            Operand::Vector(_) => Operand::Vector(value),
+            Operand::Vector(_, d) => Operand::Vector(value, d),
             Operand::Scalar(_, d) => Operand::Scalar(value, d),
         })
     }

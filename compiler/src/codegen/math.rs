@@ -5,7 +5,7 @@
 //! of the compiled code does.
 
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::types::{F32, F32X4, F64, I32, I32X4, I64};
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FunctionBuilder;
 
@@ -19,6 +19,24 @@ pub struct Math<'a, 'b> {
     pub ty: Type,
     /// Whether the target fuses multiply and add.
     pub fma: bool,
+}
+
+/// `if cc(a, b) then x else y` for scalars, all four f32 or all f64, in vector registers: of scalar floats a `select` is a
+/// jump, which data decide.
+pub(super) fn choose(
+    b: &mut FunctionBuilder<'_>,
+    cc: FloatCC,
+    operands: [Value; 2],
+    values: [Value; 2],
+) -> Value {
+    let ty = if b.func.dfg.value_type(values[0]) == F64 { F64X2 } else { F32X4 };
+    let mut vector = |v: Value| b.ins().scalar_to_vector(ty, v);
+    let [a, c, x, y] = [operands[0], operands[1], values[0], values[1]].map(&mut vector);
+    let mask = b.ins().fcmp(cc, a, c);
+    let flags = MemFlagsData::new().with_endianness(cranelift_codegen::ir::Endianness::Little);
+    let mask = b.ins().bitcast(ty, flags, mask);
+    let chosen = b.ins().bitselect(mask, x, y);
+    b.ins().extractlane(chosen, 0)
 }
 
 impl Math<'_, '_> {
@@ -58,13 +76,12 @@ impl Math<'_, '_> {
 
     /// `if cc(a, b) then x else y`, lane by lane.
     pub fn choose(&mut self, cc: FloatCC, a: Value, b: Value, x: Value, y: Value) -> Value {
-        let mask = self.b.ins().fcmp(cc, a, b);
-        if self.ty == F32X4 {
-            let mask = self.cast(F32X4, mask);
-            self.b.ins().bitselect(mask, x, y)
-        } else {
-            self.b.ins().select(mask, x, y)
+        if self.ty != F32X4 {
+            return choose(self.b, cc, [a, b], [x, y]);
         }
+        let mask = self.b.ins().fcmp(cc, a, b);
+        let mask = self.cast(F32X4, mask);
+        self.b.ins().bitselect(mask, x, y)
     }
 
     fn cast(&mut self, ty: Type, v: Value) -> Value {
@@ -273,19 +290,15 @@ impl Math<'_, '_> {
         let zero = self.b.ins().f64const(0.0);
         let (inf, minus_inf) =
             (self.b.ins().f64const(f64::INFINITY), self.b.ins().f64const(f64::NEG_INFINITY));
-        let is_inf = self.b.ins().fcmp(FloatCC::Equal, x, inf);
-        let y = self.b.ins().select(is_inf, inf, y);
-        let is_zero = self.b.ins().fcmp(FloatCC::Equal, x, zero);
-        self.b.ins().select(is_zero, minus_inf, y)
+        let y = choose(self.b, FloatCC::Equal, [x, inf], [inf, y]);
+        choose(self.b, FloatCC::Equal, [x, zero], [minus_inf, y])
     }
 
     /// `e^x` in f64, good to about 1e-13, limited to what f32 can show.
     fn exp_f64(&mut self, x: Value) -> Value {
         let (low, high) = (self.b.ins().f64const(-200.0), self.b.ins().f64const(200.0));
-        let below = self.b.ins().fcmp(FloatCC::LessThan, x, low);
-        let x = self.b.ins().select(below, low, x);
-        let above = self.b.ins().fcmp(FloatCC::GreaterThan, x, high);
-        let x = self.b.ins().select(above, high, x);
+        let x = choose(self.b, FloatCC::LessThan, [x, low], [low, x]);
+        let x = choose(self.b, FloatCC::GreaterThan, [x, high], [high, x]);
         let log2e = self.b.ins().f64const(std::f64::consts::LOG2_E);
         let n = self.b.ins().fmul(x, log2e);
         let n = self.b.ins().nearest(n);

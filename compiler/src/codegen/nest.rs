@@ -3,6 +3,7 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value};
+use octrt_ops::DType;
 use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BinaryFn, Expr, VarId};
 
@@ -113,13 +114,14 @@ impl Emitter<'_, '_> {
             let init = if data.iter().any(|l| l.form == Form::Vector) { self.widen(init) } else { init };
             accumulators.push(init);
         }
-        let wide = accumulators.first().is_some_and(|a| matches!(a, Operand::Vector(_)));
+        let wide = accumulators.first().is_some_and(|a| matches!(a, Operand::Vector(..)));
         let values = accumulators.iter().map(Operand::value).collect();
         let results = self.reduce_loops(&reduce, &points, values, wide)?;
         for (point, result) in points.iter().zip(results) {
             self.bind(point);
             let dtype = accumulators[0].dtype();
-            self.acc = Some(if wide { Operand::Vector(result) } else { Operand::Scalar(result, dtype) });
+            self.acc =
+                Some(if wide { Operand::Vector(result, dtype) } else { Operand::Scalar(result, dtype) });
             let value = self.operand(&reduction.finish)?;
             self.store(value)?;
         }
@@ -173,7 +175,7 @@ impl Emitter<'_, '_> {
             return Ok(self.b.ins().fma(x.value(), y.value(), acc));
         }
         let value = self.operand(&self.kernel.body)?;
-        let acc = if wide { Operand::Vector(acc) } else { Operand::Scalar(acc, value.dtype()) };
+        let acc = if wide { Operand::Vector(acc, DType::F32) } else { Operand::Scalar(acc, value.dtype()) };
         Ok(self.binary(reduction.combine.binary(), acc, value)?.value())
     }
 
@@ -181,8 +183,9 @@ impl Emitter<'_, '_> {
         let kernel = self.kernel;
         let wide = kernel.loops.last().is_some_and(|l| l.form == Form::Vector);
         let value = if wide { self.widen(value) } else { value };
+        let value = self.narrowed(value);
         let (address, offset) = self.address(kernel.dst, &kernel.index)?;
-        self.b.ins().store(MemFlagsData::new().with_notrap(), value.value(), address, offset);
+        self.b.ins().store(MemFlagsData::new().with_notrap(), value, address, offset);
         Ok(())
     }
 }

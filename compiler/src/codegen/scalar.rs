@@ -82,6 +82,7 @@ impl Emitter<'_, '_> {
         let fma = self.target.has_fma();
         let mut math = Math { b: &mut *self.b, ty: F64, fma };
         let y = match f {
+            UnaryFn::Atan => math.rough_atan(wide),
             UnaryFn::RoundF16 => math.rounded(wide, 10, -14, 65504.0),
             UnaryFn::RoundBf16 => math.rounded(wide, 7, -126, f32::from_bits(0x7f7f_0000).into()),
             _ => self.f64_unary(f, wide)?,
@@ -273,7 +274,7 @@ impl Emitter<'_, '_> {
     }
 
     /// An integer or `bool` as an integer of another width: wider with its sign, narrower without its upper bits.
-    fn integer(&mut self, v: Value, from: DType, to: DType) -> Value {
+    pub(super) fn integer(&mut self, v: Value, from: DType, to: DType) -> Value {
         let ty = clif_type(to);
         match (from.size().cmp(&to.size()), from.is_unsigned()) {
             (std::cmp::Ordering::Equal, _) => v,
@@ -295,7 +296,7 @@ pub(super) fn float_condition(f: CompareFn) -> FloatCC {
     }
 }
 
-fn int_condition(f: CompareFn, dtype: DType) -> IntCC {
+pub(super) fn int_condition(f: CompareFn, dtype: DType) -> IntCC {
     match (f, dtype.is_unsigned()) {
         (CompareFn::Eq, _) => IntCC::Equal,
         (CompareFn::Ne, _) => IntCC::NotEqual,

@@ -2,8 +2,8 @@
 //!
 //! Loops
 //! * ids are unique, extents are 1 or more;
-//! * at most one loop is `vector`: the innermost, a data loop, of extent [`Target::LANES`], along which `dst` is f32 side
-//!   by side: one store writes all its lanes;
+//! * at most one loop is `vector`: the innermost, a data loop, of extent [`Target::LANES`], along which `dst` is side by
+//!   side, of a type that lanes hold ([`lanes::stores`]): one store writes all its lanes;
 //! * only the outermost loop may be `parallel`: a data loop whose iterations write different elements; or a `turn`;
 //! * data loops inside the first reduce loop are `unrolled` or `vector`, and hold at most [`MAX_ACCUMULATORS`] values;
 //! * reduce loops are serial or `unrolled`; there are reduce loops exactly where there is a reduction.
@@ -29,6 +29,7 @@ use octrt_ops::{DType, OpError};
 
 use super::affine::Affine;
 use super::interval::{Interval, range};
+use super::lanes;
 use super::{Form, Kernel, Role};
 use crate::target::Target;
 
@@ -335,8 +336,9 @@ fn check_index(k: &Kernel, place: &str, buf: BufId, index: &[Expr]) -> Result<()
 /// That the elements which the lanes of a vector loop define lie one after the other.
 fn check_vector_store(k: &Kernel) -> Result<(), Violation> {
     let Some(l) = k.loops.iter().find(|l| l.form == Form::Vector) else { return Ok(()) };
-    if k.dst_ty().dtype != DType::F32 {
-        return loop_rule(l.id, "a vector loop to store f32", k.dst_ty().dtype.to_string());
+    if !lanes::stores(k.dst_ty().dtype) {
+        let expected = "a vector loop to store f32 or what an i32 holds";
+        return loop_rule(l.id, expected, k.dst_ty().dtype.to_string());
     }
     match Affine::flat(&k.buffers[k.dst.0 as usize], &k.index).stride(l.id) {
         Some(1) => Ok(()),

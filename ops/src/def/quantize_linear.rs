@@ -99,7 +99,10 @@ impl Operator for QuantizeLinear {
         let src = c.input(0, &x);
         let value = Expr::load(src, vars(rank));
         let value = if x.dtype == DType::F32 { value } else { value.cast(DType::F32) };
-        let quotient = value / grain.load(&mut c, 1, &scale, rank);
+        let quotient = match grain.load(&mut c, 1, &scale, rank) {
+            Expr::Const(Scalar::F32(1.0)) => value,
+            scale => value / scale,
+        };
         let quotient = match self.precision {
             None => quotient,
             Some(FloatFormat::F16) => Expr::unary(UnaryFn::RoundF16, quotient),

@@ -5,7 +5,7 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F64, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
-use super::Math;
+use super::{Math, choose};
 
 impl Math<'_, '_> {
     fn wide(&mut self, v: f64) -> Value {
@@ -14,8 +14,7 @@ impl Math<'_, '_> {
 
     /// `if cc(a, b) then x else y`.
     fn wide_choose(&mut self, cc: FloatCC, a: Value, b: Value, x: Value, y: Value) -> Value {
-        let c = self.b.ins().fcmp(cc, a, b);
-        self.b.ins().select(c, x, y)
+        choose(self.b, cc, [a, b], [x, y])
     }
 
     /// The polynomial with these coefficients, highest power first.
@@ -157,26 +156,57 @@ impl Math<'_, '_> {
         self.wide_choose(FloatCC::GreaterThan, a, limit, nan, y)
     }
 
-    /// The arc tangent: `pi / 2 - atan(1 / x)` above 1, `pi / 4 + atan((x - 1) / (x + 1))` above `tan(pi / 8)`, a series.
+    /// The arc tangent, good to f64.
     pub fn wide_atan(&mut self, x: Value) -> Value {
+        let coefficients = [
+            -0.017_805_397_205_419_446,
+            0.037_965_257_453_865_93,
+            -0.050_351_024_566_015_52,
+            0.058_468_782_973_308_72,
+            -0.066_629_518_136_291_91,
+            0.076_920_453_309_022_25,
+            -0.090_908_968_090_640_27,
+            0.111_111_107_449_196_58,
+            -0.142_857_142_792_502_45,
+            0.199_999_999_999_408_93,
+            -0.333_333_333_333_331_2,
+            1.0,
+        ];
+        self.atan_by(x, coefficients)
+    }
+
+    /// The arc tangent, good to 1e-9.
+    pub fn rough_atan(&mut self, x: Value) -> Value {
+        let coefficients = [
+            -0.060_263_052_276_584_59,
+            0.105_698_288_064_144_48,
+            -0.142_395_326_696_489_74,
+            0.199_981_830_410_832_06,
+            -0.333_333_068_930_485_14,
+            0.999_999_999_371_228_2,
+        ];
+        self.atan_by(x, coefficients)
+    }
+
+    /// `pi / 2 + atan(-1 / a)` above `tan(3 pi / 8)`, `pi / 4 + atan((a - 1) / (a + 1))` above `tan(pi / 8)`, a polynomial in
+    /// `a^2` (of Chebyshev nodes, highest power first) below; `a` is the magnitude.
+    fn atan_by(&mut self, x: Value, coefficients: impl IntoIterator<Item = f64>) -> Value {
+        use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, SQRT_2};
         let a = self.b.ins().fabs(x);
-        let one = self.wide(1.0);
-        let inverse = self.b.ins().fdiv(one, a);
-        let t = self.wide_choose(FloatCC::GreaterThan, a, one, inverse, a);
-        let (below, above) = (self.b.ins().fsub(t, one), self.b.ins().fadd(t, one));
-        let turned = self.b.ins().fdiv(below, above);
-        let limit = self.wide(std::f64::consts::SQRT_2 - 1.0);
-        let u = self.wide_choose(FloatCC::GreaterThan, t, limit, turned, t);
+        let [zero, one, minus_one] = [0.0, 1.0, -1.0].map(|v| self.wide(v));
+        let [low, high, eighth, quarter] =
+            [SQRT_2 - 1.0, SQRT_2 + 1.0, FRAC_PI_4, FRAC_PI_2].map(|v| self.wide(v));
+        let (below, above) = (self.b.ins().fsub(a, one), self.b.ins().fadd(a, one));
+        let mut pick = |near: Value, middle: Value, far: Value| {
+            let v = self.wide_choose(FloatCC::GreaterThan, a, low, middle, near);
+            self.wide_choose(FloatCC::GreaterThan, a, high, far, v)
+        };
+        let (over, under, base) =
+            (pick(a, below, minus_one), pick(one, above, a), pick(zero, eighth, quarter));
+        let u = self.b.ins().fdiv(over, under);
         let u2 = self.b.ins().fmul(u, u);
-        let series = (0..22u32).rev().map(|k| (if k % 2 == 0 { 1.0 } else { -1.0 }) / f64::from(2 * k + 1));
-        let p = self.wide_polynomial(u2, series);
-        let base = self.b.ins().fmul(u, p);
-        let eighth = self.wide(std::f64::consts::FRAC_PI_4);
-        let shifted = self.b.ins().fadd(base, eighth);
-        let y = self.wide_choose(FloatCC::GreaterThan, t, limit, shifted, base);
-        let quarter = self.wide(std::f64::consts::FRAC_PI_2);
-        let rest = self.b.ins().fsub(quarter, y);
-        let y = self.wide_choose(FloatCC::GreaterThan, a, one, rest, y);
+        let p = self.wide_polynomial(u2, coefficients);
+        let y = self.mul_add(u, p, base);
         self.b.ins().fcopysign(y, x)
     }
 

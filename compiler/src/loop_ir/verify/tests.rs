@@ -63,7 +63,7 @@ fn lanes_are_stored_side_by_side() {
         (copy(1, &[4], c(0)), "to store its lanes side by side, found a stride of 0"),
         (copy(8, &[2, 4], v(0) + v(1) * c(2)), "to store its lanes side by side, found a stride of 2"),
         (copy(2, &[4], v(0).min(c(1))), "to store its lanes side by side, found a stride that varies"),
-        (copy(4, &[4], v(0)), "to store f32, found i64"),
+        (copy(4, &[4], v(0)), "to store f32 or what an i32 holds, found i64"),
         (copy(8, &[2, 4], v(0) * c(4) + v(1)), ""),
     ];
     for (mut k, expected) in cases {
