@@ -9,6 +9,27 @@ use crate::expr::{CompareFn, Expr, UnaryFn, erf};
 /// From here on `x^2 + 1` is `x^2`, also in f64.
 const LARGE: f64 = 1e9;
 
+/// `(asin(r) / r - 1) / r^2` by powers of `r^2` up to 1/4, the highest first; Chebyshev nodes, good to f64.
+const ARC_SINE: &[f64] = &[
+    0.032_579_347_966_928_42,
+    -0.020_930_658_315_182_45,
+    0.021_668_058_869_056_36,
+    0.003_718_057_748_325_053_7,
+    0.010_778_675_120_995_992,
+    0.011_398_850_408_440_755,
+    0.013_980_882_992_171_01,
+    0.017_351_600_625_343_435,
+    0.022_372_216_106_072_148,
+    0.030_381_942_642_327_187,
+    0.044_642_857_176_863_22,
+    0.074_999_999_999_666_11,
+    0.166_666_666_666_667_96,
+];
+
+/// As [`ARC_SINE`], good to f32.
+const ARC_SINE_OF_F32: &[f64] =
+    &[0.033_690_847, 0.017_149_238, 0.031_100_662, 0.044_599_403, 0.075_000_94, 0.166_666_66];
+
 fn f(function: UnaryFn, x: Expr) -> Expr {
     Expr::unary(function, x)
 }
@@ -55,7 +76,8 @@ impl UnaryKind {
                 let half = f(UnaryFn::Exp, f(UnaryFn::Abs, x) * literal(0.5));
                 literal(0.5) * half.clone() * half.clone() + literal(0.5) / half.clone() / half
             }
-            UnaryKind::Tan | UnaryKind::Asin | UnaryKind::Acos => self.in_f64(x, dtype),
+            UnaryKind::Asin | UnaryKind::Acos => self.arc(x, dtype),
+            UnaryKind::Tan => self.in_f64(x, dtype),
             UnaryKind::Sinh | UnaryKind::Asinh | UnaryKind::Acosh | UnaryKind::Atanh => self.in_f64(x, dtype),
         }
     }
@@ -68,6 +90,61 @@ impl UnaryKind {
         }
     }
 
+    /// Arc sine and arc cosine: of a magnitude `a` up to 1/2 by a polynomial, beyond it by
+    /// `asin a = pi / 2 - 2 asin(sqrt((1 - a) / 2))`. All of them are a multiple of `pi / 2` and a term that is rounded once,
+    /// and so is their sum; what rounding took comes with the rest, which is small.
+    fn arc(self, x: Expr, dtype: DType) -> Expr {
+        use std::f64::consts::{FRAC_PI_2, PI};
+        let literal = |v| Expr::literal(dtype, v);
+        let coefficients = if dtype == DType::F64 { ARC_SINE } else { ARC_SINE_OF_F32 };
+        let a = f(UnaryFn::Abs, x.clone());
+        let far = || less(literal(0.5), a.clone());
+        let negative = || less(x.clone(), literal(0.0));
+        let minus = |e: Expr| f(UnaryFn::Neg, e);
+        let square = far().select((literal(1.0) - a.clone()) * literal(0.5), a.clone() * a.clone());
+        let powers = coefficients.iter().map(|c| literal(*c));
+        let series = powers.reduce(|sum, c| sum * square.clone() + c).unwrap_or_else(|| literal(0.0));
+        let series = square.clone() * series;
+        let root = f(UnaryFn::Sqrt, square.clone());
+        let twice = root.clone() + root.clone();
+        // What the root misses: the square less that of the root, which is taken of halves of its digits.
+        let split = root.clone() * literal(if dtype == DType::F64 { 134_217_729.0 } else { 4097.0 });
+        let high = split.clone() - (split - root.clone());
+        let low = root.clone() - high.clone();
+        let missing = square - high.clone() * high.clone();
+        let missing = missing - (high.clone() + high) * low.clone() - low.clone() * low;
+        let missing = missing / (twice.clone() + literal(1e-30));
+        let small = root * series.clone() + missing;
+        let small = small.clone() + small;
+        let halves = |hi: f64, lo: f64| move || (literal(hi), literal(lo));
+        // The part of pi / 2 that is a float, and the rest.
+        let (half_hi, half_lo) = match dtype {
+            DType::F64 => (FRAC_PI_2, 6.123_233_995_736_766e-17),
+            _ => (f64::from(FRAC_PI_2 as f32), FRAC_PI_2 - f64::from(FRAC_PI_2 as f32)),
+        };
+        let half = halves(half_hi, half_lo);
+        let whole = halves(if dtype == DType::F64 { PI } else { 2.0 * half_hi }, 2.0 * half_lo);
+        let none = halves(0.0, 0.0);
+        let choose =
+            |c: Expr, a: (Expr, Expr), b: (Expr, Expr)| (c.clone().select(a.0, b.0), c.select(a.1, b.1));
+        let (base, (term, rest)) = match self {
+            UnaryKind::Asin => (
+                choose(far(), half(), none()),
+                choose(far(), (minus(twice), minus(small)), (a.clone(), a.clone() * series)),
+            ),
+            _ => {
+                let beyond = (twice.clone(), small.clone());
+                let beyond = choose(negative(), (minus(twice), minus(small)), beyond);
+                let near = (minus(x.clone()), minus(x.clone() * series));
+                (choose(far(), choose(negative(), whole(), none()), half()), choose(far(), beyond, near))
+            }
+        };
+        let sum = base.0.clone() + term.clone();
+        let rounded = (base.0 - sum.clone()) + term;
+        let y = sum + (rounded + (base.1 + rest));
+        if self == UnaryKind::Asin { negative().select(minus(y.clone()), y) } else { y }
+    }
+
     fn wide(self, x: Expr) -> Expr {
         let literal = |v| Expr::literal(DType::F64, v);
         let one_minus = |e: Expr| literal(1.0) - e;
@@ -78,14 +155,6 @@ impl UnaryKind {
         let large = || less(literal(LARGE), magnitude.clone());
         match self {
             UnaryKind::Tan => f(UnaryFn::Sin, x.clone()) / f(UnaryFn::Cos, x),
-            UnaryKind::Asin => {
-                let leg = one_minus(x.clone()) * (literal(1.0) + x.clone());
-                f(UnaryFn::Atan, x.clone() / f(UnaryFn::Sqrt, leg))
-            }
-            UnaryKind::Acos => {
-                let quotient = one_minus(x.clone()) / (literal(1.0) + x.clone());
-                literal(2.0) * f(UnaryFn::Atan, f(UnaryFn::Sqrt, quotient))
-            }
             UnaryKind::Sinh => {
                 let e = exp_minus_1(magnitude.clone().min(literal(1.0)));
                 let small = literal(0.5) * (e.clone() + e.clone() / (e + literal(1.0)));
