@@ -143,8 +143,11 @@ impl Rows {
 
     /// The positions of the first `k`, in order; `k` is 1 to `n`.
     pub(super) fn order(&self, c: &mut Compute, k: usize) -> List {
+        if k == 1 {
+            return self.best(c);
+        }
         let side = self.n.isqrt();
-        if self.n > SHORT && self.bits <= 32 && 5 * k <= 4 * side {
+        if self.n > SHORT && 5 * k <= 4 * side {
             return self.block_by_block(c, k, side);
         }
         if k <= FEW {
@@ -155,6 +158,22 @@ impl Rows {
             _ => (self.select(c, k), k),
         };
         if m <= COUNTED { self.sort_by_counting(c, list, m, k) } else { self.sort_by_digits(c, list, m) }
+    }
+
+    /// The first of those with the largest key.
+    fn best(&self, c: &mut Compute) -> List {
+        let rank = self.dims.len();
+        let (row, r) = (vars(rank), Expr::var(rank));
+        let (lowest, end) = (Expr::Const(Scalar::limits(self.ty).0), Expr::int(self.n - 1));
+        let reduce = |combine, init| Reduce { extents: vec![self.n], combine, init, finish: Expr::Acc };
+        let key = self.key(&row, r);
+        let best = c.reduce("best", self.tensor(self.ty, &[], &[]), reduce(ReduceFn::Max, lowest), key);
+        let r = Expr::var(rank + 1);
+        let is_best = equals(self.key(&row, r.clone()), Expr::load(best, row));
+        let ty = self.tensor(DType::I64, &[], &[1]);
+        let body = is_best.select(r, end.clone());
+        let found = c.reduce("position", ty, reduce(ReduceFn::Min, end), body);
+        List::Last { buf: found, first: 0 }
     }
 
     /// In turn t, the best of those that come after the one of turn t - 1.
@@ -187,7 +206,8 @@ impl Rows {
     }
 
     /// As [`Rows::one_by_one`], with the best of each block of `side` neighbours at hand: a turn looks at those, and at the
-    /// elements of one block. `i64::MIN` is the best of a block with nothing left.
+    /// elements of one block. It counts what it has taken of each, for the smallest number may be an element's or may stand
+    /// for nothing.
     fn block_by_block(&self, c: &mut Compute, k: usize, side: usize) -> List {
         let rank = self.dims.len();
         let blocks = self.n.div_ceil(side);
@@ -202,7 +222,7 @@ impl Rows {
         let ty = self.tensor(DType::I64, &[], &[blocks]);
         let first = c.reduce("block_best", ty, reduce(side, ReduceFn::Max, none()), body);
         let mut declare = |after: &[usize]| c.declare(self.tensor(DType::I64, &[k], after));
-        let at_blocks = declare(&[blocks]);
+        let [at_blocks, taken] = [(); 2].map(|()| declare(&[blocks]));
         let [best, chosen, found, rest] = [(); 4].map(|()| declare(&[]));
         let row: Vec<Expr> = (1..=rank).map(Expr::var).collect();
         let turn = Expr::var(0);
@@ -218,13 +238,19 @@ impl Rows {
         c.repeat(k, |c| {
             let old = Expr::load(at_blocks, [&earlier[..], std::slice::from_ref(&last)].concat());
             let changed = equals(last.clone(), Expr::load(chosen, earlier.clone()));
-            let old = changed.select(Expr::load(rest, earlier.clone()), old);
+            let old = changed.clone().select(Expr::load(rest, earlier.clone()), old);
             let given = Expr::load(first, [&row[..], std::slice::from_ref(&last)].concat());
             c.define("at_blocks", at_blocks, None, is_first().select(given, old));
             let of_block = Expr::load(at_blocks, vars(rank + 2));
+            let old = Expr::load(taken, [&earlier[..], std::slice::from_ref(&last)].concat());
+            let one_more = changed.select(Expr::int(1), Expr::int(0));
+            c.define("taken", taken, None, is_first().select(Expr::int(0), old + one_more));
+            let size = (Expr::int(self.n) - last.clone() * Expr::int(side)).min(Expr::int(side));
+            let has_more = greater(size, Expr::load(taken, vars(rank + 2)));
             c.define("best", best, Some(reduce(blocks, ReduceFn::Max, none())), of_block.clone());
             let no_block = Expr::int(blocks - 1);
-            let body = equals(of_block, now(best)).select(last, no_block.clone());
+            let is_it = equals(of_block, now(best)).and(has_more);
+            let body = is_it.select(last, no_block.clone());
             c.define("block", chosen, Some(reduce(blocks, ReduceFn::Min, no_block)), body);
             let is_best = exists().and(equals(key.clone(), now(best)));
             let later = or(

@@ -90,6 +90,8 @@ fn blocks_with_nothing_left_are_not_taken_for_the_smallest() {
     (ints[3], ints[150], ints[299]) = (7, i32::MIN + 1, 7);
     run(&LARGEST, &[300], &ints, 13);
     run(&SMALLEST, &[300], &ints.iter().map(|v| !v).collect::<Vec<i32>>(), 13);
+    let wide: Vec<i64> = ints.iter().map(|&v| if v < 0 { i64::MIN } else { v.into() }).collect();
+    run(&LARGEST, &[300], &wide, 13);
     let low = vec![f32::NEG_INFINITY; 300];
     run(&LARGEST, &[300], &low, 13);
 }
