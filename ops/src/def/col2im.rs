@@ -10,12 +10,13 @@
 //! not fit the spatial axes, a block larger than the padded image.
 
 use crate::axes::{extent, product, required_ints};
-use crate::compute::{Compute, Reduce, ReduceFn, scalars, tensor};
+use crate::compute::{Compute, Update, scalars, tensor};
 use crate::def::scatter::ScatterReduction;
 use crate::dtype::DType;
 use crate::elements::input;
 use crate::error::OpError;
-use crate::expr::{CompareFn, Expr, Scalar};
+use crate::expr::{Expr, Scalar};
+use crate::index::vars;
 use crate::invalid;
 use crate::op::{Arg, Args, Operator, known_args};
 use crate::shape::TensorType;
@@ -82,16 +83,6 @@ impl Col2Im {
     }
 }
 
-/// The number of the block that holds image position `at` at its place `k`, and whether there is one.
-fn block_of(w: &WindowAxis, at: Expr, k: Expr) -> (Expr, Expr) {
-    let distance = at + Expr::int(w.pad_begin) - k * Expr::int(w.dilation);
-    let last = (w.output - 1) * w.stride;
-    let inside = distance.clone().within(last + 1);
-    let clamped = distance.clamp(0, last as i64);
-    let rest = clamped.clone() % Expr::int(w.stride);
-    (clamped / Expr::int(w.stride), inside.and(Expr::compare(CompareFn::Eq, rest, Expr::int(0))))
-}
-
 impl Operator for Col2Im {
     fn name(&self) -> &'static str {
         "Col2Im"
@@ -109,28 +100,32 @@ impl Operator for Col2Im {
         }
         let mut c = Compute::new();
         let columns = c.input(0, &src);
-        let rank = dst.shape.rank();
+        // Sums in an image with its padding, then the image: [N, C, axes..].
+        let (axes, outer) = (window.len(), &dst.shape[..2]);
+        let padded = window.iter().map(|w| (w.output - 1) * w.stride + (w.kernel - 1) * w.dilation + 1);
+        let padded: Vec<usize> = padded.zip(&window).map(|(n, w)| n.max(w.pad_begin + w.input)).collect();
+        let ty = TensorType::new(dst.dtype, [outer, &padded].concat());
+        let sums = c.map("sums", ty, Expr::Const(zero));
+        // An element of the columns: [N, C, places.., blocks..].
         let (mut place, mut block) = (Expr::int(0), Expr::int(0));
-        let mut hit: Option<Expr> = None;
+        let mut index = vars(2);
         for (i, w) in window.iter().enumerate() {
-            let k = Expr::var(rank + i);
-            let (o, is_hit) = block_of(w, Expr::var(2 + i), k.clone());
-            place = place * Expr::int(w.kernel) + k;
-            block = block * Expr::int(w.output) + o;
-            hit = Some(hit.map_or(is_hit.clone(), |h| h.and(is_hit)));
+            let (k, o) = (Expr::var(2 + i), Expr::var(2 + axes + i));
+            place = place * Expr::int(w.kernel) + k.clone();
+            block = block * Expr::int(w.output) + o.clone();
+            index.push(o * Expr::int(w.stride) + k * Expr::int(w.dilation));
         }
         let element = Expr::load(columns, [Expr::var(0), Expr::var(1) * Expr::int(places) + place, block]);
-        let body = match hit {
-            Some(hit) => hit.select(element, Expr::Const(zero)),
-            None => element,
-        };
-        let reduce = Reduce {
-            extents: window.iter().map(|w| w.kernel).collect(),
-            combine: ReduceFn::Sum,
-            init: Expr::Const(zero),
-            finish: Expr::Acc,
-        };
-        let out = c.reduce("col2im", dst, reduce, body);
+        let sum = Expr::load(sums, index.clone()) + element;
+        let (kernel, output) = (window.iter().map(|w| w.kernel), window.iter().map(|w| w.output));
+        let extents = outer.iter().copied().chain(kernel).chain(output).collect();
+        c.update("col2im", sums, Update { extents, index }, sum);
+        let inside = vars(2 + axes).into_iter().enumerate().map(|(i, at)| match i {
+            0 | 1 => at,
+            i => at + Expr::int(window[i - 2].pad_begin),
+        });
+        let body = Expr::load(sums, inside.collect::<Vec<_>>());
+        let out = c.map("image", dst, body);
         c.output(out);
         Ok(c)
     }
