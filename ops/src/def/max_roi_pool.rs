@@ -9,7 +9,7 @@
 //! Errors: shapes that do not fit, an image without elements, a batch out of range.
 
 use crate::compute::{Check, Compute, Reduce, ReduceFn, tensor};
-use crate::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn};
+use crate::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, VarId};
 use crate::op::known_args;
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType, attributes, invalid};
 
@@ -98,6 +98,26 @@ fn in_bin([begin, end]: [BufId; 2], bin: Expr, at: Expr) -> Expr {
     Expr::compare(CompareFn::Ge, at.clone(), begin).and(Expr::compare(CompareFn::Lt, at, end))
 }
 
+/// The maxima of runs of `2^level` elements along rows of width `w` from each element on, `[levels, N, C, H, W]`, as far as
+/// the row goes; and how many levels there are.
+fn runs(c: &mut Compute, x: BufId, (arg, w): (&Arg<'_>, usize)) -> (BufId, usize) {
+    let levels = 1 + w.ilog2() as usize;
+    let buf = c.declare(TensorType::new(arg.dtype, [&[levels], arg.shape.dims()].concat()));
+    let turn = Expr::var(0);
+    let map: Vec<Expr> = (1..4).map(Expr::var).collect();
+    let before = (turn.clone() - Expr::int(1)).max(Expr::int(0));
+    let at = |column: Expr| Expr::load(buf, [std::slice::from_ref(&before), &map[..], &[column]].concat());
+    let half = Expr::binary(BinaryFn::Shl, Expr::int(1), before.clone());
+    let next = (Expr::var(4) + half).clamp(0, w as i64 - 1);
+    let longer = at(Expr::var(4)).max(at(next));
+    let first = Expr::compare(CompareFn::Eq, turn, Expr::int(0));
+    let body = first.select(Expr::load(x, (1..5).map(Expr::var).collect::<Vec<_>>()), longer);
+    c.repeat(levels, |c| {
+        c.define("runs", buf, None, body);
+    });
+    (buf, levels)
+}
+
 impl Operator for MaxRoiPool {
     fn name(&self) -> &'static str {
         "MaxRoiPool"
@@ -137,13 +157,28 @@ impl Operator for MaxRoiPool {
             init: lowest.clone(),
             finish,
         };
-        // First along rows, then along columns: [R, C, bins of the width, H].
-        let [bin, row, column] = [2, 3, 4].map(Expr::var);
-        let at = [batch.clamp(0, n as i64 - 1), Expr::var(1), row, column.clone()];
-        let inside = in_bin(columns, bin, column);
+        // First along rows: [R, C, bins of the width, H]; the maximum of a bin is that of two runs of 2^level elements.
+        let levels = runs(&mut c, x, (&p.x, w));
+        let (bin, row) = (Expr::var(2), Expr::var(3));
+        let [begin, end] = columns.map(|b| Expr::load(b, [Expr::var(0), bin.clone()]));
+        let length = (end.clone() - begin.clone()).clamp(1, w as i64);
+        let level = (1..u64::BITS as usize).take_while(|l| 1 << l <= w).map(|l| {
+            let long = Expr::compare(CompareFn::Ge, length.clone(), Expr::int(1usize << l));
+            long.select(Expr::int(1), Expr::int(0))
+        });
+        let level = level.reduce(|a, b| a + b).unwrap_or_else(|| Expr::int(0));
+        let ty = TensorType::new(DType::I64, [p.dst.shape[0], self.output[1]]);
+        let bin_at = |e: Expr| e.substitute(&|v| if v == VarId(2) { Expr::var(1) } else { Expr::Var(v) });
+        let level = c.map("level", ty, bin_at(level));
+        let level = Expr::load(level, [Expr::var(0), bin]);
+        let of = |from: Expr| {
+            let level = level.clone().clamp(0, levels.1 as i64 - 1);
+            let at = [level, batch.clone().clamp(0, n as i64 - 1), Expr::var(1), row.clone()];
+            Expr::load(levels.0, [&at[..], &[from.clamp(0, w as i64 - 1)]].concat())
+        };
+        let last = end - Expr::binary(BinaryFn::Shl, Expr::int(1), level.clone());
         let ty = TensorType::new(dtype, [p.dst.shape[0], p.dst.shape[1], self.output[1], h]);
-        let body = inside.select(Expr::load(x, at), lowest.clone());
-        let partial = c.reduce("rows", ty, reduce(w, Expr::Acc), body);
+        let partial = c.map("rows", ty, of(begin).max(of(last)));
         let [height, width, row] = [2, 3, 4].map(Expr::var);
         let body = in_bin(rows, height.clone(), row.clone());
         let element = Expr::load(partial, [Expr::var(0), Expr::var(1), width.clone(), row]);
