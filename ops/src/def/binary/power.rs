@@ -50,6 +50,26 @@ fn float_of(base: DType, exponent: DType) -> DType {
     }
 }
 
+/// A power that needs no logarithm.
+fn simple_power(base: &Expr, exponent: f64, dtype: DType) -> Option<Expr> {
+    let literal = |v| Expr::literal(dtype, v);
+    let square = || base.clone() * base.clone();
+    Some(match exponent {
+        1.0 => base.clone(),
+        2.0 => square(),
+        3.0 => square() * base.clone(),
+        4.0 => square() * square(),
+        -1.0 => literal(1.0) / base.clone(),
+        0.5 => {
+            // Powers of -0 and of minus infinity are not negative.
+            let root = Expr::unary(UnaryFn::Sqrt, base.clone()) + literal(0.0);
+            let lowest = Expr::compare(CompareFn::Eq, base.clone(), literal(f64::NEG_INFINITY));
+            lowest.select(literal(f64::INFINITY), root)
+        }
+        _ => return None,
+    })
+}
+
 /// The element of `a ^ b`.
 pub(super) fn definition(c: &mut Compute, a: &Arg<'_>, b: &Arg<'_>, ty: &TensorType) -> Expr {
     if ty.shape.numel() == 0 {
@@ -60,8 +80,8 @@ pub(super) fn definition(c: &mut Compute, a: &Arg<'_>, b: &Arg<'_>, ty: &TensorT
     let cast = |e: Expr, from, to| if from == to { e } else { e.cast(to) };
     let float = float_of(a.dtype, b.dtype);
     if a.dtype.is_float() {
-        if known_scalar(b).is_some_and(|s| s.to_f64() == 2.0) {
-            return base.clone() * base;
+        if let Some(power) = known_scalar(b).and_then(|s| simple_power(&base, s.to_f64(), a.dtype)) {
+            return power;
         }
         let power = Expr::binary(BinaryFn::Pow, cast(base, a.dtype, float), cast(exponent, b.dtype, float));
         return cast(power, float, a.dtype);
