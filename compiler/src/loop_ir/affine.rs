@@ -56,7 +56,42 @@ impl Affine {
     /// Row-major position of `index` in a buffer, in elements.
     pub fn flat(buffer: &KernelBuffer, index: &[Expr]) -> Affine {
         let strides = buffer.ty.shape.strides();
-        index.iter().zip(strides).fold(Affine::default(), |sum, (e, s)| sum.plus(&Affine::of(e), s as i64))
+        let sum = index
+            .iter()
+            .zip(strides)
+            .fold(Affine::default(), |sum, (e, s)| sum.plus(&Affine::of(e), s as i64));
+        sum.joined()
+    }
+
+    /// An equal sum in which quotients and remainders of the same division are their dividend again, as the position of an
+    /// element of a reshaped tensor is: `s * (e / s) + e % s` is `e`, and `s * (e / s % m) + e % s` is `e % (s * m)`.
+    fn joined(self) -> Affine {
+        let rest_of = |e: &Expr| match e {
+            Expr::Binary(BinaryFn::Rem, a, s) => match **s {
+                Expr::Const(Scalar::I64(s)) if s > 0 => Some(((**a).clone(), s)),
+                _ => None,
+            },
+            _ => None,
+        };
+        for (i, (c, atom)) in self.terms.iter().enumerate() {
+            let Some((e, s)) = rest_of(atom) else { continue };
+            let quotient = e.clone() / Expr::int(s);
+            for (j, (factor, other)) in self.terms.iter().enumerate().filter(|(j, _)| *j != i) {
+                let whole = match rest_of(other) {
+                    _ if c.checked_mul(s) != Some(*factor) => continue,
+                    _ if *other == quotient => Affine::of(&e),
+                    Some((dividend, m)) if dividend == quotient => match s.checked_mul(m) {
+                        Some(s) => Affine::atom(e.clone() % Expr::int(s)),
+                        None => continue,
+                    },
+                    _ => continue,
+                };
+                let terms = self.terms.iter().enumerate().filter(|(k, _)| *k != i && *k != j);
+                let terms = terms.map(|(_, t)| t.clone()).collect();
+                return Affine { constant: self.constant, terms }.plus(&whole, *c).joined();
+            }
+        }
+        self
     }
 
     /// How much the sum grows when `v` grows by one; `None` when it depends on `v` in another way.
@@ -142,6 +177,9 @@ pub fn simplify(e: &Expr) -> Expr {
 
 #[cfg(test)]
 mod tests {
+    use octrt_ops::index::view_index;
+    use octrt_ops::{DType, TensorType};
+
     use super::*;
 
     #[test]
@@ -156,6 +194,22 @@ mod tests {
         let clamped = Affine::of(&(x.clamp(0, 3) + y));
         assert_eq!(clamped.stride(VarId(0)), None);
         assert_eq!(clamped.stride(VarId(1)), Some(1));
+    }
+
+    #[test]
+    fn divisions_are_joined() {
+        let flat = |shape: &[usize], from: &[usize]| {
+            let buffer = KernelBuffer { ty: TensorType::new(DType::F32, shape.to_vec()), range: None };
+            Affine::flat(&buffer, &view_index(&from.to_vec().into(), &shape.to_vec().into()))
+        };
+        let a = flat(&[1, 6, 5, 4], &[12, 10]);
+        assert_eq!((a.constant, a.stride(VarId(0)), a.stride(VarId(1))), (0, Some(10), Some(1)));
+        // Another divisor, and a remainder without its quotient, stay.
+        let e = Expr::var(0) / Expr::int(4);
+        let buffer = KernelBuffer { ty: TensorType::new(DType::F32, [9, 3]), range: None };
+        assert_eq!(Affine::flat(&buffer, &[e, Expr::var(0) % Expr::int(3)]).stride(VarId(0)), None);
+        let rest = Affine::flat(&buffer, &[Expr::int(0), Expr::var(0) % Expr::int(3)]);
+        assert_eq!(rest.stride(VarId(0)), None);
     }
 
     #[test]
