@@ -134,6 +134,8 @@ impl Emitter<'_, '_> {
             UnaryFn::Log => math.log(v),
             UnaryFn::Tanh => math.tanh(v),
             UnaryFn::Erf => math.erf(v),
+            UnaryFn::RoundF16 => math.round_f16(v),
+            UnaryFn::RoundBf16 => math.round_bf16(v),
             UnaryFn::Neg => self.b.ins().fneg(v),
             UnaryFn::Abs => self.b.ins().fabs(v),
             UnaryFn::Sqrt => self.b.ins().sqrt(v),

@@ -1,9 +1,10 @@
 //! Expressions for all lanes of the vector loop at once.
 
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32X4, I8X16, I16X8, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value};
 use octrt_ops::DType;
-use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, VarId};
+use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, VarId};
 
 use super::emitter::{Binding, Emit, Emitter, Operand};
 use super::scalar::{float_condition, int_condition};
@@ -33,6 +34,11 @@ impl Emitter<'_, '_> {
                 let a = self.operand(a)?;
                 self.unary(*f, a)
             }
+            Expr::Unary(UnaryFn::Not, a) if self.dtype(e)? == DType::Bool => {
+                let a = self.operand(a)?;
+                let (a, one) = (self.widen(a), self.ones());
+                Ok(Operand::Vector(self.b.ins().bxor(a.value(), one), DType::Bool))
+            }
             Expr::Binary(f, a, b) if lanes::computes(*f, self.dtype(e)?) => {
                 let (a, b) = (self.operand(a)?, self.operand(b)?);
                 self.binary(*f, a, b)
@@ -43,13 +49,17 @@ impl Emitter<'_, '_> {
                 Ok(self.convert_lanes(a, *to))
             }
             Expr::Compare(f, a, b) if matches!(self.dtype(a)?, DType::F32 | DType::I32) => {
-                let mask = self.mask(*f, a, b)?;
-                let one = self.b.ins().iconst(I32, 1);
-                let one = self.b.ins().splat(I32X4, one);
+                let (mask, one) = (self.mask(*f, a, b)?, self.ones());
                 Ok(Operand::Vector(self.b.ins().band(mask, one), DType::Bool))
             }
             _ => self.each_lane(e, lane),
         }
+    }
+
+    /// What `true` is in every lane.
+    fn ones(&mut self) -> Value {
+        let one = self.b.ins().iconst(I32, 1);
+        self.b.ins().splat(I32X4, one)
     }
 
     /// Evaluates lane by lane: always right, seldom fast. The result must be what lanes hold.
@@ -142,11 +152,16 @@ impl Emitter<'_, '_> {
             let (a, b) = (self.widen(a), self.widen(b));
             return Ok(Operand::Vector(self.b.ins().select(c.value(), a.value(), b.value()), dtype));
         }
-        let Expr::Compare(f, x, y) = c else { return self.each_lane(e, lane) };
-        if !matches!(self.dtype(x)?, DType::F32 | DType::I32) {
-            return self.each_lane(e, lane);
-        }
-        let mask = self.mask(*f, x, y)?;
+        let mask = match c {
+            Expr::Compare(f, x, y) if matches!(self.dtype(x)?, DType::F32 | DType::I32) => {
+                self.mask(*f, x, y)?
+            }
+            c => {
+                let c = self.operand(c)?;
+                let (c, one) = (self.widen(c), self.ones());
+                self.b.ins().icmp(IntCC::Equal, c.value(), one)
+            }
+        };
         let mask = self.bits_of(F32X4, mask);
         let (a, b) = (self.operand(a)?, self.operand(b)?);
         let (a, b) = (self.widen(a), self.widen(b));
@@ -200,6 +215,12 @@ impl Emitter<'_, '_> {
         let a = self.widen(a);
         let v = match (a.dtype(), to) {
             (from, to) if from == to => a.value(),
+            (DType::F32, DType::Bool) => {
+                let zero = self.b.ins().f32const(0.0);
+                let (zero, one) = (self.b.ins().splat(F32X4, zero), self.ones());
+                let mask = self.b.ins().fcmp(FloatCC::NotEqual, a.value(), zero);
+                self.b.ins().band(mask, one)
+            }
             (DType::F32, to) => {
                 let whole = self.b.ins().fcvt_to_sint_sat(I32X4, a.value());
                 if to == DType::I32 { whole } else { self.limited(whole, to) }

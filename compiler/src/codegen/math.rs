@@ -110,6 +110,44 @@ impl Math<'_, '_> {
         self.cast(self.ty, bits)
     }
 
+    /// Rounded to the nearest IEEE half, halves to even.
+    pub fn round_f16(&mut self, x: Value) -> Value {
+        let a = self.b.ins().fabs(x);
+        let y = self.without_bits(a, 13);
+        // Below the normal halves, steps are those of f32 from 1/2 on.
+        let (least, half) = (self.constant(6.103_515_6e-5), self.constant(0.5));
+        let sum = self.b.ins().fadd(a, half);
+        let small = self.b.ins().fsub(sum, half);
+        let y = self.choose(FloatCC::LessThan, a, least, small, y);
+        let (most, infinite) = (self.constant(65504.0), self.constant(f32::INFINITY));
+        let y = self.choose(FloatCC::GreaterThan, y, most, infinite, y);
+        let y = self.with_sign(y, x);
+        self.choose(FloatCC::Unordered, x, x, x, y)
+    }
+
+    /// Rounded to the nearest bfloat16, halves to even.
+    pub fn round_bf16(&mut self, x: Value) -> Value {
+        let a = self.b.ins().fabs(x);
+        let y = self.without_bits(a, 16);
+        let y = self.with_sign(y, x);
+        self.choose(FloatCC::Unordered, x, x, x, y)
+    }
+
+    /// A number that is not negative, rounded to a mantissa without its last `n` bits, halves to even. Above the largest it
+    /// becomes infinite by itself.
+    fn without_bits(&mut self, a: Value, n: i64) -> Value {
+        let bits = self.cast(self.int(), a);
+        let last = self.b.ins().ushr_imm_u(bits, n);
+        let one = self.int_constant(1);
+        let odd = self.b.ins().band(last, one);
+        let almost_half = self.int_constant((1 << (n - 1)) - 1);
+        let sum = self.b.ins().iadd(bits, almost_half);
+        let sum = self.b.ins().iadd(sum, odd);
+        let kept = self.int_constant(-1 << n);
+        let rounded = self.b.ins().band(sum, kept);
+        self.cast(self.ty, rounded)
+    }
+
     /// `e^x`: `x = n ln 2 + r`, `|r| <= ln 2 / 2`, Taylor polynomial in `r`, times `2^n` in two steps.
     pub fn exp(&mut self, x: Value) -> Value {
         let (low, high) = (self.constant(-104.0), self.constant(89.0));

@@ -83,8 +83,6 @@ impl Emitter<'_, '_> {
         let mut math = Math { b: &mut *self.b, ty: F64, fma };
         let y = match f {
             UnaryFn::Atan => math.rough_atan(wide),
-            UnaryFn::RoundF16 => math.rounded(wide, 10, -14, 65504.0),
-            UnaryFn::RoundBf16 => math.rounded(wide, 7, -126, f32::from_bits(0x7f7f_0000).into()),
             _ => self.f64_unary(f, wide)?,
         };
         Ok(self.b.ins().fdemote(F32, y))

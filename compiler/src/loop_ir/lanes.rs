@@ -1,7 +1,7 @@
 //! What the lanes of a vector loop can hold and compute at once.
 
 use octrt_ops::DType;
-use octrt_ops::expr::{BinaryFn, Expr, VarId};
+use octrt_ops::expr::{BinaryFn, Expr, UnaryFn, VarId};
 
 use super::Kernel;
 use super::affine::uses;
@@ -21,6 +21,7 @@ pub fn computes(f: BinaryFn, dtype: DType) -> bool {
     use BinaryFn::{Add, And, Max, Min, Mul, Or, Sub, Xor};
     match dtype {
         DType::F32 => true,
+        DType::Bool => matches!(f, And | Or | Xor),
         DType::I32 => matches!(f, Add | Sub | Mul | Min | Max | And | Or | Xor),
         _ => false,
     }
@@ -30,7 +31,6 @@ pub fn computes(f: BinaryFn, dtype: DType) -> bool {
 pub fn converts(from: DType, to: DType) -> bool {
     match (from, to) {
         _ if from == to => stores(from),
-        (DType::F32, DType::Bool) => false,
         (DType::F32, to) => in_i32(to),
         (from, DType::F32 | DType::I32) => in_i32(from),
         _ => false,
@@ -46,17 +46,16 @@ pub fn together(k: &Kernel, e: &Expr, lane: VarId) -> bool {
     }
     match e {
         Expr::Load(..) => stores(dtype),
-        Expr::Unary(_, a) => dtype == DType::F32 && together(k, a, lane),
+        Expr::Unary(f, a) => {
+            let alike = dtype == DType::F32 || (dtype, *f) == (DType::Bool, UnaryFn::Not);
+            alike && together(k, a, lane)
+        }
         Expr::Binary(f, a, b) => computes(*f, dtype) && together(k, a, lane) && together(k, b, lane),
         Expr::Compare(_, a, b) => {
             matches!(of(a), Ok(DType::F32 | DType::I32)) && together(k, a, lane) && together(k, b, lane)
         }
         Expr::Select(c, a, b) => {
-            let condition = match &**c {
-                c if !uses(c, lane) => true,
-                Expr::Compare(..) => together(k, c, lane),
-                _ => false,
-            };
+            let condition = !uses(c, lane) || together(k, c, lane);
             dtype == DType::F32 && condition && together(k, a, lane) && together(k, b, lane)
         }
         Expr::Cast(to, a) => of(a).is_ok_and(|from| converts(from, *to)) && together(k, a, lane),

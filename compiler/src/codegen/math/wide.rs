@@ -256,25 +256,6 @@ impl Math<'_, '_> {
         let result = self.wide_choose(FloatCC::Equal, x, one, one, result);
         self.wide_choose(FloatCC::Equal, y, zero, one, result)
     }
-
-    /// `x`, an f32 in f64, rounded to a float of `bits` explicit bits of mantissa whose least normal number is `2^lowest` and
-    /// whose largest is `largest`; halves to even, infinite beyond.
-    pub fn rounded(&mut self, x: Value, bits: i64, lowest: i64, largest: f64) -> Value {
-        let a = self.b.ins().fabs(x);
-        let word = self.cast(I64, a);
-        let exponent = self.b.ins().ushr_imm_u(word, 52);
-        let least = self.b.ins().iconst(I64, lowest + 1023);
-        let exponent = self.b.ins().smax(exponent, least);
-        let exponent = self.b.ins().iadd_imm_s(exponent, -bits);
-        let step = self.b.ins().ishl_imm_u(exponent, 52);
-        let step = self.cast(F64, step);
-        let q = self.b.ins().fdiv(a, step);
-        let q = self.b.ins().nearest(q);
-        let y = self.b.ins().fmul(q, step);
-        let (most, infinite) = (self.wide(largest), self.wide(f64::INFINITY));
-        let y = self.wide_choose(FloatCC::GreaterThan, y, most, infinite, y);
-        self.b.ins().fcopysign(y, x)
-    }
 }
 
 /// `1 / n!` for n below `count`, the last one first.
