@@ -24,6 +24,7 @@ mod support;
 mod text;
 
 use octrt::compiler::{Isa, Target};
+use octrt::ops::graph::infer::{Limits, specialize};
 
 use check::{Setting, check, check_all, targets};
 use families::{CONVOLUTIONS, OTHERS, convolutions, convs, family, sample, with_special_values};
@@ -99,4 +100,17 @@ fn one_problem() {
         let part = check(&p, Setting { target: Some(target), ..Setting::DEFAULT });
         println!("{target}: {:.3} of the allowed error", part.unwrap_or_else(|e| panic!("{e}")));
     }
+}
+
+/// The tile nests of every problem; see [`support::nests`].
+#[test]
+fn nests() {
+    let mut nests = support::nests::Nests::default();
+    for problem in [convolutions(), OTHERS.iter().flat_map(|(_, draw)| draw()).collect()].concat() {
+        let graph = build::graph(&problem, &check::shapes(&problem).unwrap(), build::Extents::Fixed);
+        let types: Vec<_> = graph.inputs.iter().map(|i| i.declared_type().unwrap()).collect();
+        let graph = specialize(&graph, &types, Limits::default()).unwrap();
+        nests.collect(&problem.to_string(), &graph);
+    }
+    nests.finish("problems");
 }

@@ -3,6 +3,7 @@
 
 pub mod compiled_file;
 pub mod hostile;
+pub mod nests;
 pub mod npy;
 pub mod pb;
 pub mod process;
