@@ -2,10 +2,10 @@
 //! layer, and vanilla networks have none.
 #![allow(missing_docs)]
 
-use octrt::compiler::octave::{self, Octave};
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::{Graph, Op};
 use octrt_bench::zoo::{Batch, Network, Options, Style, Weights};
+use octrt_octave::Octave;
 
 /// A picture of 64 x 64 leaves every stage a low map.
 fn graph(name: &str, alpha: Option<f64>, style: Option<Style>) -> Graph {
@@ -43,7 +43,7 @@ fn every_convolution_behind_the_stem_is_in_a_layer() {
     ];
     for (name, alpha, style, stem) in cases {
         let graph = graph(name, Some(alpha), style);
-        let octave = octave::find(&graph).unwrap();
+        let octave = octrt_octave::find(&graph).unwrap();
         assert_eq!(convs(&octave) + stem, convs_of_maps(&graph), "{name}");
         assert_eq!(octave.near_misses, [], "{name}");
         assert!(octave.layers.iter().all(|l| l.unfused.is_none()), "{name}");
@@ -53,7 +53,7 @@ fn every_convolution_behind_the_stem_is_in_a_layer() {
 #[test]
 fn vanilla_networks_have_no_layers() {
     for name in ["resnet50", "se-resnet50", "densenet121", "mobilenet-v2-1.0"] {
-        assert_eq!(octave::find(&graph(name, None, None)).unwrap(), Octave::default(), "{name}");
+        assert_eq!(octrt_octave::find(&graph(name, None, None)).unwrap(), Octave::default(), "{name}");
     }
-    assert_eq!(octave::find(&graph("resnet50", None, Some(Style::V1))).unwrap(), Octave::default());
+    assert_eq!(octrt_octave::find(&graph("resnet50", None, Some(Style::V1))).unwrap(), Octave::default());
 }

@@ -16,7 +16,7 @@ use crate::artifact::Function;
 use crate::error::CompileError;
 use crate::leaf::Program;
 use crate::leaf::x64::{self, AssembleError};
-use crate::program::Nest;
+use crate::place::program::Nest;
 use crate::target::{Isa, Target};
 
 mod emitter;

@@ -45,10 +45,10 @@
 
 use std::fmt;
 
-pub mod build;
 pub mod emulate;
 pub mod interp;
 pub mod memory;
+pub mod programs;
 pub mod reach;
 pub mod registers;
 pub mod text;

@@ -4,24 +4,19 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
-pub mod blocked;
-pub mod calls;
 pub mod codegen;
+pub mod decide;
 pub mod error;
 pub mod layout;
 pub mod leaf;
 pub mod loop_ir;
-
 pub mod lower;
-pub mod memory_plan;
-pub mod octave;
-pub mod octavize;
 pub mod options;
 pub mod pack;
 pub mod passes;
 pub mod pipeline;
+pub mod place;
 pub mod precision;
-pub mod program;
 pub mod schedule;
 pub mod strategy;
 pub mod target;

@@ -1,134 +1,369 @@
-//! From an operator's definition to naive loop nests: one kernel per stage.
+//! From a graph to calls: every node through its tile nest or its definition, with reorders where layouts differ.
 
 use std::collections::BTreeMap;
 
-use octrt_ops::DType;
-use octrt_ops::compute::{BufferKind, Compute, Stage};
-use octrt_ops::expr::{BufId, Expr, Scalar, VarId};
+use octrt_ops::compute::{BufferKind, Compute, Repeat, Update};
+use octrt_ops::graph::infer::with_args;
+use octrt_ops::graph::{Node, ValueDef};
+use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
 
-use crate::loop_ir::affine::simplify;
-use crate::loop_ir::{Form, Kernel, KernelBuffer, Loop, Reduction, Role};
+use crate::decide::{Choice, choose};
+use crate::error::CompileError;
+use crate::layout::{Layout, Map, relayout};
+use crate::options::Options;
+use crate::pack::Packing;
+use crate::strategy::conv_winograd::Plan;
+use crate::strategy::rows::{self, RowsProblem, With};
+use crate::tile::{BufferRole, TileNest};
 
-/// In which order the calls of a stage come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// One call, or parts in any order.
-    Any,
-    /// One call a turn.
-    Turns,
+pub mod calls;
+mod emit;
+pub mod stage;
+
+use calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
+use stage::{Order, lower};
+
+/// A value as it lies somewhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) layout: Layout,
+    pub(super) place: Virtual,
 }
 
-/// The naive loop nest of `stage` and, for each of its buffers, the buffer of `compute`.
+/// Lowers every node of a graph whose types are known.
 ///
-/// `dst[i..] = ...` becomes one serial loop per axis, data loops before reduce loops, in the order of the axes:
-///
-/// ```text
-/// for L0 in 32  for L1 in 32  for L2 in 32  reduce L3 in 16  reduce L4 in 3  reduce L5 in 3  b2[0, L0, L1, L2] ...
-/// ```
-///
-/// Axes of extent 1 have no loop: their variable is 0. Buffers are numbered as they occur, the written one last.
-///
-/// An update has a loop for each of its axes; a stage that runs in turns keeps the loop of its first axis.
-pub fn lower(compute: &Compute, stage: &Stage, name: &str, order: Order) -> (Kernel, Vec<BufId>) {
-    let dims = match &stage.update {
-        Some(update) => &update.extents[..],
-        None => compute.ty(stage.dst).shape.dims(),
+/// # Errors
+/// [`CompileError::Graph`] when an operator refuses its arguments.
+pub fn lower_graph(graph: &Graph, options: Options) -> Result<Lowered, CompileError> {
+    let mut l = Lowering {
+        graph,
+        options,
+        choice: choose(graph, options.target),
+        forms: vec![Vec::new(); graph.values.len()],
+        reserved: vec![None; graph.values.len()],
+        roots: BTreeMap::new(),
+        copied: BTreeMap::new(),
+        chosen: BTreeMap::new(),
+        out: Lowered::default(),
     };
-    let reduced = stage.reduce.as_ref().map_or(&[][..], |r| &r.extents);
-    let mut loops = Vec::new();
-    let mut values = Vec::new();
-    let roles = std::iter::repeat_n(Role::Data, dims.len()).chain(std::iter::repeat(Role::Reduce));
-    for (axis, (&extent, role)) in dims.iter().chain(reduced).zip(roles).enumerate() {
-        let form = if order == Order::Turns && axis == 0 { Form::Turn } else { Form::Serial };
-        if extent == 1 && form == Form::Serial {
-            values.push(Expr::int(0));
-        } else {
-            let id = VarId(loops.len() as u32);
-            values.push(Expr::Var(id));
-            loops.push(Loop { id, extent, role, form });
+    for (i, input) in graph.inputs.iter().enumerate() {
+        l.forms[input.value.index()].push(Form { layout: Layout::PLAIN, place: Virtual::Input(i) });
+    }
+    for (i, output) in graph.outputs.iter().enumerate() {
+        let slot = &mut l.reserved[output.value.index()];
+        if slot.is_none() && matches!(graph.value(output.value).def, ValueDef::Node(..)) {
+            *slot = Some(i);
         }
     }
-    if stage.reduce.is_some() && loops.iter().all(|l| l.role == Role::Data) {
-        // A reduction of one element keeps a loop, so that its init and finish have their place.
-        loops.push(Loop { id: VarId(loops.len() as u32), extent: 1, role: Role::Reduce, form: Form::Serial });
+    for id in graph.node_ids() {
+        let node = graph.node(id);
+        l.node(id.index(), node).map_err(|e| GraphError::new(&node.name, node.op.as_operator().name(), e))?;
     }
-    let (renumbered, used) = number_buffers(compute, stage);
-    let rebuild = |e: &Expr| {
-        let e = e.substitute(&|v| values[v.0 as usize].clone());
-        simplify(&rename(&e, &renumbered))
-    };
-    let index = match &stage.update {
-        Some(update) => update.index.iter().map(&rebuild).collect(),
-        None => (0..dims.len()).map(|i| rebuild(&Expr::var(i))).collect(),
-    };
-    let reduce = stage.reduce.as_ref().map(|r| Reduction {
-        combine: r.combine,
-        init: rebuild(&r.init),
-        finish: rebuild(&r.finish),
-    });
-    let buffers = used.iter().map(|&b| kernel_buffer(compute, b)).collect();
-    let dst = BufId((used.len() - 1) as u32);
-    let kernel = Kernel {
-        name: name.to_string(),
-        buffers,
-        dst,
-        loops,
-        index,
-        reduce,
-        body: rebuild(&stage.body),
-        update: stage.update.is_some(),
-    };
-    (kernel, used)
+    for (i, output) in graph.outputs.iter().enumerate() {
+        let name = graph.value(output.value).name.clone();
+        let from = l.plain(output.value, &name);
+        if from != Virtual::Output(i) {
+            l.out.copies.push((from, i));
+        }
+    }
+    Ok(l.out)
 }
 
-fn number_buffers(compute: &Compute, stage: &Stage) -> (BTreeMap<BufId, BufId>, Vec<BufId>) {
-    let mut used: Vec<BufId> = Vec::new();
-    let mut note = |e: &Expr| {
-        e.visit(&mut |e| {
-            if let Expr::Load(b, _) = e
-                && !used.contains(b)
-            {
-                used.push(*b);
+/// The node that calls belong to.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) node: &'a str,
+    pub(super) op: &'static str,
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) options: Options,
+    pub(super) choice: Choice,
+    /// Where each value lies, the form that its node made first.
+    forms: Vec<Vec<Form>>,
+    /// The output that a value's plain form is written to.
+    reserved: Vec<Option<usize>>,
+    /// The buffers of values that others are written into.
+    roots: BTreeMap<ValueId, Virtual>,
+    /// What has been copied into the buffer of a concatenation, by its first channel there.
+    pub(super) copied: BTreeMap<(ValueId, usize), ValueId>,
+    /// Convolutions met before, as text, and what was chosen for them: networks repeat their blocks.
+    pub(super) chosen: BTreeMap<String, (Plan, Packing)>,
+    pub(super) out: Lowered,
+}
+
+impl Lowering<'_> {
+    fn node(&mut self, index: usize, node: &Node) -> Result<(), OpError> {
+        if let Some(tiled) = self.choice.tiled[index].clone() {
+            // What a schedule refuses after all (distances beyond 32 bits) runs node by node.
+            if self.tiled(&tiled).is_some() {
+                return Ok(());
             }
-        })
-    };
-    note(&stage.body);
-    stage.update.iter().flat_map(|u| &u.index).for_each(&mut note);
-    if let Some(r) = &stage.reduce {
-        note(&r.init);
-        note(&r.finish);
+            let mut nodes = tiled.group.nodes;
+            nodes.sort_unstable();
+            return nodes.iter().try_for_each(|id| self.general(self.graph.node(*id)));
+        }
+        if self.choice.taken[index] { Ok(()) } else { self.general(node) }
     }
-    debug_assert!(used.iter().all(|b| (b.0 as usize) < compute.buffers.len()));
-    // What a stage loads of its own result lies where it is written.
-    used.retain(|&b| b != stage.dst);
-    used.push(stage.dst);
-    let renumbered = used.iter().enumerate().map(|(i, &b)| (b, BufId(i as u32))).collect();
-    (renumbered, used)
-}
 
-fn rename(e: &Expr, to: &BTreeMap<BufId, BufId>) -> Expr {
-    e.map(&mut |e| match e {
-        Expr::Load(b, index) => {
-            let b = to.get(b).copied().unwrap_or(*b);
-            Some(Expr::Load(b, index.iter().map(|i| rename(i, to)).collect()))
+    /// The type of a value of the graph.
+    pub(super) fn ty(&self, v: ValueId) -> Option<&TensorType> {
+        self.graph.value(v).ty.as_ref()
+    }
+
+    /// The buffer in which a value lies plain; it is made now where there is none yet.
+    pub(super) fn plain(&mut self, v: ValueId, reader: &str) -> Virtual {
+        if let Some(form) = self.forms[v.index()].iter().find(|f| f.layout == Layout::PLAIN) {
+            return form.place;
         }
-        _ => None,
-    })
-}
+        let place = match (self.forms[v.index()].first().copied(), self.graph.constant(v)) {
+            (Some(main), _) => {
+                let map = self.ty(v).and_then(|ty| Map::new(ty, main.layout));
+                match map {
+                    Some(from) => self.convert(v, main, &from, Layout::PLAIN, reader),
+                    None => main.place,
+                }
+            }
+            (None, Some(t)) => self.out.constant(Constant::Plain(t.clone())),
+            (None, None) => self.fresh_plain(v),
+        };
+        self.forms[v.index()].push(Form { layout: Layout::PLAIN, place });
+        place
+    }
 
-fn kernel_buffer(compute: &Compute, b: BufId) -> KernelBuffer {
-    let buffer = &compute.buffers[b.0 as usize];
-    let range = match &buffer.kind {
-        BufferKind::Table(t) if t.dtype() == DType::I64 => {
-            let values = t.to_vec::<i64>().unwrap_or_default();
-            values.iter().min().copied().zip(values.iter().max().copied())
+    /// A buffer for the plain form of a value.
+    fn fresh_plain(&mut self, v: ValueId) -> Virtual {
+        match self.reserved[v.index()].take() {
+            Some(output) => Virtual::Output(output),
+            None => self.out.temporary(self.graph.value(v).ty.clone()),
         }
-        _ => None,
-    };
-    KernelBuffer { ty: buffer.ty.clone(), range }
-}
+    }
 
-/// Whether an expression is the literal zero.
-pub fn is_zero(e: &Expr) -> bool {
-    matches!(e, Expr::Const(s) if *s == Scalar::zero(s.dtype()))
+    /// A value as a map in a layout with these lanes and at least this halo.
+    pub(super) fn blocked(&mut self, v: ValueId, want: Layout, reader: &str) -> Option<(Virtual, Map)> {
+        let ty = self.ty(v)?.clone();
+        if self.forms[v.index()].is_empty() {
+            self.plain(v, reader);
+        }
+        let fits = |f: &&Form| {
+            let (have, need) = (f.layout.halo, want.halo);
+            f.layout.lanes == want.lanes
+                && have.union(need) == have
+                && (need.is_none() || f.layout.border == want.border)
+        };
+        if let Some(form) = self.forms[v.index()].iter().find(fits) {
+            return Some((form.place, Map::new(&ty, form.layout)?));
+        }
+        // A conversion reads the plain form for a single lane, else the form that its node made.
+        let main = *self.forms[v.index()].first()?;
+        let from = Map::new(&ty, main.layout)?;
+        let place = self.convert(v, main, &from, want, reader);
+        self.forms[v.index()].push(Form { layout: want, place });
+        Some((place, Map::new(&ty, want)?))
+    }
+
+    /// A value in exactly this layout, which has no halo.
+    pub(super) fn without_halo(
+        &mut self,
+        v: ValueId,
+        layout: Layout,
+        reader: &str,
+    ) -> Option<(Virtual, Map)> {
+        let map = Map::new(self.ty(v)?, layout)?;
+        if let Some(form) = self.forms[v.index()].iter().find(|f| f.layout == layout) {
+            return Some((form.place, map));
+        }
+        let main = *self.forms[v.index()].first()?;
+        let from = Map { layout: main.layout, ..map };
+        let place = self.convert(v, main, &from, layout, reader);
+        self.forms[v.index()].push(Form { layout, place });
+        Some((place, map))
+    }
+
+    /// The same value in another layout.
+    fn convert(&mut self, v: ValueId, main: Form, from: &Map, layout: Layout, reader: &str) -> Virtual {
+        let to = Map { layout, ..*from };
+        if from.same_bytes(&to) {
+            return main.place;
+        }
+        let dst = match layout == Layout::PLAIN {
+            true => self.fresh_plain(v),
+            false => self.out.temporary(Some(to.ty())),
+        };
+        let owner = Owner { node: reader, op: LAYOUT };
+        if from.layout.lanes == layout.lanes {
+            let activation = crate::leaf::programs::Activation::Identity;
+            let problem =
+                RowsProblem { src: *from, with: With::Nothing, dst: to, first_block: 0, activation };
+            if let Some(nest) = rows::nest(&problem, self.options.target) {
+                self.border(&to, dst, owner);
+                self.call(nest, &[main.place], dst, owner, "layout");
+                return dst;
+            }
+        }
+        let compute = relayout(from, &to);
+        self.stages(&compute, &[main.place, dst], owner);
+        dst
+    }
+
+    /// A buffer for the result of a group in the layout that the pass chose; its border is filled by a call before.
+    pub(super) fn result(&mut self, v: ValueId, owner: Owner<'_>) -> Option<(Virtual, Map)> {
+        let (place, map) = self.bare_result(v)?;
+        self.border(&map, place, owner);
+        Some((place, map))
+    }
+
+    /// As [`Lowering::result`], but nothing fills the border.
+    pub(super) fn bare_result(&mut self, v: ValueId) -> Option<(Virtual, Map)> {
+        let layout = self.choice.layouts[v.index()];
+        let map = Map::new(self.ty(v)?, layout)?;
+        let plain = Map { layout: Layout::PLAIN, ..map };
+        let part = self.choice.placed[v.index()];
+        let place = match (part, self.roots.get(&v), self.reserved[v.index()]) {
+            (Some((root, bytes)), ..) => {
+                let (buffer, first) = self.root(root)?.within(bytes)?;
+                Virtual::Within(buffer, first)
+            }
+            (None, Some(place), _) => *place,
+            (None, None, Some(_)) if map.same_bytes(&plain) => self.fresh_plain(v),
+            (None, None, _) => self.out.temporary(Some(map.ty())),
+        };
+        self.forms[v.index()].push(Form { layout, place });
+        Some((place, map))
+    }
+
+    /// The buffer of a value that others are written into.
+    fn root(&mut self, v: ValueId) -> Option<Virtual> {
+        if let Some(place) = self.roots.get(&v) {
+            return Some(*place);
+        }
+        let map = Map::new(self.ty(v)?, self.choice.layouts[v.index()])?;
+        let place = self.out.temporary(Some(map.ty()));
+        self.roots.insert(v, place);
+        Some(place)
+    }
+
+    /// A buffer for a plain result.
+    pub(super) fn plain_result(&mut self, v: ValueId) -> Virtual {
+        let place = self.fresh_plain(v);
+        self.forms[v.index()].push(Form { layout: Layout::PLAIN, place });
+        place
+    }
+
+    pub(super) fn border(&mut self, map: &Map, place: Virtual, owner: Owner<'_>) {
+        if map.layout.halo.is_none() {
+            return;
+        }
+        if let Some(nest) = rows::border(map, self.options.target) {
+            self.call(nest, &[], place, owner, "border");
+        }
+    }
+
+    /// Adds a call of a nest: `sources` are its [`BufferRole::Src`] buffers in order.
+    pub(super) fn call(
+        &mut self,
+        nest: TileNest,
+        sources: &[Virtual],
+        dst: Virtual,
+        owner: Owner<'_>,
+        stage: &'static str,
+    ) {
+        let mut sources = sources.iter().copied();
+        let mut buffers = Vec::with_capacity(nest.buffers.len());
+        for b in &nest.buffers {
+            let place = match &b.role {
+                BufferRole::Src => sources.next().unwrap_or(dst),
+                BufferRole::Table(t) => self.out.constant(Constant::Plain(t.clone())),
+                BufferRole::Dst => dst,
+                BufferRole::Scratch => Virtual::Scratch,
+            };
+            buffers.push((place, b.ty.clone()));
+        }
+        debug_assert!(sources.next().is_none(), "a source without a buffer");
+        let dst = nest.dst().map_or(0, |d| d.index());
+        self.out.calls.push(Call {
+            work: Work::Tile(nest),
+            node: owner.node.to_string(),
+            op: owner.op,
+            stage,
+            buffers,
+            dst,
+            check: None,
+        });
+    }
+
+    /// A weight of the model as a schedule reads it.
+    pub(super) fn packed(&mut self, packing: Packing, source: &octrt_ops::Tensor) -> Virtual {
+        self.out.constant(Constant::Packed(packing, source.clone()))
+    }
+
+    /// Lowers a node through its definition, on plain tensors.
+    fn general(&mut self, node: &Node) -> Result<(), OpError> {
+        let op = node.op.as_operator();
+        let untouched = |v: &ValueId| self.forms[v.index()].is_empty() && self.reserved[v.index()].is_none();
+        if op.is_view()
+            && let (Some(Some(src)), [dst]) = (node.inputs.first(), &node.outputs[..])
+            && untouched(dst)
+        {
+            // The same bytes under another shape: no code.
+            let place = self.plain(*src, &node.name);
+            self.forms[dst.index()].push(Form { layout: Layout::PLAIN, place });
+            return Ok(());
+        }
+        let compute = with_args(self.graph, node, |args| op.compute(args))??;
+        let mut places = Vec::with_capacity(compute.buffers.len());
+        for (i, buffer) in compute.buffers.iter().enumerate() {
+            let output =
+                compute.outputs.iter().position(|b| b.0 as usize == i).and_then(|k| node.outputs.get(k));
+            places.push(match (&buffer.kind, output) {
+                (BufferKind::Input(k), _) => match node.inputs.get(*k) {
+                    Some(Some(v)) => self.plain(*v, &node.name),
+                    _ => return Err(OpError::Invalid(format!("input {k} is missing"))),
+                },
+                (BufferKind::Table(t), _) => self.out.constant(Constant::Plain(t.clone())),
+                (BufferKind::Stage, Some(v)) => self.plain(*v, &node.name),
+                (BufferKind::Stage, None) => self.out.temporary(Some(buffer.ty.clone())),
+            });
+        }
+        self.stages(&compute, &places, Owner { node: &node.name, op: op.name() });
+        Ok(())
+    }
+
+    /// Adds the calls of a definition whose buffers have these places.
+    pub(super) fn stages(&mut self, compute: &Compute, places: &[Virtual], owner: Owner<'_>) {
+        let mut repeat: Option<(usize, &Repeat)> = None;
+        for (at, stage) in compute.stages.iter().enumerate() {
+            if let Some((first, r)) = repeat.take_if(|(_, r)| !r.stages.contains(&at)) {
+                self.out.repeat(first, r.turns);
+            }
+            if let Some(next) = compute.repeats.iter().find(|r| r.stages.start == at && !r.stages.is_empty())
+            {
+                repeat = Some((self.out.calls.len(), next));
+            }
+            let nothing = |u: &Update| u.extents.contains(&0);
+            if compute.ty(stage.dst).shape.numel() == 0 || stage.update.as_ref().is_some_and(nothing) {
+                continue;
+            }
+            let order = if repeat.is_some() { Order::Turns } else { Order::Any };
+            let (kernel, used) = lower(compute, stage, stage.name, order);
+            let buffers: Vec<_> =
+                used.iter().map(|b| (places[b.0 as usize], compute.ty(*b).clone())).collect();
+            // What a stage defines and others update is checked when it is complete.
+            let last = compute.stages[at + 1..].iter().all(|later| later.dst != stage.dst);
+            let check = compute.checks.iter().find(|c| last && c.ok == stage.dst).map(|c| c.message.clone());
+            self.out.calls.push(Call {
+                work: Work::Naive(kernel),
+                node: owner.node.to_string(),
+                op: owner.op,
+                stage: stage.name,
+                dst: buffers.len() - 1,
+                buffers,
+                check,
+            });
+        }
+        if let Some((first, r)) = repeat {
+            self.out.repeat(first, r.turns);
+        }
+    }
 }

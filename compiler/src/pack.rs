@@ -7,7 +7,7 @@ use std::ops::Range;
 use octrt_ops::tensor::scale;
 use octrt_ops::{DType, Tensor, TensorType};
 
-use crate::leaf::build::Winograd;
+use crate::leaf::programs::Winograd;
 
 #[cfg(test)]
 mod tests;

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use octrt_ops::Graph;
 
 use crate::artifact::{Artifact, Function, FunctionId};
-use crate::blocked::lower::lower_graph;
-use crate::calls::Work;
 use crate::codegen::Codegen;
 use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
+use crate::lower::calls::Work;
+use crate::lower::lower_graph;
 pub use crate::options::Options;
-use crate::program::{Nest, Program};
+use crate::place::program::{Nest, Program};
 use crate::tile::TileNest;
-use crate::{calls, strategy, tile};
+use crate::{place, strategy, tile};
 
 /// Compiles a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
 ///
@@ -82,7 +82,7 @@ pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError>
         functions.push(function);
     }
     let extents: Vec<usize> = functions.iter().map(|f| nests[f.0 as usize].parallel_extent()).collect();
-    Ok(calls::place(graph, lowered, &functions, &extents, nests))
+    Ok(place::place(graph, lowered, &functions, &extents, nests))
 }
 
 /// What equal nests have in common: the name, the extent and the buffers' types.

@@ -9,12 +9,12 @@ mod filetest;
 
 use filetest::Case;
 use octrt_compiler::artifact::{BufferRef, Place};
-use octrt_compiler::blocked::lower::lower_graph;
-use octrt_compiler::calls::Work;
 use octrt_compiler::codegen::Codegen;
 use octrt_compiler::loop_ir::{Kernel, interp, verify};
+use octrt_compiler::lower::calls::Work;
+use octrt_compiler::lower::lower_graph;
 use octrt_compiler::pipeline::Options;
-use octrt_compiler::program::{Nest, Program};
+use octrt_compiler::place::program::{Nest, Program};
 use octrt_compiler::tile::interp::Engine;
 use octrt_compiler::{Precision, Target, pipeline, tile};
 use octrt_ops::graph::infer::{self, Limits};

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use octrt_compiler::artifact::Constant;
-use octrt_compiler::program::Program;
+use octrt_compiler::place::program::Program;
 use octrt_compiler::{CompileError, Options, pipeline};
 use octrt_ops::graph::{text, verify};
 use octrt_ops::{Graph, Tensor, TensorType};

@@ -6,9 +6,9 @@ mod support;
 use std::path::Path;
 
 use octrt::Model;
-use octrt::compiler::octave::{self, Groups, Layer, Octave, Order, StrideKind, UpKind};
 use octrt::ops::TensorType;
 use octrt::ops::graph::infer::{Limits, specialize};
+use octrt_octave::{Groups, Layer, Octave, Order, StrideKind, UpKind};
 use serde_json::{Value, json};
 use support::{folders, load, npy_files, shared, stem};
 
@@ -17,7 +17,7 @@ fn find(model: &Model, inputs: &Path) -> Result<Octave, String> {
     let types: Vec<TensorType> = npy_files(inputs, "input").iter().map(|t| t.ty().clone()).collect();
     let graph = model.graph().ok_or("no graph")?;
     let graph = specialize(graph, &types, Limits::default()).map_err(|e| e.to_string())?;
-    octave::find(&graph).map_err(|e| e.to_string())
+    octrt_octave::find(&graph).map_err(|e| e.to_string())
 }
 
 /// What `case.json` says of a layer.

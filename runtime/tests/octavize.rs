@@ -5,7 +5,6 @@
 //! channel meets the weights that belong to it.
 #![allow(missing_docs)]
 
-use octrt::compiler::octavize::{Octavized, octavize};
 use octrt::ops::def::average_pool::AveragePool;
 use octrt::ops::def::batch_normalization::BatchNormalization;
 use octrt::ops::def::binary::{Binary, BinaryKind};
@@ -20,6 +19,7 @@ use octrt::ops::graph::{interp, text};
 use octrt::ops::window::AutoPad;
 use octrt::ops::{DType, Dim, Graph, Op, Shape, Tensor, TensorType, ValueId};
 use octrt::{LoadOptions, Model, TensorRef};
+use octrt_octave::octavize::{Octavized, octavize};
 
 /// A network under construction, all of whose convolutions have weights around their centres only.
 struct Net {

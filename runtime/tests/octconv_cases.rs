@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use octrt::compiler::program::{Program, interp};
+use octrt::compiler::place::program::{Program, interp};
 use octrt::compiler::tile::interp::Engine;
 use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
 use octrt::ops::graph::infer::{Limits, specialize};

@@ -1,7 +1,7 @@
 //! Transformed weights of Winograd's algorithm: `G g G^T` of each kernel `g`, computed in f64 and rounded once.
 
 use super::{ConvPacking, Panel, Weights};
-use crate::leaf::build::Winograd;
+use crate::leaf::programs::Winograd;
 
 /// Kernels that are transformed side by side: those of as many output channels for one input channel.
 const WIDTH: usize = 8;

@@ -2,7 +2,7 @@
 
 use crate::layout::Map;
 use crate::leaf::Width;
-use crate::leaf::build::{Activation, Epilogue, Residual};
+use crate::leaf::programs::{Activation, Epilogue, Residual};
 use crate::pack::ConvPacking;
 use crate::tile::{BufferId, BufferRole, NestBuilder};
 

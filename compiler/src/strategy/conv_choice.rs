@@ -1,6 +1,6 @@
 //! The algorithm of a convolution.
 
-use crate::leaf::build::Winograd;
+use crate::leaf::programs::Winograd;
 use crate::options::Options;
 use crate::pack::Packing;
 use crate::precision::Precision;

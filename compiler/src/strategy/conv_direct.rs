@@ -14,7 +14,7 @@
 
 use octrt_ops::{DType, Tensor, TensorType};
 
-use crate::leaf::build::{Advance, Axis, Conv, Epilogue, Reduction, Start};
+use crate::leaf::programs::{Advance, Axis, Conv, Epilogue, Reduction, Start};
 use crate::leaf::{Program, Width, registers};
 use crate::target::{Caches, Target};
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};

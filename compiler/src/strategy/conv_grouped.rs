@@ -11,7 +11,7 @@
 
 use octrt_ops::{DType, Tensor, TensorType};
 
-use crate::leaf::build::{Conv, Epilogue, Reduction, Start};
+use crate::leaf::programs::{Conv, Epilogue, Reduction, Start};
 use crate::leaf::{Program, Width, registers};
 use crate::pack::GroupedPacking;
 use crate::target::Target;

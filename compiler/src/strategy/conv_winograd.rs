@@ -15,7 +15,7 @@
 use octrt_ops::{DType, TensorType};
 
 use crate::layout::Map;
-use crate::leaf::build::{
+use crate::leaf::programs::{
     Addend, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd, WinogradInput,
     WinogradOutput,
 };

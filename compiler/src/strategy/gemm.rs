@@ -10,7 +10,7 @@
 
 use octrt_ops::{DType, TensorType};
 
-use crate::leaf::build::{
+use crate::leaf::programs::{
     Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Residual, Start,
 };
 use crate::leaf::{Program, Width};

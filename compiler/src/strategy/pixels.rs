@@ -2,7 +2,7 @@
 
 use octrt_ops::Tensor;
 
-use crate::leaf::build::{Grid, Pixels};
+use crate::leaf::programs::{Grid, Pixels};
 use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue};
 
 /// Pixels of a tensor in the order in which tiles take them.

@@ -2,7 +2,7 @@
 //! channel, and the borders of halos.
 
 use crate::layout::{Halo, Map};
-use crate::leaf::build::{Activation, Affine, Elementwise, Fill, Other};
+use crate::leaf::programs::{Activation, Affine, Elementwise, Fill, Other};
 use crate::leaf::{BinaryOp, Program, Width};
 use crate::target::Target;
 use crate::tile::{BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};

@@ -8,7 +8,7 @@
 //! A run is the largest power of two of channels that stay together on both sides.
 
 use crate::layout::Map;
-use crate::leaf::build::{Lanes, Source};
+use crate::leaf::programs::{Lanes, Source};
 use crate::target::Target;
 use crate::tile::{BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 

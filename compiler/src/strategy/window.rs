@@ -8,7 +8,7 @@
 use octrt_ops::{DType, TensorType};
 
 use crate::layout::Map;
-use crate::leaf::build::{
+use crate::leaf::programs::{
     Advance, Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
 };
 use crate::leaf::{Program, Width, registers};

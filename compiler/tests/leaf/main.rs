@@ -5,10 +5,10 @@ mod cases;
 mod winograd;
 
 use cases::{Case, fuzz};
-use octrt_compiler::leaf::build::{
+use octrt_compiler::leaf::emulate::Emulator;
+use octrt_compiler::leaf::programs::{
     Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start,
 };
-use octrt_compiler::leaf::emulate::Emulator;
 use octrt_compiler::leaf::{Program, Width, interp, text, verify, x64};
 
 /// Interpreter, text form and emulator on one case.

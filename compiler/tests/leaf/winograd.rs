@@ -1,7 +1,7 @@
 //! The three transforms of Winograd's algorithm together are a convolution.
 
-use octrt_compiler::leaf::build::{Activation, Winograd, WinogradInput, WinogradOutput};
 use octrt_compiler::leaf::memory::{Access, Memory, Region, Value};
+use octrt_compiler::leaf::programs::{Activation, Winograd, WinogradInput, WinogradOutput};
 use octrt_compiler::leaf::{Program, Width, interp};
 
 use super::cases::Rng;

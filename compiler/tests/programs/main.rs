@@ -7,9 +7,9 @@ mod net;
 mod winograd;
 
 use octrt_compiler::artifact::Constant;
-use octrt_compiler::leaf::build::Winograd;
+use octrt_compiler::leaf::programs::Winograd;
 use octrt_compiler::pack::Packing;
-use octrt_compiler::program::{Nest, Program, interp};
+use octrt_compiler::place::program::{Nest, Program, interp};
 use octrt_compiler::tile::interp::{Engine, races};
 use octrt_compiler::tile::{BufferRole, TileNest, text, verify};
 use octrt_compiler::{Isa, Options, Precision, Target, pipeline};

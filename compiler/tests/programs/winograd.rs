@@ -2,7 +2,7 @@
 //! not fill vectors, on pictures side by side, with all that may follow.
 
 use octrt_compiler::layout::{Border, Halo, Layout, Map, relayout};
-use octrt_compiler::leaf::build::{Activation, Winograd};
+use octrt_compiler::leaf::programs::{Activation, Winograd};
 use octrt_compiler::pack::Packing;
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Tail};
 use octrt_compiler::strategy::conv_direct;

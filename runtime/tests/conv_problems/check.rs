@@ -1,6 +1,6 @@
 //! One problem: what compiled code gives, against the reference.
 
-use octrt::compiler::program::interp;
+use octrt::compiler::place::program::interp;
 use octrt::compiler::tile::interp::Engine;
 use octrt::compiler::{Isa, Options, Target, passes, pipeline};
 use octrt::ops::graph::infer::{Limits, specialize};

@@ -19,9 +19,9 @@ mod support;
 mod tails;
 
 use near::Near;
-use octrt::compiler::blocked::fuse::{Addend, Group};
-use octrt::compiler::blocked::{Choice, choose};
-use octrt::compiler::program::interp as program;
+use octrt::compiler::decide::fuse::{Addend, Group};
+use octrt::compiler::decide::{Choice, choose};
+use octrt::compiler::place::program::interp as program;
 use octrt::compiler::tile::interp::Engine;
 use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
 use octrt::ops::graph::infer::{Limits, specialize};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use octrt::compiler::program::Nest;
+use octrt::compiler::place::program::Nest;
 use octrt::compiler::tile::text;
 use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
 use octrt::ops::Graph;

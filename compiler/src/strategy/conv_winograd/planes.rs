@@ -4,7 +4,7 @@ use octrt_ops::{DType, TensorType};
 
 use crate::layout::Map;
 use crate::leaf::Width;
-use crate::leaf::build::Winograd;
+use crate::leaf::programs::Winograd;
 use crate::strategy::conv::ConvProblem;
 use crate::target::Target;
 use crate::tile::{BufferId, Distance};

@@ -1,7 +1,7 @@
 use octrt_ops::{DType, Tensor, TensorType};
 
 use super::*;
-use crate::leaf::build::Fill;
+use crate::leaf::programs::Fill;
 use crate::leaf::{Program, Width};
 use crate::tile::{LoopId, NestBuilder, TileBuffer};
 

@@ -1,6 +1,6 @@
 //! Programs of every builder with random parameters.
 
-use octrt_compiler::leaf::build::{
+use octrt_compiler::leaf::programs::{
     Activation, Advance, Axis, Conv, Depthwise, Elementwise, Epilogue, Grid, Lanes, Other, Pixels, Pool,
     PoolKind, Reduction, Residual, Scale, Source, Start, Sums,
 };

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use octrt_compiler::leaf::build::{Activation, Advance, Epilogue, Grid, Pixels, Reduction, Residual, Start};
 use octrt_compiler::leaf::memory::{Access, Memory, Place, Region, Value};
+use octrt_compiler::leaf::programs::{
+    Activation, Advance, Epilogue, Grid, Pixels, Reduction, Residual, Start,
+};
 use octrt_compiler::leaf::{Program, SlotKind, Width};
 
 use super::{Case, Rng, number};

@@ -8,7 +8,7 @@
 
 use std::fmt::Write;
 
-use octrt::compiler::{CompileError, blocked, passes};
+use octrt::compiler::{CompileError, decide, passes};
 use octrt::image::SideFile;
 use octrt::ops::graph::interp;
 use octrt::ops::{Graph, GraphError, NodeId, Tensor, TensorType, ValueId};
@@ -158,7 +158,7 @@ fn one_by_one(graph: &Graph) -> Watched {
 
 /// Every value that is stored where nodes run together.
 fn grouped(graph: &Graph, model: &Model) -> anyhow::Result<Watched> {
-    let choice = blocked::choose(graph, model.target()?);
+    let choice = decide::choose(graph, model.target()?);
     let of_node = |id: NodeId| match &choice.tiled[id.index()] {
         Some(tiled) => vec![(tiled.group.result, tiled.group.nodes.clone())],
         None if choice.taken[id.index()] => Vec::new(),

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use octrt::compiler::blocked::lower::lower_graph;
-use octrt::compiler::calls::Work;
 use octrt::compiler::codegen::Codegen;
+use octrt::compiler::lower::calls::Work;
+use octrt::compiler::lower::lower_graph;
 use octrt::compiler::pipeline;
-use octrt::compiler::program::Program;
+use octrt::compiler::place::program::Program;
 use octrt::compiler::{CompileError, Isa, Options, Target, passes};
 use octrt::ops::Graph;
 use octrt::ops::graph::text;
@@ -68,7 +68,7 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
     })
 }
 
-type Kernel = octrt::compiler::program::Nest;
+type Kernel = octrt::compiler::place::program::Nest;
 
 /// What operators mean, as loop nests without a schedule.
 fn nests(graph: &Graph, options: Options) -> Result<String, CompileError> {

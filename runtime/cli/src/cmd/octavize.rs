@@ -1,8 +1,8 @@
 //! `octrt octavize`: OctConvs in place of a model's convolutions.
 
 use octrt::compiler::CompileError;
-use octrt::compiler::octavize::octavize;
 use octrt::{Error, Model, Specialization, onnx};
+use octrt_octave::octavize::octavize;
 
 use crate::args::{CompilerArgs, OctavizeArgs};
 use crate::failure::Failure;

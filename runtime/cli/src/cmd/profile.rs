@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use octrt::compiler::calls::LAYOUT;
+use octrt::compiler::lower::calls::LAYOUT;
 use octrt::ops::Graph;
 use octrt::ops::graph::infer::with_args;
 use octrt::{Error, LoadOptions, StepEvent, Threads};

@@ -1,8 +1,8 @@
 //! Transforms of Winograd's algorithm, on integers: their results are exact in any order of operations.
 
 use octrt_compiler::leaf::Width;
-use octrt_compiler::leaf::build::{Addend, Winograd, WinogradInput, WinogradOutput};
 use octrt_compiler::leaf::memory::{Access, Region, Value};
+use octrt_compiler::leaf::programs::{Addend, Winograd, WinogradInput, WinogradOutput};
 
 use super::super::model::{Model, activated};
 use super::super::{Case, Rng};

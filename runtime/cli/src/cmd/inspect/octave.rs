@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use octrt::compiler::octave::{self, Groups, Layer, Order, StrideKind, UpKind};
 use octrt::ops::Graph;
 use octrt::{Error, Model, Specialization};
+use octrt_octave::{Groups, Layer, Order, StrideKind, UpKind};
 use serde::Serialize;
 
 /// The octave structure of a model.
@@ -69,10 +69,10 @@ enum GroupsReport {
 /// # Errors
 /// Those of compiling the model.
 pub fn report(model: &Model, graph: &Graph, on: &Specialization) -> Result<OctaveReport, Error> {
-    let octave = octave::find(graph).map_err(|e| super::compile_error(model, e))?;
+    let octave = octrt_octave::find(graph).map_err(|e| super::compile_error(model, e))?;
     let steps = model.stages_on(on)?.artifact.steps;
     let own: BTreeMap<&str, &str> = steps.iter().map(|s| (s.node.as_str(), s.op)).collect();
-    let near = |m: octave::NearMiss| NearMissReport { node: m.node, reason: m.reason };
+    let near = |m: octrt_octave::NearMiss| NearMissReport { node: m.node, reason: m.reason };
     Ok(OctaveReport {
         octconv_layers: octave.layers.len(),
         kernels: steps.len(),

@@ -12,10 +12,11 @@
 
 use octrt_ops::{Graph, GraphError};
 
-use crate::passes::{self, DEDUPLICATE, Pass, Rule, fold_constants, remove_identity};
+use octrt_compiler::passes::{self, DEDUPLICATE, Pass, Rule, fold_constants, remove_identity};
 
 mod describe;
 mod levels;
+pub mod octavize;
 mod pair;
 mod path;
 mod rearrange;

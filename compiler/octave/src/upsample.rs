@@ -5,7 +5,7 @@ use octrt_ops::{NodeId, Op, ValueId};
 
 use super::UpKind;
 use super::view::{View, extents, input};
-use crate::blocked::fuse::doubles;
+use octrt_compiler::decide::fuse::doubles;
 
 /// An upsampling.
 #[derive(Clone, Debug, PartialEq, Eq)]

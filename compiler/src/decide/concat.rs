@@ -6,11 +6,11 @@ use octrt_ops::{Graph, NodeId, ValueId};
 
 use super::{Choice, Kind};
 use crate::layout::{Halo, Map};
-use crate::memory_plan::ALIGNMENT;
+use crate::place::memory_plan::ALIGNMENT;
 
 /// Lets the inputs and the result of each concatenation want the same halos, so that the inputs can be written where the
 /// result is. `wanted` has those with zeros and those with lowest numbers for every value.
-pub(super) fn share_halos(graph: &Graph, choice: &Choice, wanted: &mut [[Halo; 2]]) {
+pub(crate) fn share_halos(graph: &Graph, choice: &Choice, wanted: &mut [[Halo; 2]]) {
     let batch = |v: ValueId| graph.value(v).ty.as_ref().and_then(|ty| ty.shape.first().copied());
     let of_one = |t: &&super::Tiled| t.kind == Kind::Concat && batch(t.group.result) == Some(1);
     let mut sets = Sets((0..wanted.len()).collect());
@@ -49,7 +49,7 @@ impl Sets {
 /// The last concatenation of a value decides. One whose inputs lie in another's result, one after the other, is a part of
 /// it itself. Inputs whose channels begin within a block are copied, into lanes that no other reader of the value before
 /// them may still take for its unused ones.
-pub(super) fn place(graph: &Graph, choice: &mut Choice) {
+pub(crate) fn place(graph: &Graph, choice: &mut Choice) {
     let order = Order::new(graph, choice);
     let mut made = vec![false; graph.values.len()];
     let others = choice.tiled.iter().flatten().filter(|t| t.kind != Kind::Concat);
@@ -154,6 +154,6 @@ impl Order {
 }
 
 /// The channel at a distance from the beginning of a result with such blocks.
-pub(super) fn first_channel(bytes: usize, map: &Map) -> usize {
+pub(crate) fn first_channel(bytes: usize, map: &Map) -> usize {
     bytes / (map.block_bytes() as usize).max(1) * map.layout.lanes
 }

@@ -18,11 +18,9 @@ use crate::strategy::conv::MIXED;
 use crate::strategy::window::WindowKind;
 use crate::target::Target;
 
-mod concat;
-mod emit;
+pub(crate) mod concat;
 pub mod fuse;
-pub mod lower;
-mod matrix;
+pub(crate) mod matrix;
 
 use fuse::{Follow, Group, Users};
 

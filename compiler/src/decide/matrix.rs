@@ -5,21 +5,21 @@ use octrt_ops::def::reduce::ReduceKind;
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::{DType, Element, Graph, Node, Op, Tensor, ValueId};
 
-use crate::leaf::build::Activation;
+use crate::leaf::programs::Activation;
 use crate::strategy::gemm::GemmProblem;
 
 /// A product `src * wei + bias` with a constant `wei`.
-pub(super) struct Product<'a> {
-    pub(super) problem: GemmProblem,
-    pub(super) src: ValueId,
-    pub(super) wei: &'a Tensor,
-    pub(super) transposed: bool,
-    pub(super) scale: f32,
-    pub(super) bias: Option<&'a Tensor>,
+pub(crate) struct Product<'a> {
+    pub(crate) problem: GemmProblem,
+    pub(crate) src: ValueId,
+    pub(crate) wei: &'a Tensor,
+    pub(crate) transposed: bool,
+    pub(crate) scale: f32,
+    pub(crate) bias: Option<&'a Tensor>,
 }
 
 /// The product that a node is; `None` where an operand is not what the schedule needs.
-pub(super) fn problem<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> {
+pub(crate) fn problem<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> {
     let operand = |i: usize| node.inputs.get(i).copied().flatten();
     let (src, wei) = (operand(0)?, graph.constant(operand(1)?)?);
     let (ty, dst) = (graph.ty(src).ok()?, graph.ty(*node.outputs.first()?).ok()?);
@@ -51,7 +51,7 @@ pub(super) fn problem<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> 
 }
 
 /// The pooling that a reduction is, when it reduces the rows and columns of `[mb, c, h, w]` and nothing else.
-pub(super) fn mean_over_maps(graph: &Graph, node: &Node) -> Option<GlobalPoolKind> {
+pub(crate) fn mean_over_maps(graph: &Graph, node: &Node) -> Option<GlobalPoolKind> {
     let Op::Reduce(r) = &node.op else { return None };
     let src = graph.ty(node.inputs.first().copied().flatten()?).ok()?;
     let &[mb, c, h, w] = src.shape.dims() else { return None };
@@ -69,6 +69,6 @@ pub(super) fn mean_over_maps(graph: &Graph, node: &Node) -> Option<GlobalPoolKin
 }
 
 /// The numbers of a constant of f32.
-pub(super) fn floats(t: &Tensor) -> Vec<f32> {
+pub(crate) fn floats(t: &Tensor) -> Vec<f32> {
     t.bytes().chunks_exact(4).map(f32::read).collect()
 }

@@ -6,7 +6,7 @@ use octrt_ops::graph::ValueDef;
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::{DType, Element, Graph, Node, NodeId, Op, ValueId};
 
-use crate::leaf::build::Activation;
+use crate::leaf::programs::Activation;
 
 /// A node with those that follow it and need no results of their own in memory.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,10 +5,10 @@ use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::op::Arg;
 use octrt_ops::{Args, Op, Tensor, ValueId};
 
-use super::fuse::{self, Group};
-use super::lower::{Lowering, Owner};
-use super::{Kind, Tiled, Windows, concat, matrix};
-use crate::calls::{Constant, Virtual};
+use super::calls::{Constant, Virtual};
+use super::{Lowering, Owner};
+use crate::decide::fuse::{self, Group};
+use crate::decide::{Kind, Tiled, Windows, concat, matrix};
 use crate::layout::{Layout, Map};
 use crate::leaf::BinaryOp;
 use crate::pack::Packing;
@@ -296,7 +296,7 @@ impl Lowering<'_> {
         for (place, src, first) in copies {
             let nest = if first.is_multiple_of(lanes) {
                 let (with, first_block) = (With::Nothing, first / lanes);
-                let activation = crate::leaf::build::Activation::Identity;
+                let activation = crate::leaf::programs::Activation::Identity;
                 rows::nest(
                     &RowsProblem { src, with, dst: dst_map, first_block, activation },
                     self.options.target,
