@@ -1,8 +1,8 @@
 //! Axes, extents and lists of integers as operators receive them: signed, in an attribute or in an input.
 
+use crate::arg::Args;
 use crate::error::OpError;
 use crate::invalid;
-use crate::op::Args;
 
 /// The axis that `axis` means in a tensor of rank `rank`; negative values count from the end.
 ///

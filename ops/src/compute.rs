@@ -20,10 +20,10 @@
 //! A [`Repeat`] runs several stages in turn: in turn `t`, each defines those elements of its result whose first index is
 //! `t`, and may load results of all of them that earlier turns, or earlier stages in this turn, defined.
 
+use crate::arg::Arg;
 use crate::error::OpError;
 pub use crate::expr::{BinaryFn, CompareFn, UnaryFn};
 use crate::expr::{BufId, Env, Expr, Scalar, VarId, binary, eval};
-use crate::op::Arg;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 

@@ -1,10 +1,10 @@
 //! Index expressions that the operators' definitions share. Every index is in bounds by its intervals alone.
 
+use crate::arg::Arg;
 use crate::compute::{Compute, scalars};
 use crate::error::OpError;
 use crate::expr::{BufId, Expr, Scalar};
 use crate::invalid;
-use crate::op::Arg;
 use crate::shape::{Shape, TensorType};
 
 /// The index of the element of an argument of shape `arg` that belongs to element `L0 ..` of a result of rank

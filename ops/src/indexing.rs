@@ -1,12 +1,12 @@
 //! Indices that are data: integers of an input that name elements along an axis, negative ones counted from its end.
 
+use crate::arg::Arg;
 use crate::compute::{Check, Compute, Reduce, ReduceFn};
 use crate::dtype::DType;
 use crate::error::OpError;
 use crate::expr::{BufId, CompareFn, Expr};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::Arg;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 

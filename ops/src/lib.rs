@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod dtype;
 
+pub mod arg;
 pub mod attr;
 pub mod axes;
 pub mod compute;
@@ -17,6 +18,7 @@ pub mod graph;
 pub mod index;
 pub mod indexing;
 pub mod op;
+pub mod operator;
 mod quant;
 pub mod recurrent;
 pub mod shape;
@@ -27,9 +29,11 @@ pub mod tensor;
 mod testing;
 pub mod window;
 
+pub use arg::{Arg, Args};
 pub use dtype::DType;
 pub use error::{GraphError, OpError};
 pub use graph::{Graph, Node, NodeId, ValueId};
-pub use op::{Arg, Args, Op, Operator};
+pub use op::Op;
+pub use operator::Operator;
 pub use shape::{Dim, Shape, TensorType};
 pub use tensor::{Element, Tensor};

@@ -1,6 +1,7 @@
 //! What quantised operators share. An integer `q` stands for `(q - zero_point) * scale`; a number becomes
 //! `saturate(round(x / scale) + zero_point)`, halves rounded to even.
 
+use crate::arg::{Arg, Args};
 use crate::axes::resolve_axis;
 use crate::compute::{Compute, scalars};
 use crate::def::conv::Problem;
@@ -10,7 +11,6 @@ use crate::error::OpError;
 use crate::expr::{Expr, Scalar, UnaryFn};
 use crate::index::{broadcast_index, known_scalar, vars};
 use crate::invalid;
-use crate::op::{Arg, Args};
 use crate::shape::{Shape, TensorType};
 use crate::tensor::{Tensor, filled};
 use crate::window::{output_extents, taps};

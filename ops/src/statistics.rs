@@ -5,13 +5,13 @@
 //! inverse[g..] = 1 / sqrt(sum over r.. of (src[element(g, r)] - mean[g])^2 / n + epsilon)
 //! ```
 
+use crate::arg::Arg;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::dtype::DType;
 use crate::error::OpError;
 use crate::expr::{BufId, Expr, UnaryFn};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::Arg;
 use crate::shape::{Shape, TensorType};
 
 /// How the elements of a tensor fall into groups of `n`.

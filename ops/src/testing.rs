@@ -1,7 +1,8 @@
 //! Shorthands for the unit tests of the operators.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::error::OpError;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::{Element, Tensor};
 

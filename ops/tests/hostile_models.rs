@@ -3,8 +3,8 @@
 
 mod support;
 
+use octrt_ops::arg::{Arg, Args};
 use octrt_ops::attr::{Attr, AttrMap};
-use octrt_ops::op::{Arg, Args};
 use octrt_ops::{DType, Op, OpError, Shape, Tensor};
 use support::{Numbers, check, filled};
 

@@ -1,8 +1,8 @@
 //! The calls of each kind of group.
 
+use octrt_ops::arg::Arg;
 use octrt_ops::compute::BufferKind;
 use octrt_ops::def::global_pool::GlobalPoolKind;
-use octrt_ops::op::Arg;
 use octrt_ops::{Args, Op, Tensor, ValueId};
 
 use super::calls::{Constant, Virtual};

@@ -10,10 +10,10 @@
 //! Input 0 (`theta`): `[N, r, r + 1]`, f32 or f64, r 2 or 3. Input 1 (`size`): the shape `[N, C, o1 .. or]` of the image,
 //! known integers. The output is `[N, o1 .. or, r]`, of theta's type. Errors: shapes that do not fit, a size that is negative.
 
+use crate::arg::known_args;
 use crate::axes::{extent, required_ints};
 use crate::compute::{Compute, TABLE_ELEMENTS, tensor};
 use crate::expr::{Expr, Scalar};
-use crate::op::known_args;
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType, attributes, invalid};
 
 /// ONNX operator AffineGrid.

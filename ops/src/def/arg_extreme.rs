@@ -7,12 +7,12 @@
 //! Input 0 (`data`): numbers of any type, rank at least 1. Output: i64, the axis with extent 1 or removed. NaN wins over
 //! every number. Errors: an axis out of range or without elements.
 
+use crate::arg::known_args;
 use crate::axes::resolve_axis;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::elements::input;
 use crate::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType, invalid};
 
 /// Which element is looked for.

@@ -23,10 +23,10 @@
 mod problem;
 mod reference;
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{BufId, CompareFn, Expr, Scalar, UnaryFn};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType, attr_enum, attributes};
 
 use problem::Problem;

@@ -11,10 +11,10 @@
 //! Input 0 (`X`): `[N, C, spatial..]`, f32 or f64, at least one spatial axis; output `[N, C, windows..]` of its type.
 //! Errors: lists that do not fit the spatial axes, a window larger than the padded input.
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn, TABLE_ELEMENTS};
 use crate::elements::floats;
 use crate::expr::{Expr, Scalar};
-use crate::op::known_args;
 use crate::tensor::filled;
 use crate::window::{
     AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,

@@ -8,12 +8,12 @@
 //! shift), 3 (`input_mean`), 4 (`input_var`), each `[C]`, which are converted to the type of `X`. Output: type of input 0.
 //! Errors: a parameter that is not `[C]`.
 
+use crate::arg::known_args;
 use crate::compute::Compute;
 use crate::elements::floats;
 use crate::expr::{Expr, Scalar, UnaryFn};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 
 /// Names of the inputs 1 to 4.

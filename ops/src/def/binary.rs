@@ -15,6 +15,7 @@
 
 mod power;
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map2};
@@ -22,7 +23,7 @@ use crate::error::OpError;
 use crate::expr::{BinaryFn, Expr};
 use crate::index::broadcast_load;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -4,6 +4,7 @@
 //! Inputs: X and Y of one type, unsigned integers. Errors: other or different element types, shapes that do not
 //! broadcast. Mirrors ONNX BitShift-11.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map2};
@@ -11,7 +12,7 @@ use crate::error::OpError;
 use crate::expr::{BinaryFn, Expr};
 use crate::index::broadcast_load;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

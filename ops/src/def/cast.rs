@@ -6,13 +6,14 @@
 //!
 //! Mirrors ONNX Cast-6 to -13 and later. A cast to f16 or bf16 is [`super::round_float::RoundFloat`] of an f32.
 
+use crate::arg::{Arg, Args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, room};
 use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::index::{from_input, vars};
-use crate::op::{Arg, Args, Operator};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

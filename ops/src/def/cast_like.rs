@@ -1,11 +1,12 @@
 //! Conversion to the element type of another tensor: [`Cast`](crate::def::cast::Cast) of input 0 to the type of
 //! input 1, whose shape and elements do not matter. Mirrors ONNX CastLike-15 and later.
 
+use crate::arg::Args;
 use crate::compute::Compute;
 use crate::def::cast::{conversion, converted};
 use crate::elements::input;
 use crate::error::OpError;
-use crate::op::{Args, Operator};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

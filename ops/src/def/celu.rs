@@ -1,13 +1,14 @@
 //! Continuously differentiable exponential linear unit: `Y = X < 0 ? alpha * (exp(X / alpha) - 1) : X`, f32 or f64.
 //! Mirrors ONNX Celu-12.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map_floats};
 use crate::error::OpError;
 use crate::expr::{CompareFn, Expr, UnaryFn};
 use crate::index::elementwise;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -6,6 +6,7 @@
 //!
 //! Errors: axes out of range or named twice, another number of extents, negative ones. Mirrors ONNX CenterCropPad-18.
 
+use crate::arg::{Args, known_args};
 use crate::axes::{extent, required_ints, resolve_axes};
 use crate::compute::Compute;
 use crate::def::pad::{Pad, PadAxis, PadMode};
@@ -13,7 +14,7 @@ use crate::elements::{Walk, input, positions, take, zero_bytes};
 use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -7,13 +7,14 @@
 
 use std::cmp::Ordering;
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map1};
 use crate::error::OpError;
 use crate::index::{broadcast_load, scalar_load};
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::{Element, Tensor};
 

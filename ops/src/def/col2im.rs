@@ -9,6 +9,7 @@
 //! known before the run. Output: `[N, C, image..]` of the type of input 0. Errors: extents that do not fit, lists that do
 //! not fit the spatial axes, a block larger than the padded image.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::{extent, product, required_ints};
 use crate::compute::{Compute, Update, scalars, tensor};
 use crate::def::scatter::ScatterReduction;
@@ -18,7 +19,7 @@ use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 use crate::window::{AutoPad, Rounding, WindowAttrs, WindowAxis, output_extents, resolve, taps};

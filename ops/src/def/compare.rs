@@ -6,6 +6,7 @@
 //! Errors: element types that differ or are not taken, shapes that do not broadcast.
 //! Mirrors ONNX Equal-7 to -19, Less-7 to -13, LessOrEqual-12, Greater-7 to -13, GreaterOrEqual-12 and later.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map2};
@@ -13,7 +14,7 @@ use crate::error::OpError;
 use crate::expr::{CompareFn, Expr};
 use crate::index::broadcast_load;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::{Element, Tensor};
 

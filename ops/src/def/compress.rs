@@ -6,6 +6,7 @@
 //!
 //! Errors: an axis out of range, a longer condition. Mirrors ONNX Compress-9 and -11.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::resolve_axis;
 use crate::compute::Compute;
 use crate::dtype::DType;
@@ -14,7 +15,7 @@ use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

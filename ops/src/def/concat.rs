@@ -6,6 +6,7 @@
 //! Errors: no inputs, an omitted one, element types, ranks or extents that differ, an axis out of range.
 //! Mirrors ONNX Concat-4 to -13 and later.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::{extent, resolve_axis};
 use crate::compute::Compute;
 use crate::elements::{input, room};
@@ -13,7 +14,7 @@ use crate::error::OpError;
 use crate::expr::{BufId, CompareFn, Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -6,6 +6,7 @@
 //! Errors: a negative extent, a value with more elements than one or none.
 //! Mirrors ONNX ConstantOfShape-9 and later, whose attribute `value` arrives as input 1.
 
+use crate::arg::{Args, known_args};
 use crate::axes::{extent, required_ints};
 use crate::compute::{Compute, scalars, tensor};
 use crate::dtype::DType;
@@ -14,7 +15,7 @@ use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::index::scalar_load;
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -16,11 +16,11 @@
 //! Output: `[N, OC, windows..]`, as `X`. Errors: channels or groups that do not divide or fit, an attribute `kernel` that
 //! is not the weight's, a window larger than the padded input.
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::elements::floats;
 use crate::expr::{BufId, Expr, Scalar};
 use crate::invalid;
-use crate::op::known_args;
 use crate::tensor::filled;
 use crate::window::{
     AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, resolve, taps,

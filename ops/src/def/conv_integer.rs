@@ -17,12 +17,13 @@
 //! Output: `[N, OC, windows..]`, i32. Errors: those of Conv; zero points of another type or shape.
 
 use super::conv::{Conv, Problem};
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::quant::{
     BYTES, centered, channel_index, channels_of_weight, integer_conv, less_zero_points, one, per_channel,
 };

@@ -19,11 +19,11 @@
 //! at the beginning otherwise; an output larger than `full` is extended at its end. Errors: channels or groups that do
 //! not fit, an attribute `kernel` that is not the weight's, an empty spatial axis, padding that leaves nothing.
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::elements::floats;
 use crate::expr::{BufId, CompareFn, Expr, Scalar};
 use crate::invalid;
-use crate::op::known_args;
 use crate::tensor::filled;
 use crate::window::{AutoPad, LIMIT, per_axis};
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType};

@@ -8,12 +8,12 @@
 //! (`x`), f32, f64, i64, i32, u64 or u32, rank at least 1; 1 (`axis`), one integer known before the run, negative counts
 //! from the end. Output: the type of `x`. Integers wrap. Errors: an axis out of range, several axes.
 
+use crate::arg::known_args;
 use crate::axes::resolve_axis;
 use crate::compute::{Compute, Update};
 use crate::elements::input;
 use crate::expr::{BinaryFn, Expr, Scalar};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::{Args, DType, Element, OpError, Operator, Shape, Tensor, TensorType, invalid};
 
 /// The functions of the family.

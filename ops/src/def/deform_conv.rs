@@ -20,10 +20,10 @@
 
 mod reference;
 
+use crate::arg::known_args;
 use crate::axes::product;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{BufId, CompareFn, Expr, UnaryFn};
-use crate::op::known_args;
 use crate::window::{AutoPad, Rounding, WindowAttrs, WindowAxis, output_extents, resolve};
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType, attributes, invalid};
 

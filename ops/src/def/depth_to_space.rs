@@ -9,6 +9,7 @@
 //! Errors: another rank than 4, a block size of 0, channels that b² does not divide.
 //! Mirrors ONNX DepthToSpace-1 to -13 and later.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::extent;
 use crate::compute::Compute;
 use crate::elements::{Walk, input, walk};
@@ -16,7 +17,7 @@ use crate::error::OpError;
 use crate::expr::Expr;
 use crate::index::rearranged;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -11,6 +11,7 @@
 //! Errors: shapes or types that do not fit. Mirrors ONNX DequantizeLinear-10 to -25; 8-bit floats and integers of 4 and 2
 //! bits are no element types.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::input;
@@ -18,7 +19,7 @@ use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::quant::{Grain, whole};
 use crate::shape::TensorType;
 use crate::tensor::Tensor;

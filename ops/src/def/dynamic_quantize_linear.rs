@@ -10,13 +10,14 @@
 //! Input 0 (`x`): f32, any shape. Outputs: `y` u8 of its shape, `y_scale` f32 and `y_zero_point` u8, both scalars. Halves
 //! are rounded to even. Mirrors ONNX DynamicQuantizeLinear-11.
 
+use crate::arg::{Args, known_args};
 use crate::compute::{Compute, Reduce, ReduceFn, tensor};
 use crate::dtype::DType;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::expr::{CompareFn, Expr, UnaryFn};
 use crate::index::vars;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::quant::{quantize, quantized};
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;

@@ -16,10 +16,10 @@
 
 pub mod equation;
 
+use crate::arg::known_args;
 use crate::compute::{self, Compute, Reduce, ReduceFn};
 use crate::expr::{BufId, Expr, Scalar};
 use crate::invalid;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 use equation::{Label, Problem};

@@ -1,12 +1,13 @@
 //! Exponential linear unit: `Y = X < 0 ? alpha * (exp(X) - 1) : X`, f32 or f64. Mirrors ONNX Elu-6 and later.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map_floats};
 use crate::error::OpError;
 use crate::expr::{CompareFn, Expr, UnaryFn};
 use crate::index::{from_input, vars};
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -5,12 +5,13 @@
 //!
 //! Errors: a negative extent, shapes that do not broadcast. Mirrors ONNX Expand-8 to -13 and later.
 
+use crate::arg::{Args, known_args};
 use crate::axes::{extent, required_ints};
 use crate::compute::Compute;
 use crate::elements::{broadcast_positions, input, take};
 use crate::error::OpError;
 use crate::index::{broadcast_index, rearranged};
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 

@@ -3,12 +3,13 @@
 //! Input 0 (`input`): a matrix of any type, whose elements do not matter. Y has the type of the attribute, or else the
 //! input's. Errors: an input that is no matrix. Mirrors ONNX EyeLike-9 and -22.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::error::OpError;
 use crate::expr::{CompareFn, Expr, Scalar};
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::{Tensor, filled};
 

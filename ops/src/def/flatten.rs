@@ -3,13 +3,14 @@
 //!
 //! Errors: an axis outside `-rank..=rank`. Mirrors ONNX Flatten-1 to -11 and later.
 
+use crate::arg::{Args, known_args};
 use crate::axes::product;
 use crate::compute::Compute;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::index::{rearranged, view_index};
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

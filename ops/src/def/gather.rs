@@ -6,6 +6,7 @@
 //! Errors: an axis out of range, an index outside `-n..n`. Indices that are not known before the run are checked when
 //! it happens. Mirrors ONNX Gather-1 to -13 and later.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::resolve_axis;
 use crate::compute::Compute;
 use crate::dtype::DType;
@@ -15,7 +16,7 @@ use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::indexing::{Indices, from_the_beginning};
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -7,6 +7,7 @@
 //! Errors: an axis out of range, ranks or extents that do not fit, an index outside `-n..n`. Indices that are not known
 //! before the run are checked when it happens. Mirrors ONNX GatherElements-11 and -13.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::resolve_axis;
 use crate::compute::Compute;
 use crate::dtype::DType;
@@ -16,7 +17,7 @@ use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::indexing::{Indices, from_the_beginning};
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -6,6 +6,7 @@
 //! Errors: ranks or extents that do not fit, an index outside `-n..n`. Indices that are not known before the run are
 //! checked when it happens. Mirrors ONNX GatherND-11 to -13.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, take};
@@ -14,7 +15,7 @@ use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::indexing::{Indices, Target, from_the_beginning};
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 

@@ -9,13 +9,14 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map_floats};
 use crate::error::OpError;
 use crate::expr::{Expr, UnaryFn, erf};
 use crate::index::elementwise;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -9,12 +9,12 @@
 //! Integers wrap. Errors: inner extents that differ, a `C` that does not broadcast; `alpha` or `beta` with a fraction is
 //! not supported for integers.
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn, tensor};
 use crate::def::matmul::integers;
 use crate::elements::floats;
 use crate::expr::{BufId, Expr, Scalar};
 use crate::index::broadcast_index;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 use crate::{invalid, unsupported};
 

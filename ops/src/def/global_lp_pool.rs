@@ -8,9 +8,9 @@
 //! positive, an input without spatial axes.
 
 use super::lp_pool::{check_exponent, norm, power, root};
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn, tensor};
 use crate::expr::{Expr, Scalar};
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType, attributes, invalid};
 
 /// ONNX operator GlobalLpPool.

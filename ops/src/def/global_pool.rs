@@ -7,11 +7,11 @@
 //! Input 0 (`X`): `[N, C, spatial..]`, f32 or f64, at least one spatial axis; output `[N, C, 1..]` of its type. Without
 //! any position the average is NaN and the maximum `-inf`; NaN wins a maximum. Errors: an input without spatial axes.
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::elements::floats;
 use crate::expr::{Expr, Scalar};
 use crate::invalid;
-use crate::op::known_args;
 use crate::tensor::filled;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 

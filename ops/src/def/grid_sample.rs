@@ -21,10 +21,10 @@
 
 mod reference;
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{BufId, CompareFn, Expr, Scalar, UnaryFn};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::window::LIMIT;
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 use crate::{attr_enum, attributes, invalid, unsupported};

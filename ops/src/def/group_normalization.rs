@@ -9,12 +9,12 @@
 //! `X`. Statistics are computed in f64 when either of `X` and `stash` is. Errors: `groups` does not divide `C`, scale or
 //! bias of another shape.
 
+use crate::arg::known_args;
 use crate::compute::Compute;
 use crate::elements::{from_f64s, input};
 use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::known_args;
 use crate::statistics::{Groups, converted, inverse_deviation, moments, work_type};
 use crate::{Arg, Args, DType, OpError, Operator, Tensor, TensorType};
 

@@ -10,9 +10,9 @@
 //!
 //! Arguments of `f` and `g` are limited to `-clip ..= clip`. Outputs: `Y`, `Y_h`.
 
+use crate::arg::known_args;
 use crate::compute::Compute;
 use crate::expr::{CompareFn, Expr};
-use crate::op::known_args;
 use crate::recurrent::{
     ActivationKind, Activations, Arrangement, Direction, H, Recurrence, Stages, empty, reference,
 };

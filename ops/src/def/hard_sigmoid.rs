@@ -1,13 +1,14 @@
 //! Piecewise linear sigmoid: `Y = max(0, min(1, alpha * X + beta))`, f32 or f64; NaN stays. Mirrors ONNX HardSigmoid-6
 //! and later.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map1};
 use crate::error::OpError;
 use crate::expr::Expr;
 use crate::index::{from_input, vars};
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -9,12 +9,12 @@
 
 use super::arg_extreme::{Extreme, Tie, position};
 use super::softmax::SoftmaxSpan;
+use crate::arg::known_args;
 use crate::axes::resolve_axis;
 use crate::compute::Compute;
 use crate::elements::{from_f64s, input};
 use crate::expr::{CompareFn, Expr, Scalar};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator Hardmax.

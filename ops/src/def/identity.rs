@@ -1,10 +1,11 @@
 //! The input itself: `Y = X`, any element type and shape. Mirrors ONNX Identity-1 (for tensors).
 
+use crate::arg::Args;
 use crate::compute::Compute;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::index::{rearranged, vars};
-use crate::op::{Args, Operator};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -8,6 +8,7 @@
 //! Errors: a condition that is not one bool ([`OpError::Invalid`]) or is not known ([`OpError::DataDependent`]).
 //! Mirrors one output of ONNX If-1 to -25, whose branches are nodes of the graph here.
 
+use crate::arg::Args;
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::input;
@@ -15,7 +16,7 @@ use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::{Args, Operator};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -8,8 +8,8 @@
 //! 1 (`scale`) and 2 (`B`), `[C]`. Output: the type of input 0. Errors: scale or bias of another shape.
 
 use super::group_normalization::{GroupNormalization, Problem, ScalePer};
+use crate::arg::known_args;
 use crate::compute::Compute;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 
 /// ONNX operator InstanceNormalization.

@@ -3,13 +3,14 @@
 //! `Y = X is NaN`, or `Y = X is infinite with a sign that is looked for`. Input 0 (`X`): f32 or f64, any shape; the output
 //! is bool.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::expr::{BinaryFn, CompareFn, Expr, Scalar};
 use crate::index::{from_input, vars};
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -10,12 +10,12 @@
 //! `stash`, the axes `r..` with extent 1. Statistics are computed in f64 when either of `X` and `stash` is. Of no
 //! elements mean and deviation are NaN. Errors: an axis out of range, shapes that do not broadcast.
 
+use crate::arg::known_args;
 use crate::axes::resolve_axis;
 use crate::compute::Compute;
 use crate::elements::{broadcast_positions, from_f64s, input, reduced_positions};
 use crate::expr::Expr;
 use crate::index::{broadcast_load, vars};
-use crate::op::known_args;
 use crate::statistics::{Groups, check_broadcast, converted, inverse_deviation, moments, work_type};
 use crate::{Arg, Args, DType, OpError, Operator, Tensor, TensorType};
 

@@ -1,12 +1,13 @@
 //! ReLU with a slope below zero: `Y = X < 0 ? alpha * X : X`, f32 or f64. Mirrors ONNX LeakyRelu-6 and later.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map_floats};
 use crate::error::OpError;
 use crate::expr::{CompareFn, Expr};
 use crate::index::{from_input, vars};
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

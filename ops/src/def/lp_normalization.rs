@@ -8,12 +8,12 @@
 //!
 //! Input 0 (`input`): f32 or f64, any shape; the output has its type. Errors: an axis out of range.
 
+use crate::arg::known_args;
 use crate::axes::resolve_axis;
 use crate::compute::Compute;
 use crate::elements::{from_f64s, input, reduced_positions};
 use crate::expr::{CompareFn, Expr, Scalar, UnaryFn};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::statistics::Groups;
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 

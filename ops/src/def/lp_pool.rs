@@ -8,9 +8,9 @@
 //! `[N, C, windows..]` of its type. Errors: `p` not positive, lists that do not fit the spatial axes, a window larger than
 //! the padded input.
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn, tensor};
 use crate::expr::{BinaryFn, Expr, Scalar, UnaryFn};
-use crate::op::known_args;
 use crate::window::{
     AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,
     resolve_pool, taps,

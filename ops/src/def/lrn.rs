@@ -7,12 +7,12 @@
 //!
 //! Input 0 (`X`): f32 or f64, `[N, C, s..]`; the output has its type. Errors: a size of 0.
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::elements::{from_f64s, input};
 use crate::expr::{BinaryFn, Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 
 /// ONNX operator LRN.

@@ -16,9 +16,9 @@
 //!
 //! Arguments of `f` and `g` are limited to `-clip ..= clip`. Outputs: `Y`, `Y_h`, `Y_c`.
 
+use crate::arg::known_args;
 use crate::compute::Compute;
 use crate::expr::{BufId, Expr};
-use crate::op::known_args;
 use crate::recurrent::{
     ActivationKind, Activations, Arrangement, Direction, H, Recurrence, Stages, empty, reference,
 };

@@ -8,12 +8,12 @@
 //! `A` is a row and a one-axis `B` a column, and that axis is missing from the output. Errors: scalars, inner extents
 //! that differ, leading axes that do not broadcast.
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn, scalars, tensor};
 use crate::elements::floats;
 use crate::expr::{BufId, Expr, Scalar};
 use crate::index::broadcast_index;
 use crate::invalid;
-use crate::op::known_args;
 use crate::tensor::filled;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 

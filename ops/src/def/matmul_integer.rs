@@ -16,13 +16,14 @@
 //! Output: i32. Errors: those of MatMul; zero points of another type or shape.
 
 use super::matmul::{Problem, each_product};
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::quant::{BYTES, Operand, centered, less_zero_points};
 use crate::shape::{Shape, TensorType};
 use crate::tensor::{Tensor, filled};

@@ -8,9 +8,9 @@
 //! (`X`): `[N, C, spatial..]`, f32, f64, i8 or u8, at least one spatial axis; the output has its type and `[N, C, windows..]`.
 //! Errors: lists that do not fit the spatial axes, a window larger than the padded input.
 
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{Expr, Scalar};
-use crate::op::known_args;
 use crate::tensor::{Element, filled};
 use crate::window::{
     AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,

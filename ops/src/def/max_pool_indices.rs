@@ -6,10 +6,10 @@
 //! window that lies in the padding as a whole gives -1. Input and errors are those of `MaxPool`.
 
 use super::max_pool::MaxPool;
+use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{CompareFn, Expr, Scalar};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::window::{
     AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, resolve_pool, taps,
 };

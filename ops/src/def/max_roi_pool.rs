@@ -8,9 +8,9 @@
 //! Input 0 (`X`): `[N, C, H, W]`, f32 or f64; input 1 (`rois`): `[R, 5]` of its type. Output: `[R, C, output[0], output[1]]`.
 //! Errors: shapes that do not fit, an image without elements, a batch out of range.
 
+use crate::arg::known_args;
 use crate::compute::{Check, Compute, Reduce, ReduceFn, tensor};
 use crate::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, VarId};
-use crate::op::known_args;
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType, attributes, invalid};
 
 /// ONNX operator MaxRoiPool.

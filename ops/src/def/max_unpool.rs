@@ -11,6 +11,7 @@
 //! is smaller than the pooled tensor, a position outside of it. Positions that are not known before the run are checked
 //! when it happens.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::{extent, optional_ints};
 use crate::compute::{Compute, Update, scalars, tensor};
 use crate::dtype::DType;
@@ -20,7 +21,7 @@ use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::indexing::Indices;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 use crate::window::{LIMIT, per_axis};

@@ -7,12 +7,12 @@
 //! Mean and variance are those of the elements of `x` that differ from `x[i]` only along `axes`, of all without any. Input
 //! 0 (`X`): f32 or f64, any shape; the output has its type. Errors: an axis out of range or given twice.
 
+use crate::arg::known_args;
 use crate::axes::resolve_axes;
 use crate::compute::Compute;
 use crate::elements::{from_f64s, input, reduced_positions};
 use crate::expr::{Expr, Scalar, UnaryFn};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::statistics::{Groups, moments};
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 

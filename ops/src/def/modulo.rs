@@ -6,6 +6,7 @@
 //! Inputs: A and B of one type, integers, or with `fmod` any numbers. Errors: other or different element types, shapes
 //! that do not broadcast.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::{Compute, scalars, tensor};
 use crate::dtype::DType;
 use crate::elements::{broadcast_positions, input, wrapped};
@@ -13,7 +14,7 @@ use crate::error::OpError;
 use crate::expr::{BinaryFn, CompareFn, Expr, Scalar};
 use crate::index::broadcast_load;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -7,6 +7,7 @@
 //! Errors: an axis out of range, a depth or values with another number of elements, a negative depth. Mirrors ONNX
 //! OneHot-9 and -11.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::{extent, resolve_axis};
 use crate::compute::{Compute, scalars};
 use crate::dtype::DType;
@@ -15,7 +16,7 @@ use crate::error::OpError;
 use crate::expr::{BinaryFn, CompareFn, Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -17,6 +17,7 @@
 //! left, a constant of another type.
 //! Mirrors ONNX Pad-11 to -19 and later; the attributes of Pad-2 arrive as inputs.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::{extent, optional_ints, required_ints, resolve_axes};
 use crate::compute::Compute;
 use crate::elements::{Walk, input, positions, room, take, zero_bytes};
@@ -24,7 +25,7 @@ use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::index::scalar_load;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 

@@ -5,6 +5,7 @@
 //! Errors: other or different element types, a slope that does not broadcast to X.
 //! Mirrors ONNX PRelu-7 to -16 and later.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map2};
@@ -12,7 +13,7 @@ use crate::error::OpError;
 use crate::expr::{CompareFn, Expr};
 use crate::index::broadcast_load;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -21,13 +21,14 @@
 //! shape.
 
 use super::conv::{Conv, Problem};
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::{Compute, tensor};
 use crate::dtype::DType;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::quant::{
     BYTES, centered, channel_index, channels_of_weight, factor, integer_conv, less_zero_points, load_channel,
     one, per_channel, quantize, quantized, single, whole,

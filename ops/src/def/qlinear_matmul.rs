@@ -20,12 +20,13 @@
 
 use super::matmul::Problem;
 use super::matmul_integer::{Parameter, centered_matrix, integer_product, need_matrices, parameter};
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::{Compute, tensor};
 use crate::dtype::DType;
 use crate::elements::{broadcast_positions, input};
 use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::quant::{BYTES, Operand, factor, less_zero_points, one, quantize, quantized, single, whole};
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;

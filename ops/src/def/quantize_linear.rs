@@ -13,6 +13,7 @@
 //! -25; 8-bit floats and integers of 4 and 2 bits are no element types.
 
 use super::round_float::FloatFormat;
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::{Compute, tensor};
 use crate::dtype::DType;
 use crate::elements::input;
@@ -20,7 +21,7 @@ use crate::error::OpError;
 use crate::expr::{Expr, Scalar, UnaryFn, round_bf16, round_f16};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::quant::{Grain, quantize, quantized, whole};
 use crate::shape::TensorType;
 use crate::tensor::Tensor;

@@ -6,6 +6,7 @@
 //! Errors: other or different element types, a delta of 0, a number that is not finite.
 //! Mirrors ONNX Range-11 and later.
 
+use crate::arg::{Args, known_args};
 use crate::axes::extent;
 use crate::compute::{Compute, scalars};
 use crate::dtype::DType;
@@ -13,7 +14,7 @@ use crate::elements::room;
 use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::{Element, Tensor};
 

@@ -21,11 +21,11 @@
 
 mod reference;
 
+use crate::arg::known_args;
 use crate::axes::{optional_ints, resolve_axes};
 use crate::compute::{self, Compute, ReduceFn};
 use crate::expr::{BufId, CompareFn, Expr, Scalar, UnaryFn};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::statistics::converted;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 

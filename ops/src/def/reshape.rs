@@ -8,13 +8,14 @@
 //! extent is not determined because another extent is 0.
 //! Mirrors ONNX Reshape-5 to -14 and later; the attribute of Reshape-1 arrives as input.
 
+use crate::arg::{Args, known_args};
 use crate::axes::{extent, product, required_ints};
 use crate::compute::Compute;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::index::{rearranged, view_index};
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 

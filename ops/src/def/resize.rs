@@ -26,11 +26,11 @@
 mod axis;
 mod table;
 
+use crate::arg::known_args;
 use crate::compute::{self, Compute, Reduce, ReduceFn};
 use crate::elements::floats;
 use crate::expr::{BufId, Expr, Scalar, UnaryFn};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 use crate::{invalid, unsupported};
 

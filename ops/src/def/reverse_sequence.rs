@@ -7,6 +7,7 @@
 //! Errors: axes that are out of range or one, another number of lengths, a length out of range. Lengths that are not
 //! known before the run are checked when it happens. Mirrors ONNX ReverseSequence-10.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::resolve_axis;
 use crate::compute::Compute;
 use crate::dtype::DType;
@@ -16,7 +17,7 @@ use crate::expr::{CompareFn, Expr, Scalar};
 use crate::index::vars;
 use crate::indexing::check_all;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

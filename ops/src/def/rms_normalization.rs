@@ -8,12 +8,12 @@
 //! that of `X`. Output: the shape of `X`, the element type of `scale`. The mean is computed in f64 when either of `X` and
 //! `stash` is. Errors: an axis out of range, shapes that do not broadcast.
 
+use crate::arg::known_args;
 use crate::axes::resolve_axis;
 use crate::compute::Compute;
 use crate::elements::{broadcast_positions, from_f64s, input, reduced_positions};
 use crate::expr::{Expr, Scalar};
 use crate::index::{broadcast_load, vars};
-use crate::op::known_args;
 use crate::statistics::{Groups, check_broadcast, converted, inverse_deviation, work_type};
 use crate::{Arg, Args, DType, OpError, Operator, Tensor, TensorType};
 

@@ -7,9 +7,9 @@
 //!
 //! The argument of `f` is limited to `-clip ..= clip`. Outputs: `Y`, `Y_h`.
 
+use crate::arg::known_args;
 use crate::compute::Compute;
 use crate::expr::Expr;
-use crate::op::known_args;
 use crate::recurrent::{
     ActivationKind, Activations, Arrangement, Direction, H, Recurrence, Stages, empty, reference,
 };

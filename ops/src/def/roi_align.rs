@@ -19,10 +19,10 @@
 
 mod reference;
 
+use crate::arg::known_args;
 use crate::compute::{Check, Compute, Reduce, ReduceFn};
 use crate::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType, attr_enum, attributes, invalid};
 
 /// What becomes of the samples of a bin.

@@ -16,10 +16,10 @@
 //! The output has the type of X. Errors: shapes that do not fit, an odd `rotary_dim`, a place out of range (while the
 //! model runs, when it is not known before).
 
+use crate::arg::known_args;
 use crate::compute::{Check, Compute, Reduce, ReduceFn, tensor};
 use crate::expr::{CompareFn, Expr, Scalar};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType, attributes, invalid};
 
 /// ONNX operator RotaryEmbedding.

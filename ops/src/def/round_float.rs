@@ -3,13 +3,14 @@
 //! `Y = nearest value of the format to X`, halves to even; beyond its largest value infinite; NaN stays. Input 0 (`X`):
 //! f32, any shape; the output has its type.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map1};
 use crate::error::OpError;
 use crate::expr::{Expr, UnaryFn, round_bf16, round_f16};
 use crate::index::{from_input, vars};
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

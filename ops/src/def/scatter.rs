@@ -1,5 +1,6 @@
 //! What scattering operators share: how a new value meets the one that is there.
 
+use crate::arg::Arg;
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::wrapped;
@@ -7,7 +8,6 @@ use crate::error::OpError;
 use crate::expr::{BinaryFn, BufId, Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::Arg;
 
 /// How a value that is scattered meets the one that is there (ONNX attribute `reduction`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 //! Indices that are not known before the run are checked when it happens. Mirrors ONNX ScatterElements-11 to -18, and
 //! Scatter-9.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::{Compute, Update, flat_index, scalars, tensor};
 use crate::def::gather_elements::arguments;
 use crate::def::scatter::{ScatterReduction, copy};
@@ -18,7 +19,7 @@ use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::indexing::{Indices, from_the_beginning};
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -8,6 +8,7 @@
 //! Errors: types, ranks or extents that do not fit, a reduction of bools, an index outside `-n..n`. Indices that are not
 //! known before the run are checked when it happens. Mirrors ONNX ScatterND-11 to -18.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::{Compute, Update, flat_index, scalars, tensor};
 use crate::def::gather_nd::targets;
 use crate::def::scatter::{ScatterReduction, copy};
@@ -18,7 +19,7 @@ use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::indexing::{Indices, Target, from_the_beginning};
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -1,13 +1,14 @@
 //! Scaled exponential linear unit: `Y = gamma * (X > 0 ? X : alpha * (exp(X) - 1))`, f32 or f64. Mirrors ONNX Selu-1 to
 //! -22.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map_floats};
 use crate::error::OpError;
 use crate::expr::{CompareFn, Expr, UnaryFn};
 use crate::index::elementwise;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -3,11 +3,12 @@
 //! `start` and `end` count from the end when negative and are clamped to `0..=rank`; Y is empty where `end <= start`.
 //! Mirrors ONNX Shape-1 to -15 and later.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::error::OpError;
 use crate::expr::Expr;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

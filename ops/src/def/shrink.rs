@@ -3,13 +3,14 @@
 //! Input 0 (`input`): numbers of any type, any shape; the output has its type. Integers are compared as f64; a bias with
 //! a fraction is added to them as f64 and the result truncated, another one wraps as they do.
 
+use crate::arg::{Args, known_args};
 use crate::compute::{Compute, scalars, tensor};
 use crate::dtype::DType;
 use crate::elements::{input, map_floats, wrapped};
 use crate::error::OpError;
 use crate::expr::{BinaryFn, CompareFn, Expr, Scalar};
 use crate::index::elementwise;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

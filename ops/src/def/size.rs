@@ -1,12 +1,13 @@
 //! The number of elements of a tensor as an i64 scalar. Input 0 (`data`): any type and shape. Mirrors ONNX Size-1 and
 //! later.
 
+use crate::arg::Args;
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::expr::Expr;
-use crate::op::{Args, Operator};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -8,6 +8,7 @@
 //! Errors: lists of different lengths, axes out of range or named twice, a step of 0.
 //! Mirrors ONNX Slice-10 to -13 and later; the attributes of Slice-1 arrive as inputs.
 
+use crate::arg::{Args, known_args};
 use crate::axes::{optional_ints, required_ints, resolve_axes};
 use crate::compute::Compute;
 use crate::elements::{Walk, input, walk};
@@ -15,7 +16,7 @@ use crate::error::OpError;
 use crate::expr::Expr;
 use crate::index::{rearranged, vars};
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 

@@ -9,12 +9,12 @@
 //! `r` is the axis (opset 13 on), or the axis and all after it (before). Input 0 (`input`): f32 or f64, any shape; the
 //! output has its type. Errors: an axis out of range.
 
+use crate::arg::known_args;
 use crate::axes::resolve_axis;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::elements::floats;
 use crate::expr::{Expr, Scalar, UnaryFn};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::tensor::filled;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 

@@ -6,6 +6,7 @@
 //! Errors: another rank than 4, a block size of 0, extents that b does not divide. Mirrors ONNX SpaceToDepth-1 to -13
 //! and later.
 
+use crate::arg::{Args, known_args};
 use crate::axes::extent;
 use crate::compute::Compute;
 use crate::def::depth_to_space::image;
@@ -14,7 +15,7 @@ use crate::error::OpError;
 use crate::expr::Expr;
 use crate::index::from_input;
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 

@@ -6,6 +6,7 @@
 //! Errors: an axis out of range, extents that are negative or do not add up to the axis's, another number of them than
 //! `num_outputs`, a negative rest. Mirrors ONNX Split-13 and -18 and later; the attribute of Split-2 arrives as input.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::{extent, optional_ints, resolve_axis};
 use crate::compute::Compute;
 use crate::elements::{Walk, input, walk};
@@ -13,7 +14,7 @@ use crate::error::OpError;
 use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 use crate::unsupported;

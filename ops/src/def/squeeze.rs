@@ -6,6 +6,7 @@
 //! Errors: axes out of range, named twice, or of another extent than 1. Mirrors ONNX Squeeze-13 and later; the
 //! attribute of older versions arrives as input.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::{optional_ints, resolve_axes};
 use crate::compute::Compute;
 use crate::elements::input;
@@ -13,7 +14,7 @@ use crate::error::OpError;
 use crate::expr::Expr;
 use crate::index::rearranged;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -1,12 +1,13 @@
 //! `Y = X * sigmoid(alpha * X)`, f32 or f64. Mirrors ONNX Swish-24.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map_floats};
 use crate::error::OpError;
 use crate::expr::{Expr, UnaryFn};
 use crate::index::elementwise;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -11,6 +11,7 @@
 //! does not lie in the cache, in mode circular an index outside `0..n`. Indices that are not known before the run are
 //! checked when it happens.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::resolve_axis;
 use crate::compute::Compute;
 use crate::dtype::DType;
@@ -20,7 +21,7 @@ use crate::expr::{Expr, Scalar};
 use crate::index::vars;
 use crate::indexing::check_all;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -1,12 +1,13 @@
 //! ReLU from a threshold on: `Y = X > alpha ? X : 0`, f32 or f64. Mirrors ONNX ThresholdedRelu-10 and later.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, map_floats};
 use crate::error::OpError;
 use crate::expr::{CompareFn, Expr};
 use crate::index::elementwise;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

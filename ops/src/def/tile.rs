@@ -4,6 +4,7 @@
 //!
 //! Errors: another number of repeats than axes, a negative one. Mirrors ONNX Tile-6 to -13 and later.
 
+use crate::arg::{Args, known_args};
 use crate::axes::{extent, required_ints};
 use crate::compute::Compute;
 use crate::elements::{Walk, input, walk};
@@ -11,7 +12,7 @@ use crate::error::OpError;
 use crate::expr::Expr;
 use crate::index::rearranged;
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -16,12 +16,12 @@
 
 mod steps;
 
+use crate::arg::known_args;
 use crate::axes::resolve_axis;
 use crate::compute::{Compute, scalars, tensor};
 use crate::elements::input;
 use crate::expr::{Expr, Scalar};
 use crate::index::vars;
-use crate::op::known_args;
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType, invalid};
 
 /// ONNX operator TopK.

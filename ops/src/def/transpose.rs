@@ -4,13 +4,14 @@
 //!
 //! Errors: a `perm` that is not a permutation of the axes. Mirrors ONNX Transpose-1 to -13 and later.
 
+use crate::arg::{Args, known_args};
 use crate::compute::Compute;
 use crate::elements::{Walk, input, walk};
 use crate::error::OpError;
 use crate::expr::Expr;
 use crate::index::rearranged;
 use crate::invalid;
-use crate::op::{Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 

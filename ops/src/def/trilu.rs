@@ -5,6 +5,7 @@
 //!
 //! Errors: a smaller rank, a k of another type or with more elements than one or none. Mirrors ONNX Trilu-14.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{input, zero_bytes};
@@ -12,7 +13,7 @@ use crate::error::OpError;
 use crate::expr::{CompareFn, Expr, Scalar};
 use crate::index::{scalar_load, vars};
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

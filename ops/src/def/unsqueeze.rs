@@ -6,13 +6,14 @@
 //! Errors: axes out of range or named twice. Mirrors ONNX Unsqueeze-13 and later; the attribute of older versions
 //! arrives as input.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::axes::{required_ints, resolve_axes};
 use crate::compute::Compute;
 use crate::elements::input;
 use crate::error::OpError;
 use crate::expr::Expr;
 use crate::index::rearranged;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

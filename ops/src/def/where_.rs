@@ -4,13 +4,14 @@
 //!
 //! Errors: other element types, shapes that do not broadcast. Mirrors ONNX Where-9 to -16 and later.
 
+use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
 use crate::elements::{broadcast_positions, input, room};
 use crate::error::OpError;
 use crate::index::broadcast_load;
 use crate::invalid;
-use crate::op::{Arg, Args, Operator, known_args};
+use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -4,12 +4,12 @@ pub mod values;
 
 use std::collections::BTreeMap;
 
+use crate::arg::{Arg, Args};
 use crate::compute::BufferKind;
 use crate::error::{GraphError, OpError};
 use crate::graph::branch::Branches;
 use crate::graph::rewrite::compact;
 use crate::graph::{Graph, Node, NodeId, ValueDef, ValueId, fold};
-use crate::op::{Arg, Args};
 use crate::shape::{Dim, TensorType};
 use crate::tensor::Tensor;
 

@@ -1,7 +1,8 @@
 //! Problems on which definitions and references of recurrent operators are compared.
 
 use super::Direction;
-use crate::op::{Arg, Args, Operator};
+use crate::arg::{Arg, Args};
+use crate::operator::Operator;
 use crate::testing::{run_all, t};
 use crate::{Tensor, dtype::DType};
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::Tensor;
-use crate::op::Arg;
+use crate::arg::Arg;
 use crate::shape::Shape;
 
 /// Sums `of` axes of a tensor of these extents; the elements are small integers, so that no order rounds.

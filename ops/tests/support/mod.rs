@@ -4,9 +4,10 @@
 
 pub mod intervals;
 
+use octrt_ops::arg::{Arg, Args, known_args};
 use octrt_ops::compute::{Compute, Stage};
 use octrt_ops::expr::Scalar;
-use octrt_ops::op::{Arg, Args, Operator, known_args};
+use octrt_ops::operator::Operator;
 use octrt_ops::{DType, Op, OpError, Shape, Tensor, TensorType};
 
 /// A small deterministic source of numbers.

@@ -1,10 +1,10 @@
 //! One operator as machine code, for every target that this machine runs, against its reference.
 
 use octrt::compiler::{Isa, Target};
+use octrt::ops::arg::known_args;
 use octrt::ops::compute;
 use octrt::ops::expr::Scalar;
 use octrt::ops::graph::infer;
-use octrt::ops::op::known_args;
 use octrt::ops::{Args, DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
 use octrt::{LoadOptions, Model};
 

@@ -1,12 +1,12 @@
 //! Powers.
 
+use crate::arg::Arg;
 use crate::compute::{Compute, scalars, tensor};
 use crate::dtype::DType;
 use crate::elements::{broadcast_positions, wrapped};
 use crate::error::OpError;
 use crate::expr::{BinaryFn, CompareFn, Expr, Scalar, UnaryFn};
 use crate::index::{broadcast_load, known_scalar, vars};
-use crate::op::Arg;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
 

@@ -135,8 +135,8 @@ fn fits(a: &Axis, count: usize) -> Result<(), OpError> {
 mod tests {
     use super::*;
     use crate::DType;
+    use crate::arg::Arg;
     use crate::def::resize::CoordinateTransform;
-    use crate::op::Arg;
 
     /// What is asked of a Resize of `[2, 4]` by these factors.
     fn ask<T>(op: &Resize, scales: [f32; 2], f: impl Fn(&Resize, Args<'_>) -> T) -> T {

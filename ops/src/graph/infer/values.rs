@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Limits, SHAPE_ELEMENTS, known_results, specialize};
+use crate::arg::{Arg, Args};
 use crate::dtype::DType;
 use crate::error::{GraphError, OpError};
 use crate::graph::branch::{is_if, unconditional};
 use crate::graph::{Graph, Node, ValueDef, ValueId};
-use crate::op::{Arg, Args, Op};
+use crate::op::Op;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
 
