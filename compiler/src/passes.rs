@@ -48,6 +48,8 @@ pub enum Skip {
 pub enum Rule {
     /// Looks at the node and what surrounds it.
     Local(fn(&Editor, NodeId) -> Result<Patch, Skip>),
+    /// Looks at the machine too.
+    OnTarget(fn(&Editor, NodeId, Target) -> Result<Patch, Skip>),
     /// Looks at the node and at those before it that have its key, in order.
     Alike(fn(&Graph, &Node) -> u64, fn(&Editor, NodeId, &[NodeId]) -> Result<Patch, Skip>),
 }
@@ -64,7 +66,7 @@ pub struct Pass {
 /// `a = f(x); b = f(x) -> a = f(x); b = a`.
 pub const DEDUPLICATE: Pass = Pass { name: "deduplicate", rule: Rule::Alike(deduplicate::key, deduplicate) };
 
-/// All passes in order. Dead nodes and values are dropped before the first and after every patch.
+/// All passes in order, but for [`LAST`]. Dead nodes and values are dropped before the first and after every patch.
 pub const PASSES: &[Pass] = &[
     // Computed weights, shapes and bounds become constants: the passes below ask for constants.
     Pass { name: "fold_constants", rule: Rule::Local(fold_constants) },
@@ -83,19 +85,10 @@ pub const PASSES: &[Pass] = &[
     DEDUPLICATE,
 ];
 
-/// Passes that depend on the number of channels of a block, after [`PASSES`].
-const BLOCKED: [(u32, &[Pass]); 2] = [
-    (8, &[Pass { name: "merge_convs", rule: Rule::Local(merge_convs::<8>) }, DEDUPLICATE]),
-    (16, &[Pass { name: "merge_convs", rule: Rule::Local(merge_convs::<16>) }, DEDUPLICATE]),
-];
+/// Passes for what [`PASSES`] have left: nothing before them would find its patterns behind them.
+pub const LAST: &[Pass] = &[Pass { name: "merge_convs", rule: Rule::OnTarget(merge_convs) }, DEDUPLICATE];
 
-/// The passes that depend on a target.
-pub fn target_passes(target: Target) -> &'static [Pass] {
-    let lanes = target.width().map(|w| w.lanes());
-    BLOCKED.iter().find(|(l, _)| Some(*l) == lanes).map_or(&[], |(_, passes)| passes)
-}
-
-/// The graph after all [`PASSES`] and those for the target, with what they did and what kept them from doing more.
+/// The graph after all [`PASSES`] and [`LAST`] ones, with what they did and what kept them from doing more.
 ///
 /// Types must be known: see [`octrt_ops::graph::infer::specialize`]. Inputs and outputs stay what they are, in name,
 /// order and type; an output may come to show an input or a constant.
@@ -104,8 +97,8 @@ pub fn target_passes(target: Target) -> &'static [Pass] {
 /// [`GraphError`] when the graph breaks a rule of [`octrt_ops::graph::verify`], or an operator refuses the
 /// arguments that a patch gives it (a defect of the pass).
 pub fn optimize(graph: &Graph, target: Target) -> Result<(Graph, Report), GraphError> {
-    let (graph, mut report) = run(graph, PASSES)?;
-    let (graph, last) = run(&graph, target_passes(target))?;
+    let (graph, mut report) = run(graph, PASSES, target)?;
+    let (graph, last) = run(&graph, LAST, target)?;
     report.passes.extend(last.passes);
     report.end = if last.end == End::Bound { End::Bound } else { report.end };
     Ok((graph, report))

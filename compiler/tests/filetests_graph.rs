@@ -23,7 +23,8 @@ fn test(case: &Case) -> Result<String, String> {
     let given = text::parse(&case.input, &[]).map_err(|e| e.to_string())?;
     verify::structure(&given).map_err(|e| e.to_string())?;
     let before = if case.option("pass").is_some() { typed(given) } else { specialized(&given) }?;
-    let (after, report) = passes::run(&before, selected(case)?).map_err(|e| e.to_string())?;
+    let (after, report) =
+        passes::run(&before, selected(case)?, Target::new(Isa::V3)).map_err(|e| e.to_string())?;
     assert_eq!(report.end, End::Fixpoint, "{}: rules undo each other's work", case.path.display());
     verify::verify(&after).map_err(|e| format!("after the passes: {e}"))?;
     assert_eq!(text::parse(&text::print(&after), &text::blobs(&after)).as_ref(), Ok(&after));
@@ -41,7 +42,7 @@ fn selected(case: &Case) -> Result<&'static [Pass], String> {
         None => Ok(PASSES),
         Some("dead_code") => Ok(&[]),
         Some(name) => {
-            let all = [PASSES, passes::target_passes(Target::new(Isa::V3))];
+            let all = [PASSES, passes::LAST];
             let one = |passes: &'static [Pass]| passes.chunks(1).find(|p| p[0].name == name);
             all.into_iter().find_map(one).ok_or(format!("there is no pass '{name}'"))
         }

@@ -13,6 +13,7 @@
 use octrt_ops::{Graph, GraphError};
 
 use octrt_compiler::passes::{self, DEDUPLICATE, Pass, Rule, fold_constants, remove_identity};
+use octrt_compiler::{Isa, Target};
 
 mod describe;
 mod levels;
@@ -232,7 +233,7 @@ const PREPARATION: &[Pass] = &[
 /// # Errors
 /// As [`passes::optimize`].
 pub fn find(graph: &Graph) -> Result<Octave, GraphError> {
-    let (graph, _) = passes::run(graph, PREPARATION)?;
+    let (graph, _) = passes::run(graph, PREPARATION, Target::new(Isa::V2))?;
     let view = View::new(&graph);
     let heads = Heads::new(&view);
     let (sums, misses) = sums::find(&view, &heads);

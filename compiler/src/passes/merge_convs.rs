@@ -8,18 +8,20 @@ use octrt_ops::{DType, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
 
 use super::Skip;
 use super::query::{constant_input, input, producer};
+use crate::target::Target;
 
 /// `Add(Conv(x, v, a), Conv(y, w, b)) -> Conv(Concat(x, y), [v w], a + b)`: one sum over the channels of both, as the low
 /// half of an octave convolution is. The two inputs are written side by side by whoever computes them.
 ///
 /// Requires: two dimensions, batch 1, one group, the same windows; weights and biases that are constants; no other users
-/// of the two results; inputs that nodes compute, each of as many channels as fill blocks of `LANES`. Never blocked: the
+/// of the two results; inputs that nodes compute, each of as many channels as fill blocks of the target. Never blocked: the
 /// addition that is left runs inside the second convolution.
-pub fn merge_convs<const LANES: usize>(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
+pub fn merge_convs(graph: &Editor, id: NodeId, target: Target) -> Result<Patch, Skip> {
+    let lanes = target.width().ok_or(Skip::NoMatch)?.lanes() as usize;
     let add = graph.node(id);
     let Op::Binary(Binary { kind: BinaryKind::Add }) = &add.op else { return Err(Skip::NoMatch) };
     let (Some(a), Some(b)) = (input(add, 0), input(add, 1)) else { return Err(Skip::NoMatch) };
-    let mut parts = [part(graph, a, LANES)?, part(graph, b, LANES)?];
+    let mut parts = [part(graph, a, lanes)?, part(graph, b, lanes)?];
     // The order of the inputs decides, so that equal pairs become one concatenation.
     parts.sort_by_key(|p| p.x);
     let [p, q] = &parts;
