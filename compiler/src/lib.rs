@@ -22,9 +22,8 @@ pub mod strategy;
 pub mod target;
 pub mod tile;
 
-/// Changes with every change of the sources that decide what a model becomes, those of the importer and of the operators
-/// among them: what one octrt has compiled, another one with the same fingerprint can use.
-pub const FINGERPRINT: &str = env!("OCTRT_COMPILER_FINGERPRINT");
+/// Changes with every change of this crate's sources.
+pub const FINGERPRINT: &str = env!("OCTRT_FINGERPRINT");
 
 pub use artifact::Artifact;
 pub use error::CompileError;

@@ -32,6 +32,9 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 
+/// Changes with every change of this crate's sources.
+pub const FINGERPRINT: &str = env!("OCTRT_FINGERPRINT");
+
 pub use elem::ElemType;
 pub use error::{OnnxError, Unsupported};
 pub use export::export;

@@ -29,6 +29,9 @@ pub mod tensor;
 mod testing;
 pub mod window;
 
+/// Changes with every change of this crate's sources.
+pub const FINGERPRINT: &str = env!("OCTRT_FINGERPRINT");
+
 pub use arg::{Arg, Args};
 pub use dtype::DType;
 pub use error::{GraphError, OpError};

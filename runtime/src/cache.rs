@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use octrt_compiler::Options;
 use octrt_compiler::artifact::Constant;
-use octrt_compiler::{FINGERPRINT, Options};
+
+use crate::fingerprint::fingerprint;
 use octrt_ops::graph::infer::Limits;
 
 use crate::compiled::{self, Compiled, Contents};
@@ -70,7 +72,7 @@ impl Entry {
         let inputs: Vec<String> = on.types.iter().map(ToString::to_string).collect();
         let Options { target, precision } = options;
         hasher.update(model.0.as_bytes());
-        hasher.update(format!("{FINGERPRINT} {target} {precision} {}", inputs.join(" ")).as_bytes());
+        hasher.update(format!("{} {target} {precision} {}", fingerprint(), inputs.join(" ")).as_bytes());
         // Types are hashed: as many bytes follow for each value.
         for value in decisive.iter().filter_map(|&i| on.values.get(i)) {
             hasher.update(value.bytes());

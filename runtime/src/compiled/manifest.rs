@@ -13,7 +13,7 @@ use crate::ports::PortInfo;
 pub(super) struct Manifest {
     /// The version of octrt, for people.
     pub(super) octrt: String,
-    /// [`octrt_compiler::FINGERPRINT`].
+    /// [`crate::fingerprint()`].
     pub(super) compiler: String,
     pub(super) target: String,
     pub(super) precision: String,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use octrt_compiler::FINGERPRINT;
 use octrt_compiler::artifact::Constant;
 use octrt_compiler::target::Target;
 use octrt_compiler::{Options, Precision};
@@ -17,6 +16,7 @@ use super::manifest::{Blob, Manifest, Origin, Port, Value, Weight, tensor_type};
 use super::{CHUNK, HEADER, MAGIC, PAGE, Packed, Recipe, VERSION, parse_graph, recipes};
 use crate::arena::{ALIGN, Arena};
 use crate::error::Error;
+use crate::fingerprint::fingerprint;
 use crate::model::About;
 use crate::ports::{PortInfo, Ports, fixed_types};
 use crate::source::ModelFile;
@@ -205,10 +205,10 @@ fn header(model: &str, bytes: &[u8]) -> Result<Header, Error> {
 }
 
 fn check_origin(model: &str, origin: &Origin) -> Result<(), Error> {
-    if origin.compiler == FINGERPRINT {
+    if origin.compiler == fingerprint() {
         return Ok(());
     }
-    let expected = format!("octrt {}, compiler {FINGERPRINT}", env!("CARGO_PKG_VERSION"));
+    let expected = format!("octrt {}, compiler {}", env!("CARGO_PKG_VERSION"), fingerprint());
     let found = format!("octrt {}, compiler {}", origin.octrt, origin.compiler);
     let message = format!("expected the work of {expected}, found that of {found}");
     Err(Error::Stale { model: model.to_string(), message })

@@ -3,7 +3,6 @@
 use std::hash::Hasher;
 use std::io::{self, Write};
 
-use octrt_compiler::FINGERPRINT;
 use octrt_compiler::artifact::Constant;
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::text;
@@ -15,6 +14,7 @@ use super::read::absent;
 use super::{CHUNK, Contents, HEADER, MAGIC, PAGE, Recipe, SMALL, VERSION, check, parse_graph, recipes};
 use crate::arena::ALIGN;
 use crate::error::Error;
+use crate::fingerprint::fingerprint;
 use crate::ports::PortInfo;
 
 /// Writes a file: `packed` are the bytes of the packed weights in the order of the compiled graph.
@@ -51,7 +51,7 @@ pub(crate) fn write(contents: Contents, packed: &[&[u8]], out: &mut dyn Write) -
     };
     let manifest = Manifest {
         octrt: env!("CARGO_PKG_VERSION").to_string(),
-        compiler: FINGERPRINT.to_string(),
+        compiler: fingerprint().to_string(),
         target: options.target.to_string(),
         precision: options.precision.to_string(),
         inputs: stored_ports(&ports.inputs)?,

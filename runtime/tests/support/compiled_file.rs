@@ -76,7 +76,7 @@ pub fn file_of(input: &[u8]) -> Vec<u8> {
     let (manifest, data) = (&input[..end], input.get(end + 1..).unwrap_or(&[]));
     let Ok(mut value) = serde_json::from_slice::<Value>(manifest) else { return assemble(manifest, data) };
     if let Some(fields) = value.as_object_mut() {
-        fields.insert("compiler".to_string(), json!(octrt::compiler::FINGERPRINT));
+        fields.insert("compiler".to_string(), json!(octrt::fingerprint()));
     }
     Parts { manifest: value, data: data.to_vec() }.file()
 }
