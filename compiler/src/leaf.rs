@@ -40,7 +40,7 @@
 //! preserves all callee-saved registers and the floating-point mode; upper halves of vector registers are clear on
 //! return.
 //!
-//! [`build`] makes the programs of each kind of operator, [`verify`] has the rules, [`interp`] is the meaning,
+//! [`programs`] makes the programs of each kind of operator, [`verify`] has the rules, [`interp`] is the meaning,
 //! [`registers`] assigns machine registers, [`x64`] assembles, [`emulate`] runs the assembled bytes on any machine.
 
 use std::fmt;
