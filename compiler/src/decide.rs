@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::graph::Users;
 use octrt_ops::window::{Rounding, WindowAttrs, WindowAxis, resolve};
 use octrt_ops::{DType, Graph, Node, Op, ValueId};
 
@@ -22,7 +23,7 @@ pub(crate) mod concat;
 pub mod fuse;
 pub(crate) mod matrix;
 
-use fuse::{Follow, Group, Users};
+use fuse::{Follow, Group};
 
 /// What a group of nodes is computed by.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,7 +201,7 @@ impl Matcher<'_> {
 
     /// An input that is a non-empty activation of four dimensions.
     fn input(&self, node: &Node, i: usize) -> Option<(ValueId, Map)> {
-        let v = node.inputs.get(i).copied().flatten()?;
+        let v = node.input(i)?;
         let map = Map::new(self.graph.value(v).ty.as_ref()?, self.free())?;
         (map.mb * map.c * map.h * map.w > 0 && self.graph.constant(v).is_none()).then_some((v, map))
     }
@@ -210,7 +211,7 @@ impl Matcher<'_> {
     }
 
     fn constant(&self, node: &Node, i: usize) -> bool {
-        node.inputs.get(i).copied().flatten().is_none_or(|v| self.graph.constant(v).is_some())
+        node.input(i).is_none_or(|v| self.graph.constant(v).is_some())
     }
 
     fn conv(&self, node: &Node) -> Match {
@@ -219,7 +220,7 @@ impl Matcher<'_> {
         if !self.constant(node, 1) || !self.constant(node, 2) {
             return None;
         }
-        let wei = self.graph.constant(node.inputs.get(1).copied().flatten()?)?.shape().dims().to_vec();
+        let wei = self.graph.constant(node.input(1)?)?.shape().dims().to_vec();
         let &[oc, ic, kh, kw] = &wei[..] else { return None };
         let attrs = WindowAttrs {
             kernel: &[kh, kw],
@@ -342,7 +343,7 @@ impl Matcher<'_> {
     /// A blocked tensor and a constant of one element.
     fn with_scalar(&self, node: &Node) -> Match {
         let scalar = |i: usize| {
-            let v = node.inputs.get(i).copied().flatten()?;
+            let v = node.input(i)?;
             let t = self.graph.constant(v)?;
             (t.numel() == 1 && t.dtype() == DType::F32 && t.shape().rank() <= 4).then_some(())
         };

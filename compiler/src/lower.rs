@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use octrt_ops::Node;
 use octrt_ops::compute::{BufferKind, Compute, Repeat, Update};
 use octrt_ops::graph::infer::with_args;
-use octrt_ops::graph::{Node, ValueDef};
 use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
 
 use crate::decide::{Choice, choose};
@@ -51,7 +51,7 @@ pub fn lower_graph(graph: &Graph, options: Options) -> Result<Lowered, CompileEr
     }
     for (i, output) in graph.outputs.iter().enumerate() {
         let slot = &mut l.reserved[output.value.index()];
-        if slot.is_none() && matches!(graph.value(output.value).def, ValueDef::Node(..)) {
+        if slot.is_none() && graph.producer(output.value).is_some() {
             *slot = Some(i);
         }
     }

@@ -148,7 +148,7 @@ fn value_names(graph: &Graph) -> Result<Vec<String>, OnnxError> {
         };
     }
     for output in &graph.outputs {
-        let is_node = matches!(graph.value(output.value).def, ValueDef::Node(..));
+        let is_node = graph.producer(output.value).is_some();
         let name = &mut names[output.value.index()];
         if is_node && name.is_empty() {
             *name = output.name.clone();
@@ -268,7 +268,7 @@ fn dtypes(graph: &Graph) -> Vec<DType> {
 
 /// The element type of output `position`.
 fn result_dtype(node: &Node, position: usize, dtypes: &[DType]) -> DType {
-    let of = |i: usize| node.inputs.get(i).copied().flatten().map_or(DType::F32, |v| dtypes[v.index()]);
+    let of = |i: usize| node.input(i).map_or(DType::F32, |v| dtypes[v.index()]);
     match &node.op {
         Op::Cast(cast) => cast.to,
         Op::Compare(_) | Op::IsInf(_) | Op::IsNan(_) => DType::Bool,
@@ -287,7 +287,7 @@ fn result_dtype(node: &Node, position: usize, dtypes: &[DType]) -> DType {
             }
         }
         Op::QLinearConv(_) | Op::QLinearMatMul(_) => of(7),
-        Op::QuantizeLinear(op) => match node.inputs.get(2).copied().flatten() {
+        Op::QuantizeLinear(op) => match node.input(2) {
             Some(zero) => dtypes[zero.index()],
             None => op.output_dtype.unwrap_or(DType::U8),
         },

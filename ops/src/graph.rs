@@ -16,7 +16,10 @@ pub mod infer;
 pub mod interp;
 pub mod rewrite;
 pub mod text;
+mod users;
 pub mod verify;
+
+pub use users::Users;
 
 /// A tensor in the graph. Prints as `%3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +89,13 @@ pub struct Node {
     pub inputs: Vec<Option<ValueId>>,
     /// Outputs by position.
     pub outputs: Vec<ValueId>,
+}
+
+impl Node {
+    /// Input `i`, if given.
+    pub fn input(&self, i: usize) -> Option<ValueId> {
+        self.inputs.get(i).copied().flatten()
+    }
 }
 
 /// An input of the graph.
@@ -198,6 +208,19 @@ impl Graph {
     pub fn constant(&self, id: ValueId) -> Option<&Tensor> {
         match &self.value(id).def {
             ValueDef::Const(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// The tensor of input `i` of a node, if it is given and a constant.
+    pub fn constant_input(&self, node: &Node, i: usize) -> Option<&Tensor> {
+        self.constant(node.input(i)?)
+    }
+
+    /// The node that defines a value.
+    pub fn producer(&self, value: ValueId) -> Option<NodeId> {
+        match self.value(value).def {
+            ValueDef::Node(id, _) => Some(id),
             _ => None,
         }
     }

@@ -1,6 +1,5 @@
 //! Scores to classes: which output holds scores, what probabilities they stand for, which classes are best.
 
-use octrt_ops::graph::ValueDef;
 use octrt_ops::{Graph, ValueId};
 use serde::Serialize;
 
@@ -60,7 +59,7 @@ impl Scores {
 fn last_operator(graph: &Graph, value: ValueId) -> Option<&'static str> {
     let mut value = value;
     loop {
-        let ValueDef::Node(id, _) = graph.value(value).def else { return None };
+        let id = graph.producer(value)?;
         let node = graph.node(id);
         let name = node.op.as_operator().name();
         if !TRANSPARENT.contains(&name) {

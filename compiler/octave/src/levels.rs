@@ -7,7 +7,7 @@ use super::pair::{Draft, Part};
 use super::path::Heads;
 use super::sums::Miss;
 use super::upsample;
-use super::view::{View, input, is_activation};
+use super::view::{View, is_activation};
 
 /// Resolution of a tensor that a layer has computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub fn single(view: &View<'_>, heads: &Heads, misses: &[Miss], drafts: &mut Vec<
     for id in view.graph.node_ids() {
         let node = view.node(id);
         let level = if heads.get(id).is_some() {
-            let read = input(node, 0).and_then(|v| levels[v.index()]);
+            let read = node.input(0).and_then(|v| levels[v.index()]);
             let layer = read.filter(|_| !taken[id.index()]).map(|level| layer(view, heads, id, level));
             if let Some((draft, results)) = layer {
                 let [high, low] = draft.results;

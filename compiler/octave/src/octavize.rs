@@ -21,7 +21,7 @@ mod split;
 
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::rewrite::compact;
-use octrt_ops::graph::{ValueDef, verify};
+use octrt_ops::graph::verify;
 use octrt_ops::{Graph, GraphError, Node, Op, OpError, TensorType};
 
 use conv::Refusal;
@@ -99,7 +99,7 @@ fn reads_split(rewriter: &Rewriter<'_>, node: &Node) -> bool {
 /// Height and width of a value of rank 4.
 fn extents(graph: &Graph, node: &Node, input: Option<usize>) -> Option<[usize; 2]> {
     let value = match input {
-        Some(i) => node.inputs.get(i).copied().flatten()?,
+        Some(i) => node.input(i)?,
         None => *node.outputs.first()?,
     };
     match graph.value(value).ty.as_ref()?.shape.dims() {
@@ -110,5 +110,5 @@ fn extents(graph: &Graph, node: &Node, input: Option<usize>) -> Option<[usize; 2
 
 /// Whether a value is computed by a node.
 fn is_computed(graph: &Graph, value: octrt_ops::ValueId) -> bool {
-    matches!(graph.value(value).def, ValueDef::Node(..))
+    graph.producer(value).is_some()
 }

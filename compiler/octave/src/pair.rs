@@ -100,7 +100,7 @@ fn near(view: &View<'_>, heads: &Heads, v: ValueId) -> Vec<bool> {
     let mut seen = vec![false; view.graph.nodes.len()];
     let mut open = vec![v];
     while let Some(v) = open.pop() {
-        let Some(id) = view.producer(v) else { continue };
+        let Some(id) = view.graph.producer(v) else { continue };
         if std::mem::replace(&mut seen[id.index()], true) {
             continue;
         }

@@ -5,7 +5,7 @@ use octrt_ops::window::AutoPad;
 use octrt_ops::{NodeId, Op, ValueId};
 
 use super::upsample::{self, Up};
-use super::view::{View, input, is_activation};
+use super::view::{View, is_activation};
 use super::{UpKind, rearrange};
 
 /// A convolution with what stands before it.
@@ -108,8 +108,8 @@ pub fn pooling(view: &View<'_>, id: NodeId) -> Option<usize> {
 fn head(view: &View<'_>, id: NodeId, ordinal: usize) -> Option<Head> {
     let node = view.node(id);
     let Op::Conv(op) = &node.op else { return None };
-    let wei = view.graph.constant(input(node, 1)?)?.shape().dims().to_vec();
-    let x = input(node, 0)?;
+    let wei = view.graph.constant(node.input(1)?)?.shape().dims().to_vec();
+    let x = node.input(0)?;
     let to = view.spatial(node.outputs[0])?.to_vec();
     let mut head = Head {
         ordinal,
@@ -126,10 +126,10 @@ fn head(view: &View<'_>, id: NodeId, ordinal: usize) -> Option<Head> {
         oc: wei[0],
     };
     // Zeros that another framework adds for the windows of the convolution.
-    if let Some(pad) = view.producer(x)
+    if let Some(pad) = view.graph.producer(x)
         && let Op::Pad(Pad { mode: PadMode::Constant }) = view.node(pad).op
     {
-        head.source = input(view.node(pad), 0)?;
+        head.source = view.node(pad).input(0)?;
     }
     while let Some((source, step)) = step(view, &head) {
         head.source = source;
@@ -154,13 +154,13 @@ enum Step {
 
 /// What stands before the source, and what it is applied to.
 fn step(view: &View<'_>, head: &Head) -> Option<(ValueId, Step)> {
-    let id = view.producer(head.source)?;
+    let id = view.graph.producer(head.source)?;
     if let Some(size) = pooling(view, id) {
         // Two poolings of one kind, or one, bring the high input to the extents of a path; a third or another one is
         // that of the network.
         let same = head.pool.is_none_or(|p| view.node(p).op.tag() == view.node(id).op.tag());
         let fits = same && head.shrink * size <= 4 && head.before.is_none();
-        return fits.then_some((input(view.node(id), 0)?, Step::Pool(id, size)));
+        return fits.then_some((view.node(id).input(0)?, Step::Pool(id, size)));
     }
     if head.shrink == 1
         && head.before.is_none()
@@ -191,7 +191,7 @@ pub fn tail(view: &View<'_>, heads: &Heads, mut v: ValueId) -> Option<(NodeId, T
     let mut tail = Tail::default();
     loop {
         view.only_user(v)?;
-        let id = view.producer(v)?;
+        let id = view.graph.producer(v)?;
         let node = view.node(id);
         if heads.get(id).is_some() {
             return Some((id, tail));
@@ -201,10 +201,10 @@ pub fn tail(view: &View<'_>, heads: &Heads, mut v: ValueId) -> Option<(NodeId, T
             v = x;
         } else if is_activation(node) {
             tail.activation = tail.activation.or(Some(id));
-            v = input(node, 0)?;
+            v = node.input(0)?;
         } else if pooling(view, id).is_some() {
             tail.pool = tail.pool.or(Some(id));
-            v = input(node, 0)?;
+            v = node.input(0)?;
         } else if let Some((x, up)) = upsample::of(view, id) {
             if tail.up.replace(up).is_some() {
                 return None;

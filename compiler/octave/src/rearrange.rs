@@ -48,7 +48,7 @@ pub fn of(view: &View<'_>, v: ValueId) -> Option<Rearrangement> {
     let mut sources = BTreeSet::new();
     let mut open = vec![v];
     while let Some(v) = open.pop() {
-        match view.producer(v).filter(|n| moves(view.node(*n))) {
+        match view.graph.producer(v).filter(|n| moves(view.node(*n))) {
             Some(n) if nodes.insert(n) => open.extend(view.variables(view.node(n))),
             Some(_) => {}
             None => {

@@ -4,7 +4,7 @@ use octrt_ops::def::resize::{Resize, ResizeMode};
 use octrt_ops::{NodeId, Op, ValueId};
 
 use super::UpKind;
-use super::view::{View, extents, input};
+use super::view::{View, extents};
 use octrt_compiler::decide::fuse::doubles;
 
 /// An upsampling.
@@ -21,7 +21,7 @@ pub struct Up {
 /// The upsampling that a node is, and what it is applied to.
 pub fn of(view: &View<'_>, id: NodeId) -> Option<(ValueId, Up)> {
     let node = view.node(id);
-    let x = input(node, 0)?;
+    let x = node.input(0)?;
     let (from, to) = (view.spatial(x)?, view.spatial(*node.outputs.first()?)?);
     if from.len() != to.len() || from.iter().zip(to).any(|(f, t)| f > t) || from == to {
         return None;

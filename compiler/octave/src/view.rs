@@ -1,19 +1,19 @@
 //! Questions about the surroundings of nodes and values.
 
-use octrt_ops::graph::ValueDef;
+use octrt_ops::graph::Users;
 use octrt_ops::{Graph, Node, NodeId, Op, ValueId};
 
 /// A graph with the users of its values.
 pub struct View<'a> {
     /// The graph; its types are known.
     pub graph: &'a Graph,
-    users: Vec<Vec<NodeId>>,
+    users: Users<'a>,
 }
 
 impl<'a> View<'a> {
     /// Of a graph whose types are known.
     pub fn new(graph: &'a Graph) -> Self {
-        View { graph, users: graph.users() }
+        View { graph, users: Users::new(graph) }
     }
 
     /// A node.
@@ -21,25 +21,14 @@ impl<'a> View<'a> {
         self.graph.node(id)
     }
 
-    /// The node that defines a value.
-    pub fn producer(&self, v: ValueId) -> Option<NodeId> {
-        match self.graph.value(v).def {
-            ValueDef::Node(id, _) => Some(id),
-            _ => None,
-        }
-    }
-
     /// The users of a value.
     pub fn users(&self, v: ValueId) -> &[NodeId] {
-        &self.users[v.index()]
+        self.users.of(v)
     }
 
     /// The only user of a value that is no output of the graph.
     pub fn only_user(&self, v: ValueId) -> Option<NodeId> {
-        match self.users(v) {
-            [user] if self.graph.outputs.iter().all(|o| o.value != v) => Some(*user),
-            _ => None,
-        }
+        self.users.only(v)
     }
 
     /// Inputs of a node that are no constants.
@@ -74,9 +63,9 @@ impl<'a> View<'a> {
     /// convolution in some networks.
     fn origin(&self, mut v: ValueId) -> ValueId {
         loop {
-            let Some(id) = self.producer(v) else { return v };
+            let Some(id) = self.graph.producer(v) else { return v };
             let node = self.node(id);
-            let x = self.affine_input(node).or_else(|| is_activation(node).then(|| input(node, 0)).flatten());
+            let x = self.affine_input(node).or_else(|| is_activation(node).then(|| node.input(0)).flatten());
             let Some(x) = x else { return v };
             v = x;
         }
@@ -94,7 +83,7 @@ impl<'a> View<'a> {
             if std::mem::replace(&mut seen[v.index()], true) {
                 continue;
             }
-            open.extend(self.producer(v).iter().flat_map(|n| self.node(*n).inputs.iter().flatten()));
+            open.extend(self.graph.producer(v).iter().flat_map(|n| self.node(*n).inputs.iter().flatten()));
         }
         false
     }
@@ -102,21 +91,16 @@ impl<'a> View<'a> {
     /// The input of a node that is a factor and a summand per element, both constant.
     pub fn affine_input(&self, node: &'a Node) -> Option<ValueId> {
         match &node.op {
-            Op::BatchNormalization(_) => input(node, 0),
+            Op::BatchNormalization(_) => node.input(0),
             Op::Binary(b) => {
                 use octrt_ops::def::binary::BinaryKind::{Add, Div, Mul, Sub};
                 let v = self.only_variable(node)?;
-                let kept = matches!(b.kind, Add | Sub | Mul) || b.kind == Div && input(node, 0) == Some(v);
+                let kept = matches!(b.kind, Add | Sub | Mul) || b.kind == Div && node.input(0) == Some(v);
                 kept.then_some(v)
             }
             _ => None,
         }
     }
-}
-
-/// Input `i` of a node, if given.
-pub fn input(node: &Node, i: usize) -> Option<ValueId> {
-    node.inputs.get(i).copied().flatten()
 }
 
 /// Whether a node is a nonlinear function of each element.

@@ -2,7 +2,7 @@
 
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::unary::{Unary, UnaryKind};
-use octrt_ops::graph::ValueDef;
+use octrt_ops::graph::Users;
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::{DType, Element, Graph, Node, NodeId, Op, ValueId};
 
@@ -36,41 +36,6 @@ pub struct Addend {
     pub after: bool,
 }
 
-/// The users of every value, for questions about who else needs one.
-pub struct Users<'a> {
-    graph: &'a Graph,
-    users: Vec<Vec<NodeId>>,
-    /// For each value, whether it is an output of the graph.
-    outputs: Vec<bool>,
-}
-
-impl<'a> Users<'a> {
-    /// Of all values of a graph.
-    pub fn new(graph: &'a Graph) -> Self {
-        let mut outputs = vec![false; graph.values.len()];
-        graph.outputs.iter().for_each(|o| outputs[o.value.index()] = true);
-        Users { graph, users: graph.users(), outputs }
-    }
-
-    /// All users of a value.
-    pub fn of(&self, v: ValueId) -> &[NodeId] {
-        &self.users[v.index()]
-    }
-
-    /// Whether the value is an output of the graph.
-    pub fn is_output(&self, v: ValueId) -> bool {
-        self.outputs[v.index()]
-    }
-
-    /// The only user of a value that is no output.
-    fn only(&self, v: ValueId) -> Option<NodeId> {
-        match self.of(v) {
-            [user] if !self.is_output(v) => Some(*user),
-            _ => None,
-        }
-    }
-}
-
 /// What a group may end with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Follow {
@@ -93,7 +58,7 @@ impl Follow {
 
 /// The group that begins with `root`: as many of the nodes behind it as may follow.
 pub fn group(users: &Users<'_>, root: NodeId, taken: &[bool], follow: Follow) -> Group {
-    let graph = users.graph;
+    let graph = users.graph();
     let result = graph.node(root).outputs[0];
     let (activation_of_root, nodes) = (activation(graph, graph.node(root)), vec![root]);
     let mut g = Group { root, nodes, activation: Activation::Identity, base: None, addend: None, result };
@@ -112,7 +77,7 @@ pub fn group(users: &Users<'_>, root: NodeId, taken: &[bool], follow: Follow) ->
 
 /// Whether the node joins the group.
 fn extend(users: &Users<'_>, g: &mut Group, next: NodeId, taken: &[bool], follow: Follow) -> bool {
-    let graph = users.graph;
+    let graph = users.graph();
     let node = graph.node(next);
     if let Some(activation) = activation(graph, node) {
         if !follow.activation || g.activation != Activation::Identity || g.addend.is_some_and(|a| a.after) {
@@ -155,14 +120,14 @@ fn addend(
     add: &Node,
     taken: &[bool],
 ) -> Option<(ValueId, Option<(ValueId, NodeId)>)> {
-    let graph = users.graph;
+    let graph = users.graph();
     let [Some(a), Some(b)] = add.inputs[..] else { return None };
     let other = if a == g.result { b } else { a };
     if a == b || graph.ty(other).ok()? != graph.ty(g.result).ok()? || graph.constant(other).is_some() {
         return None;
     }
     let upsampled = || {
-        let ValueDef::Node(id, _) = graph.value(other).def else { return None };
+        let id = graph.producer(other)?;
         let source = graph.node(id).inputs.first().copied().flatten()?;
         let free = !taken[id.index()] && users.only(other).is_some();
         (free && doubles(graph, graph.node(id))).then_some((source, id))
@@ -189,7 +154,7 @@ pub fn activation(graph: &Graph, node: &Node) -> Option<Activation> {
         Op::Unary(Unary { kind: UnaryKind::Relu }) => Some(Activation::Relu),
         Op::Unary(Unary { kind: UnaryKind::HardSwish }) => Some(Activation::HardSwish),
         Op::Clip(_) => {
-            let limit = |i: usize, missing: f32| match node.inputs.get(i).copied().flatten() {
+            let limit = |i: usize, missing: f32| match node.input(i) {
                 None => Some(missing),
                 Some(v) => {
                     let t = graph.constant(v).filter(|t| t.dtype() == DType::F32 && t.numel() == 1)?;

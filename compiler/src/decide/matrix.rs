@@ -20,7 +20,7 @@ pub(crate) struct Product<'a> {
 
 /// The product that a node is; `None` where an operand is not what the schedule needs.
 pub(crate) fn problem<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> {
-    let operand = |i: usize| node.inputs.get(i).copied().flatten();
+    let operand = |i: usize| node.input(i);
     let (src, wei) = (operand(0)?, graph.constant(operand(1)?)?);
     let (ty, dst) = (graph.ty(src).ok()?, graph.ty(*node.outputs.first()?).ok()?);
     let &[rows, columns] = wei.shape().dims() else { return None };
@@ -57,7 +57,7 @@ pub(crate) fn mean_over_maps(graph: &Graph, node: &Node) -> Option<GlobalPoolKin
     let &[mb, c, h, w] = src.shape.dims() else { return None };
     let dst = with_args(graph, node, |args| node.op.as_operator().infer(args)).ok()?.ok()?;
     let kept = if r.keep_dims { vec![mb, c, 1, 1] } else { vec![mb, c] };
-    let axes = graph.constant(node.inputs.get(1).copied().flatten()?)?;
+    let axes = graph.constant(node.input(1)?)?;
     let axes: Vec<i64> = axes.to_i64s().ok()?.iter().map(|a| a.rem_euclid(4)).collect();
     let maps = axes.len() == 2 && axes.contains(&2) && axes.contains(&3);
     let fits = maps && h * w > 0 && src.dtype == DType::F32 && dst.first()?.shape.dims() == kept;

@@ -57,7 +57,7 @@ impl Lowering<'_> {
 
     /// A constant input of a group's root.
     fn operand(&self, group: &Group, i: usize) -> Option<&Tensor> {
-        let v = self.graph.node(group.root).inputs.get(i).copied().flatten()?;
+        let v = self.graph.node(group.root).input(i)?;
         self.graph.constant(v)
     }
 

@@ -169,8 +169,7 @@ mod tests {
     /// `Clip(Clip(x)) -> Clip(x)`, but the second node of the chain is blocked from seeing the first.
     fn halve(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
         let node = graph.node(id);
-        let inner =
-            node.inputs[0].and_then(|v| crate::passes::query::producer(graph, v)).ok_or(Skip::NoMatch)?;
+        let inner = node.inputs[0].and_then(|v| graph.producer(v)).ok_or(Skip::NoMatch)?;
         if graph.node(inner).name == "clip1" {
             return Err(Skip::Blocked("the first clip stays".into()));
         }

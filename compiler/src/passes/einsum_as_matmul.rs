@@ -9,7 +9,6 @@ use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{NodeId, Op, Tensor, ValueId};
 
 use super::Skip;
-use super::query::input;
 
 /// `Einsum(a, b) -> Transpose(Reshape(MatMul(Reshape(Transpose(a)), Reshape(Transpose(b)))))`, where the result has the
 /// axes that both operands have and sums over at least one of them.
@@ -35,7 +34,7 @@ pub fn einsum_as_matmul(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let swap = roles.comes_first(&p.result);
     let [a, b] = if swap { [1, 0] } else { [0, 1] };
     let mut emit = Emit { patch: Patch::new(graph), name: &node.name, problem: &p };
-    let operand = |i: usize| input(node, i).ok_or(Skip::NoMatch);
+    let operand = |i: usize| node.input(i).ok_or(Skip::NoMatch);
     let left = [&roles.batch, &roles.own[a], &roles.summed];
     let right = [&roles.batch, &roles.summed, &roles.own[b]];
     let left = emit.matrices(operand(a)?, &p.operands[a], left);

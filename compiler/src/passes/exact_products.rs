@@ -11,7 +11,6 @@ use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, Tensor, ValueId};
 
 use super::Skip;
-use super::query::{constant_input, input};
 
 mod bound;
 
@@ -111,14 +110,14 @@ impl Product {
             Op::QLinearMatMul(_) => (Multiply::MatMul, QUANTISED),
             _ => return Err(Skip::NoMatch),
         };
-        let given = |i: usize| input(node, i).ok_or(Skip::NoMatch);
+        let given = |i: usize| node.input(i).ok_or(Skip::NoMatch);
         let (data, weight) = (given(at.data[0])?, given(at.weight[0])?);
         let [x, w] = [data, weight].map(|v| graph.ty(v).ok());
         let (Some(x), Some(w)) = (x, w) else { return Err(Skip::NoMatch) };
         if x.shape.numel() == 0 || w.shape.numel() == 0 || x.shape.rank() == 0 || w.shape.rank() == 0 {
             return Err(Skip::NoMatch);
         }
-        let (data_zero, weight_zero) = (input(node, at.data[1]), input(node, at.weight[1]));
+        let (data_zero, weight_zero) = (node.input(at.data[1]), node.input(at.weight[1]));
         let one = |v: ValueId| graph.ty(v).is_ok_and(|t| t.shape.numel() == 1 && t.shape.rank() < 2);
         if data_zero.is_some_and(|v| !one(v)) {
             return blocked("the zero point of the data is not one element");
@@ -127,7 +126,7 @@ impl Product {
         if weight_zero.is_some_and(|v| !list(v)) {
             return blocked("the zero point of the weight is no list");
         }
-        let bias = match at.bias.and_then(|i| input(node, i)) {
+        let bias = match at.bias.and_then(|i| node.input(i)) {
             None => None,
             Some(v) => match graph.constant(v) {
                 Some(t) => Some(t.clone()),
@@ -180,7 +179,7 @@ fn factor(
     multiply: &Multiply,
     rank: usize,
 ) -> Result<Tensor, Skip> {
-    let scale = |i: usize| match constant_input(graph, node, i).map(|t| (t.shape(), t.to_vec::<f32>())) {
+    let scale = |i: usize| match graph.constant_input(node, i).map(|t| (t.shape(), t.to_vec::<f32>())) {
         Some((shape, Ok(v))) if shape.rank() < 2 => Ok(v),
         Some(_) => blocked("a scale is no list"),
         None => blocked("a scale is no constant"),

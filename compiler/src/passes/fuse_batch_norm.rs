@@ -6,7 +6,6 @@ use octrt_ops::{DType, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use super::Skip;
 use super::linear::{Linear, linear};
-use super::query::{constant_input, input};
 
 /// `BatchNormalization(Conv(x, w, b), scale, shift, mean, var) -> Conv(x, w * s, (b - mean) * s + shift)` with
 /// `s = scale / sqrt(var + epsilon)` per output channel; ConvTranspose and Gemm (whose C becomes a bias per column)
@@ -21,7 +20,7 @@ use super::query::{constant_input, input};
 pub fn fuse_batch_norm(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let norm = graph.node(id);
     let Op::BatchNormalization(op) = &norm.op else { return Err(Skip::NoMatch) };
-    let x = input(norm, 0).ok_or(Skip::NoMatch)?;
+    let x = norm.input(0).ok_or(Skip::NoMatch)?;
     let linear = linear(graph, x)?;
     let affine = Affine::of(graph, norm, op)?;
     let mut rebuild = Rebuild { graph, norm, affine, patch: Patch::new(graph), shifted: false };
@@ -73,13 +72,13 @@ impl Rebuild<'_> {
         self.shifted = true;
         let named = |v: ValueId| Some(graph.value(v).name.as_str()).filter(|name| !name.is_empty());
         let name = |v: Option<ValueId>| v.and_then(named).unwrap_or(&conv.name);
-        let w = self.patch.add_const(format!("{}*{}", name(input(conv, 1)), norm.name), new_weight);
-        let b = self.patch.add_const(format!("{}*{}", name(input(conv, 2)), norm.name), new_bias);
+        let w = self.patch.add_const(format!("{}*{}", name(conv.input(1)), norm.name), new_weight);
+        let b = self.patch.add_const(format!("{}*{}", name(conv.input(2)), norm.name), new_bias);
         let mut op = conv.op.clone();
         if let Op::Gemm(gemm) = &mut op {
             gemm.beta = 1.0;
         }
-        Ok((op, vec![input(conv, 0), Some(w), Some(b)]))
+        Ok((op, vec![conv.input(0), Some(w), Some(b)]))
     }
 }
 
@@ -89,7 +88,7 @@ fn blocked<T>(reason: impl Into<String>) -> Result<T, Skip> {
 
 /// The elements of an input that must be a constant of f32.
 fn f32_constant<'a>(graph: &'a Graph, node: &Node, i: usize, what: &str) -> Result<&'a Tensor, Skip> {
-    constant_input(graph, node, i).filter(|t| t.dtype() == DType::F32).ok_or_else(|| {
+    graph.constant_input(node, i).filter(|t| t.dtype() == DType::F32).ok_or_else(|| {
         Skip::Blocked(format!("{what} of {} '{}' is not a constant of f32", node.op.tag(), node.name))
     })
 }
@@ -115,7 +114,7 @@ impl Affine {
     fn bias(&self, graph: &Graph, conv: &Node, shifted: bool) -> Result<Tensor, Skip> {
         let channels = self.scale.len();
         let factor = if let Op::Gemm(gemm) = &conv.op { f64::from(gemm.beta) } else { 1.0 };
-        let old = match input(conv, 2) {
+        let old = match conv.input(2) {
             Some(_) if factor != 0.0 => {
                 let bias = f32_constant(graph, conv, 2, "the bias")?;
                 let per_channel =

@@ -6,7 +6,7 @@ use octrt_ops::graph::rewrite::Editor;
 use octrt_ops::{Node, NodeId, Op, ValueId};
 
 use super::Skip;
-use super::query::{input, leaves_channels, producer};
+use super::query::leaves_channels;
 
 /// Deepest nesting that is followed.
 const DEPTH: usize = 32;
@@ -32,12 +32,12 @@ pub fn linear(graph: &Editor, value: ValueId) -> Result<Linear, Skip> {
 }
 
 fn of(graph: &Editor, value: ValueId, user: Option<&Node>, depth: usize) -> Result<Linear, Skip> {
-    let found = producer(graph, value).filter(|_| depth < DEPTH).filter(|id| is_linear(graph.node(*id)));
+    let found = graph.producer(value).filter(|_| depth < DEPTH).filter(|id| is_linear(graph.node(*id)));
     let id = match (found, user) {
         (Some(id), _) => id,
         (None, None) => return Err(Skip::NoMatch),
         (None, Some(user)) => {
-            let message = match producer(graph, value).map(|id| graph.node(id)) {
+            let message = match graph.producer(value).map(|id| graph.node(id)) {
                 Some(node) => {
                     format!(
                         "it follows {} '{}', a sum with {} '{}'",
@@ -68,7 +68,7 @@ fn of(graph: &Editor, value: ValueId, user: Option<&Node>, depth: usize) -> Resu
         }
     }
     let part = |i: usize| {
-        let v = input(node, i).ok_or(Skip::NoMatch)?;
+        let v = node.input(i).ok_or(Skip::NoMatch)?;
         if matches!(node.op, Op::Binary(_)) && graph.value(v).ty != graph.value(value).ty {
             return Err(Skip::Blocked(format!(
                 "{} '{}' broadcasts",

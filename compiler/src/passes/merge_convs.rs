@@ -7,7 +7,7 @@ use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{DType, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
 
 use super::Skip;
-use super::query::{constant_input, input, producer};
+
 use crate::target::Target;
 
 /// `Add(Conv(x, v, a), Conv(y, w, b)) -> Conv(Concat(x, y), [v w], a + b)`: one sum over the channels of both, as the low
@@ -20,7 +20,7 @@ pub fn merge_convs(graph: &Editor, id: NodeId, target: Target) -> Result<Patch, 
     let lanes = target.width().ok_or(Skip::NoMatch)?.lanes() as usize;
     let add = graph.node(id);
     let Op::Binary(Binary { kind: BinaryKind::Add }) = &add.op else { return Err(Skip::NoMatch) };
-    let (Some(a), Some(b)) = (input(add, 0), input(add, 1)) else { return Err(Skip::NoMatch) };
+    let (Some(a), Some(b)) = (add.input(0), add.input(1)) else { return Err(Skip::NoMatch) };
     let mut parts = [part(graph, a, lanes)?, part(graph, b, lanes)?];
     // The order of the inputs decides, so that equal pairs become one concatenation.
     parts.sort_by_key(|p| p.x);
@@ -66,19 +66,19 @@ struct Part<'a> {
 
 fn part(graph: &Editor, value: ValueId, lanes: usize) -> Result<Part<'_>, Skip> {
     let found = || {
-        let node = graph.node(producer(graph, value)?);
+        let node = graph.node(graph.producer(value)?);
         let Op::Conv(op) = &node.op else { return None };
-        let x = input(node, 0)?;
+        let x = node.input(0)?;
         let ty = graph.ty(x).ok()?;
-        let weight = constant_input(graph, node, 1)?;
-        let bias = constant_input(graph, node, 2);
+        let weight = graph.constant_input(node, 1)?;
+        let bias = graph.constant_input(node, 2);
         let (&[n, c, ..], &[_, _, kh, kw]) = (ty.shape.dims(), weight.shape().dims()) else { return None };
         let fits = op.group == 1
             && n == 1
             && c.is_multiple_of(lanes)
             && weight.dtype() == DType::F32
-            && bias.is_some() == input(node, 2).is_some()
-            && producer(graph, x).is_some()
+            && bias.is_some() == node.input(2).is_some()
+            && graph.producer(x).is_some()
             && graph.uses(value) == (1, 0);
         let filled =
             |list: &[usize], n: usize, v: usize| if list.is_empty() { vec![v; n] } else { list.to_vec() };

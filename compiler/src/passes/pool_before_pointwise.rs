@@ -5,7 +5,7 @@ use octrt_ops::window::AutoPad;
 use octrt_ops::{NodeId, Op};
 
 use super::Skip;
-use super::query::{input, is_pointwise, producer};
+use super::query::is_pointwise;
 
 /// `AveragePool(Conv(x, w, b)) -> Conv(AveragePool(x), w, b)` for a pointwise convolution: means of weighted sums are
 /// weighted sums of means, and there are fewer of them.
@@ -19,13 +19,13 @@ pub fn pool_before_pointwise(graph: &Editor, id: NodeId) -> Result<Patch, Skip> 
         && op.kernel.iter().zip(&op.strides).all(|(kernel, stride)| stride >= kernel)
         && op.strides.iter().any(|s| *s > 1);
     let unpadded = op.pads.iter().all(|p| *p == 0) && op.auto_pad == AutoPad::NotSet && !op.ceil_mode;
-    let x = input(pool, 0).ok_or(Skip::NoMatch)?;
-    let conv = graph.node(producer(graph, x).ok_or(Skip::NoMatch)?);
+    let x = pool.input(0).ok_or(Skip::NoMatch)?;
+    let conv = graph.node(graph.producer(x).ok_or(Skip::NoMatch)?);
     if !shrinks || !unpadded || !is_pointwise(graph, conv) || graph.uses(x) != (1, 0) {
         return Err(Skip::NoMatch);
     }
     let mut patch = Patch::new(graph);
-    let pooled = patch.add_node(&pool.name, pool.op.clone(), vec![input(conv, 0)], &[""]);
+    let pooled = patch.add_node(&pool.name, pool.op.clone(), vec![conv.input(0)], &[""]);
     let mut inputs = conv.inputs.clone();
     inputs[0] = pooled.first().copied();
     let result = pool.outputs[0];

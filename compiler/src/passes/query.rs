@@ -2,34 +2,15 @@
 
 use octrt_ops::def::resize::Resize;
 use octrt_ops::expr::Scalar;
-use octrt_ops::graph::ValueDef;
 use octrt_ops::graph::infer::with_args;
-use octrt_ops::{DType, Graph, Node, NodeId, Op, Tensor, ValueId};
-
-/// Input `i` of the node, if given.
-pub fn input(node: &Node, i: usize) -> Option<ValueId> {
-    node.inputs.get(i).copied().flatten()
-}
-
-/// The tensor of input `i`, if given and a constant.
-pub fn constant_input<'a>(graph: &'a Graph, node: &Node, i: usize) -> Option<&'a Tensor> {
-    graph.constant(input(node, i)?)
-}
-
-/// The node that defines the value.
-pub fn producer(graph: &Graph, value: ValueId) -> Option<NodeId> {
-    match graph.value(value).def {
-        ValueDef::Node(n, _) => Some(n),
-        _ => None,
-    }
-}
+use octrt_ops::{DType, Graph, Node, Op, Tensor, ValueId};
 
 /// Whether the node is a convolution that looks at one pixel at a time, in place, with a constant weight.
 pub fn is_pointwise(graph: &Graph, node: &Node) -> bool {
     let Op::Conv(op) = &node.op else { return false };
     let ones = |list: &[usize]| list.iter().all(|n| *n == 1);
     // With a window of 1, automatic padding is none.
-    constant_input(graph, node, 1).is_some_and(|w| w.shape().rank() > 2 && ones(&w.shape().dims()[2..]))
+    graph.constant_input(node, 1).is_some_and(|w| w.shape().rank() > 2 && ones(&w.shape().dims()[2..]))
         && ones(&op.strides)
         && op.pads.iter().all(|p| *p == 0)
 }
@@ -50,7 +31,7 @@ pub fn is_filled_with(tensor: &Tensor, v: i8) -> bool {
 
 /// Whether the first two inputs of a node hold whole numbers: constants that are, and integers that were made floats.
 pub fn is_whole(graph: &Graph, node: &Node) -> bool {
-    let whole = |i: usize| input(node, i).is_some_and(|v| holds_whole_numbers(graph, v));
+    let whole = |i: usize| node.input(i).is_some_and(|v| holds_whole_numbers(graph, v));
     whole(0) && whole(1)
 }
 
@@ -58,14 +39,14 @@ fn holds_whole_numbers(graph: &Graph, value: ValueId) -> bool {
     if let Some(t) = graph.constant(value) {
         return t.to_f64s().iter().all(|v| v.fract() == 0.0);
     }
-    let Some(node) = producer(graph, value).map(|id| graph.node(id)) else { return false };
+    let Some(node) = graph.producer(value).map(|id| graph.node(id)) else { return false };
     let from_integers = || {
-        let x = input(node, 0).and_then(|v| graph.ty(v).ok());
+        let x = node.input(0).and_then(|v| graph.ty(v).ok());
         x.is_some_and(|t| !t.dtype.is_float())
     };
     match &node.op {
         Op::Cast(_) => from_integers(),
-        Op::DequantizeLinear(_) => constant_input(graph, node, 1).is_some_and(|s| is_filled_with(s, 1)),
+        Op::DequantizeLinear(_) => graph.constant_input(node, 1).is_some_and(|s| is_filled_with(s, 1)),
         _ => false,
     }
 }

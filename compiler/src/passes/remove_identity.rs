@@ -9,7 +9,7 @@ use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{Graph, Node, NodeId, Op, ValueId};
 
 use super::Skip;
-use super::query::{constant_input, input, is_filled_with};
+use super::query::is_filled_with;
 
 /// `y = f(x) -> y = x`, for a node whose output has the type and elements of one of its inputs: Identity; Cast,
 /// Reshape, Flatten, Squeeze, Unsqueeze, Expand, Tile, Reduce, GlobalPool, Split that leave the type alone; Concat of
@@ -50,21 +50,21 @@ fn passed_on(graph: &Graph, node: &Node) -> Option<ValueId> {
         Op::SpaceToDepth(op) => op.blocksize == 1,
         Op::Transpose(op) => keeps_order(graph, node, op)?,
         Op::Slice(_) => constant_ints(graph, node, 4).is_some_and(|steps| steps.iter().all(|&s| s > 0)),
-        Op::Pad(_) => is_filled_with(constant_input(graph, node, 1)?, 0),
+        Op::Pad(_) => is_filled_with(graph.constant_input(node, 1)?, 0),
         // With the type unchanged there is no padding.
         Op::AveragePool(op) => ones(&op.kernel) && ones(&op.strides),
         Op::MaxPool(op) => ones(&op.kernel) && ones(&op.strides),
         Op::Resize(op) => scales_by_one(graph, node, op),
-        Op::Clip(_) => input(node, 1).is_none() && input(node, 2).is_none(),
+        Op::Clip(_) => node.input(1).is_none() && node.input(2).is_none(),
         Op::Binary(op) => return without_neutral(graph, node, op),
         _ => false,
     };
-    if passes { input(node, 0) } else { None }
+    if passes { node.input(0) } else { None }
 }
 
 /// The integers of input `i`; none when it is omitted.
 fn constant_ints(graph: &Graph, node: &Node, i: usize) -> Option<Vec<i64>> {
-    match input(node, i) {
+    match node.input(i) {
         None => Some(Vec::new()),
         Some(v) => graph.constant(v)?.to_i64s().ok(),
     }
@@ -72,7 +72,7 @@ fn constant_ints(graph: &Graph, node: &Node, i: usize) -> Option<Vec<i64>> {
 
 /// Whether the axes with extents other than 1 stay in order.
 fn keeps_order(graph: &Graph, node: &Node, op: &Transpose) -> Option<bool> {
-    let shape = &graph.ty(input(node, 0)?).ok()?.shape;
+    let shape = &graph.ty(node.input(0)?).ok()?.shape;
     let reversed: Vec<usize> = (0..shape.rank()).rev().collect();
     let perm = if op.perm.is_empty() { &reversed } else { &op.perm };
     Some(perm.iter().filter(|&&axis| shape.get(axis) != Some(&1)).is_sorted())
@@ -86,7 +86,7 @@ fn scales_by_one(graph: &Graph, node: &Node, op: &Resize) -> bool {
 
 /// The operand that stays when the other one is neutral.
 fn without_neutral(graph: &Graph, node: &Node, op: &Binary) -> Option<ValueId> {
-    let is = |i: usize, v: i8| constant_input(graph, node, i).is_some_and(|t| is_filled_with(t, v));
+    let is = |i: usize, v: i8| graph.constant_input(node, i).is_some_and(|t| is_filled_with(t, v));
     let stays = match op.kind {
         BinaryKind::Add if is(0, 0) => 1,
         BinaryKind::Add | BinaryKind::Sub if is(1, 0) => 0,
@@ -94,5 +94,5 @@ fn without_neutral(graph: &Graph, node: &Node, op: &Binary) -> Option<ValueId> {
         BinaryKind::Mul | BinaryKind::Div | BinaryKind::Pow if is(1, 1) => 0,
         _ => return None,
     };
-    input(node, stays)
+    node.input(stays)
 }

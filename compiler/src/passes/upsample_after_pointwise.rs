@@ -5,7 +5,7 @@ use octrt_ops::graph::rewrite::{Editor, Patch};
 use octrt_ops::{NodeId, Op};
 
 use super::Skip;
-use super::query::{input, is_pointwise, leaves_channels, producer};
+use super::query::{is_pointwise, leaves_channels};
 
 /// `Conv(Resize(x), w, b) -> Resize(Conv(x, w, b))` for a pointwise convolution and a nearest upsampling: pixels that are
 /// copies of each other are computed once.
@@ -17,17 +17,17 @@ pub fn upsample_after_pointwise(graph: &Editor, id: NodeId) -> Result<Patch, Ski
     if !is_pointwise(graph, conv) {
         return Err(Skip::NoMatch);
     }
-    let x = input(conv, 0).ok_or(Skip::NoMatch)?;
-    let resize = graph.node(producer(graph, x).ok_or(Skip::NoMatch)?);
+    let x = conv.input(0).ok_or(Skip::NoMatch)?;
+    let resize = graph.node(graph.producer(x).ok_or(Skip::NoMatch)?);
     let Op::Resize(op @ Resize { mode: ResizeMode::Nearest, coordinates, .. }) = &resize.op else {
         return Err(Skip::NoMatch);
     };
-    let source = input(resize, 0).ok_or(Skip::NoMatch)?;
+    let source = resize.input(0).ok_or(Skip::NoMatch)?;
     let (Ok(from), Ok(to)) = (graph.ty(source), graph.ty(x)) else { return Err(Skip::NoMatch) };
     let (from, to) = (from.shape.dims(), to.shape.dims());
     let grows = from.iter().zip(to).all(|(a, b)| a <= b) && from != to;
     // `sizes` of all axes and an aspect policy would speak of other channels after the convolution.
-    let by_scales = input(resize, 3).is_none();
+    let by_scales = resize.input(3).is_none();
     let same = from[..2] == to[..2] && leaves_channels(graph, resize, op);
     if !grows || !same || !by_scales || *coordinates == CoordinateTransform::TfCropAndResize {
         return Err(Skip::NoMatch);

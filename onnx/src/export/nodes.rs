@@ -333,7 +333,7 @@ fn write_if(w: &mut Writer<'_>, node: &Node) -> Result<(), Fault> {
 
 /// The tensor of an input that is omitted or a constant.
 fn constant_input<'a>(w: &Writer<'a>, node: &Node, i: usize) -> Result<Option<&'a Tensor>, Fault> {
-    let Some(value) = node.inputs.get(i).copied().flatten() else { return Ok(None) };
+    let Some(value) = node.input(i) else { return Ok(None) };
     match w.graph.constant(value) {
         Some(t) => Ok(Some(t)),
         None => unsupported!("input {i} is computed; opset {} needs a constant there", w.opset),

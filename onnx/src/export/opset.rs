@@ -15,7 +15,7 @@ pub(super) const OPSET: i64 = 17;
 
 /// The first opset, not before [`OPSET`], that can express the node.
 pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
-    let input = |i: usize| node.inputs.get(i).copied().flatten();
+    let input = |i: usize| node.input(i);
     let is_computed = |i: usize| input(i).is_some_and(|v| graph.constant(v).is_none());
     let is_wide = |i: usize| {
         let dtype = input(i).and_then(|v| graph.constant(v)).map(Tensor::dtype);

@@ -60,7 +60,7 @@ pub(super) fn lstm(op: &Lstm) -> Vec<AttributeProto> {
 
 /// The attribute `hidden_size`, where the shape of `R` is known.
 pub(super) fn hidden_size(graph: &Graph, node: &Node) -> Option<AttributeProto> {
-    let r = node.inputs.get(2).copied().flatten()?;
+    let r = node.input(2)?;
     let known = graph.constant(r).map(|t| t.shape().clone());
     let shape = known.or_else(|| graph.value(r).ty.as_ref().map(|ty| ty.shape.clone()))?;
     Some(int("hidden_size", i64::try_from(*shape.last()?).ok()?))

@@ -148,7 +148,7 @@ impl Branches {
         let fail = |e| GraphError::new(&node.name, node.op.as_operator().name(), e);
         let input = |i: usize| {
             let missing = || fail(OpError::Invalid(format!("input {i} is missing")));
-            node.inputs.get(i).copied().flatten().ok_or_else(missing)
+            node.input(i).ok_or_else(missing)
         };
         let condition = input(0)?;
         if let Some(error) = self.faults.of_value(condition) {

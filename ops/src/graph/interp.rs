@@ -81,7 +81,7 @@ pub fn run_visiting(
 
 /// The values that the node looks at: of the branches of an If the one that is taken.
 fn values_read(node: &Node, values: &[Option<Tensor>]) -> Vec<ValueId> {
-    let input = |i: usize| node.inputs.get(i).copied().flatten();
+    let input = |i: usize| node.input(i);
     if !is_if(node) {
         return node.inputs.iter().flatten().copied().collect();
     }

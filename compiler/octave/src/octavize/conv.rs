@@ -190,7 +190,7 @@ fn sum(rewriter: &mut Rewriter<'_>, name: &str, a: ValueId, b: ValueId) -> Value
 /// The convolution's numbers and its stride.
 fn kernel<'a>(rewriter: &Rewriter<'_>, node: &'a Node, conv: &Conv) -> Result<(Kernel<'a>, usize), Refusal> {
     let graph = rewriter.old;
-    let constant = |i: usize, what: &str| match node.inputs.get(i).copied().flatten() {
+    let constant = |i: usize, what: &str| match node.input(i) {
         None => Ok(None),
         Some(v) => match graph.constant(v).filter(|t| t.dtype() == DType::F32) {
             Some(t) => Ok(Some((t, graph.value(v).name.clone()))),

@@ -26,7 +26,7 @@ pub(super) fn both(rewriter: &mut Rewriter<'_>, node: &Node) -> Result<Option<Re
 }
 
 fn input(rewriter: &Rewriter<'_>, node: &Node, i: usize) -> Option<Repr> {
-    node.inputs.get(i).copied().flatten().map(|v| rewriter.repr(v).clone())
+    node.input(i).map(|v| rewriter.repr(v).clone())
 }
 
 /// The split value that is input 0.

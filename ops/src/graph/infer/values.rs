@@ -248,7 +248,7 @@ impl Walk {
     /// Notes what the node asked for.
     fn note(&mut self, node: &Node, answer: &Answer, end: End) {
         for &position in &answer.asked {
-            let Some(value) = node.inputs.get(position).copied().flatten() else { continue };
+            let Some(value) = node.input(position) else { continue };
             if self.knowable[value.index()] || end == End::First {
                 self.take(value);
             }
