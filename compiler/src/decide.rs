@@ -15,7 +15,7 @@ use octrt_ops::{DType, Graph, Node, Op, ValueId};
 
 use crate::layout::{Border, Halo, Layout, Map};
 use crate::leaf::BinaryOp;
-use crate::strategy::conv::MIXED;
+use crate::strategy::conv::Sharing;
 use crate::strategy::window::WindowKind;
 use crate::target::Target;
 
@@ -53,8 +53,8 @@ pub struct Windows {
     pub axes: [WindowAxis; 2],
     /// Groups of channels.
     pub groups: usize,
-    /// Groups of the model in each of `groups`, or [`MIXED`].
-    pub merged: usize,
+    /// How the groups of the model share blocks of channels.
+    pub sharing: Sharing,
 }
 
 impl Windows {
@@ -124,7 +124,7 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
 /// What a kind can do at its end.
 fn follow(kind: &Kind) -> Follow {
     match kind {
-        Kind::Conv(w) => Follow { base: w.merged <= 1, ..Follow::ALL },
+        Kind::Conv(w) => Follow { base: !matches!(w.sharing, Sharing::Merged(2..)), ..Follow::ALL },
         Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, base: false, ..Follow::ALL },
         Kind::Affine | Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
         _ => Follow::NONE,
@@ -235,23 +235,23 @@ impl Matcher<'_> {
             return None;
         }
         let group_oc = oc / op.group.max(1);
-        let windows = |groups, merged| Windows { axes, groups, merged };
+        let windows = |groups, sharing| Windows { axes, groups, sharing };
         let (kind, lanes) = if op.group == 1 {
             let planar = !self.blocked[x.index()] && ic < self.lanes;
-            (Kind::Conv(windows(1, 1)), if planar { 1 } else { self.lanes })
+            (Kind::Conv(windows(1, Sharing::Merged(1))), if planar { 1 } else { self.lanes })
         } else if ic == 1 && group_oc == 1 {
-            (Kind::Window(WindowKind::Weights, windows(op.group, 1)), self.lanes)
+            (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes)
         } else if ic % self.lanes == 0 && group_oc % self.lanes == 0 {
-            (Kind::Conv(windows(op.group, 1)), self.lanes)
+            (Kind::Conv(windows(op.group, Sharing::Merged(1))), self.lanes)
         } else if ic == group_oc
             && [4, 2].contains(&(self.lanes / ic))
             && self.lanes.is_multiple_of(ic)
             && op.group.is_multiple_of(self.lanes / ic)
         {
             let merged = self.lanes / ic;
-            (Kind::Conv(windows(op.group / merged, merged)), self.lanes)
+            (Kind::Conv(windows(op.group / merged, Sharing::Merged(merged))), self.lanes)
         } else {
-            (Kind::Conv(windows(op.group, MIXED)), self.lanes)
+            (Kind::Conv(windows(op.group, Sharing::Mixed)), self.lanes)
         };
         let (Kind::Conv(w) | Kind::Window(_, w)) = &kind else { return None };
         let layout = Layout { lanes, halo: w.halo(), border: Border::Zero };
@@ -284,7 +284,7 @@ impl Matcher<'_> {
             }
             _ => (WindowKind::Max, Border::Lowest),
         };
-        let windows = Windows { axes, groups: src.c, merged: 1 };
+        let windows = Windows { axes, groups: src.c, sharing: Sharing::Merged(1) };
         let halo = windows.halo();
         let border = if halo.is_none() { Border::Zero } else { border };
         Some((Kind::Window(kind, windows), vec![(x, Layout { lanes: self.lanes, halo, border })]))

@@ -13,6 +13,7 @@ use crate::layout::{Layout, Map, relayout};
 use crate::options::Options;
 use crate::pack::Packing;
 use crate::strategy::conv_winograd::Plan;
+use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
 use crate::tile::{BufferRole, TileNest};
 
@@ -44,6 +45,7 @@ pub fn lower_graph(graph: &Graph, options: Options) -> Result<Lowered, CompileEr
         roots: BTreeMap::new(),
         copied: BTreeMap::new(),
         chosen: BTreeMap::new(),
+        failed: None,
         out: Lowered::default(),
     };
     for (i, input) in graph.inputs.iter().enumerate() {
@@ -66,7 +68,10 @@ pub fn lower_graph(graph: &Graph, options: Options) -> Result<Lowered, CompileEr
             l.out.copies.push((from, i));
         }
     }
-    Ok(l.out)
+    match l.failed {
+        Some(defect) => Err(CompileError::internal("lower", &graph.name, defect)),
+        None => Ok(l.out),
+    }
 }
 
 /// The node that calls belong to.
@@ -90,15 +95,19 @@ pub(super) struct Lowering<'a> {
     pub(super) copied: BTreeMap<(ValueId, usize), ValueId>,
     /// Convolutions met before, as text, and what was chosen for them: networks repeat their blocks.
     pub(super) chosen: BTreeMap<String, (Plan, Packing)>,
+    /// What must not fail, and has.
+    failed: Option<Refusal>,
     pub(super) out: Lowered,
 }
 
 impl Lowering<'_> {
     fn node(&mut self, index: usize, node: &Node) -> Result<(), OpError> {
         if let Some(tiled) = self.choice.tiled[index].clone() {
-            // What a schedule refuses after all (distances beyond 32 bits) runs node by node.
-            if self.tiled(&tiled).is_some() {
-                return Ok(());
+            match self.tiled(&tiled) {
+                Ok(()) => return Ok(()),
+                Err(defect) if defect.is_defect() => return Err(OpError::Invalid(defect.to_string())),
+                // What a schedule refuses after all (distances beyond 32 bits) runs node by node.
+                Err(reason) => self.out.refused.push((node.name.clone(), reason)),
             }
             let mut nodes = tiled.group.nodes;
             nodes.sort_unstable();
@@ -108,8 +117,13 @@ impl Lowering<'_> {
     }
 
     /// The type of a value of the graph.
-    pub(super) fn ty(&self, v: ValueId) -> Option<&TensorType> {
-        self.graph.value(v).ty.as_ref()
+    pub(super) fn ty(&self, v: ValueId) -> Result<&TensorType, Refusal> {
+        self.graph.value(v).ty.as_ref().ok_or(Refusal::Defect("a value has no type"))
+    }
+
+    /// How a value lies in a layout.
+    pub(super) fn map(&self, v: ValueId, layout: Layout) -> Result<Map, Refusal> {
+        Map::new(self.ty(v)?, layout).ok_or(Refusal::Defect("a value is no map of channels"))
     }
 
     /// The buffer in which a value lies plain; it is made now where there is none yet.
@@ -118,13 +132,10 @@ impl Lowering<'_> {
             return form.place;
         }
         let place = match (self.forms[v.index()].first().copied(), self.graph.constant(v)) {
-            (Some(main), _) => {
-                let map = self.ty(v).and_then(|ty| Map::new(ty, main.layout));
-                match map {
-                    Some(from) => self.convert(v, main, &from, Layout::PLAIN, reader),
-                    None => main.place,
-                }
-            }
+            (Some(main), _) => match self.map(v, main.layout) {
+                Ok(from) => self.convert(v, main, &from, Layout::PLAIN, reader),
+                Err(_) => main.place,
+            },
             (None, Some(t)) => self.out.constant(Constant::Plain(t.clone())),
             (None, None) => self.fresh_plain(v),
         };
@@ -141,8 +152,12 @@ impl Lowering<'_> {
     }
 
     /// A value as a map in a layout with these lanes and at least this halo.
-    pub(super) fn blocked(&mut self, v: ValueId, want: Layout, reader: &str) -> Option<(Virtual, Map)> {
-        let ty = self.ty(v)?.clone();
+    pub(super) fn blocked(
+        &mut self,
+        v: ValueId,
+        want: Layout,
+        reader: &str,
+    ) -> Result<(Virtual, Map), Refusal> {
         if self.forms[v.index()].is_empty() {
             self.plain(v, reader);
         }
@@ -153,14 +168,19 @@ impl Lowering<'_> {
                 && (need.is_none() || f.layout.border == want.border)
         };
         if let Some(form) = self.forms[v.index()].iter().find(fits) {
-            return Some((form.place, Map::new(&ty, form.layout)?));
+            return Ok((form.place, self.map(v, form.layout)?));
         }
         // A conversion reads the plain form for a single lane, else the form that its node made.
-        let main = *self.forms[v.index()].first()?;
-        let from = Map::new(&ty, main.layout)?;
+        let main = self.main(v)?;
+        let from = self.map(v, main.layout)?;
         let place = self.convert(v, main, &from, want, reader);
         self.forms[v.index()].push(Form { layout: want, place });
-        Some((place, Map::new(&ty, want)?))
+        Ok((place, self.map(v, want)?))
+    }
+
+    /// The form that a value's node made.
+    fn main(&self, v: ValueId) -> Result<Form, Refusal> {
+        self.forms[v.index()].first().copied().ok_or(Refusal::Defect("a value lies nowhere yet"))
     }
 
     /// A value in exactly this layout, which has no halo.
@@ -169,16 +189,16 @@ impl Lowering<'_> {
         v: ValueId,
         layout: Layout,
         reader: &str,
-    ) -> Option<(Virtual, Map)> {
-        let map = Map::new(self.ty(v)?, layout)?;
+    ) -> Result<(Virtual, Map), Refusal> {
+        let map = self.map(v, layout)?;
         if let Some(form) = self.forms[v.index()].iter().find(|f| f.layout == layout) {
-            return Some((form.place, map));
+            return Ok((form.place, map));
         }
-        let main = *self.forms[v.index()].first()?;
+        let main = self.main(v)?;
         let from = Map { layout: main.layout, ..map };
         let place = self.convert(v, main, &from, layout, reader);
         self.forms[v.index()].push(Form { layout, place });
-        Some((place, map))
+        Ok((place, map))
     }
 
     /// The same value in another layout.
@@ -196,9 +216,10 @@ impl Lowering<'_> {
             let activation = crate::leaf::programs::Activation::Identity;
             let problem =
                 RowsProblem { src: *from, with: With::Nothing, dst: to, first_block: 0, activation };
-            if let Some(nest) = rows::nest(&problem, self.options.target) {
+            if let Ok(nest) = rows::nest(&problem, self.options.target) {
                 self.border(&to, dst, owner);
-                self.call(nest, &[main.place], dst, owner, "layout");
+                let called = self.call(nest, &[main.place], dst, owner, "layout");
+                self.note(called);
                 return dst;
             }
         }
@@ -208,21 +229,22 @@ impl Lowering<'_> {
     }
 
     /// A buffer for the result of a group in the layout that the pass chose; its border is filled by a call before.
-    pub(super) fn result(&mut self, v: ValueId, owner: Owner<'_>) -> Option<(Virtual, Map)> {
+    pub(super) fn result(&mut self, v: ValueId, owner: Owner<'_>) -> Result<(Virtual, Map), Refusal> {
         let (place, map) = self.bare_result(v)?;
         self.border(&map, place, owner);
-        Some((place, map))
+        Ok((place, map))
     }
 
     /// As [`Lowering::result`], but nothing fills the border.
-    pub(super) fn bare_result(&mut self, v: ValueId) -> Option<(Virtual, Map)> {
+    pub(super) fn bare_result(&mut self, v: ValueId) -> Result<(Virtual, Map), Refusal> {
         let layout = self.choice.layouts[v.index()];
-        let map = Map::new(self.ty(v)?, layout)?;
+        let map = self.map(v, layout)?;
         let plain = Map { layout: Layout::PLAIN, ..map };
         let part = self.choice.placed[v.index()];
         let place = match (part, self.roots.get(&v), self.reserved[v.index()]) {
             (Some((root, bytes)), ..) => {
-                let (buffer, first) = self.root(root)?.within(bytes)?;
+                let within = self.root(root)?.within(bytes);
+                let (buffer, first) = within.ok_or(Refusal::Defect("a part of what is no temporary"))?;
                 Virtual::Within(buffer, first)
             }
             (None, Some(place), _) => *place,
@@ -230,18 +252,18 @@ impl Lowering<'_> {
             (None, None, _) => self.out.temporary(Some(map.ty())),
         };
         self.forms[v.index()].push(Form { layout, place });
-        Some((place, map))
+        Ok((place, map))
     }
 
     /// The buffer of a value that others are written into.
-    fn root(&mut self, v: ValueId) -> Option<Virtual> {
+    fn root(&mut self, v: ValueId) -> Result<Virtual, Refusal> {
         if let Some(place) = self.roots.get(&v) {
-            return Some(*place);
+            return Ok(*place);
         }
-        let map = Map::new(self.ty(v)?, self.choice.layouts[v.index()])?;
+        let map = self.map(v, self.choice.layouts[v.index()])?;
         let place = self.out.temporary(Some(map.ty()));
         self.roots.insert(v, place);
-        Some(place)
+        Ok(place)
     }
 
     /// A buffer for a plain result.
@@ -255,12 +277,20 @@ impl Lowering<'_> {
         if map.layout.halo.is_none() {
             return;
         }
-        if let Some(nest) = rows::border(map, self.options.target) {
-            self.call(nest, &[], place, owner, "border");
-        }
+        let filled = rows::border(map, self.options.target);
+        let called = filled.and_then(|nest| self.call(nest, &[], place, owner, "border"));
+        self.note(called);
+    }
+
+    /// Keeps what must not fail, and has: no program comes of it.
+    fn note(&mut self, result: Result<(), Refusal>) {
+        self.failed = self.failed.take().or(result.err());
     }
 
     /// Adds a call of a nest: `sources` are its [`BufferRole::Src`] buffers in order.
+    ///
+    /// # Errors
+    /// [`Refusal::Defect`] when there are more or fewer of them.
     pub(super) fn call(
         &mut self,
         nest: TileNest,
@@ -268,19 +298,23 @@ impl Lowering<'_> {
         dst: Virtual,
         owner: Owner<'_>,
         stage: &'static str,
-    ) {
+    ) -> Result<(), Refusal> {
         let mut sources = sources.iter().copied();
         let mut buffers = Vec::with_capacity(nest.buffers.len());
         for b in &nest.buffers {
             let place = match &b.role {
-                BufferRole::Src => sources.next().unwrap_or(dst),
+                BufferRole::Src => {
+                    sources.next().ok_or(Refusal::Defect("a nest reads more tensors than there are"))?
+                }
                 BufferRole::Table(t) => self.out.constant(Constant::Plain(t.clone())),
                 BufferRole::Dst => dst,
                 BufferRole::Scratch => Virtual::Scratch,
             };
             buffers.push((place, b.ty.clone()));
         }
-        debug_assert!(sources.next().is_none(), "a source without a buffer");
+        if sources.next().is_some() {
+            return Err(Refusal::Defect("a nest reads fewer tensors than there are"));
+        }
         let dst = nest.dst().map_or(0, |d| d.index());
         self.out.calls.push(Call {
             work: Work::Tile(nest),
@@ -291,6 +325,7 @@ impl Lowering<'_> {
             dst,
             check: None,
         });
+        Ok(())
     }
 
     /// A weight of the model as a schedule reads it.

@@ -24,6 +24,7 @@ pub mod elementwise;
 pub mod gemm;
 pub mod pixels;
 pub mod reduction;
+pub mod refusal;
 pub mod rows;
 pub mod shift;
 pub mod tiles;

@@ -181,6 +181,16 @@ impl TileNest {
     }
 }
 
+/// A call that gives a slot no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("leaf program '{program}': slot '{slot}' has no value")]
+pub struct MissingSlot {
+    /// Name of the leaf program.
+    pub program: String,
+    /// Name of the slot.
+    pub slot: String,
+}
+
 /// A nest that is being written: loops get fresh ids, equal leaves are kept once.
 #[derive(Debug)]
 pub struct NestBuilder {
@@ -218,9 +228,16 @@ impl NestBuilder {
 
     /// Writes a loop around what `body` writes; one of a single iteration is left out, with what its variable moves, and
     /// one of none writes nothing.
-    pub fn each(&mut self, extent: usize, body: impl FnOnce(&mut NestBuilder, LoopId)) {
+    ///
+    /// # Errors
+    /// Those of `body`; the nest is of no use then.
+    pub fn each<E>(
+        &mut self,
+        extent: usize,
+        body: impl FnOnce(&mut NestBuilder, LoopId) -> Result<(), E>,
+    ) -> Result<(), E> {
         if extent == 0 {
-            return;
+            return Ok(());
         }
         let id = LoopId(self.loops);
         self.loops += 1;
@@ -229,19 +246,25 @@ impl NestBuilder {
             return body(self, id);
         }
         self.open.push((id, extent, Vec::new()));
-        body(self, id);
+        body(self, id)?;
         if let Some((id, extent, body)) = self.open.pop() {
             self.push(Stmt::Loop { id, extent, body });
         }
+        Ok(())
     }
 
     /// Writes a call. `value` names the value of each slot of the program.
     ///
-    /// # Panics
-    /// Never: a slot that `value` does not know gets the number 0, which [`verify`] refuses for pointers.
-    pub fn call(&mut self, program: Program, value: &dyn Fn(&str) -> Option<SlotValue>) {
-        let mut slots: Vec<SlotValue> =
-            program.slots.iter().map(|s| value(&s.name).unwrap_or(SlotValue::Number(0))).collect();
+    /// # Errors
+    /// [`MissingSlot`] for a slot that `value` does not know.
+    pub fn call(
+        &mut self,
+        program: Program,
+        value: &dyn Fn(&str) -> Option<SlotValue>,
+    ) -> Result<(), MissingSlot> {
+        let missing = |slot: &str| MissingSlot { program: program.name.clone(), slot: slot.to_string() };
+        let given = |s: &crate::leaf::Slot| value(&s.name).ok_or_else(|| missing(&s.name));
+        let mut slots: Vec<SlotValue> = program.slots.iter().map(given).collect::<Result<_, _>>()?;
         for slot in &mut slots {
             if let SlotValue::Pointer(_, at) = slot {
                 at.terms.retain(|(l, _)| !self.units.contains(l));
@@ -255,6 +278,7 @@ impl NestBuilder {
             }
         };
         self.push(Stmt::Call { leaf, slots });
+        Ok(())
     }
 
     fn push(&mut self, stmt: Stmt) {

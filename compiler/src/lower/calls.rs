@@ -7,6 +7,7 @@ use octrt_ops::TensorType;
 
 use crate::artifact::Repeat;
 use crate::loop_ir::Kernel;
+use crate::strategy::refusal::Refusal;
 use crate::tile::TileNest;
 
 pub use crate::artifact::Constant;
@@ -81,6 +82,8 @@ pub struct Lowered {
     pub temporaries: Vec<TensorType>,
     /// Calls that run in turns, in order.
     pub repeats: Vec<Repeat>,
+    /// Nodes that were to run in blocks and that a schedule refused, and why; they run on plain tensors.
+    pub refused: Vec<(String, Refusal)>,
     /// Outputs that need no computation.
     pub copies: Vec<(Virtual, usize)>,
     /// Positions of small constants by what they are made from.

@@ -10,18 +10,22 @@ use super::{Lowering, Owner};
 use crate::decide::fuse::{self, Group};
 use crate::decide::{Kind, Tiled, Windows, concat, matrix};
 use crate::layout::{Layout, Map};
-use crate::leaf::BinaryOp;
+use crate::leaf::{BinaryOp, Width};
 use crate::pack::Packing;
 use crate::passes::is_whole;
 use crate::strategy::conv::{Addend, ConvProblem, Tail};
 use crate::strategy::conv_winograd::Plan;
+use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
 use crate::strategy::window::{self, WindowKind, WindowProblem};
 use crate::strategy::{conv_choice, gemm, shift};
 
 impl Lowering<'_> {
-    /// Adds the calls of a group; `None` where its schedule refuses it, and then nothing was added that matters.
-    pub(super) fn tiled(&mut self, t: &Tiled) -> Option<()> {
+    /// Adds the calls of a group.
+    ///
+    /// # Errors
+    /// [`Refusal`] where its schedule refuses it; then nothing was added that matters.
+    pub(super) fn tiled(&mut self, t: &Tiled) -> Result<(), Refusal> {
         let root = self.graph.node(t.group.root);
         let owner = Owner { node: &root.name, op: root.op.as_operator().name() };
         match &t.kind {
@@ -36,36 +40,49 @@ impl Lowering<'_> {
         }
     }
 
-    fn input(&mut self, t: &Tiled, i: usize, owner: Owner<'_>) -> Option<(Virtual, Map)> {
-        let (v, layout) = *t.inputs.get(i)?;
+    fn input(&mut self, t: &Tiled, i: usize, owner: Owner<'_>) -> Result<(Virtual, Map), Refusal> {
+        let (v, layout) = *t.inputs.get(i).ok_or(Refusal::Defect("a group has fewer inputs"))?;
         self.blocked(v, layout, owner.node)
     }
 
     /// What follows a group's root, and the buffers of what is added.
-    fn tail(&mut self, group: &Group, owner: Owner<'_>) -> Option<(Tail, Vec<Virtual>)> {
-        let lanes = self.options.target.width()?.lanes() as usize;
+    fn tail(&mut self, group: &Group, owner: Owner<'_>) -> Result<(Tail, Vec<Virtual>), Refusal> {
+        let lanes = self.width()?.lanes() as usize;
         let mut places = Vec::new();
         let mut addend = |a: Option<fuse::Addend>| {
-            let Some(a) = a else { return Some(None) };
+            let Some(a) = a else { return Ok::<_, Refusal>(None) };
             let (place, map) = self.blocked(a.value, Layout::blocked(lanes), owner.node)?;
             places.push(place);
-            Some(Some(Addend { map, repeat: a.repeat, after: a.after }))
+            Ok(Some(Addend { map, repeat: a.repeat, after: a.after }))
         };
         let (base, addend) = (addend(group.base)?, addend(group.addend)?);
-        Some((Tail { activation: group.activation, base, addend }, places))
+        Ok((Tail { activation: group.activation, base, addend }, places))
+    }
+
+    /// How a group's result lies.
+    fn result_map(&self, group: &Group) -> Result<Map, Refusal> {
+        self.map(group.result, self.choice.layouts[group.result.index()])
+    }
+
+    fn width(&self) -> Result<Width, Refusal> {
+        self.options.target.width().ok_or(Refusal::NoLeafPrograms(self.options.target))
     }
 
     /// A constant input of a group's root.
     fn operand(&self, group: &Group, i: usize) -> Option<&Tensor> {
-        let v = self.graph.node(group.root).input(i)?;
-        self.graph.constant(v)
+        self.graph.constant_input(self.graph.node(group.root), i)
+    }
+
+    /// The weight of a group's root.
+    fn weight(&self, group: &Group) -> Result<Tensor, Refusal> {
+        self.operand(group, 1).cloned().ok_or(Refusal::Defect("a weight is no constant"))
     }
 
     /// The bias, with zeros up to `len`.
-    fn bias(&mut self, group: &Group, i: usize, len: usize) -> Option<Virtual> {
+    fn bias(&mut self, group: &Group, i: usize, len: usize) -> Virtual {
         match self.operand(group, i).cloned() {
-            Some(t) => Some(self.packed(Packing::Vector { len }, &t)),
-            None => Some(self.vector(&vec![0.0; len])),
+            Some(t) => self.packed(Packing::Vector { len }, &t),
+            None => self.vector(&vec![0.0; len]),
         }
     }
 
@@ -74,11 +91,11 @@ impl Lowering<'_> {
         self.out.constant(Constant::Plain(t))
     }
 
-    fn conv(&mut self, t: &Tiled, w: &Windows, owner: Owner<'_>) -> Option<()> {
-        let wei = self.operand(&t.group, 1)?.clone();
+    fn conv(&mut self, t: &Tiled, w: &Windows, owner: Owner<'_>) -> Result<(), Refusal> {
+        let wei = self.weight(&t.group)?;
         let (mut src, mut src_map) = self.input(t, 0, owner)?;
         let (tail, addends) = self.tail(&t.group, owner)?;
-        let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
+        let dst_map = self.result_map(&t.group)?;
         let mut strides = w.each(|a| a.stride);
         if let Some(compact) = self.subsampled(w, &src_map, &dst_map) {
             (src, src_map, strides) =
@@ -88,7 +105,7 @@ impl Lowering<'_> {
             src: src_map,
             dst: dst_map,
             groups: w.groups,
-            merged: w.merged,
+            sharing: w.sharing,
             ic: src_map.c / w.groups,
             oc: dst_map.c / w.groups,
             kernel: w.each(|a| a.kernel),
@@ -100,34 +117,34 @@ impl Lowering<'_> {
         };
         let bias_elements = problem.bias_elements();
         let (plan, packing) = self.choose(problem)?;
-        let bias = self.bias(&t.group, 2, bias_elements)?;
+        let bias = self.bias(&t.group, 2, bias_elements);
         let wei = self.packed(packing, &wei);
         let (dst, _) = self.result(t.group.result, owner)?;
         match plan {
             Plan::Whole(nest) => {
                 let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(addends).collect();
-                self.call(nest, &sources, dst, owner, "conv");
+                self.call(nest, &sources, dst, owner, "conv")?;
             }
             Plan::Parts(nests, types) => {
                 let [input, products, output] = *nests;
                 let [v, m] = types.map(|ty| self.out.temporary(Some(ty)));
-                self.call(input, &[src], v, owner, "winograd_input");
-                self.call(products, &[v, wei], m, owner, "winograd_products");
+                self.call(input, &[src], v, owner, "winograd_input")?;
+                self.call(products, &[v, wei], m, owner, "winograd_products")?;
                 let sources: Vec<Virtual> = [m, bias].into_iter().chain(addends).collect();
-                self.call(output, &sources, dst, owner, "winograd_output");
+                self.call(output, &sources, dst, owner, "winograd_output")?;
             }
         }
-        Some(())
+        Ok(())
     }
 
-    fn choose(&mut self, problem: ConvProblem) -> Option<(Plan, Packing)> {
+    fn choose(&mut self, problem: ConvProblem) -> Result<(Plan, Packing), Refusal> {
         let text = format!("{problem:?}");
         if let Some(chosen) = self.chosen.get(&text) {
-            return Some(chosen.clone());
+            return Ok(chosen.clone());
         }
         let chosen = conv_choice::choose(&problem, self.options)?;
         self.chosen.insert(text, chosen.clone());
-        Some(chosen)
+        Ok(chosen)
     }
 
     /// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.
@@ -146,7 +163,7 @@ impl Lowering<'_> {
         to: &Map,
         strides: [usize; 2],
         owner: Owner<'_>,
-    ) -> Option<Virtual> {
+    ) -> Result<Virtual, Refusal> {
         let problem = WindowProblem {
             kind: WindowKind::Max,
             src: *from,
@@ -159,14 +176,14 @@ impl Lowering<'_> {
         };
         let nest = window::nest(&problem, self.options.target)?;
         let place = self.out.temporary(Some(to.ty()));
-        self.call(nest, &[src], place, owner, "subsample");
-        Some(place)
+        self.call(nest, &[src], place, owner, "subsample")?;
+        Ok(place)
     }
 
-    fn window(&mut self, t: &Tiled, kind: WindowKind, w: &Windows, owner: Owner<'_>) -> Option<()> {
+    fn window(&mut self, t: &Tiled, kind: WindowKind, w: &Windows, owner: Owner<'_>) -> Result<(), Refusal> {
         let (src, src_map) = self.input(t, 0, owner)?;
         let (tail, addends) = self.tail(&t.group, owner)?;
-        let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
+        let dst_map = self.result_map(&t.group)?;
         let problem = WindowProblem {
             kind,
             src: src_map,
@@ -181,19 +198,19 @@ impl Lowering<'_> {
         let mut sources = vec![src];
         let mut stage = "pool";
         if kind == WindowKind::Weights {
-            let wei = self.operand(&t.group, 1)?.clone();
+            let wei = self.weight(&t.group)?;
             let lanes = src_map.layout.lanes;
             sources.push(self.packed(Packing::Depthwise { lanes }, &wei));
-            sources.push(self.bias(&t.group, 2, src_map.blocks() * lanes)?);
+            sources.push(self.bias(&t.group, 2, src_map.blocks() * lanes));
             stage = "conv";
         }
         sources.extend(addends);
         let (dst, _) = self.result(t.group.result, owner)?;
-        self.call(nest, &sources, dst, owner, stage);
-        Some(())
+        self.call(nest, &sources, dst, owner, stage)?;
+        Ok(())
     }
 
-    fn global(&mut self, t: &Tiled, kind: GlobalPoolKind, owner: Owner<'_>) -> Option<()> {
+    fn global(&mut self, t: &Tiled, kind: GlobalPoolKind, owner: Owner<'_>) -> Result<(), Refusal> {
         let (src, src_map) = self.input(t, 0, owner)?;
         let kind = match kind {
             GlobalPoolKind::Average => WindowKind::Sum(1.0 / (src_map.h * src_map.w) as f32),
@@ -204,7 +221,7 @@ impl Lowering<'_> {
             4 => self.choice.layouts[t.group.result.index()],
             // Without the two axes of extent 1 the result is plain.
             _ if src_map.c % src_map.layout.lanes == 0 => Layout::blocked(src_map.layout.lanes),
-            _ => return None,
+            _ => return Err(Refusal::Unfit("channels that do not fill blocks, of a result without maps")),
         };
         let dst_map = Map { h: 1, w: 1, layout, ..src_map };
         let nest = window::global(kind, &src_map, &dst_map, self.options.target)?;
@@ -212,17 +229,21 @@ impl Lowering<'_> {
             4 => self.result(t.group.result, owner)?.0,
             _ => self.plain_result(t.group.result),
         };
-        self.call(nest, &[src], dst, owner, "pool");
-        Some(())
+        self.call(nest, &[src], dst, owner, "pool")?;
+        Ok(())
     }
 
     /// A normalisation.
-    fn affine(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
-        let Op::BatchNormalization(op) = &self.graph.node(t.group.root).op else { return None };
+    fn affine(&mut self, t: &Tiled, owner: Owner<'_>) -> Result<(), Refusal> {
+        let Op::BatchNormalization(op) = &self.graph.node(t.group.root).op else {
+            return Err(Refusal::Defect("a group of a normalisation has none"));
+        };
         let values: Option<Vec<Vec<f32>>> =
             (1..5).map(|i| self.operand(&t.group, i).map(matrix::floats)).collect();
-        let values = values?;
-        let [gamma, beta, mean, var] = &values[..] else { return None };
+        let values = values.unwrap_or_default();
+        let [gamma, beta, mean, var] = &values[..] else {
+            return Err(Refusal::Defect("a normalisation whose statistics are no constants"));
+        };
         let scale: Vec<f64> = gamma
             .iter()
             .zip(var)
@@ -232,7 +253,7 @@ impl Lowering<'_> {
         let shift: Vec<f32> = shift.map(|((b, m), s)| (f64::from(*b) - f64::from(*m) * s) as f32).collect();
         let scale: Vec<f32> = scale.iter().map(|s| *s as f32).collect();
         let (src, src_map) = self.input(t, 0, owner)?;
-        let dst_map = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
+        let dst_map = self.result_map(&t.group)?;
         let activation = t.group.activation;
         let problem =
             RowsProblem { src: src_map, with: With::Channel, dst: dst_map, first_block: 0, activation };
@@ -244,34 +265,33 @@ impl Lowering<'_> {
         };
         let (scale, shift) = (self.vector(&padded(scale)), self.vector(&padded(shift)));
         let (dst, _) = self.result(t.group.result, owner)?;
-        self.call(nest, &[src, scale, shift], dst, owner, "norm");
-        Some(())
+        self.call(nest, &[src, scale, shift], dst, owner, "norm")?;
+        Ok(())
     }
 
-    fn rows(&mut self, t: &Tiled, op: Option<BinaryOp>, owner: Owner<'_>) -> Option<()> {
+    fn rows(&mut self, t: &Tiled, op: Option<BinaryOp>, owner: Owner<'_>) -> Result<(), Refusal> {
         let (src, src_map) = self.input(t, 0, owner)?;
         let other = match op {
             Some(op) => Some((op, self.input(t, 1, owner)?)),
             None => None,
         };
-        let (dst, dst_map) = self.result(t.group.result, owner)?;
         let problem = RowsProblem {
             src: src_map,
             with: other.map_or(With::Nothing, |(op, (_, map))| With::Map(op, map)),
-            dst: dst_map,
+            dst: self.result_map(&t.group)?,
             first_block: 0,
             activation: t.group.activation,
         };
         let nest = rows::nest(&problem, self.options.target)?;
+        let (dst, _) = self.result(t.group.result, owner)?;
         let sources: Vec<Virtual> = [src].into_iter().chain(other.map(|(_, (place, _))| place)).collect();
-        self.call(nest, &sources, dst, owner, "map");
-        Some(())
+        self.call(nest, &sources, dst, owner, "map")?;
+        Ok(())
     }
 
-    fn concat(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
-        let sources: Option<Vec<(Virtual, Map)>> =
-            (0..t.inputs.len()).map(|i| self.input(t, i, owner)).collect();
-        let sources = sources?;
+    fn concat(&mut self, t: &Tiled, owner: Owner<'_>) -> Result<(), Refusal> {
+        let sources = (0..t.inputs.len()).map(|i| self.input(t, i, owner));
+        let sources: Vec<(Virtual, Map)> = sources.collect::<Result<_, _>>()?;
         let result = t.group.result;
         let (dst, dst_map) = self.bare_result(result)?;
         let (root, bytes) = self.choice.placed[result.index()].unwrap_or((result, 0));
@@ -304,13 +324,13 @@ impl Lowering<'_> {
             } else {
                 shift::nest(&src, &dst_map, first, self.options.target)
             };
-            self.call(nest?, &[place], dst, owner, "concat");
+            self.call(nest?, &[place], dst, owner, "concat")?;
         }
-        Some(())
+        Ok(())
     }
 
     /// The operator's definition on blocks: channels of a block are an axis of their own.
-    fn physical(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
+    fn physical(&mut self, t: &Tiled, owner: Owner<'_>) -> Result<(), Refusal> {
         let root = self.graph.node(t.group.root);
         let mut types = Vec::new();
         let mut places = Vec::new();
@@ -329,11 +349,13 @@ impl Lowering<'_> {
             .iter()
             .map(|(ty, value)| Some(Arg { dtype: ty.dtype, shape: &ty.shape, value: *value }))
             .collect();
-        let compute = root.op.as_operator().compute(Args(&args)).ok()?;
-        let out = *compute.outputs.first()?;
-        let expected = Map::new(self.ty(t.group.result)?, self.choice.layouts[t.group.result.index()])?;
+        let compute = root.op.as_operator().compute(Args(&args));
+        let compute =
+            compute.map_err(|_| Refusal::Unfit("an operator that does not take its arguments in blocks"))?;
+        let Some(&out) = compute.outputs.first() else { return Err(Refusal::Defect("no output is defined")) };
+        let expected = self.result_map(&t.group)?;
         if *compute.ty(out) != expected.ty() {
-            return None;
+            return Err(Refusal::Unfit("an operator whose result in blocks is another one"));
         }
         let (dst, _) = self.result(t.group.result, owner)?;
         let all: Vec<Virtual> = compute
@@ -348,22 +370,23 @@ impl Lowering<'_> {
             })
             .collect();
         self.stages(&compute, &all, owner);
-        Some(())
+        Ok(())
     }
 
     /// A value in a layout without a halo.
-    fn exactly(&mut self, v: ValueId, layout: Layout, owner: Owner<'_>) -> Option<(Virtual, Map)> {
+    fn exactly(&mut self, v: ValueId, layout: Layout, owner: Owner<'_>) -> Result<(Virtual, Map), Refusal> {
         let (place, map) = self.blocked(v, layout, owner.node)?;
         match map.layout.halo.is_none() {
-            true => Some((place, map)),
+            true => Ok((place, map)),
             false => self.without_halo(v, layout, owner.node),
         }
     }
 
-    fn matrix(&mut self, t: &Tiled, owner: Owner<'_>) -> Option<()> {
+    fn matrix(&mut self, t: &Tiled, owner: Owner<'_>) -> Result<(), Refusal> {
         let graph = self.graph;
-        let product = matrix::problem(graph, graph.node(t.group.root))?;
-        let width = self.options.target.width()?;
+        let product = matrix::problem(graph, graph.node(t.group.root));
+        let product = product.ok_or(Refusal::Defect("a product of matrices that is none"))?;
+        let width = self.width()?;
         let problem = gemm::GemmProblem { activation: t.group.activation, ..product.problem };
         let tiles = gemm::tiles(&problem, width);
         let lanes = width.lanes() as usize;
@@ -378,7 +401,7 @@ impl Lowering<'_> {
             None => self.vector(&vec![0.0; len]),
         };
         let dst = self.plain_result(t.group.result);
-        self.call(nest, &[src, wei, bias], dst, owner, "gemm");
-        Some(())
+        self.call(nest, &[src, wei, bias], dst, owner, "gemm")?;
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use crate::pack::ConvPacking;
 use crate::tile::{BufferId, BufferRole, NestBuilder};
 
 use super::pixels::Walk;
+use super::refusal::Refusal;
 use super::tiles;
 
 /// A convolution with what follows it. Buffers of its nests, in order: src, wei, bias, what is added; then
@@ -19,8 +20,8 @@ pub struct ConvProblem {
     pub dst: Map,
     /// Groups, after merging of small ones.
     pub groups: usize,
-    /// Groups of the model in each group; [`MIXED`] where groups of any size share blocks of channels.
-    pub merged: usize,
+    /// How the groups of the model share blocks of channels.
+    pub sharing: Sharing,
     /// Input channels of a group.
     pub ic: usize,
     /// Output channels of a group.
@@ -40,8 +41,14 @@ pub struct ConvProblem {
     pub tail: Tail,
 }
 
-/// Of [`ConvProblem::merged`]: blocks of channels have parts of several groups.
-pub const MIXED: usize = 0;
+/// How the groups of a convolution lie in blocks of channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Each group of the problem is so many groups of the model, which fill blocks.
+    Merged(usize),
+    /// Blocks have parts of several groups.
+    Mixed,
+}
 
 /// What happens to the results of an operator before they are stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +74,10 @@ pub struct Addend {
 
 impl Addend {
     /// Its walk over these output pixels, in a buffer that is added now.
-    pub fn walk(&self, nest: &mut NestBuilder, pixels: &[(usize, usize)]) -> Option<Walk> {
+    ///
+    /// # Errors
+    /// [`Refusal::Distance`].
+    pub fn walk(&self, nest: &mut NestBuilder, pixels: &[(usize, usize)]) -> Result<Walk, Refusal> {
         let buffer = nest.buffer(self.map.ty(), BufferRole::Src);
         let at =
             |&(h, w): &(usize, usize)| self.map.pixel((h / self.repeat) as i64, (w / self.repeat) as i64);
@@ -86,17 +96,22 @@ impl Tail {
     }
 
     /// The end of a leaf program whose results go to `dst`.
-    pub fn epilogue(&self, dst: &Walk, base: Option<&Walk>, addend: Option<&Walk>) -> Option<Epilogue> {
+    ///
+    /// # Errors
+    /// [`Refusal::Distance`].
+    pub fn epilogue(
+        &self,
+        dst: &Walk,
+        base: Option<&Walk>,
+        addend: Option<&Walk>,
+    ) -> Result<Epilogue, Refusal> {
         let residual = match (addend, &self.addend) {
             (Some(walk), Some(a)) if a.after => Residual::After(walk.grid()?),
             (Some(walk), Some(_)) => Residual::Before(walk.grid()?),
             _ => Residual::Absent,
         };
-        let base = match base {
-            Some(walk) => Some(walk.grid()?),
-            None => None,
-        };
-        Some(Epilogue {
+        let base = base.map(Walk::grid).transpose()?;
+        Ok(Epilogue {
             base,
             residual,
             activation: self.activation,
@@ -121,17 +136,28 @@ impl ConvProblem {
 
     /// Elements of the bias, with those of lanes that are no channels.
     pub fn bias_elements(&self) -> usize {
-        let blocks = if self.merged == MIXED { self.dst.blocks() } else { self.groups * self.dst_blocks() };
+        let blocks = match self.sharing {
+            Sharing::Mixed => self.dst.blocks(),
+            Sharing::Merged(_) => self.groups * self.dst_blocks(),
+        };
         blocks * self.dst.layout.lanes
     }
 
-    /// How the weights are cut.
+    /// Groups of the model in each group.
+    pub fn merged(&self) -> usize {
+        match self.sharing {
+            Sharing::Merged(n) => n,
+            Sharing::Mixed => 1,
+        }
+    }
+
+    /// How the weights are cut, of groups that fill blocks.
     pub fn packing(&self) -> ConvPacking {
         ConvPacking {
             lanes: self.dst.layout.lanes,
             src_lanes: self.src.layout.lanes,
             groups: self.groups,
-            merged: self.merged,
+            merged: self.merged(),
             tiles: tiles::vectors(self.dst_blocks()),
         }
     }
@@ -146,7 +172,8 @@ impl ConvProblem {
         self.kernel == [3, 3]
             && self.strides == [1, 1]
             && self.dilations == [1, 1]
-            && self.groups * self.merged == 1
+            && self.groups == 1
+            && self.sharing == Sharing::Merged(1)
     }
 
     /// The distance of the input pixel under the first tap of the window at an output pixel.

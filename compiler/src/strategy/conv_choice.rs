@@ -6,8 +6,9 @@ use crate::pack::Packing;
 use crate::precision::Precision;
 use crate::target::Target;
 
-use super::conv::{ConvProblem, MIXED};
+use super::conv::{ConvProblem, Sharing};
 use super::conv_winograd::{self, Plan};
+use super::refusal::Refusal;
 use super::{conv_direct, conv_grouped};
 
 /// Most input channels of F(4x4, 3x3): its errors grow with the root of their number, up to 5e-5 of the results' root mean
@@ -20,17 +21,22 @@ const COLD_BYTES: f64 = 5.0;
 /// Winograd's part of the direct cycles above which it is not taken: three steps have costs of their own.
 const WORTH_IT: f64 = 0.9;
 
-/// The nests of a convolution and how its weights are packed; `None` where no schedule takes it.
-pub fn choose(p: &ConvProblem, options: Options) -> Option<(Plan, Packing)> {
-    if p.merged == MIXED {
+/// The nests of a convolution and how its weights are packed.
+///
+/// # Errors
+/// [`Refusal`] where no schedule takes it.
+pub fn choose(p: &ConvProblem, options: Options) -> Result<(Plan, Packing), Refusal> {
+    if p.sharing == Sharing::Mixed {
         if options.precision == Precision::Strict {
-            return None;
+            return Err(Refusal::Unfit(
+                "groups that share blocks of channels would carry what is not finite to each other",
+            ));
         }
         let packing = conv_grouped::packing(p)?;
         let nest = conv_grouped::nest(p, &packing, options.target)?;
-        return Some((Plan::Whole(nest), Packing::Grouped(packing)));
+        return Ok((Plan::Whole(nest), Packing::Grouped(packing)));
     }
-    let direct = || Some((Plan::Whole(conv_direct::nest(p, options.target)?), Packing::Conv(p.packing())));
+    let direct = || Ok((Plan::Whole(conv_direct::nest(p, options.target)?), Packing::Conv(p.packing())));
     if options.precision == Precision::Strict || p.whole || !p.is_3x3_s1() {
         return direct();
     }
@@ -42,10 +48,10 @@ pub fn choose(p: &ConvProblem, options: Options) -> Option<(Plan, Packing)> {
     });
     sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
     let plan = |(_, size): &(f64, Winograd)| {
-        let plan = conv_winograd::plan(p, *size, options.target)?;
+        let plan = conv_winograd::plan(p, *size, options.target).ok()?;
         Some((plan, Packing::Winograd(*size, p.packing())))
     };
-    sizes.iter().find_map(plan).or_else(direct)
+    sizes.iter().find_map(plan).map_or_else(direct, Ok)
 }
 
 /// Multiply-accumulates in a cycle.

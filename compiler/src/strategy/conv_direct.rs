@@ -12,7 +12,7 @@
 //! the weights are the larger part there is one chunk, and output channels are the parallel loop. Tiles are as even
 //! as they can be, and their pixels lie where tables say, so that a row's end costs nothing.
 
-use octrt_ops::{DType, Tensor, TensorType};
+use octrt_ops::{DType, TensorType};
 
 use crate::leaf::programs::{Advance, Axis, Conv, Epilogue, Reduction, Start};
 use crate::leaf::{Program, Width, registers};
@@ -20,7 +20,8 @@ use crate::target::{Caches, Target};
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
 
 use super::conv::{Addend, ConvProblem, operands};
-use super::pixels::Walk;
+use super::pixels::{Walk, table};
+use super::refusal::{Refusal, distance};
 use super::tiles::{self, EvenSplit};
 
 /// Most input channels times columns of a window that are unrolled.
@@ -39,11 +40,14 @@ enum Part {
     Last,
 }
 
-/// The nest of a convolution; `None` where distances do not fit leaf programs.
-pub fn nest(p: &ConvProblem, target: Target) -> Option<TileNest> {
-    let width = target.width()?;
-    if p.merged > 1 && p.tail.base.is_some() {
-        return None;
+/// The nest of a convolution.
+///
+/// # Errors
+/// [`Refusal`] where distances do not fit leaf programs.
+pub fn nest(p: &ConvProblem, target: Target) -> Result<TileNest, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
+    if p.merged() > 1 && p.tail.base.is_some() {
+        return Err(Refusal::Unfit("merged groups with a base to add"));
     }
     let all = p.dst_pixels();
     let chunks = chunks(p, all.len(), width, target);
@@ -64,10 +68,9 @@ pub fn nest(p: &ConvProblem, target: Target) -> Option<TileNest> {
         let tile =
             Tile { first: Distance::default().plus(outer, tiles[0] as i64), vectors: tiles[0], used: None };
         emitter.pixels(&mut b, &image, &Distance::default(), &Distance::default(), &tile)?;
-        return Some(b.finish());
+        return Ok(b.finish());
     }
     let inner = if p.src.mb > 1 { chunks } else { 1 };
-    let mut whole = Some(());
     b.each(inner, |b, l| {
         let chunk = if p.src.mb > 1 { l } else { outer };
         let chunk = if chunks > 1 { Distance::default().plus(chunk, 1) } else { Distance::default() };
@@ -79,17 +82,18 @@ pub fn nest(p: &ConvProblem, target: Target) -> Option<TileNest> {
                 b.each(n, |b, tile| {
                     let first = Distance::new((first * tiles[0]) as i64).plus(tile, vectors as i64);
                     let tile = Tile { first, vectors, used: None };
-                    whole = whole.and(emitter.pixels(b, &image, &group, &chunk, &tile));
-                });
+                    emitter.pixels(b, &image, &group, &chunk, &tile)
+                })?;
             }
             for &vectors in last {
                 let first = Distance::new(full.iter().sum::<usize>() as i64);
                 let tile = Tile { first, vectors, used: Some(rest as u8) };
-                whole = whole.and(emitter.pixels(b, &image, &group, &chunk, &tile));
+                emitter.pixels(b, &image, &group, &chunk, &tile)?;
             }
-        });
-    });
-    whole.map(|()| b.finish())
+            Ok::<_, Refusal>(())
+        })
+    })?;
+    Ok(b.finish())
 }
 
 /// A tile of output channels.
@@ -142,13 +146,13 @@ impl<'a> Emitter<'a> {
         width: Width,
         all: &[(usize, usize)],
         (chunks, target): (usize, Target),
-    ) -> Option<Self> {
+    ) -> Result<Self, Refusal> {
         let lanes = width.lanes() as usize;
         let wei = p.groups * p.dst_blocks() * p.vector_bytes(width) / 4;
         let [src, wei, bias] = operands(b, p, wei);
         let mut walk = |addend: Option<Addend>| match addend {
             Some(a) => a.walk(b, all).map(Some),
-            None => Some(None),
+            None => Ok(None),
         };
         let (base, addend) = (walk(p.tail.base)?, walk(p.tail.addend)?);
         let from: Vec<i64> = all.iter().map(|&(h, w)| p.src_pixel(h, w)).collect();
@@ -159,7 +163,7 @@ impl<'a> Emitter<'a> {
         let dst = Walk::new(b, dst, 0, p.dst.block_bytes(), &to)?;
         debug_assert_eq!(lanes, p.dst.layout.lanes);
         let Caches { l1, l2 } = target.caches();
-        Some(Emitter { p, width, src, dst, base, addend, wei, bias, taps, chunk: all.len() / chunks, l1, l2 })
+        Ok(Emitter { p, width, src, dst, base, addend, wei, bias, taps, chunk: all.len() / chunks, l1, l2 })
     }
 
     /// The calls for all pixel tiles of a chunk and one tile of output channels.
@@ -170,20 +174,16 @@ impl<'a> Emitter<'a> {
         group: &Distance,
         chunk: &Distance,
         tile: &Tile,
-    ) -> Option<()> {
+    ) -> Result<(), Refusal> {
         let split = EvenSplit::new(self.chunk, self.most_pixels(tile)?);
         let tiles = split.large + split.small;
         let ahead = self.ahead(tile.vectors, tiles);
-        let mut whole = Some(());
         for (part, first, blocks, n) in self.parts() {
             b.each(n, |b, l| {
                 let block = Distance::new(first as i64).plus(l, blocks as i64);
                 let mut before = 0;
                 for (first, size, n) in split.runs() {
-                    let Some(program) = self.program(size, tile, (part, ahead)) else {
-                        whole = None;
-                        return;
-                    };
+                    let program = self.program(size, tile, (part, ahead))?;
                     b.each(n, |b, l: LoopId| {
                         let pixel = chunk.times(self.chunk as i64).offset(first as i64).plus(l, size as i64);
                         // Each tile of pixels brings its share of the next tile's weights.
@@ -191,20 +191,21 @@ impl<'a> Emitter<'a> {
                         let share = Distance::new(before).plus(l, 1).times(trips * i64::from(ahead));
                         let at =
                             At { image, group, pixel: &pixel, block: &block, blocks, share: &share, part };
-                        whole = whole.and(self.call(b, program, &at, tile));
-                    });
+                        self.call(b, program, &at, tile)
+                    })?;
                     before += n as i64;
                 }
-            });
+                Ok::<_, Refusal>(())
+            })?;
         }
-        whole
+        Ok(())
     }
 
     /// Bytes of the next tile's weights that each trip brings near, where weights come from beyond the level-2 cache.
     fn ahead(&self, vectors: usize, pixel_tiles: usize) -> i32 {
         let p = self.p;
         let all = p.groups * p.dst_blocks() * p.vector_bytes(self.width);
-        if all <= self.l2 / 2 || self.taps.is_some() || p.merged > 1 || pixel_tiles < 4 {
+        if all <= self.l2 / 2 || self.taps.is_some() || p.merged() > 1 || pixel_tiles < 4 {
             return 0;
         }
         let trip = p.kernel[1] * p.src.layout.lanes * vectors * self.width.bytes() as usize;
@@ -225,7 +226,7 @@ impl<'a> Emitter<'a> {
             true => ((TERMS / terms).max(1), blocks * terms >= 2 * TERMS),
             false => (most, true),
         };
-        if self.p.merged > 1 || blocks <= most || !is_long {
+        if self.p.merged() > 1 || blocks <= most || !is_long {
             return vec![(Part::Whole, 0, blocks, 1)];
         }
         let parts = blocks.div_ceil(most);
@@ -249,7 +250,7 @@ impl<'a> Emitter<'a> {
         out
     }
 
-    fn call(&self, b: &mut NestBuilder, program: Program, at: &At<'_>, tile: &Tile) -> Option<()> {
+    fn call(&self, b: &mut NestBuilder, program: Program, at: &At<'_>, tile: &Tile) -> Result<(), Refusal> {
         let p = self.p;
         let At { image, group, pixel, block, blocks, share, part } = *at;
         let oc = group.times(p.dst_blocks() as i64).and(&tile.first);
@@ -287,46 +288,45 @@ impl<'a> Emitter<'a> {
             "taps" => Some(SlotValue::Number(blocks as i64 * taps)),
             "tap_offsets" => Some(SlotValue::Pointer(self.taps?, block.times(4 * taps))),
             _ => None,
-        });
-        Some(())
+        })?;
+        Ok(())
     }
 
     /// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.
-    fn most_pixels(&self, tile: &Tile) -> Option<usize> {
+    fn most_pixels(&self, tile: &Tile) -> Result<usize, Refusal> {
         let vectors = tile.vectors;
         let pixels = tiles::pixels(self.width, vectors);
         // Distances of pixels share the general registers with those of taps.
         let pixels = if self.taps.is_some() { pixels.min(10) } else { pixels };
-        let most = match self.p.merged {
+        let most = match self.p.merged() {
             1 => pixels,
             merged => pixels.min((tiles::pixels(self.width, 2) * 2 / merged).max(1)),
         };
         let fits = |n: &usize| {
-            [Part::Whole, Part::Last].into_iter().all(|part| {
-                self.program(*n, tile, (part, 4)).is_some_and(|p| registers::allocate(&p).is_ok())
-            })
+            [Part::Whole, Part::Last]
+                .into_iter()
+                .all(|part| self.program(*n, tile, (part, 4)).is_ok_and(|p| registers::allocate(&p).is_ok()))
         };
-        (1..=most.min(self.chunk)).rev().find(fits)
+        (1..=most.min(self.chunk)).rev().find(fits).ok_or(Refusal::Registers)
     }
 
-    fn program(&self, pixels: usize, tile: &Tile, (part, ahead): (Part, i32)) -> Option<Program> {
+    fn program(&self, pixels: usize, tile: &Tile, (part, ahead): (Part, i32)) -> Result<Program, Refusal> {
         let vectors = tile.vectors;
         let p = self.p;
-        let small = |x: i64| i32::try_from(x).ok();
         let column = p.dilations[1] as i64 * p.src.pixel_bytes();
         let row = p.dilations[0] as i64 * p.src.row_bytes();
         let rows = p.kernel[0] as i64;
         let (taps, reduction) = match self.taps {
             Some(_) => (vec![0], Reduction::Table),
             None => {
-                let taps: Option<Vec<i32>> = (0..p.kernel[1] as i64).map(|k| small(k * column)).collect();
-                let kh = Axis { name: "kh", src: Advance::Bytes(small(row)?) };
-                let step = |back: i64| small(p.src.block_bytes() - back).map(Advance::Bytes);
+                let taps = (0..p.kernel[1] as i64).map(|k| distance(k * column)).collect::<Result<_, _>>()?;
+                let kh = Axis { name: "kh", src: Advance::Bytes(distance(row)?) };
+                let step = |back: i64| distance(p.src.block_bytes() - back).map(Advance::Bytes);
                 let axes = match rows {
                     1 => vec![Axis { name: "ic", src: step(0)? }],
                     _ => vec![Axis { name: "ic", src: step(rows * row)? }, kh],
                 };
-                (taps?, Reduction::Loops(axes))
+                (taps, Reduction::Loops(axes))
             }
         };
         let leaf = Conv {
@@ -337,7 +337,7 @@ impl<'a> Emitter<'a> {
             taps,
             src: self.src.grid()?,
             reduction,
-            merged: p.merged,
+            merged: p.merged(),
             ahead,
             start: match part {
                 Part::Whole | Part::First => Start::Bias,
@@ -345,14 +345,14 @@ impl<'a> Emitter<'a> {
             },
             epilogue: self.epilogue(tile, part)?,
         };
-        Some(leaf.program())
+        Ok(leaf.program())
     }
 
     /// What happens to the sums of a part.
-    fn epilogue(&self, tile: &Tile, part: Part) -> Option<Epilogue> {
+    fn epilogue(&self, tile: &Tile, part: Part) -> Result<Epilogue, Refusal> {
         let stored = self.dst.grid()?;
         let finished = self.p.tail.epilogue(&self.dst, self.base.as_ref(), self.addend.as_ref())?;
-        Some(match part {
+        Ok(match part {
             Part::Whole => Epilogue { used: tile.used, ..finished },
             Part::First => Epilogue { base: finished.base, ..Epilogue::store(stored) },
             Part::Middle => Epilogue { base: Some(stored.clone()), ..Epilogue::store(stored) },
@@ -362,20 +362,20 @@ impl<'a> Emitter<'a> {
 }
 
 /// The distances of all taps of all blocks of input channels, in the order of the packed weights.
-fn tap_table(b: &mut NestBuilder, p: &ConvProblem) -> Option<BufferId> {
+fn tap_table(b: &mut NestBuilder, p: &ConvProblem) -> Result<BufferId, Refusal> {
     let mut entries = Vec::new();
     for block in 0..p.src_blocks() as i64 {
         for kh in 0..p.kernel[0] as i64 {
             for kw in 0..p.kernel[1] as i64 {
                 let row = kh * p.dilations[0] as i64 * p.src.row_bytes();
                 let column = kw * p.dilations[1] as i64 * p.src.pixel_bytes();
-                entries.push(i32::try_from(block * p.src.block_bytes() + row + column).ok()?);
+                entries.push(distance(block * p.src.block_bytes() + row + column)?);
             }
         }
     }
-    let table = Tensor::new([entries.len()], &entries).ok()?;
+    let table = table(&entries)?;
     let ty = TensorType::new(DType::I32, [entries.len()]);
-    Some(b.buffer(ty, BufferRole::Table(table)))
+    Ok(b.buffer(ty, BufferRole::Table(table)))
 }
 
 /// In how many runs of equal length the output pixels are cut: few, but so many that the input of one stays in the

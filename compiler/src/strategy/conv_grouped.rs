@@ -9,7 +9,7 @@
 //! Where groups do not fill blocks, weights are 0 for the channels of a block's other groups. So a number that is not finite
 //! reaches all groups that share its block, as Winograd's algorithm carries it to a tile: not for strict precision.
 
-use octrt_ops::{DType, Tensor, TensorType};
+use octrt_ops::{DType, TensorType};
 
 use crate::leaf::programs::{Conv, Epilogue, Reduction, Start};
 use crate::leaf::{Program, Width, registers};
@@ -18,24 +18,36 @@ use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
 use super::conv::{Addend, ConvProblem, operands};
-use super::pixels::Walk;
+use super::pixels::{Walk, table};
+use super::refusal::{Refusal, distance};
 use super::tiles::{self, EvenSplit};
 
 /// Most columns of a window, which are unrolled.
 const COLUMNS: usize = 16;
 
-/// How the weights of a convolution are packed; `None` where a block sees so many channels that zeros are most of the work.
-pub fn packing(p: &ConvProblem) -> Option<GroupedPacking> {
+/// How the weights of a convolution are packed.
+///
+/// # Errors
+/// [`Refusal::Unfit`] where a block sees so many channels that zeros are most of the work.
+pub fn packing(p: &ConvProblem) -> Result<GroupedPacking, Refusal> {
     let packing = GroupedPacking { lanes: p.dst.layout.lanes, groups: p.groups };
     let seen = packing.channels(p.oc * p.groups, p.ic);
     // Zeros for each weight of a channel that has the largest part of its block.
-    (seen <= 8 * p.ic.max(p.dst.layout.lanes) && p.kernel[1] <= COLUMNS).then_some(packing)
+    if seen > 8 * p.ic.max(p.dst.layout.lanes) {
+        return Err(Refusal::Unfit("most of the work would be zeros of other groups"));
+    }
+    if p.kernel[1] > COLUMNS {
+        return Err(Refusal::Unfit("a window of many columns in groups that share blocks of channels"));
+    }
+    Ok(packing)
 }
 
-/// The nest of a convolution with groups of any size; `None` where distances do not fit leaf programs. Buffers: src, wei,
-/// bias, what is added, tables, dst.
-pub fn nest(p: &ConvProblem, packing: &GroupedPacking, target: Target) -> Option<TileNest> {
-    let width = target.width()?;
+/// The nest of a convolution with groups of any size. Buffers: src, wei, bias, what is added, tables, dst.
+///
+/// # Errors
+/// [`Refusal`] where distances do not fit leaf programs.
+pub fn nest(p: &ConvProblem, packing: &GroupedPacking, target: Target) -> Result<TileNest, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let blocks = p.dst.blocks();
     let rest = (p.dst.c % p.dst.layout.lanes) as u8;
     // A last block with lanes that are no channels is one of its own, and then blocks are no parallel loop.
@@ -48,7 +60,7 @@ pub fn nest(p: &ConvProblem, packing: &GroupedPacking, target: Target) -> Option
     let [src, wei, bias] = operands(&mut b, p, blocks * trips * p.kernel[1] * width.lanes() as usize);
     let mut walk = |addend: Option<Addend>| match addend {
         Some(a) => a.walk(&mut b, &all).map(Some),
-        None => Some(None),
+        None => Ok(None),
     };
     let (base, addend) = (walk(p.tail.base)?, walk(p.tail.addend)?);
     let from: Vec<i64> = all.iter().map(|&(h, w)| p.src_pixel(h, w)).collect();
@@ -60,20 +72,15 @@ pub fn nest(p: &ConvProblem, packing: &GroupedPacking, target: Target) -> Option
     let emitter = Emitter { p, width, src, dst, base, addend, wei, bias, taps, trips };
     if by_block {
         emitter.block(&mut b, &Distance::default(), &outer, None, all.len())?;
-        return Some(b.finish());
+        return Ok(b.finish());
     }
     let full = blocks - usize::from(rest > 0);
-    let mut done = Some(());
-    if full > 0 {
-        b.each(full, |b, l| {
-            done = emitter.block(b, &outer, &Distance::default().plus(l, 1), None, all.len());
-        });
-    }
+    b.each(full, |b, l| emitter.block(b, &outer, &Distance::default().plus(l, 1), None, all.len()))?;
     if rest > 0 {
         let last = Distance::new(full as i64);
-        done = done.and(emitter.block(&mut b, &outer, &last, Some(rest), all.len()));
+        emitter.block(&mut b, &outer, &last, Some(rest), all.len())?;
     }
-    done.map(|()| b.finish())
+    Ok(b.finish())
 }
 
 struct Emitter<'a> {
@@ -99,10 +106,11 @@ impl Emitter<'_> {
         block: &Distance,
         used: Option<u8>,
         pixels: usize,
-    ) -> Option<()> {
+    ) -> Result<(), Refusal> {
         let p = self.p;
-        let fits = |n: &usize| self.program(*n, used).is_some_and(|p| registers::allocate(&p).is_ok());
-        let most = (1..=tiles::pixels(self.width, 1).min(10).min(pixels)).rev().find(fits)?;
+        let fits = |n: &usize| self.program(*n, used).is_ok_and(|p| registers::allocate(&p).is_ok());
+        let most = (1..=tiles::pixels(self.width, 1).min(10).min(pixels)).rev().find(fits);
+        let most = most.ok_or(Refusal::Registers)?;
         let lane_bytes = i64::from(self.width.bytes());
         let of_image = |a: Option<Addend>| a.map(|a| image.times(a.map.image_bytes()));
         let (base, addend) = (of_image(p.tail.base), of_image(p.tail.addend));
@@ -129,15 +137,15 @@ impl Emitter<'_> {
                     "residual" => Some(self.addend.as_ref()?.pointer(&pixel, block, addend.as_ref()?)),
                     "residual_offsets" => self.addend.as_ref()?.offsets(&pixel),
                     _ => None,
-                });
-            });
+                })
+            })?;
         }
-        Some(())
+        Ok(())
     }
 
-    fn program(&self, pixels: usize, used: Option<u8>) -> Option<Program> {
+    fn program(&self, pixels: usize, used: Option<u8>) -> Result<Program, Refusal> {
         let p = self.p;
-        let column = i32::try_from(p.dilations[1] as i64 * p.src.pixel_bytes()).ok()?;
+        let column = distance(p.dilations[1] as i64 * p.src.pixel_bytes())?;
         let epilogue = p.tail.epilogue(&self.dst, self.base.as_ref(), self.addend.as_ref())?;
         let leaf = Conv {
             width: self.width,
@@ -152,13 +160,13 @@ impl Emitter<'_> {
             start: Start::Bias,
             epilogue: Epilogue { used, ..epilogue },
         };
-        Some(leaf.program())
+        Ok(leaf.program())
     }
 }
 
 /// For each block of output channels: the distances of the rows of windows, channel by channel, in the order of the packed
 /// weights.
-fn taps(b: &mut NestBuilder, p: &ConvProblem, packing: &GroupedPacking) -> Option<BufferId> {
+fn taps(b: &mut NestBuilder, p: &ConvProblem, packing: &GroupedPacking) -> Result<BufferId, Refusal> {
     let lanes = p.src.layout.lanes;
     let mut entries = Vec::new();
     for channels in packing.blocks(p.oc * p.groups, p.ic) {
@@ -166,10 +174,10 @@ fn taps(b: &mut NestBuilder, p: &ConvProblem, packing: &GroupedPacking) -> Optio
             for kh in 0..p.kernel[0] {
                 let row = (kh * p.dilations[0]) as i64 * p.src.row_bytes();
                 let at = (channel / lanes) as i64 * p.src.block_bytes() + 4 * (channel % lanes) as i64;
-                entries.push(i32::try_from(row + at).ok()?);
+                entries.push(distance(row + at)?);
             }
         }
     }
-    let table = Tensor::new([entries.len()], &entries).ok()?;
-    Some(b.buffer(TensorType::new(DType::I32, [entries.len()]), BufferRole::Table(table)))
+    let table = table(&entries)?;
+    Ok(b.buffer(TensorType::new(DType::I32, [entries.len()]), BufferRole::Table(table)))
 }

@@ -24,6 +24,7 @@ use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
 use super::conv::{self, ConvProblem};
+use super::refusal::{Refusal, distance};
 use super::tiles::{self, EvenSplit};
 
 mod planes;
@@ -39,14 +40,19 @@ pub enum Plan {
     Parts(Box<[TileNest; 3]>, [TensorType; 2]),
 }
 
-/// The nests of a convolution; `None` where the algorithm does not serve it.
-pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Option<Plan> {
-    let width = target.width()?;
+/// The nests of a convolution.
+///
+/// # Errors
+/// [`Refusal`] where the algorithm does not serve it.
+pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Result<Plan, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     if !p.is_3x3_s1() || p.src.layout.lanes != p.dst.layout.lanes || p.tail.addend.is_some_and(|a| a.after) {
-        return None;
+        return Err(Refusal::Unfit(
+            "Winograd's algorithm is for windows of 3x3 in steps of 1, with nothing added at the end",
+        ));
     }
     if p.tail.addends().any(|a| a.repeat > 1 && !size.output().is_multiple_of(a.repeat)) {
-        return None;
+        return Err(Refusal::Unfit("an upsampled addend that no tile covers evenly"));
     }
     let tiles = Tiles::of(&p.dst, size);
     let even = p.dst.h.is_multiple_of(size.output());
@@ -68,11 +74,12 @@ struct Emitter<'a> {
     l2: usize,
 }
 
-fn small(x: i64) -> Option<i32> {
-    i32::try_from(x).ok()
-}
-
-fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, (width, l2): (Width, usize)) -> Option<TileNest> {
+fn whole(
+    p: &ConvProblem,
+    tiles: Tiles,
+    rows: usize,
+    (width, l2): (Width, usize),
+) -> Result<TileNest, Refusal> {
     let chunks = tiles.rows / rows;
     let mut b = NestBuilder::new("conv_winograd", if p.src.mb > 1 { p.src.mb } else { chunks });
     let e = Emitter { p, width, tiles, l2 };
@@ -89,22 +96,19 @@ fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, (width, l2): (Width, usize)
     let (v, m) = (planes(p.src_blocks()), planes(p.dst_blocks()));
     let temporary = e.temporary(&mut b);
     let outer = b.parallel();
-    let mut done = Some(());
     b.each(if p.src.mb > 1 { chunks } else { 1 }, |b, l| {
         let one = |l| Distance::default().plus(l, 1);
         let (image, chunk) =
             if p.src.mb > 1 { (one(outer), one(l)) } else { (Distance::default(), one(outer)) };
         let first = chunk.times(rows as i64);
-        let calls = e
-            .input(b, (src, v, temporary), (&image, &first, rows), None)
-            .and_then(|()| e.products(b, (wei, v, m), &Distance::default(), None))
-            .and_then(|()| e.output(b, (m, bias, addends, dst, temporary), (&image, &first, rows), None));
-        done = done.and(calls);
-    });
-    done.map(|()| b.finish())
+        e.input(b, (src, v, temporary), (&image, &first, rows), None)?;
+        e.products(b, (wei, v, m), &Distance::default(), None)?;
+        e.output(b, (m, bias, addends, dst, temporary), (&image, &first, rows), None)
+    })?;
+    Ok(b.finish())
 }
 
-fn parts(p: &ConvProblem, tiles: Tiles, (width, l2): (Width, usize)) -> Option<Plan> {
+fn parts(p: &ConvProblem, tiles: Tiles, (width, l2): (Width, usize)) -> Result<Plan, Refusal> {
     let e = Emitter { p, width, tiles, l2 };
     let mb = p.src.mb;
     let n = tiles.rows * tiles.columns;
@@ -152,7 +156,7 @@ fn parts(p: &ConvProblem, tiles: Tiles, (width, l2): (Width, usize)) -> Option<P
     let (image, block) = if mb > 1 { (outer, None) } else { (Distance::default(), Some(outer)) };
     let m = planes(m, p.dst_blocks());
     e.output(&mut b, (m, bias, addends, dst, temporary), (&image, &whole, tiles.rows), block.as_ref())?;
-    Some(Plan::Parts(Box::new([first, second, b.finish()]), types))
+    Ok(Plan::Parts(Box::new([first, second, b.finish()]), types))
 }
 
 impl Emitter<'_> {
@@ -209,7 +213,7 @@ impl Emitter<'_> {
         (src, v, temporary): (BufferId, Planes, BufferId),
         (image, first, rows): (&Distance, &Distance, usize),
         block: Option<&Distance>,
-    ) -> Option<()> {
+    ) -> Result<(), Refusal> {
         let (p, m, n) = (self.p, self.tiles.size.output(), self.tiles.size.input());
         let halo = p.src.layout.halo;
         for [(row0, row_tiles, _), (column0, column_tiles, _)] in
@@ -228,11 +232,11 @@ impl Emitter<'_> {
                 size: self.tiles.size,
                 rows: have_rows,
                 columns: have_columns,
-                row_bytes: small(p.src.row_bytes())?,
-                pixel_bytes: small(p.src.pixel_bytes())?,
-                plane_bytes: small(v.plane_bytes)?,
+                row_bytes: distance(p.src.row_bytes())?,
+                pixel_bytes: distance(p.src.pixel_bytes())?,
+                plane_bytes: distance(v.plane_bytes)?,
             };
-            small(v.plane_bytes * self.elements() as i64)?;
+            distance(v.plane_bytes * self.elements() as i64)?;
             let program = leaf.program();
             b.each(row_tiles, |b, r| {
                 b.each(column_tiles, |b, c| {
@@ -256,11 +260,11 @@ impl Emitter<'_> {
                         "src_step" => Some(SlotValue::Number(p.src.block_bytes())),
                         "dst_step" => Some(SlotValue::Number(v.block_bytes)),
                         _ => None,
-                    });
-                });
-            });
+                    })
+                })
+            })?;
         }
-        Some(())
+        Ok(())
     }
 
     fn products(
@@ -269,14 +273,13 @@ impl Emitter<'_> {
         (wei, v, m): (BufferId, Planes, Planes),
         image: &Distance,
         element: Option<&Distance>,
-    ) -> Option<()> {
+    ) -> Result<(), Refusal> {
         let (p, lane) = (self.p, self.lane_bytes());
         let lanes = self.width.lanes() as i64;
         let cut = tiles::vectors(p.dst_blocks());
         let vector_bytes = p.src_blocks() as i64 * lanes * lane;
         let plane = p.dst_blocks() as i64 * vector_bytes;
         let cold = weight_bytes(p, self.tiles.size) > self.l2 / 2;
-        let mut done = Some(());
         b.each(element.map_or(self.elements(), |_| 1), |b, l| {
             let own = Distance::default().plus(l, 1);
             let element = element.unwrap_or(&own);
@@ -290,10 +293,7 @@ impl Emitter<'_> {
                     let ahead = if cold { share as i32 } else { 0 };
                     let mut before = 0;
                     for (pixel, size, n) in split.runs() {
-                        let Some(program) = self.product(size, vectors, ahead, (v, m)) else {
-                            done = None;
-                            return;
-                        };
+                        let program = self.product(size, vectors, ahead, (v, m))?;
                         b.each(n, |b, l| {
                             let near = Distance::new(before)
                                 .plus(l, 1)
@@ -318,14 +318,15 @@ impl Emitter<'_> {
                                 "dst" => Some(SlotValue::Pointer(m.buffer, to.clone())),
                                 "ic" => Some(SlotValue::Number(p.src_blocks() as i64)),
                                 _ => None,
-                            });
-                        });
+                            })
+                        })?;
                         before += n as i64;
                     }
-                });
+                    Ok::<_, Refusal>(())
+                })?;
             }
-        });
-        done
+            Ok(())
+        })
     }
 
     fn product(
@@ -334,12 +335,12 @@ impl Emitter<'_> {
         vectors: usize,
         ahead: i32,
         (v, m): (Planes, Planes),
-    ) -> Option<Program> {
+    ) -> Result<Program, Refusal> {
         let grid = |planes: Planes| {
             let pixels = Pixels::Strided { bytes: self.width.bytes(), repeat: 1 };
-            Some(Grid { pixels, vector_bytes: small(planes.block_bytes)? })
+            Ok::<_, Refusal>(Grid { pixels, vector_bytes: distance(planes.block_bytes)? })
         };
-        let axis = Axis { name: "ic", src: Advance::Bytes(small(v.block_bytes)?) };
+        let axis = Axis { name: "ic", src: Advance::Bytes(distance(v.block_bytes)?) };
         let leaf = Conv {
             width: self.width,
             pixels,
@@ -353,33 +354,33 @@ impl Emitter<'_> {
             start: Start::Zero,
             epilogue: Epilogue::store(grid(m)?),
         };
-        Some(leaf.program())
+        Ok(leaf.program())
     }
 
-    fn output_program(&self, m: Planes, rows: usize, columns: usize) -> Option<Program> {
+    fn output_program(&self, m: Planes, rows: usize, columns: usize) -> Result<Program, Refusal> {
         let p = self.p;
-        let addend = |a: Option<conv::Addend>| match a {
-            Some(a) => Some(Some(Addend {
-                row_bytes: small(a.map.row_bytes())?,
-                pixel_bytes: small(a.map.pixel_bytes())?,
+        let addend = |a: conv::Addend| {
+            Ok::<_, Refusal>(Addend {
+                row_bytes: distance(a.map.row_bytes())?,
+                pixel_bytes: distance(a.map.pixel_bytes())?,
                 repeat: a.repeat,
-            })),
-            None => Some(None),
+            })
         };
         let leaf = WinogradOutput {
             width: self.width,
             size: self.tiles.size,
             rows,
             columns,
-            plane_bytes: small(m.plane_bytes)?,
-            row_bytes: small(p.dst.row_bytes())?,
-            pixel_bytes: small(p.dst.pixel_bytes())?,
-            base: addend(p.tail.base)?,
-            residual: addend(p.tail.addend)?,
+            plane_bytes: distance(m.plane_bytes)?,
+            row_bytes: distance(p.dst.row_bytes())?,
+            pixel_bytes: distance(p.dst.pixel_bytes())?,
+            base: p.tail.base.map(addend).transpose()?,
+            residual: p.tail.addend.map(addend).transpose()?,
             activation: p.tail.activation,
         };
         let program = leaf.program();
-        registers::allocate(&program).is_ok().then_some(program)
+        registers::allocate(&program).map_err(|_| Refusal::Registers)?;
+        Ok(program)
     }
 
     fn output(
@@ -388,7 +389,7 @@ impl Emitter<'_> {
         (m, bias, addends, dst, temporary): (Planes, BufferId, Addends, BufferId, BufferId),
         (image, first, rows): (&Distance, &Distance, usize),
         block: Option<&Distance>,
-    ) -> Option<()> {
+    ) -> Result<(), Refusal> {
         let (p, step) = (self.p, self.tiles.size.output());
         let [base, residual] = addends;
         for [(row0, row_tiles, have_rows), (column0, column_tiles, have_columns)] in
@@ -428,10 +429,10 @@ impl Emitter<'_> {
                         "base_step" => Some(SlotValue::Number(base?.1.map.block_bytes())),
                         "residual_step" => Some(SlotValue::Number(residual?.1.map.block_bytes())),
                         _ => None,
-                    });
-                });
-            });
+                    })
+                })
+            })?;
         }
-        Some(())
+        Ok(())
     }
 }

@@ -17,6 +17,7 @@ use crate::leaf::{Program, Width};
 use crate::target::Target;
 use crate::tile::{BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
+use super::refusal::{Refusal, distance};
 use super::tiles::{self, EvenSplit};
 
 /// `dst[m, n] = activation(sum over k of src[m, k] * wei[k, n] + bias[n])`. Buffers, in order: src, wei, bias, dst.
@@ -75,9 +76,12 @@ pub fn tiles(p: &GemmProblem, width: Width) -> Vec<usize> {
     split.runs().flat_map(|(_, size, n)| std::iter::repeat_n(size, n)).collect()
 }
 
-/// The nest; `None` where there are no leaf programs or distances do not fit them.
-pub fn nest(p: &GemmProblem, target: Target) -> Option<TileNest> {
-    let width = target.width()?;
+/// The nest.
+///
+/// # Errors
+/// [`Refusal`] where there are no leaf programs or distances do not fit them.
+pub fn nest(p: &GemmProblem, target: Target) -> Result<TileNest, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let lanes = width.lanes() as usize;
     let matrix = |rows: usize, columns: usize| TensorType::new(DType::F32, [rows, columns]);
     let tiles = tiles(p, width);
@@ -90,8 +94,7 @@ pub fn nest(p: &GemmProblem, target: Target) -> Option<TileNest> {
     let wei = b.buffer(TensorType::new(DType::F32, [padded * p.k]), BufferRole::Src);
     let bias = b.buffer(TensorType::new(DType::F32, [padded]), BufferRole::Src);
     let dst = b.buffer(matrix(p.m, p.n), BufferRole::Dst);
-    let mut whole = Some(());
-    let mut emit = |b: &mut NestBuilder, first: Distance, vectors: usize, tail: Option<u8>| {
+    let emit = |b: &mut NestBuilder, first: Distance, vectors: usize, tail: Option<u8>| {
         let most = if p.m > 2 { tiles::pixels(width, vectors) } else { 1 };
         for (stage, first_k, terms, parts) in parts(p.k) {
             let channels = [8, 4, 2].into_iter().find(|c| terms.is_multiple_of(*c)).unwrap_or(1);
@@ -100,10 +103,7 @@ pub fn nest(p: &GemmProblem, target: Target) -> Option<TileNest> {
             };
             b.each(parts, |b, part| {
                 for (row, size, n) in EvenSplit::new(p.m, most).runs() {
-                    let Some(program) = program(p, width, (size, vectors, channels), (stage, tail)) else {
-                        whole = None;
-                        return;
-                    };
+                    let program = program(p, width, (size, vectors, channels), (stage, tail))?;
                     b.each(n, |b, l| {
                         let row = Distance::new(row as i64).plus(l, size as i64);
                         let column = first.times(4 * lanes as i64);
@@ -118,26 +118,28 @@ pub fn nest(p: &GemmProblem, target: Target) -> Option<TileNest> {
                             "dst" | "residual" => Some(dst.clone()),
                             "k" => Some(SlotValue::Number((terms / channels) as i64)),
                             _ => None,
-                        });
-                    });
+                        })
+                    })?;
                 }
-            });
+                Ok::<_, Refusal>(())
+            })?;
         }
+        Ok::<(), Refusal>(())
     };
     if same {
-        emit(&mut b, Distance::default().plus(outer, tiles[0] as i64), tiles[0], None);
+        emit(&mut b, Distance::default().plus(outer, tiles[0] as i64), tiles[0], None)?;
     } else {
         let rest = p.n - (p.n - 1) / lanes * lanes;
         let mut first = 0;
         let last = tiles.len() - 1;
         for (_, n, vectors) in tiles::runs(&tiles[..last]) {
-            b.each(n, |b, l| emit(b, Distance::new(first as i64).plus(l, vectors as i64), vectors, None));
+            b.each(n, |b, l| emit(b, Distance::new(first as i64).plus(l, vectors as i64), vectors, None))?;
             first += n * vectors;
         }
         let tail = (rest < lanes).then_some(rest as u8);
-        emit(&mut b, Distance::new(first as i64), tiles[last], tail);
+        emit(&mut b, Distance::new(first as i64), tiles[last], tail)?;
     }
-    whole.map(|()| b.finish())
+    Ok(b.finish())
 }
 
 fn program(
@@ -145,13 +147,13 @@ fn program(
     width: Width,
     (pixels, vectors, channels): (usize, usize, usize),
     (stage, tail): (Stage, Option<u8>),
-) -> Option<Program> {
+) -> Result<Program, Refusal> {
     let grid = |row: usize| {
-        let bytes = i32::try_from(4 * row).ok()?;
-        Some(Grid { pixels: Pixels::Strided { bytes, repeat: 1 }, vector_bytes: width.bytes() })
+        let bytes = distance(4 * row as i64)?;
+        Ok::<_, Refusal>(Grid { pixels: Pixels::Strided { bytes, repeat: 1 }, vector_bytes: width.bytes() })
     };
     let (src, dst) = (grid(p.k)?, grid(p.n)?);
-    i32::try_from(4 * p.k.max(p.n) * pixels).ok()?;
+    distance((4 * p.k.max(p.n) * pixels) as i64)?;
     let reduction = Reduction::Loops(vec![Axis { name: "k", src: Advance::Bytes(4 * channels as i32) }]);
     let (start, residual) = match stage {
         Stage::Whole | Stage::First => (Start::Bias, Residual::Absent),
@@ -163,10 +165,8 @@ fn program(
     };
     let epilogue = Epilogue { base: None, residual, activation, dst, tail, used: None, pool: None };
     let (taps, merged, ahead) = (vec![0], 1, 0);
-    Some(
-        Conv { width, pixels, vectors, channels, taps, src, reduction, merged, ahead, start, epilogue }
-            .program(),
-    )
+    Ok(Conv { width, pixels, vectors, channels, taps, src, reduction, merged, ahead, start, epilogue }
+        .program())
 }
 
 #[cfg(test)]

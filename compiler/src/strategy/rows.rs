@@ -5,7 +5,9 @@ use crate::layout::{Halo, Map};
 use crate::leaf::programs::{Activation, Affine, Elementwise, Fill, Other};
 use crate::leaf::{BinaryOp, Program, Width};
 use crate::target::Target;
-use crate::tile::{BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
+use crate::tile::{BufferRole, Distance, LoopId, MissingSlot, NestBuilder, SlotValue, TileNest};
+
+use super::refusal::Refusal;
 
 /// What an element is computed with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,9 +61,12 @@ impl RowsProblem {
     }
 }
 
-/// The nest; `None` where there are no leaf programs, or lanes differ.
-pub fn nest(p: &RowsProblem, target: Target) -> Option<TileNest> {
-    let width = target.width()?;
+/// The nest.
+///
+/// # Errors
+/// [`Refusal`] where there are no leaf programs, or lanes differ.
+pub fn nest(p: &RowsProblem, target: Target) -> Result<TileNest, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let other = match p.with {
         With::Map(_, map) => Some(map),
         _ => None,
@@ -70,7 +75,7 @@ pub fn nest(p: &RowsProblem, target: Target) -> Option<TileNest> {
     let maps: Vec<&Map> = [&p.src, &p.dst].into_iter().chain(&other).collect();
     let per_channel = p.with == With::Channel;
     if maps.iter().any(|m| m.layout.lanes != lanes) || per_channel && lanes != width.lanes() as usize {
-        return None;
+        return Err(Refusal::Unfit("blocks of channels of different sizes"));
     }
     // Without halos the rows of a block lie one after the other.
     let whole = maps.iter().all(|m| m.layout.halo.is_none());
@@ -101,23 +106,28 @@ pub fn nest(p: &RowsProblem, target: Target) -> Option<TileNest> {
                         "dst" => place(dst, &p.dst, p.first_block),
                         "trips" => Some(SlotValue::Number(n as i64)),
                         _ => None,
-                    });
+                    })?;
                 }
                 done += (vectors * n * usize::from(of) * 4) as i64;
             }
-        });
-    });
-    Some(b.finish())
+            Ok(())
+        })
+    })?;
+    Ok(b.finish())
 }
 
 /// Calls `body` for every picture and block: the parallel loop runs over pictures, or over blocks where there is one
 /// picture.
-fn each_block(b: &mut NestBuilder, map: &Map, body: impl FnOnce(&mut NestBuilder, &Distance, BlockAt)) {
+fn each_block(
+    b: &mut NestBuilder,
+    map: &Map,
+    body: impl FnOnce(&mut NestBuilder, &Distance, BlockAt) -> Result<(), MissingSlot>,
+) -> Result<(), MissingSlot> {
     let outer = b.parallel();
     if map.mb > 1 {
-        b.each(map.blocks(), |b, l| body(b, &Distance::default().plus(outer, 1), BlockAt(l)));
+        b.each(map.blocks(), |b, l| body(b, &Distance::default().plus(outer, 1), BlockAt(l)))
     } else {
-        body(b, &Distance::default(), BlockAt(outer));
+        body(b, &Distance::default(), BlockAt(outer))
     }
 }
 
@@ -132,8 +142,11 @@ impl BlockAt {
 }
 
 /// Writes the halo of a map. Buffers: dst.
-pub fn border(map: &Map, target: Target) -> Option<TileNest> {
-    let width = target.width()?;
+///
+/// # Errors
+/// [`Refusal`] where there are no leaf programs.
+pub fn border(map: &Map, target: Target) -> Result<TileNest, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let Halo { top, bottom, left, right } = map.layout.halo;
     let mut b = NestBuilder::new("border", if map.mb > 1 { map.mb } else { map.blocks() });
     let dst = b.buffer(map.ty(), BufferRole::Dst);
@@ -149,18 +162,19 @@ pub fn border(map: &Map, target: Target) -> Option<TileNest> {
                         "dst" => Some(SlotValue::Pointer(dst, at.clone().offset(done))),
                         "trips" => Some(SlotValue::Number((vectors * n) as i64)),
                         _ => None,
-                    });
+                    })?;
                 }
                 done += (vectors * n * usize::from(lanes) * 4) as i64;
             }
+            Ok(())
         };
         // The right end of a row and the left end of the next one are one run.
-        run(b, base.clone(), top * columns + left);
+        run(b, base.clone(), top * columns + left)?;
         let row_end = base.clone().offset(map.pixel(0, map.w as i64));
         if left + right > 0 {
-            b.each(map.h - 1, |b, row| run(b, row_end.clone().plus(row, map.row_bytes()), left + right));
+            b.each(map.h - 1, |b, row| run(b, row_end.clone().plus(row, map.row_bytes()), left + right))?;
         }
-        run(b, base.offset(map.pixel(map.h as i64 - 1, map.w as i64)), right + bottom * columns);
-    });
-    Some(b.finish())
+        run(b, base.offset(map.pixel(map.h as i64 - 1, map.w as i64)), right + bottom * columns)
+    })?;
+    Ok(b.finish())
 }

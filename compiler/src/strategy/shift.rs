@@ -9,20 +9,23 @@
 
 use crate::layout::Map;
 use crate::leaf::programs::{Lanes, Source};
+use crate::strategy::refusal::{Refusal, distance};
 use crate::target::Target;
 use crate::tile::{BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
 /// The nest that puts channel `c` of `src` at channel `first + c` of `dst`, and zeros in the lanes after the last one in its
-/// block. Buffers: src, dst, maps of the same extents but for channels. `None` where there are no leaf programs, or lanes
-/// are not those of the target.
-pub fn nest(src: &Map, dst: &Map, first: usize, target: Target) -> Option<TileNest> {
-    let width = target.width()?;
+/// block. Buffers: src, dst, maps of the same extents but for channels.
+///
+/// # Errors
+/// [`Refusal`] where there are no leaf programs, or lanes are not those of the target.
+pub fn nest(src: &Map, dst: &Map, first: usize, target: Target) -> Result<TileNest, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let lanes = src.layout.lanes;
     if lanes != width.lanes() as usize || dst.layout.lanes != lanes {
-        return None;
+        return Err(Refusal::Unfit("blocks of channels of different sizes"));
     }
     let run = 1 << first.trailing_zeros().min(lanes.trailing_zeros());
-    let pixel_bytes = i32::try_from(src.pixel_bytes()).ok()?;
+    let pixel_bytes = distance(src.pixel_bytes())?;
     let mut b = NestBuilder::new("shift", if src.mb > 1 { src.mb } else { src.h });
     let (from, to) = (b.buffer(src.ty(), BufferRole::Src), b.buffer(dst.ty(), BufferRole::Dst));
     let outer = Distance::default().plus(b.parallel(), 1);
@@ -45,19 +48,19 @@ pub fn nest(src: &Map, dst: &Map, first: usize, target: Target) -> Option<TileNe
                 "dst" => Some(SlotValue::Pointer(to, at(dst, block, first + channel))),
                 "trips" => Some(SlotValue::Number(src.w as i64)),
                 _ => None,
-            });
+            })
         };
         let (full, rest) = (src.c / lanes, (src.c % lanes).div_ceil(run) * run);
         if full > 0 {
             b.each(full, |b, l| {
                 let block = Distance::default().plus(l, 1);
-                (0..lanes).step_by(run).for_each(|c| call(b, &block, c, Source::Pixels));
-            });
+                (0..lanes).step_by(run).try_for_each(|c| call(b, &block, c, Source::Pixels))
+            })?;
         }
         let last = Distance::new(full as i64);
-        (0..rest).step_by(run).for_each(|c| call(b, &last, c, Source::Pixels));
+        (0..rest).step_by(run).try_for_each(|c| call(b, &last, c, Source::Pixels))?;
         let end = (first + rest).next_multiple_of(lanes) - first;
-        (rest..end).step_by(run).for_each(|c| call(b, &last, c, Source::Number(0.0)));
-    });
-    Some(b.finish())
+        (rest..end).step_by(run).try_for_each(|c| call(b, &last, c, Source::Number(0.0)))
+    })?;
+    Ok(b.finish())
 }

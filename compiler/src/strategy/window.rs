@@ -13,9 +13,10 @@ use crate::leaf::programs::{
 };
 use crate::leaf::{Program, Width, registers};
 use crate::target::Target;
-use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
+use crate::tile::{BufferId, BufferRole, Distance, MissingSlot, NestBuilder, SlotValue, TileNest};
 
 use super::conv::Tail;
+use super::refusal::{Refusal, distance};
 use super::tiles::EvenSplit;
 
 /// What happens to a window.
@@ -54,9 +55,12 @@ pub struct WindowProblem {
 /// Most taps that are unrolled at once.
 const UNROLLED: usize = 25;
 
-/// The nest; `None` where distances do not fit leaf programs or nothing fits the registers.
-pub fn nest(p: &WindowProblem, target: Target) -> Option<TileNest> {
-    let width = target.width()?;
+/// The nest.
+///
+/// # Errors
+/// [`Refusal`] where distances do not fit leaf programs or nothing fits the registers.
+pub fn nest(p: &WindowProblem, target: Target) -> Result<TileNest, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let blocks = p.src.blocks();
     let name = match p.kind {
         WindowKind::Weights => "conv_depthwise",
@@ -68,7 +72,6 @@ pub fn nest(p: &WindowProblem, target: Target) -> Option<TileNest> {
     let outer = b.parallel();
     let one = |l| Distance::default().plus(l, 1);
     let (rows, columns) = emitter.tile()?;
-    let mut whole = Some(());
     b.each(if p.src.mb > 1 { blocks } else { 1 }, |b, l| {
         let (image, block) =
             if p.src.mb > 1 { (one(outer), one(l)) } else { (Distance::default(), one(outer)) };
@@ -76,18 +79,18 @@ pub fn nest(p: &WindowProblem, target: Target) -> Option<TileNest> {
             b.each(n, |b, row| {
                 let row = Distance::new(first_row as i64).plus(row, rows as i64);
                 for (first, columns, n) in EvenSplit::new(p.dst.w, columns).runs() {
-                    let program = emitter.program(rows, columns);
+                    let program = emitter.program(rows, columns)?;
                     b.each(n, |b, column| {
                         let column = Distance::new(first as i64).plus(column, columns as i64);
-                        let call =
-                            program.clone().map(|x| emitter.call(b, x, [&image, &block, &row, &column]));
-                        whole = whole.and(call);
-                    });
+                        emitter.call(b, program, [&image, &block, &row, &column])
+                    })?;
                 }
-            });
+                Ok::<(), Refusal>(())
+            })?;
         }
-    });
-    whole.map(|()| b.finish())
+        Ok::<(), Refusal>(())
+    })?;
+    Ok(b.finish())
 }
 
 struct Emitter<'a> {
@@ -100,56 +103,58 @@ struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
-    fn new(b: &mut NestBuilder, p: &'a WindowProblem, width: Width) -> Option<Self> {
+    fn new(b: &mut NestBuilder, p: &'a WindowProblem, width: Width) -> Result<Self, Refusal> {
         let vector = |n: usize| TensorType::new(DType::F32, [n * p.src.blocks() * width.lanes() as usize]);
         let src = b.buffer(p.src.ty(), BufferRole::Src);
         let weights = (p.kind == WindowKind::Weights)
             .then(|| [vector(p.kernel[0] * p.kernel[1]), vector(1)].map(|ty| b.buffer(ty, BufferRole::Src)));
         if p.tail.addend.is_some_and(|a| a.repeat != 1) {
-            return None;
+            return Err(Refusal::Unfit("windows over each channel with an addend that is upsampled"));
         }
         let addend = p.tail.addend.map(|a| b.buffer(a.map.ty(), BufferRole::Src));
         let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
-        Some(Emitter { p, width, src, weights, addend, dst })
+        Ok(Emitter { p, width, src, weights, addend, dst })
     }
 
     /// Rows and columns of the largest tile that fits the registers.
-    fn tile(&self) -> Option<(usize, usize)> {
+    fn tile(&self) -> Result<(usize, usize), Refusal> {
         let most = match self.width {
             Width::W8 => 14,
             Width::W16 => 28,
         };
-        (1..=most).rev().find_map(|most| {
+        let fitting = (1..=most).rev().find_map(|most| {
             let columns = EvenSplit::new(self.p.dst.w, most).size;
             let rows = (most / columns).clamp(1, self.p.dst.h);
-            let program = self.program(rows, columns)?;
+            let program = self.program(rows, columns).ok()?;
             registers::allocate(&program).is_ok().then_some((rows, columns))
-        })
+        });
+        fitting.ok_or(Refusal::Registers)
     }
 
-    fn grid(&self, map: &Map, [sh, sw]: [usize; 2], rows: usize, columns: usize) -> Option<Grid> {
+    fn grid(&self, map: &Map, [sh, sw]: [usize; 2], rows: usize, columns: usize) -> Result<Grid, Refusal> {
         let at = |h: usize, w: usize| (h * sh) as i64 * map.row_bytes() + (w * sw) as i64 * map.pixel_bytes();
-        let distances: Option<Vec<i32>> = (0..rows)
+        let distances = (0..rows)
             .flat_map(|h| (0..columns).map(move |w| (h, w)))
-            .map(|(h, w)| i32::try_from(at(h, w)).ok())
-            .collect();
-        Some(Grid { pixels: Pixels::Fixed(distances?), vector_bytes: i32::try_from(map.block_bytes()).ok()? })
+            .map(|(h, w)| distance(at(h, w)))
+            .collect::<Result<_, _>>()?;
+        Ok(Grid { pixels: Pixels::Fixed(distances), vector_bytes: distance(map.block_bytes())? })
     }
 
-    fn program(&self, rows: usize, columns: usize) -> Option<Program> {
+    fn program(&self, rows: usize, columns: usize) -> Result<Program, Refusal> {
         let p = self.p;
         let [kh, kw] = p.kernel;
         let tap = |h: usize, w: usize| {
             let row = (h * p.dilations[0]) as i64 * p.src.row_bytes();
-            i32::try_from(row + (w * p.dilations[1]) as i64 * p.src.pixel_bytes()).ok()
+            distance(row + (w * p.dilations[1]) as i64 * p.src.pixel_bytes())
         };
         let unrolled = if kh * kw <= UNROLLED { kh } else { 1 };
-        let taps: Option<Vec<i32>> = (0..unrolled).flat_map(|h| (0..kw).map(move |w| tap(h, w))).collect();
+        let taps = (0..unrolled).flat_map(|h| (0..kw).map(move |w| tap(h, w)));
+        let taps: Vec<i32> = taps.collect::<Result<_, _>>()?;
         let axes = match unrolled == kh {
             true => Vec::new(),
             false => vec![Axis { name: "kh", src: Advance::Bytes(tap(1, 0)?) }],
         };
-        let (taps, reduction) = (taps?, Reduction::Loops(axes));
+        let reduction = Reduction::Loops(axes);
         let src = self.grid(&p.src, p.strides, rows, columns)?;
         let dst = self.grid(&p.dst, [1, 1], rows, columns)?;
         let residual = match p.tail.addend {
@@ -181,7 +186,7 @@ impl<'a> Emitter<'a> {
             }
             .program()
         };
-        Some(match p.kind {
+        Ok(match p.kind {
             WindowKind::Max => pool(PoolKind::Max, epilogue),
             WindowKind::Sum(factor) => pool(PoolKind::Average(Scale::Constant(factor)), epilogue),
             WindowKind::Weights => {
@@ -191,7 +196,7 @@ impl<'a> Emitter<'a> {
         })
     }
 
-    fn call(&self, b: &mut NestBuilder, program: Program, at: [&Distance; 4]) {
+    fn call(&self, b: &mut NestBuilder, program: Program, at: [&Distance; 4]) -> Result<(), MissingSlot> {
         let [image, block, row, column] = at;
         let p = self.p;
         let place = |buffer: BufferId, map: &Map, [sh, sw]: [usize; 2], first: i64| {
@@ -217,7 +222,7 @@ impl<'a> Emitter<'a> {
                 .and_then(|map| Some(place(self.addend?, &map, [1, 1], map.pixel(0, 0)))),
             "kh" => Some(SlotValue::Number(p.kernel[0] as i64)),
             _ => None,
-        });
+        })
     }
 }
 
@@ -243,19 +248,21 @@ fn pieces(extent: usize) -> Vec<(usize, usize, usize)> {
 
 /// Averages or maxima over whole maps: one pixel per channel, several blocks of channels at once. A large map is averaged in
 /// pieces, rows by themselves, whose averages are added. Buffers: src, dst.
-pub fn global(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Option<TileNest> {
-    let width = target.width()?;
+///
+/// # Errors
+/// [`Refusal`] where there are no leaf programs or distances do not fit them.
+pub fn global(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<TileNest, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let (rows, columns, kind) = match kind {
         WindowKind::Max => (vec![(0, src.h, 1)], vec![(0, src.w, 1)], PoolKind::Max),
         WindowKind::Sum(factor) => (pieces(src.h), pieces(src.w), PoolKind::Average(Scale::Constant(factor))),
-        WindowKind::Weights => return None,
+        WindowKind::Weights => return Err(Refusal::Defect("weights for a whole map")),
     };
     let blocks = src.blocks();
     let mut b = NestBuilder::new("global_pool", src.mb);
     let image = Distance::default().plus(b.parallel(), 1);
     let from = b.buffer(src.ty(), BufferRole::Src);
     let to = b.buffer(dst.ty(), BufferRole::Dst);
-    let mut whole = Some(());
     for (first, vectors, n) in EvenSplit::new(blocks, 4).runs() {
         b.each(n, |b, l| {
             let block = Distance::new(first as i64).plus(l, vectors as i64);
@@ -265,12 +272,8 @@ pub fn global(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Option<
             };
             for (row, h, rows) in &rows {
                 for (column, w, columns) in &columns {
-                    let Some(program) =
-                        global_program((kind, width), (src, dst), [*h, *w], (vectors, row + column))
-                    else {
-                        whole = None;
-                        return;
-                    };
+                    let program =
+                        global_program((kind, width), (src, dst), [*h, *w], (vectors, row + column))?;
                     b.each(*rows, |b, i| {
                         b.each(*columns, |b, j| {
                             let (down, right) = (src.row_bytes(), src.pixel_bytes());
@@ -284,14 +287,15 @@ pub fn global(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Option<
                                 "rows" => Some(SlotValue::Number(*h as i64)),
                                 "columns" => Some(SlotValue::Number(*w as i64)),
                                 _ => None,
-                            });
-                        });
-                    });
+                            })
+                        })
+                    })?;
                 }
             }
-        });
+            Ok::<(), Refusal>(())
+        })?;
     }
-    whole.map(|()| b.finish())
+    Ok(b.finish())
 }
 
 /// A piece of a map, which is added to what is stored unless it is the `first`: number 0.
@@ -300,14 +304,13 @@ fn global_program(
     (src, dst): (&Map, &Map),
     [h, w]: [usize; 2],
     (vectors, first): (usize, usize),
-) -> Option<Program> {
-    let small = |x: i64| i32::try_from(x).ok();
-    let columns = Axis { name: "columns", src: Advance::Bytes(small(src.pixel_bytes())?) };
+) -> Result<Program, Refusal> {
+    let columns = Axis { name: "columns", src: Advance::Bytes(distance(src.pixel_bytes())?) };
     let rest = src.row_bytes() - w as i64 * src.pixel_bytes();
-    let rows = Axis { name: "rows", src: Advance::Bytes(small(rest)?) };
+    let rows = Axis { name: "rows", src: Advance::Bytes(distance(rest)?) };
     let grid = |map: &Map| {
         let pixels = Pixels::Strided { bytes: 0, repeat: 1 };
-        Some(Grid { pixels, vector_bytes: small(map.block_bytes())? })
+        Ok::<_, Refusal>(Grid { pixels, vector_bytes: distance(map.block_bytes())? })
     };
     let dst = grid(dst)?;
     let residual = if first == 0 { Residual::Absent } else { Residual::Before(dst.clone()) };
@@ -322,7 +325,7 @@ fn global_program(
         sums: if h * w > MANY { Sums::Runs } else { Sums::Single },
         epilogue: Epilogue { residual, ..Epilogue::store(dst) },
     };
-    Some(pool.program())
+    Ok(pool.program())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use octrt_compiler::layout::{Border, Halo, Layout, Map, relayout};
 use octrt_compiler::leaf::programs::{Activation, Winograd};
 use octrt_compiler::pack::Packing;
-use octrt_compiler::strategy::conv::{Addend, ConvProblem, Tail};
+use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
 use octrt_compiler::strategy::conv_direct;
 use octrt_compiler::strategy::conv_winograd::{self, Plan};
 use octrt_compiler::tile::interp::{Engine, races, run};
@@ -108,7 +108,7 @@ impl Problem {
             src: map(self.ic, self.h, self.w, if self.h.is_multiple_of(2) { one } else { one.union(more) }),
             dst: map(self.oc, self.h, self.w, more),
             groups: 1,
-            merged: 1,
+            sharing: Sharing::Merged(1),
             ic: self.ic,
             oc: self.oc,
             kernel: [3, 3],
@@ -161,7 +161,9 @@ fn by(size: Option<Winograd>, p: &Problem, data: &Data, target: Target) -> Optio
     let conv = p.conv(lanes);
     let (plan, packing) = match size {
         None => (Plan::Whole(conv_direct::nest(&conv, target).unwrap()), Packing::Conv(conv.packing())),
-        Some(size) => (conv_winograd::plan(&conv, size, target)?, Packing::Winograd(size, conv.packing())),
+        Some(size) => {
+            (conv_winograd::plan(&conv, size, target).ok()?, Packing::Winograd(size, conv.packing()))
+        }
     };
     let src = to_blocks(&data.src, &conv.src);
     let wei = packed(&packing, &data.wei);
@@ -221,7 +223,7 @@ fn a_kept_border_is_not_written() {
     let p = Problem { mb: 1, ic: 8, oc: 8, h: 64, w: 64, relu: false, repeat: None };
     let (data, target) = (p.data(), Target::new(Isa::V3));
     let conv = p.conv(8);
-    let Some(Plan::Whole(nest)) = conv_winograd::plan(&conv, Winograd::F4, target) else {
+    let Ok(Plan::Whole(nest)) = conv_winograd::plan(&conv, Winograd::F4, target) else {
         panic!("expected one nest")
     };
     let wei = packed(&Packing::Winograd(Winograd::F4, conv.packing()), &data.wei);

@@ -1,0 +1,42 @@
+//! Why a strategy does not take a problem.
+
+use crate::target::Target;
+use crate::tile::MissingSlot;
+
+/// Why a strategy does not take a problem, which then is computed by its definition on plain tensors.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The target has no leaf programs.
+    #[error("{0} has no leaf programs")]
+    NoLeafPrograms(Target),
+    /// A leaf program adds distances of 32 bits.
+    #[error("tensors are so large that distances in them have more than 32 bits")]
+    Distance,
+    /// Not even the smallest tile fits.
+    #[error("no tile fits the registers")]
+    Registers,
+    /// The strategy is not made for the problem.
+    #[error("{0}")]
+    Unfit(&'static str),
+    /// A defect of octrt: what was decided is not what is there.
+    #[error("defect: {0}")]
+    Defect(&'static str),
+    /// A defect of octrt.
+    #[error("defect: {0}")]
+    Slot(#[from] MissingSlot),
+}
+
+impl Refusal {
+    /// Whether it is a defect rather than a property of the problem.
+    pub fn is_defect(&self) -> bool {
+        matches!(self, Refusal::Defect(_) | Refusal::Slot(_))
+    }
+}
+
+/// A distance as leaf programs have it.
+///
+/// # Errors
+/// [`Refusal::Distance`] when it has more than 32 bits.
+pub fn distance(bytes: i64) -> Result<i32, Refusal> {
+    i32::try_from(bytes).map_err(|_| Refusal::Distance)
+}
