@@ -22,8 +22,10 @@ use crate::target::Target;
 pub(crate) mod concat;
 pub mod fuse;
 pub(crate) mod matrix;
+pub mod reason;
 
 use fuse::{Follow, Group};
+pub use reason::Reason;
 
 /// What a group of nodes is computed by.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +46,23 @@ pub enum Kind {
     Physical,
     /// A product with a constant matrix, on plain tensors.
     Matrix,
+}
+
+impl Kind {
+    /// What reports call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Conv(_) => "convolution in blocks",
+            Kind::Window(WindowKind::Weights, _) => "depthwise convolution in blocks",
+            Kind::Window(..) => "pooling in blocks",
+            Kind::Global(_) => "global pooling in blocks",
+            Kind::Affine => "normalisation in blocks",
+            Kind::Rows(_) => "element by element in blocks",
+            Kind::Concat => "concatenation in blocks",
+            Kind::Physical => "definition on blocks",
+            Kind::Matrix => "matrix product",
+        }
+    }
 }
 
 /// The windows of an operator on maps.
@@ -86,6 +105,8 @@ pub struct Choice {
     pub tiled: Vec<Option<Tiled>>,
     /// For each node, whether it belongs to a group.
     pub taken: Vec<bool>,
+    /// For each node that belongs to none, why.
+    pub plain: Vec<Option<Reason>>,
     /// For each value, how the node that computes it leaves it.
     pub layouts: Vec<Layout>,
     /// For each value that is written as a part of another one: that one, and the distance in bytes from its beginning.
@@ -97,10 +118,14 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
     let mut choice = Choice {
         tiled: vec![None; graph.nodes.len()],
         taken: vec![false; graph.nodes.len()],
+        plain: vec![None; graph.nodes.len()],
         layouts: vec![Layout::PLAIN; graph.values.len()],
         placed: vec![None; graph.values.len()],
     };
-    let Some(width) = target.width() else { return choice };
+    let Some(width) = target.width() else {
+        choice.plain.fill(Some(Reason::NoLeafPrograms(target)));
+        return choice;
+    };
     let lanes = width.lanes() as usize;
     let users = Users::new(graph);
     let mut blocked = vec![false; graph.values.len()];
@@ -109,7 +134,13 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
             continue;
         }
         let matcher = Matcher { graph, lanes, blocked: &blocked };
-        let Some((kind, inputs)) = matcher.kind(graph.node(id)) else { continue };
+        let (kind, inputs) = match matcher.kind(graph.node(id)) {
+            Ok(found) => found,
+            Err(reason) => {
+                choice.plain[id.index()] = Some(reason);
+                continue;
+            }
+        };
         let group = fuse::group(&users, id, &choice.taken, follow(&kind));
         group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);
         blocked[group.result.index()] = kind != Kind::Matrix;
@@ -159,6 +190,12 @@ fn layouts(graph: &Graph, choice: &mut Choice, blocked: &[bool], lanes: usize) {
     }
 }
 
+/// Rows and columns of the windows on a map.
+fn axes(src: &Map, attrs: WindowAttrs<'_>) -> Result<[WindowAxis; 2], Reason> {
+    let axes = resolve(&[src.h, src.w], attrs).map_err(|_| Reason::Windows)?;
+    axes.try_into().map_err(|_| Reason::Windows)
+}
+
 struct Matcher<'a> {
     graph: &'a Graph,
     lanes: usize,
@@ -166,30 +203,36 @@ struct Matcher<'a> {
     blocked: &'a [bool],
 }
 
-/// How a node is computed, and its activations.
-type Match = Option<(Kind, Vec<(ValueId, Layout)>)>;
+/// How a node is computed, and its activations; or why it runs on plain tensors.
+type Match = Result<(Kind, Vec<(ValueId, Layout)>), Reason>;
 
 impl Matcher<'_> {
     fn kind(&self, node: &Node) -> Match {
-        let [_result] = node.outputs[..] else { return None };
+        let [_result] = node.outputs[..] else { return Err(Reason::NoStrategy) };
         match &node.op {
             Op::Conv(_) => self.conv(node),
             Op::MaxPool(_) | Op::AveragePool(_) => self.pool(node),
             Op::GlobalPool(GlobalPool { kind }) => {
                 let (x, map) = self.blocked_input(node, 0)?;
-                (map.h * map.w > 0).then(|| (Kind::Global(*kind), vec![(x, self.free())]))
+                if map.h * map.w == 0 {
+                    return Err(Reason::Windows);
+                }
+                Ok((Kind::Global(*kind), vec![(x, self.free())]))
             }
-            Op::Reduce(_) => matrix::mean_over_maps(self.graph, node).and_then(|kind| {
+            Op::Reduce(_) => {
+                let kind = matrix::mean_over_maps(self.graph, node).ok_or(Reason::NoStrategy)?;
                 let (x, _) = self.blocked_input(node, 0)?;
-                Some((Kind::Global(kind), vec![(x, self.free())]))
-            }),
+                Ok((Kind::Global(kind), vec![(x, self.free())]))
+            }
             Op::BatchNormalization(_) => {
                 let (x, _) = self.blocked_input(node, 0)?;
-                (1..5).all(|i| self.constant(node, i)).then(|| (Kind::Affine, vec![(x, self.free())]))
+                (1..5).try_for_each(|i| self.constant(node, i))?;
+                Ok((Kind::Affine, vec![(x, self.free())]))
             }
             Op::Concat(c) if matches!(c.axis, 1 | -3) => self.concat(node),
             Op::Gemm(_) | Op::MatMul(_) => {
-                matrix::problem(self.graph, node).map(|_| (Kind::Matrix, Vec::new()))
+                matrix::problem(self.graph, node).ok_or(Reason::NotMatrices)?;
+                Ok((Kind::Matrix, Vec::new()))
             }
             _ => self.elementwise(node),
         }
@@ -200,28 +243,41 @@ impl Matcher<'_> {
     }
 
     /// An input that is a non-empty activation of four dimensions.
-    fn input(&self, node: &Node, i: usize) -> Option<(ValueId, Map)> {
-        let v = node.input(i)?;
-        let map = Map::new(self.graph.value(v).ty.as_ref()?, self.free())?;
-        (map.mb * map.c * map.h * map.w > 0 && self.graph.constant(v).is_none()).then_some((v, map))
+    fn input(&self, node: &Node, i: usize) -> Result<(ValueId, Map), Reason> {
+        let map = node.input(i).and_then(|v| Some((v, Map::new(self.graph.ty(v).ok()?, self.free())?)));
+        let computed = |(v, map): &(ValueId, Map)| {
+            map.mb * map.c * map.h * map.w > 0 && self.graph.constant(*v).is_none()
+        };
+        map.filter(computed).ok_or(Reason::NotMaps(i))
     }
 
-    fn blocked_input(&self, node: &Node, i: usize) -> Option<(ValueId, Map)> {
-        self.input(node, i).filter(|(v, _)| self.blocked[v.index()])
+    fn blocked_input(&self, node: &Node, i: usize) -> Result<(ValueId, Map), Reason> {
+        let (v, map) = self.input(node, i)?;
+        if self.blocked[v.index()] { Ok((v, map)) } else { Err(Reason::LiesPlain(i)) }
     }
 
-    fn constant(&self, node: &Node, i: usize) -> bool {
-        node.input(i).is_none_or(|v| self.graph.constant(v).is_some())
+    /// That an input is a constant, if given.
+    fn constant(&self, node: &Node, i: usize) -> Result<(), Reason> {
+        match node.input(i).is_none_or(|v| self.graph.constant(v).is_some()) {
+            true => Ok(()),
+            false => Err(Reason::NotConstant(i)),
+        }
+    }
+
+    /// That channels fill blocks, so that what is computed for maps holds for blocks too.
+    fn fills_blocks(&self, map: &Map) -> Result<(), Reason> {
+        match map.c % self.lanes {
+            0 => Ok(()),
+            _ => Err(Reason::Channels { channels: map.c, lanes: self.lanes }),
+        }
     }
 
     fn conv(&self, node: &Node) -> Match {
-        let Op::Conv(op) = &node.op else { return None };
+        let Op::Conv(op) = &node.op else { return Err(Reason::NoStrategy) };
         let (x, src) = self.input(node, 0)?;
-        if !self.constant(node, 1) || !self.constant(node, 2) {
-            return None;
-        }
-        let wei = self.graph.constant(node.input(1)?)?.shape().dims().to_vec();
-        let &[oc, ic, kh, kw] = &wei[..] else { return None };
+        (1..3).try_for_each(|i| self.constant(node, i))?;
+        let wei = self.graph.constant_input(node, 1).ok_or(Reason::NotConstant(1))?.shape().dims().to_vec();
+        let &[oc, ic, kh, kw] = &wei[..] else { return Err(Reason::NotMaps(1)) };
         let attrs = WindowAttrs {
             kernel: &[kh, kw],
             strides: &op.strides,
@@ -230,9 +286,9 @@ impl Matcher<'_> {
             auto_pad: op.auto_pad,
             rounding: Rounding::Floor,
         };
-        let axes: [WindowAxis; 2] = resolve(&[src.h, src.w], attrs).ok()?.try_into().ok()?;
+        let axes = axes(&src, attrs)?;
         if axes.iter().any(|a| a.output == 0) || oc == 0 {
-            return None;
+            return Err(Reason::Windows);
         }
         let group_oc = oc / op.group.max(1);
         let windows = |groups, sharing| Windows { axes, groups, sharing };
@@ -253,9 +309,9 @@ impl Matcher<'_> {
         } else {
             (Kind::Conv(windows(op.group, Sharing::Mixed)), self.lanes)
         };
-        let (Kind::Conv(w) | Kind::Window(_, w)) = &kind else { return None };
+        let (Kind::Conv(w) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
         let layout = Layout { lanes, halo: w.halo(), border: Border::Zero };
-        Some((kind, vec![(x, layout)]))
+        Ok((kind, vec![(x, layout)]))
     }
 
     fn pool(&self, node: &Node) -> Match {
@@ -263,15 +319,15 @@ impl Matcher<'_> {
         let attrs = match &node.op {
             Op::MaxPool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),
             Op::AveragePool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),
-            _ => return None,
+            _ => return Err(Reason::NoStrategy),
         };
         let (kernel, strides, dilations, pads, auto_pad, ceil) = attrs;
         let rounding = if ceil { Rounding::Ceil } else { Rounding::Floor };
         let attrs = WindowAttrs { kernel, strides, dilations, pads, auto_pad, rounding };
-        let axes: [WindowAxis; 2] = resolve(&[src.h, src.w], attrs).ok()?.try_into().ok()?;
+        let axes = axes(&src, attrs)?;
         let whole = |a: &WindowAxis| a.output > 0 && (0..a.output).all(|o| !a.inside(o).is_empty());
         if !axes.iter().all(whole) {
-            return None;
+            return Err(Reason::Windows);
         }
         let (kind, border) = match &node.op {
             Op::AveragePool(p) => {
@@ -279,7 +335,9 @@ impl Matcher<'_> {
                     let of = |o| if p.count_include_pad { a.count_padded(o) } else { a.inside(o).len() };
                     (1..a.output).all(|o| of(o) == of(0)).then(|| of(0))
                 };
-                let count = count(&axes[0])? * count(&axes[1])?;
+                let counts = count(&axes[0]).zip(count(&axes[1]));
+                let (rows, columns) = counts.ok_or(Reason::Windows)?;
+                let count = rows * columns;
                 (WindowKind::Sum(1.0 / count as f32), Border::Zero)
             }
             _ => (WindowKind::Max, Border::Lowest),
@@ -287,43 +345,45 @@ impl Matcher<'_> {
         let windows = Windows { axes, groups: src.c, sharing: Sharing::Merged(1) };
         let halo = windows.halo();
         let border = if halo.is_none() { Border::Zero } else { border };
-        Some((Kind::Window(kind, windows), vec![(x, Layout { lanes: self.lanes, halo, border })]))
+        Ok((Kind::Window(kind, windows), vec![(x, Layout { lanes: self.lanes, halo, border })]))
     }
 
     fn concat(&self, node: &Node) -> Match {
-        let inputs: Option<Vec<(ValueId, Map)>> =
-            (0..node.inputs.len()).map(|i| self.input(node, i)).collect();
-        let inputs = inputs?;
-        let fits = inputs.iter().any(|(v, _)| self.blocked[v.index()]);
-        fits.then(|| (Kind::Concat, inputs.iter().map(|(v, _)| (*v, self.free())).collect()))
+        let inputs = (0..node.inputs.len()).map(|i| self.input(node, i));
+        let inputs: Vec<(ValueId, Map)> = inputs.collect::<Result<_, _>>()?;
+        if !inputs.iter().any(|(v, _)| self.blocked[v.index()]) {
+            return Err(Reason::LiesPlain(0));
+        }
+        Ok((Kind::Concat, inputs.iter().map(|(v, _)| (*v, self.free())).collect()))
     }
 
     /// Functions of one or two tensors of which one lies in blocks.
     fn elementwise(&self, node: &Node) -> Match {
         if fuse::activation(self.graph, node).is_some() {
             let (x, _) = self.blocked_input(node, 0)?;
-            return Some((Kind::Rows(None), vec![(x, self.free())]));
+            return Ok((Kind::Rows(None), vec![(x, self.free())]));
         }
         match &node.op {
             Op::Binary(Binary { kind }) => self.binary(node, *kind),
             Op::Unary(Unary { kind }) if *kind != UnaryKind::Not => self.physical(node),
             Op::LeakyRelu(_) | Op::Elu(_) | Op::HardSigmoid(_) => self.physical(node),
-            _ => None,
+            _ => Err(Reason::NoStrategy),
         }
     }
 
     /// The definition holds for blocks as for maps when every lane is a channel.
     fn physical(&self, node: &Node) -> Match {
         let (x, map) = self.blocked_input(node, 0)?;
-        (map.c % self.lanes == 0).then(|| (Kind::Physical, vec![(x, self.free())]))
+        self.fills_blocks(&map)?;
+        Ok((Kind::Physical, vec![(x, self.free())]))
     }
 
     fn binary(&self, node: &Node, kind: BinaryKind) -> Match {
-        let (Some((a, x)), Some((b, y))) = (self.input(node, 0), self.input(node, 1)) else {
+        let (Ok((a, x)), Ok((b, y))) = (self.input(node, 0), self.input(node, 1)) else {
             return self.with_scalar(node);
         };
         if !self.blocked[a.index()] && !self.blocked[b.index()] {
-            return None;
+            return Err(Reason::LiesPlain(0));
         }
         let inputs = vec![(a, self.free()), (b, self.free())];
         let op = match kind {
@@ -333,11 +393,17 @@ impl Matcher<'_> {
             _ => None,
         };
         if let Some(op) = op.filter(|_| x == y) {
-            return Some((Kind::Rows(Some(op)), inputs));
+            return Ok((Kind::Rows(Some(op)), inputs));
         }
         let arithmetic = op.is_some() || matches!(kind, BinaryKind::Div | BinaryKind::Max | BinaryKind::Min);
-        let channels = x.c == y.c && x.c % self.lanes == 0;
-        (arithmetic && channels).then_some((Kind::Physical, inputs))
+        if !arithmetic {
+            return Err(Reason::NoStrategy);
+        }
+        if x.c != y.c {
+            return Err(Reason::Shapes);
+        }
+        self.fills_blocks(&x)?;
+        Ok((Kind::Physical, inputs))
     }
 
     /// A blocked tensor and a constant of one element.
@@ -350,10 +416,13 @@ impl Matcher<'_> {
         let (x, map) = match (scalar(0), scalar(1)) {
             (None, Some(())) => self.blocked_input(node, 0)?,
             (Some(()), None) => self.blocked_input(node, 1)?,
-            _ => return None,
+            _ => return Err(Reason::Shapes),
         };
-        let Op::Binary(Binary { kind }) = &node.op else { return None };
-        let real = !matches!(kind, BinaryKind::And | BinaryKind::Or | BinaryKind::Xor);
-        (real && map.c % self.lanes == 0).then(|| (Kind::Physical, vec![(x, self.free())]))
+        let Op::Binary(Binary { kind }) = &node.op else { return Err(Reason::NoStrategy) };
+        if matches!(kind, BinaryKind::And | BinaryKind::Or | BinaryKind::Xor) {
+            return Err(Reason::NoStrategy);
+        }
+        self.fills_blocks(&map)?;
+        Ok((Kind::Physical, vec![(x, self.free())]))
     }
 }

@@ -181,6 +181,9 @@ pub struct InspectArgs {
     /// Also run the compiler's passes, and show what they did and what kept them from doing more
     #[arg(long, action = ArgAction::SetTrue)]
     pub passes: bool,
+    /// Also show how each node that the passes leave is computed: in which group, or why it runs on plain tensors
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub plan: bool,
     /// Also load the model, and show what it takes in memory: weights, code, and the arena of each session
     #[arg(long, action = ArgAction::SetTrue)]
     pub memory: bool,

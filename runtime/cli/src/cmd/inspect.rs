@@ -1,6 +1,7 @@
 //! `octrt inspect`: what a model is made of, and what of it is not supported.
 
 mod octave;
+mod plan;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,6 +20,7 @@ use crate::output;
 use crate::tensor_files::read_bytes;
 use crate::values;
 use octave::OctaveReport;
+use plan::PlanReport;
 
 /// Blocked nodes shown for each pass.
 const SHOWN_BLOCKED: usize = 10;
@@ -44,6 +46,8 @@ struct Report {
     passes: Option<PassesReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     octave: Option<OctaveReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<PlanReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<MemoryReport>,
     /// Why `macs` is missing.
@@ -168,14 +172,14 @@ fn inspect(model: &Model, args: &InspectArgs) -> anyhow::Result<Report> {
         return Err(e.into());
     }
     if let Err(e) = &on {
-        if args.passes || args.octave || args.memory {
+        if args.passes || args.octave || args.plan || args.memory {
             return Err(Failure::Usage(e.to_string()).into());
         }
         report.open = e.to_string();
     }
     match model.graph() {
         Some(graph) => inspect_graph(model, graph, on.as_ref().ok(), args, &mut report)?,
-        None if args.passes || args.octave => drop(model::graph(model)?),
+        None if args.passes || args.octave || args.plan => drop(model::graph(model)?),
         None => report.open = "the model was compiled before".to_string(),
     }
     if let (true, Ok(on)) = (args.memory, &on) {
@@ -210,7 +214,7 @@ fn inspect_graph(
     let specialized = match model.specialized(on) {
         Ok(graph) => graph,
         Err(e @ Error::Input(InputError::ValueNeeded { .. }))
-            if !args.passes && !args.octave && !args.memory =>
+            if !args.passes && !args.octave && !args.plan && !args.memory =>
         {
             report.open = e.to_string();
             return Ok(());
@@ -220,6 +224,9 @@ fn inspect_graph(
     report.macs = Some(specialized.macs());
     if args.passes {
         report.passes = Some(run_passes(model, &specialized)?);
+    }
+    if args.plan {
+        report.plan = Some(plan::report(model, &specialized)?);
     }
     if args.octave {
         report.octave = Some(octave::report(model, &specialized, on)?);
@@ -293,6 +300,9 @@ fn text(report: &Report) -> String {
     list(&mut out, "not supported", report.unsupported.iter().cloned());
     if let Some(passes) = &report.passes {
         describe_passes(&mut out, passes);
+    }
+    if let Some(plan) = &report.plan {
+        plan::describe(&mut out, plan);
     }
     if let Some(octave) = &report.octave {
         octave::describe(&mut out, octave);

@@ -51,6 +51,25 @@ fn inspect_shows_what_the_passes_did() {
 }
 
 #[test]
+fn inspect_shows_how_nodes_are_computed() {
+    let shown = octrt(&["inspect", SHAPES, "--plan"]);
+    let plan: Vec<&str> = shown.text().lines().skip_while(|l| !l.starts_with("plan ")).collect();
+    assert!(plan[0].contains(" in groups, ") && plan[0].ends_with(" on plain tensors"), "{}", plan[0]);
+    let nodes = octrt(&["inspect", SHAPES, "--plan", "--format", "json"]).json()["plan"]["nodes"].clone();
+    let nodes = nodes.as_array().unwrap();
+    assert_eq!(plan.len(), 1 + nodes.len());
+    // Every node is in a group, or there is a reason; on a machine without leaf programs that is the one for all.
+    let said =
+        |n: &serde_json::Value| ["group", "within", "reason"].iter().filter(|k| n[**k].is_string()).count();
+    assert!(nodes.iter().all(|n| said(n) == 1), "{nodes:?}");
+    let leafless = nodes.iter().all(|n| n["reason"].as_str().is_some_and(|r| r.contains("no leaf programs")));
+    let relu = |n: &&serde_json::Value| n["with"].to_string().contains("Relu");
+    let convolutions = nodes.iter().filter(|n| n["group"] == "convolution in blocks" && relu(n)).count();
+    assert!(leafless || convolutions > 10, "{convolutions} convolutions with Relu");
+    octrt(&["inspect", SHAPES, "--plan", "--dim", "nothing=1"]).assert_fails(2, "nothing");
+}
+
+#[test]
 fn inspect_shows_the_octave_structure() {
     let shown = octrt(&["inspect", SHAPES, "--octave"]);
     let rows: Vec<&str> = shown.text().lines().skip_while(|l| !l.starts_with("octave ")).collect();

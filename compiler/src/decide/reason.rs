@@ -1,0 +1,44 @@
+//! Why a node runs on plain tensors.
+
+use crate::strategy::refusal::Refusal;
+use crate::target::Target;
+
+/// Why a node runs on plain tensors, by its definition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The target has no leaf programs.
+    #[error("{0} has no leaf programs")]
+    NoLeafPrograms(Target),
+    /// No strategy is made for the operator, or not for what its attributes say.
+    #[error("no strategy is made for it")]
+    NoStrategy,
+    /// An input is missing, a constant, empty, or not f32 of four dimensions.
+    #[error("input {0} is not computed maps of channels, f32 [n,c,h,w]")]
+    NotMaps(usize),
+    /// An input that the node would have to be given in blocks.
+    #[error("input {0} lies plain, and the node is not worth a reorder")]
+    LiesPlain(usize),
+    /// Weights, biases, statistics.
+    #[error("input {0} is no constant")]
+    NotConstant(usize),
+    /// Lanes that are no channels would have to stay zero.
+    #[error("{channels} channels do not fill blocks of {lanes}")]
+    Channels {
+        /// Of the input.
+        channels: usize,
+        /// Of a block.
+        lanes: usize,
+    },
+    /// Windows that cover no element of the input, or as many as their number says in the middle only.
+    #[error("windows that cover no element, or averages of different numbers of elements")]
+    Windows,
+    /// Operands that broadcast to each other.
+    #[error("the operands have different shapes")]
+    Shapes,
+    /// Not a product of a computed matrix with a constant one.
+    #[error("not a product of a computed matrix with a constant one, both f32")]
+    NotMatrices,
+    /// A schedule refused it after all.
+    #[error("refused: {0}")]
+    Refused(#[from] Refusal),
+}

@@ -1,0 +1,106 @@
+//! `octrt inspect --plan`: how each node is computed, and why those that run on plain tensors do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use octrt::compiler::decide::{self, Reason};
+use octrt::compiler::{Options, Precision, lower, passes};
+use octrt::ops::{Graph, NodeId};
+use octrt::{Error, Model};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub struct PlanReport {
+    target: String,
+    nodes: Vec<NodeReport>,
+}
+
+/// A node that the passes have left.
+#[derive(Serialize)]
+struct NodeReport {
+    node: String,
+    op: &'static str,
+    /// What its group is computed as, of the group's first node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'static str>,
+    /// The other nodes of the group, of its first node.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    with: Vec<String>,
+    /// The first node of its group, of the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    within: Option<String>,
+    /// Why it runs on plain tensors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The report on a model whose graph is this one for some inputs.
+///
+/// # Errors
+/// Those of compiling the model.
+pub fn report(model: &Model, graph: &Graph) -> Result<PlanReport, Error> {
+    let fail = |e| super::compile_error(model, e);
+    let target = model.target()?;
+    let (graph, _) = passes::optimize(graph, target).map_err(fail)?;
+    let choice = decide::choose(&graph, target);
+    let lowered = lower::lower_graph(&graph, Options { target, precision: Precision::Default });
+    let lowered = lowered.map_err(|e| Error::Compile { model: model.name().to_string(), source: e })?;
+    let refused: BTreeMap<&str, &_> =
+        lowered.refused.iter().map(|(node, why)| (node.as_str(), why)).collect();
+    let mut group_of = vec![None; graph.nodes.len()];
+    for (last, tiled) in choice.tiled.iter().enumerate() {
+        let Some(tiled) = tiled else { continue };
+        let refusal = refused.get(graph.nodes[last].name.as_str());
+        for node in &tiled.group.nodes {
+            group_of[node.index()] = Some((tiled, refusal));
+        }
+    }
+    let title = |id: NodeId| format!("{} '{}'", graph.node(id).op.as_operator().name(), graph.node(id).name);
+    let node = |id: NodeId| {
+        let mut report = NodeReport {
+            node: graph.node(id).name.clone(),
+            op: graph.node(id).op.as_operator().name(),
+            group: None,
+            with: Vec::new(),
+            within: None,
+            reason: None,
+        };
+        match group_of[id.index()] {
+            None => report.reason = choice.plain[id.index()].as_ref().map(ToString::to_string),
+            Some((_, Some(refusal))) => {
+                report.reason = Some(Reason::Refused((**refusal).clone()).to_string());
+            }
+            Some((tiled, None)) if tiled.group.root == id => {
+                let others = tiled.group.nodes.iter().filter(|n| **n != id);
+                report.with = others.map(|n| title(*n)).collect();
+                report.group = Some(tiled.kind.name());
+            }
+            Some((tiled, None)) => report.within = Some(title(tiled.group.root)),
+        }
+        report
+    };
+    Ok(PlanReport { target: target.to_string(), nodes: graph.node_ids().map(node).collect() })
+}
+
+/// Writing into a text does not fail.
+pub fn describe(out: &mut String, report: &PlanReport) {
+    let blocks = report.nodes.iter().filter(|n| n.reason.is_none()).count();
+    let _ = writeln!(
+        out,
+        "plan        {} nodes for {}, {blocks} in groups, {} on plain tensors",
+        report.nodes.len(),
+        report.target,
+        report.nodes.len() - blocks
+    );
+    let width = report.nodes.iter().map(|n| n.node.chars().count()).max().unwrap_or(0).min(48);
+    let op = report.nodes.iter().map(|n| n.op.len()).max().unwrap_or(0);
+    for n in &report.nodes {
+        let how = match (n.group, &n.within, &n.reason) {
+            (Some(group), ..) if n.with.is_empty() => group.to_string(),
+            (Some(group), ..) => format!("{group}, with {}", n.with.join(", ")),
+            (None, Some(root), _) => format!("within {root}"),
+            (None, None, reason) => format!("plain: {}", reason.as_deref().unwrap_or("not decided")),
+        };
+        let _ = writeln!(out, "  {:width$}  {:op$}  {how}", n.node, n.op);
+    }
+}
