@@ -169,28 +169,11 @@ enum Listing {
     No,
 }
 
-fn features(isa: Isa) -> &'static [&'static str] {
-    const V3: usize = 6;
-    const ALL: [&str; 15] = [
-        "has_cmpxchg16b",
-        "has_popcnt",
-        "has_sse3",
-        "has_ssse3",
-        "has_sse41",
-        "has_sse42",
-        "has_avx",
-        "has_avx2",
-        "has_bmi1",
-        "has_bmi2",
-        "has_fma",
-        "has_lzcnt",
-        "has_avx512f",
-        "has_avx512dq",
-        "has_avx512vl",
+fn features(isa: Isa) -> impl Iterator<Item = &'static str> {
+    let levels: [(Isa, &[&str]); 3] = [
+        (Isa::V2, &["has_cmpxchg16b", "has_popcnt", "has_sse3", "has_ssse3", "has_sse41", "has_sse42"]),
+        (Isa::V3, &["has_avx", "has_avx2", "has_bmi1", "has_bmi2", "has_fma", "has_lzcnt"]),
+        (Isa::V4, &["has_avx512f", "has_avx512dq", "has_avx512vl"]),
     ];
-    match isa {
-        Isa::V2 => &ALL[..V3],
-        Isa::V3 => &ALL[..V3 + 6],
-        Isa::V4 => &ALL,
-    }
+    levels.into_iter().filter(move |(level, _)| *level <= isa).flat_map(|(_, names)| names.iter().copied())
 }

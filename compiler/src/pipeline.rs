@@ -70,7 +70,7 @@ pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError>
                 let known = naive.get(&text).copied();
                 if known.is_none() {
                     check(kernel, "lower")?;
-                    let scheduled = strategy::schedule(kernel, options.target)
+                    let scheduled = strategy::schedule(kernel)
                         .map_err(|e| CompileError::internal("strategy", &call.node, e))?;
                     check(&scheduled, "strategy")?;
                     nests.push(Nest::Loop(scheduled));

@@ -18,11 +18,6 @@ pub enum Precision {
 impl Precision {
     /// All of them.
     pub const ALL: [Precision; 2] = [Precision::Default, Precision::Strict];
-
-    /// Whether Winograd's algorithm may be used.
-    pub fn allows_winograd(self) -> bool {
-        self == Precision::Default
-    }
 }
 
 impl fmt::Display for Precision {
@@ -55,6 +50,6 @@ mod tests {
             "fast".parse::<Precision>(),
             Err("unknown precision 'fast': expected default or strict".to_string())
         );
-        assert!(Precision::default().allows_winograd() && !Precision::Strict.allows_winograd());
+        assert_eq!(Precision::default(), Precision::Default);
     }
 }

@@ -13,7 +13,6 @@ use octrt_ops::expr::{Expr, VarId};
 use crate::loop_ir::affine::Affine;
 use crate::loop_ir::{Form, Kernel, Role};
 use crate::schedule::{ScheduleError, parallel};
-use crate::target::Target;
 
 pub mod conv;
 pub mod conv_choice;
@@ -34,13 +33,13 @@ pub mod window;
 ///
 /// # Errors
 /// [`ScheduleError`] when a primitive refuses what a strategy asked for: a defect of the strategy.
-pub fn schedule(kernel: &Kernel, target: Target) -> Result<Kernel, ScheduleError> {
+pub fn schedule(kernel: &Kernel) -> Result<Kernel, ScheduleError> {
     if kernel.update {
         return Ok(kernel.clone());
     }
     let k = match kernel.reduce {
         None => elementwise::schedule(kernel)?,
-        Some(_) => reduction::schedule(kernel, target)?,
+        Some(_) => reduction::schedule(kernel)?,
     };
     match k.loops.first() {
         Some(l) if l.role == Role::Data && l.form == Form::Serial => {

@@ -23,7 +23,7 @@ use std::fmt;
 
 use octrt_ops::{Tensor, TensorType};
 
-use crate::leaf::{Program, SlotId};
+use crate::leaf::Program;
 
 pub mod interp;
 pub mod text;
@@ -292,9 +292,4 @@ impl NestBuilder {
     pub fn finish(self) -> TileNest {
         self.nest
     }
-}
-
-/// The slot of a program and its value in a call.
-pub fn slot_of(slots: &[SlotValue], id: SlotId) -> Option<&SlotValue> {
-    slots.get(usize::from(id.0))
 }

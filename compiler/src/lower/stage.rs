@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use octrt_ops::DType;
 use octrt_ops::compute::{BufferKind, Compute, Stage};
-use octrt_ops::expr::{BufId, Expr, Scalar, VarId};
+use octrt_ops::expr::{BufId, Expr, VarId};
 
 use crate::loop_ir::affine::simplify;
 use crate::loop_ir::{Form, Kernel, KernelBuffer, Loop, Reduction, Role};
@@ -126,9 +126,4 @@ fn kernel_buffer(compute: &Compute, b: BufId) -> KernelBuffer {
         _ => None,
     };
     KernelBuffer { ty: buffer.ty.clone(), range }
-}
-
-/// Whether an expression is the literal zero.
-pub fn is_zero(e: &Expr) -> bool {
-    matches!(e, Expr::Const(s) if *s == Scalar::zero(s.dtype()))
 }

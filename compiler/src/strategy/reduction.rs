@@ -24,7 +24,7 @@ const CHAINS: [usize; 2] = [4, 8];
 ///
 /// # Errors
 /// [`ScheduleError`] when a primitive refuses: a defect.
-pub fn schedule(kernel: &Kernel, _target: Target) -> Result<Kernel, ScheduleError> {
+pub fn schedule(kernel: &Kernel) -> Result<Kernel, ScheduleError> {
     let axes = axes(kernel);
     let lanes = vector_axis(kernel, &axes);
     let chains = chain_axis(&axes, lanes);
