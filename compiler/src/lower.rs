@@ -7,7 +7,7 @@ use octrt_ops::compute::{BufferKind, Compute, Repeat, Update};
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
 
-use crate::decide::{Choice, choose};
+use crate::decide::Choice;
 use crate::error::CompileError;
 use crate::layout::{Layout, Map, relayout};
 use crate::options::Options;
@@ -31,15 +31,15 @@ pub(super) struct Form {
     pub(super) place: Virtual,
 }
 
-/// Lowers every node of a graph whose types are known.
+/// Lowers every node of a graph whose types are known, as was chosen.
 ///
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments.
-pub fn lower_graph(graph: &Graph, options: Options) -> Result<Lowered, CompileError> {
+pub fn lower_graph(graph: &Graph, choice: Choice, options: Options) -> Result<Lowered, CompileError> {
     let mut l = Lowering {
         graph,
         options,
-        choice: choose(graph, options.target),
+        choice,
         forms: vec![Vec::new(); graph.values.len()],
         reserved: vec![None; graph.values.len()],
         roots: BTreeMap::new(),

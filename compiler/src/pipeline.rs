@@ -1,4 +1,11 @@
 //! The stages of compilation on one screen.
+//!
+//! ```text
+//! graph -passes-> graph -decide-> choice -lower-> calls -schedule-> nests -place-> program -codegen-> artifact
+//! ```
+//!
+//! Whoever compiles, shows or checks what a model becomes goes through [`stages`], or through [`program`] with a graph that
+//! the passes have changed already, and then through [`generate`].
 
 use std::collections::BTreeMap;
 
@@ -6,48 +13,104 @@ use octrt_ops::Graph;
 
 use crate::artifact::{Artifact, Function, FunctionId};
 use crate::codegen::Codegen;
+use crate::decide::{self, Choice};
 use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
-use crate::lower::calls::Work;
+use crate::lower::calls::{Lowered, Work};
 use crate::lower::lower_graph;
 pub use crate::options::Options;
+use crate::passes::{self, Report};
 use crate::place::program::{Nest, Program};
+use crate::strategy::refusal::Refusal;
+use crate::target::Target;
 use crate::tile::TileNest;
 use crate::{place, strategy, tile};
 
-/// Compiles a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
+/// What the stages before code generation give.
+#[derive(Debug)]
+pub struct Stages {
+    /// The graph after all passes.
+    pub optimized: Graph,
+    /// What the passes did.
+    pub report: Report,
+    /// Which nodes run together, in which layouts.
+    pub choice: Choice,
+    /// Nodes of which a schedule refused what was decided, and why; they run on plain tensors.
+    pub refused: Vec<(String, Refusal)>,
+    /// Nests, calls and places.
+    pub program: Program,
+}
+
+/// All stages but code generation, of a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
 ///
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments, [`CompileError::Internal`] for defects of octrt.
+pub fn stages(graph: &Graph, options: Options) -> Result<Stages, CompileError> {
+    let (optimized, report) = passes::optimize(graph, options.target)?;
+    let choice = decide::choose(&optimized, options.target);
+    let mut lowered = lower_graph(&optimized, choice.clone(), options)?;
+    let refused = std::mem::take(&mut lowered.refused);
+    let program = finish(&optimized, lowered)?;
+    Ok(Stages { optimized, report, choice, refused, program })
+}
+
+/// Compiles a graph as it is, without passes, on one thread.
+///
+/// # Errors
+/// As [`stages`].
 pub fn compile(graph: &Graph, options: Options) -> Result<Artifact, CompileError> {
-    let program = program(graph, options)?;
-    let codegen = Codegen::new(options.target)?;
-    let functions = (0..program.nests.len()).map(|i| function(&codegen, &program, i));
-    let functions = functions.collect::<Result<_, _>>()?;
-    Ok(program.with_functions(functions, options.target))
+    generate(program(graph, options)?, options.target, &in_order)
 }
 
-/// Generates the code of nest `i` of a program; in any order, so that several threads can share the work.
+/// The stages behind the passes.
 ///
 /// # Errors
-/// [`CompileError::Internal`] when the nest is not well formed.
-pub fn function(codegen: &Codegen, program: &Program, i: usize) -> Result<Function, CompileError> {
-    let nest = &program.nests[i];
-    codegen.function(nest, symbol(i, nest))
-}
-
-/// Lowers, schedules and places a graph whose types are known.
-///
-/// # Errors
-/// As [`compile`].
+/// As [`stages`].
 pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError> {
-    let mut lowered = lower_graph(graph, options)?;
+    let choice = decide::choose(graph, options.target);
+    finish(graph, lower_graph(graph, choice, options)?)
+}
+
+/// Schedules what was lowered, and gives it its place.
+fn finish(graph: &Graph, lowered: Lowered) -> Result<Program, CompileError> {
+    let (nests, functions) = schedule(&lowered)?;
+    let extents: Vec<usize> = functions.iter().map(|f| nests[f.0 as usize].parallel_extent()).collect();
+    Ok(place::place(graph, lowered, &functions, &extents, nests))
+}
+
+/// Generates the code of one nest, by its number.
+pub type Job<'a> = &'a (dyn Fn(usize) -> Result<Function, CompileError> + Sync);
+
+/// Does a job for each number below the one given, in any order and by any threads; results come in order.
+pub type Executor<'a> = &'a dyn Fn(usize, Job<'_>) -> Vec<Result<Function, CompileError>>;
+
+/// The executor of one thread.
+pub fn in_order(count: usize, job: Job<'_>) -> Vec<Result<Function, CompileError>> {
+    (0..count).map(job).collect()
+}
+
+/// Generates the code of a program.
+///
+/// # Errors
+/// [`CompileError::Internal`] when a nest is not well formed.
+pub fn generate(program: Program, target: Target, executor: Executor<'_>) -> Result<Artifact, CompileError> {
+    let codegen = Codegen::new(target)?;
+    let function = |i: usize| {
+        let nest = &program.nests[i];
+        codegen.function(nest, symbol(i, nest))
+    };
+    let functions = executor(program.nests.len(), &function).into_iter().collect::<Result<_, _>>()?;
+    Ok(program.with_functions(functions, target))
+}
+
+/// The nests of all calls, each once, and which is that of each call.
+fn schedule(lowered: &Lowered) -> Result<(Vec<Nest>, Vec<FunctionId>), CompileError> {
     let mut nests: Vec<Nest> = Vec::new();
     // Equal problems share one function: names of nodes do not take part in the comparison.
     let mut naive: BTreeMap<String, FunctionId> = BTreeMap::new();
     let mut tiled: BTreeMap<String, Vec<FunctionId>> = BTreeMap::new();
     let mut functions = Vec::with_capacity(lowered.calls.len());
-    for call in &mut lowered.calls {
+    for call in &lowered.calls {
         let next = FunctionId(nests.len() as u32);
         let function = match &call.work {
             Work::Tile(nest) => {
@@ -81,8 +144,7 @@ pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError>
         };
         functions.push(function);
     }
-    let extents: Vec<usize> = functions.iter().map(|f| nests[f.0 as usize].parallel_extent()).collect();
-    Ok(place::place(graph, lowered, &functions, &extents, nests))
+    Ok((nests, functions))
 }
 
 /// What equal nests have in common: the name, the extent and the buffers' types.

@@ -10,6 +10,7 @@ mod filetest;
 use filetest::Case;
 use octrt_compiler::artifact::{BufferRef, Place};
 use octrt_compiler::codegen::Codegen;
+use octrt_compiler::decide::choose;
 use octrt_compiler::loop_ir::{Kernel, interp, verify};
 use octrt_compiler::lower::calls::Work;
 use octrt_compiler::lower::lower_graph;
@@ -36,7 +37,7 @@ fn test(case: &Case) -> Result<String, String> {
     // Below x86-64-v3 there are no leaf programs: every operator goes through the loop nest of its definition.
     let target: Target = case.option("target").unwrap_or("x86-64-v2").parse()?;
     let options = Options { target, precision: Precision::Default };
-    let lowered = lower_graph(&graph, options).map_err(|e| e.to_string())?;
+    let lowered = lower_graph(&graph, choose(&graph, options.target), options).map_err(|e| e.to_string())?;
     let naive: Vec<Kernel> = lowered
         .calls
         .into_iter()

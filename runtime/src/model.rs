@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use octrt_compiler::artifact::Artifact;
-use octrt_compiler::codegen::Codegen;
-use octrt_compiler::passes::{self, Report};
+use octrt_compiler::passes::Report;
+use octrt_compiler::place::program::Program;
 use octrt_compiler::target::Target;
 use octrt_compiler::{CompileError, Options, pipeline};
 use octrt_ops::graph::infer::Limits;
@@ -343,21 +343,17 @@ impl Model {
         let Specialized { graph: specialized, values } = self.specialize(on)?;
         let fail = |e| self.compile_error(on, e);
         let options = Options { target: self.target()?, precision: self.0.options.precision };
-        let (optimized, report) =
-            passes::optimize(&specialized, options.target).map_err(|e| fail(e.into()))?;
-        let artifact = self.generate(&optimized, options).map_err(fail)?;
+        let pipeline::Stages { optimized, report, program, .. } =
+            pipeline::stages(&specialized, options).map_err(fail)?;
+        let artifact = self.generate(program, options.target).map_err(fail)?;
         let values = values.into_keys().collect();
         Ok(Stages { specialized, values, optimized, report, artifact })
     }
 
-    /// Lowers, schedules and compiles a graph, functions at the same time where there are threads.
-    fn generate(&self, graph: &Graph, options: Options) -> Result<Artifact, CompileError> {
-        let program = pipeline::program(graph, options)?;
-        let codegen = Codegen::new(options.target)?;
-        let all: Vec<usize> = (0..program.nests.len()).collect();
-        let functions = self.threads().map(all, |i| pipeline::function(&codegen, &program, i));
-        let functions = functions.into_iter().collect::<Result<_, _>>()?;
-        Ok(program.with_functions(functions, options.target))
+    /// The code of a program, functions at the same time where there are threads.
+    fn generate(&self, program: Program, target: Target) -> Result<Artifact, CompileError> {
+        let executor = |n: usize, job: pipeline::Job<'_>| self.threads().map((0..n).collect(), job);
+        pipeline::generate(program, target, &executor)
     }
 
     /// An operator that refuses its arguments is the caller's fault when the caller chose the shapes.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use octrt_compiler::Options;
 use octrt_compiler::artifact::{Artifact, Constant, Port};
+use octrt_compiler::pipeline;
 use octrt_ops::{Dim, Graph, TensorType};
 
 use super::{Cache, KEPT_PLANS, Model, ModelMemory, Source, Stages};
@@ -130,7 +131,9 @@ impl Model {
             return Err(self.not_compiled(on).into());
         }
         self.check_values(&compiled.values, on)?;
-        let artifact = self.generate(graph, compiled.options).map_err(|e| corrupt(e.to_string()))?;
+        let program = pipeline::program(graph, compiled.options);
+        let artifact = program.and_then(|program| self.generate(program, compiled.options.target));
+        let artifact = artifact.map_err(|e| corrupt(e.to_string()))?;
         compiled.check_weights(&artifact.constants).map_err(corrupt)?;
         self.check_artifact(&artifact, on)?;
         let plan = self.load_plan(artifact, weights, Some(&compiled.packed))?;

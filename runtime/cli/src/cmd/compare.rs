@@ -8,10 +8,11 @@
 
 use std::fmt::Write;
 
-use octrt::compiler::{CompileError, decide, passes};
+use octrt::compiler::decide::Choice;
+use octrt::compiler::{CompileError, Options, pipeline};
 use octrt::image::SideFile;
 use octrt::ops::graph::interp;
-use octrt::ops::{Graph, GraphError, NodeId, Tensor, TensorType, ValueId};
+use octrt::ops::{Graph, NodeId, Tensor, TensorType, ValueId};
 use octrt::{Error, LoadOptions, Model, Threads};
 use serde::Serialize;
 
@@ -86,8 +87,9 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
 
     model::graph(&model)?;
     let loaded = model.specialized(&inputs.specialization()?)?;
-    let (graph, _) = passes::optimize(&loaded, model.target()?).map_err(|e| fail(&model, e))?;
-    let (nodes, groups) = compared.inside(&graph)?;
+    let options = Options { target: model.target()?, precision: args.machine.compiler.precision };
+    let stages = pipeline::stages(&loaded, options).map_err(|e| fail(&model, e))?;
+    let (nodes, groups) = compared.inside(&stages)?;
     let outputs = compared.outputs(&loaded)?;
     let verdict = verdict(model.name(), &nodes, &groups, &outputs);
     let first_bad = nodes.iter().find(|n| n.difference.bad > 0).map(|n| n.node.clone());
@@ -131,8 +133,8 @@ fn together(group: &GroupReport) -> String {
     names.join(" + ")
 }
 
-fn fail(model: &Model, error: GraphError) -> Error {
-    Error::Compile { model: model.name().to_string(), source: CompileError::Graph(error) }
+fn fail(model: &Model, error: impl Into<CompileError>) -> Error {
+    Error::Compile { model: model.name().to_string(), source: error.into() }
 }
 
 fn read_inputs(args: &CompareArgs, model: &Model) -> anyhow::Result<Inputs> {
@@ -157,14 +159,13 @@ fn one_by_one(graph: &Graph) -> Watched {
 }
 
 /// Every value that is stored where nodes run together.
-fn grouped(graph: &Graph, model: &Model) -> anyhow::Result<Watched> {
-    let choice = decide::choose(graph, model.target()?);
+fn grouped(graph: &Graph, choice: &Choice) -> Watched {
     let of_node = |id: NodeId| match &choice.tiled[id.index()] {
         Some(tiled) => vec![(tiled.group.result, tiled.group.nodes.clone())],
         None if choice.taken[id.index()] => Vec::new(),
         None => graph.node(id).outputs.iter().map(|v| (*v, vec![id])).collect(),
     };
-    Ok(graph.node_ids().flat_map(of_node).collect())
+    graph.node_ids().flat_map(of_node).collect()
 }
 
 /// The graph with these values as its only outputs.
@@ -195,8 +196,9 @@ impl Compared<'_> {
     }
 
     /// Every node of a graph after the passes by itself, and every group.
-    fn inside(&self, graph: &Graph) -> anyhow::Result<(Vec<NodeReport>, Vec<GroupReport>)> {
-        let (single, grouped) = (one_by_one(graph), grouped(graph, self.model)?);
+    fn inside(&self, stages: &pipeline::Stages) -> anyhow::Result<(Vec<NodeReport>, Vec<GroupReport>)> {
+        let graph = &stages.optimized;
+        let (single, grouped) = (one_by_one(graph), grouped(graph, &stages.choice));
         let found = self.run(watching(graph, &single))?;
         let found_grouped = self.run(watching(graph, &grouped))?;
         let name = |id: &NodeId| graph.node(*id).name.clone();

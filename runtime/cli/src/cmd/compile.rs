@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use octrt::compiler::codegen::Codegen;
+use octrt::compiler::decide::choose;
 use octrt::compiler::lower::calls::Work;
 use octrt::compiler::lower::lower_graph;
 use octrt::compiler::pipeline;
 use octrt::compiler::place::program::Program;
-use octrt::compiler::{CompileError, Isa, Options, Target, passes};
+use octrt::compiler::{CompileError, Isa, Options, Target};
 use octrt::ops::Graph;
 use octrt::ops::graph::text;
 use octrt::{Error, Model, Specialization, detect_target};
@@ -48,15 +49,14 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
         return Ok(text::print(&graph));
     }
     let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
-    let (graph, _) = passes::optimize(&graph, target).map_err(|e| fail(e.into()))?;
-    if emit == Stage::Passes {
-        return Ok(text::print(&graph));
-    }
     let options = Options { target, precision: args.machine.precision };
-    if emit == Stage::Nest {
-        return Ok(nests(&graph, options).map_err(fail)?);
+    let pipeline::Stages { optimized, program, .. } = pipeline::stages(&graph, options).map_err(fail)?;
+    if emit == Stage::Passes {
+        return Ok(text::print(&optimized));
     }
-    let program = pipeline::program(&graph, options).map_err(fail)?;
+    if emit == Stage::Nest {
+        return Ok(nests(&optimized, options).map_err(fail)?);
+    }
     Ok(match emit {
         Stage::Plan => program.to_string(),
         Stage::Loop => kernels(&program, "//", |k| Ok(k.to_string())).map_err(fail)?,
@@ -75,7 +75,7 @@ fn nests(graph: &Graph, options: Options) -> Result<String, CompileError> {
     // Below x86-64-v3 every operator goes through the loop nest of its definition.
     let options = Options { target: Target::new(Isa::V2), ..options };
     let mut out = String::new();
-    for call in lower_graph(graph, options)?.calls {
+    for call in lower_graph(graph, choose(graph, options.target), options)?.calls {
         if let Work::Naive(kernel) = call.work {
             let _ = writeln!(
                 out,

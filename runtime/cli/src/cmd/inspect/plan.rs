@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use octrt::compiler::decide::{self, Reason};
-use octrt::compiler::{Options, Precision, lower, passes};
+use octrt::compiler::decide::Reason;
+use octrt::compiler::{Options, Precision, pipeline};
 use octrt::ops::{Graph, NodeId};
 use octrt::{Error, Model};
 use serde::Serialize;
@@ -39,14 +39,11 @@ struct NodeReport {
 /// # Errors
 /// Those of compiling the model.
 pub fn report(model: &Model, graph: &Graph) -> Result<PlanReport, Error> {
-    let fail = |e| super::compile_error(model, e);
+    let fail = |source| Error::Compile { model: model.name().to_string(), source };
     let target = model.target()?;
-    let (graph, _) = passes::optimize(graph, target).map_err(fail)?;
-    let choice = decide::choose(&graph, target);
-    let lowered = lower::lower_graph(&graph, Options { target, precision: Precision::Default });
-    let lowered = lowered.map_err(|e| Error::Compile { model: model.name().to_string(), source: e })?;
-    let refused: BTreeMap<&str, &_> =
-        lowered.refused.iter().map(|(node, why)| (node.as_str(), why)).collect();
+    let stages = pipeline::stages(graph, Options { target, precision: Precision::Default });
+    let pipeline::Stages { optimized: graph, choice, refused, .. } = stages.map_err(fail)?;
+    let refused: BTreeMap<&str, &_> = refused.iter().map(|(node, why)| (node.as_str(), why)).collect();
     let mut group_of = vec![None; graph.nodes.len()];
     for (last, tiled) in choice.tiled.iter().enumerate() {
         let Some(tiled) = tiled else { continue };
