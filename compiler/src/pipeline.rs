@@ -4,8 +4,8 @@
 //! graph -passes-> graph -decide-> choice -lower-> calls -schedule-> nests -place-> program -codegen-> artifact
 //! ```
 //!
-//! Whoever compiles, shows or checks what a model becomes goes through [`stages`], or through [`program`] with a graph that
-//! the passes have changed already, and then through [`generate`].
+//! Whoever compiles, shows or checks what a model becomes goes through [`decide`] and [`stages`], or through [`program`] with
+//! a graph that the passes have changed already, and then through [`generate`].
 
 use std::collections::BTreeMap;
 
@@ -26,19 +26,36 @@ use crate::target::Target;
 use crate::tile::TileNest;
 use crate::{place, strategy, tile};
 
-/// What the stages before code generation give.
+/// A graph after the passes, and what was decided for it.
 #[derive(Debug)]
-pub struct Stages {
+pub struct Decided {
     /// The graph after all passes.
     pub optimized: Graph,
     /// What the passes did.
     pub report: Report,
     /// Which nodes run together, in which layouts.
     pub choice: Choice,
+}
+
+/// What the stages before code generation give.
+#[derive(Debug)]
+pub struct Stages {
+    /// The graph, and what was decided for it.
+    pub decided: Decided,
     /// Nodes of which a schedule refused what was decided, and why; they run on plain tensors.
     pub refused: Vec<(String, Refusal)>,
     /// Nests, calls and places.
     pub program: Program,
+}
+
+/// The passes and the decisions, of a graph whose types are known.
+///
+/// # Errors
+/// [`CompileError::Graph`] when an operator refuses its arguments.
+pub fn decide(graph: &Graph, options: Options) -> Result<Decided, CompileError> {
+    let (optimized, report) = passes::optimize(graph, options.target)?;
+    let choice = decide::choose(&optimized, options.target);
+    Ok(Decided { optimized, report, choice })
 }
 
 /// All stages but code generation, of a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
@@ -46,12 +63,11 @@ pub struct Stages {
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments, [`CompileError::Internal`] for defects of octrt.
 pub fn stages(graph: &Graph, options: Options) -> Result<Stages, CompileError> {
-    let (optimized, report) = passes::optimize(graph, options.target)?;
-    let choice = decide::choose(&optimized, options.target);
-    let mut lowered = lower_graph(&optimized, choice.clone(), options)?;
+    let decided = decide(graph, options)?;
+    let mut lowered = lower_graph(&decided.optimized, decided.choice.clone(), options)?;
     let refused = std::mem::take(&mut lowered.refused);
-    let program = finish(&optimized, lowered)?;
-    Ok(Stages { optimized, report, choice, refused, program })
+    let program = finish(&decided.optimized, lowered)?;
+    Ok(Stages { decided, refused, program })
 }
 
 /// Compiles a graph as it is, without passes, on one thread.

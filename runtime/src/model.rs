@@ -343,8 +343,9 @@ impl Model {
         let Specialized { graph: specialized, values } = self.specialize(on)?;
         let fail = |e| self.compile_error(on, e);
         let options = Options { target: self.target()?, precision: self.0.options.precision };
-        let pipeline::Stages { optimized, report, program, .. } =
+        let pipeline::Stages { decided, program, .. } =
             pipeline::stages(&specialized, options).map_err(fail)?;
+        let pipeline::Decided { optimized, report, .. } = decided;
         let artifact = self.generate(program, options.target).map_err(fail)?;
         let values = values.into_keys().collect();
         Ok(Stages { specialized, values, optimized, report, artifact })

@@ -88,8 +88,8 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
     model::graph(&model)?;
     let loaded = model.specialized(&inputs.specialization()?)?;
     let options = Options { target: model.target()?, precision: args.machine.compiler.precision };
-    let stages = pipeline::stages(&loaded, options).map_err(|e| fail(&model, e))?;
-    let (nodes, groups) = compared.inside(&stages)?;
+    let decided = pipeline::decide(&loaded, options).map_err(|e| fail(&model, e))?;
+    let (nodes, groups) = compared.inside(&decided)?;
     let outputs = compared.outputs(&loaded)?;
     let verdict = verdict(model.name(), &nodes, &groups, &outputs);
     let first_bad = nodes.iter().find(|n| n.difference.bad > 0).map(|n| n.node.clone());
@@ -196,9 +196,9 @@ impl Compared<'_> {
     }
 
     /// Every node of a graph after the passes by itself, and every group.
-    fn inside(&self, stages: &pipeline::Stages) -> anyhow::Result<(Vec<NodeReport>, Vec<GroupReport>)> {
-        let graph = &stages.optimized;
-        let (single, grouped) = (one_by_one(graph), grouped(graph, &stages.choice));
+    fn inside(&self, decided: &pipeline::Decided) -> anyhow::Result<(Vec<NodeReport>, Vec<GroupReport>)> {
+        let graph = &decided.optimized;
+        let (single, grouped) = (one_by_one(graph), grouped(graph, &decided.choice));
         let found = self.run(watching(graph, &single))?;
         let found_grouped = self.run(watching(graph, &grouped))?;
         let name = |id: &NodeId| graph.node(*id).name.clone();

@@ -50,13 +50,14 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
     }
     let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
     let options = Options { target, precision: args.machine.precision };
-    let pipeline::Stages { optimized, program, .. } = pipeline::stages(&graph, options).map_err(fail)?;
-    if emit == Stage::Passes {
-        return Ok(text::print(&optimized));
+    if matches!(emit, Stage::Passes | Stage::Nest) {
+        let graph = pipeline::decide(&graph, options).map_err(fail)?.optimized;
+        return match emit {
+            Stage::Passes => Ok(text::print(&graph)),
+            _ => Ok(nests(&graph, options).map_err(fail)?),
+        };
     }
-    if emit == Stage::Nest {
-        return Ok(nests(&optimized, options).map_err(fail)?);
-    }
+    let program = pipeline::stages(&graph, options).map_err(fail)?.program;
     Ok(match emit {
         Stage::Plan => program.to_string(),
         Stage::Loop => kernels(&program, "//", |k| Ok(k.to_string())).map_err(fail)?,

@@ -42,7 +42,8 @@ pub fn report(model: &Model, graph: &Graph) -> Result<PlanReport, Error> {
     let fail = |source| Error::Compile { model: model.name().to_string(), source };
     let target = model.target()?;
     let stages = pipeline::stages(graph, Options { target, precision: Precision::Default });
-    let pipeline::Stages { optimized: graph, choice, refused, .. } = stages.map_err(fail)?;
+    let pipeline::Stages { decided, refused, .. } = stages.map_err(fail)?;
+    let pipeline::Decided { optimized: graph, choice, .. } = decided;
     let refused: BTreeMap<&str, &_> = refused.iter().map(|(node, why)| (node.as_str(), why)).collect();
     let mut group_of = vec![None; graph.nodes.len()];
     for (last, tiled) in choice.tiled.iter().enumerate() {
