@@ -8,7 +8,7 @@ use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::quantize_linear::QuantizeLinear;
 use octrt_ops::def::slice::Slice;
 use octrt_ops::graph::rewrite::{Editor, Patch};
-use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, Tensor, ValueId};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, OpError, Shape, Tensor, ValueId};
 
 use super::Skip;
 
@@ -39,7 +39,7 @@ pub fn exact_products(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let mut patch = Patch::new(graph);
     let mut emit = Emit { graph, product: &product, patch: &mut patch, name: &node.name };
     let result = node.outputs[0];
-    let new = emit.result(&parts, &graph.value(result).name);
+    let new = emit.result(&parts, &graph.value(result).name)?;
     patch.replace(result, new);
     Ok(patch)
 }
@@ -91,21 +91,9 @@ const QUANTISED: Inputs = Inputs { data: [0, 2], weight: [3, 5], scales: Some([1
 
 impl Product {
     fn of(graph: &Graph, node: &Node) -> Result<Product, Skip> {
-        macro_rules! conv {
-            ($op:expr) => {
-                Multiply::Conv(Conv {
-                    kernel: $op.kernel.clone(),
-                    strides: $op.strides.clone(),
-                    dilations: $op.dilations.clone(),
-                    pads: $op.pads.clone(),
-                    auto_pad: $op.auto_pad,
-                    group: $op.group,
-                })
-            };
-        }
         let (multiply, at) = match &node.op {
-            Op::ConvInteger(op) => (conv!(op), INTEGER),
-            Op::QLinearConv(op) => (conv!(op), QUANTISED),
+            Op::ConvInteger(op) => (Multiply::Conv(op.conv()), INTEGER),
+            Op::QLinearConv(op) => (Multiply::Conv(op.conv()), QUANTISED),
             Op::MatMulInteger(_) => (Multiply::MatMul, INTEGER),
             Op::QLinearMatMul(_) => (Multiply::MatMul, QUANTISED),
             _ => return Err(Skip::NoMatch),
@@ -212,20 +200,19 @@ impl Emit<'_> {
         self.patch.add_node(format!("{}{suffix}", self.name), op, inputs, &[value])[0]
     }
 
-    fn constant(&mut self, tensor: Result<Tensor, octrt_ops::OpError>) -> ValueId {
-        // Made of as many elements as the shape has.
-        let tensor = tensor.unwrap_or_else(|_| Tensor::scalar(1.0f32));
-        self.patch.add_const("", tensor)
+    fn constant(&mut self, tensor: Result<Tensor, OpError>) -> Result<ValueId, Skip> {
+        let tensor = tensor.map_err(|e| Skip::Blocked(e.message().to_string()))?;
+        Ok(self.patch.add_const("", tensor))
     }
 
     /// The result of the whole product, a value of this name.
-    fn result(&mut self, parts: &[Part], name: &str) -> ValueId {
+    fn result(&mut self, parts: &[Part], name: &str) -> Result<ValueId, Skip> {
         let p = self.product;
         let alone = parts.len() == 1;
         let mut sum = None;
         for (i, (part, weight)) in parts.iter().enumerate() {
             let bias = p.bias.as_ref().filter(|_| i == 0);
-            let part = self.part((!alone).then_some(*part), weight.as_ref(), bias);
+            let part = self.part((!alone).then_some(*part), weight.as_ref(), bias)?;
             let to_i32 = !alone || p.quantize.is_none();
             let value = if alone { name } else { "" };
             let part =
@@ -237,70 +224,84 @@ impl Emit<'_> {
                 Some(s) => self.node("/sum", add, &[s, part], if last { name } else { "" }),
             });
         }
-        let Some(sum) = sum else { return p.data };
-        let Some(q) = &p.quantize else { return sum };
+        let sum = sum.ok_or(Skip::NoMatch)?;
+        let Some(q) = &p.quantize else { return Ok(sum) };
         let sum = if alone { sum } else { self.node("/float", Cast { to: DType::F32 }, &[sum], "") };
         let factor = self.patch.add_const("", q.factor.clone());
         let scaled = self.node("/scale", Binary { kind: BinaryKind::Mul }, &[sum, factor], "");
-        let one = self.ones(q.zero_point);
+        let one = self.ones(q.zero_point)?;
         let quantize = QuantizeLinear { axis: 0, block_size: 0, output_dtype: None, precision: None };
-        self.node("/quantize", quantize, &[scaled, one, q.zero_point], name)
+        Ok(self.node("/quantize", quantize, &[scaled, one, q.zero_point], name))
     }
 
     /// The product of a part of the data (`None`: all of it) with that part of the weight, in f32.
-    fn part(&mut self, part: Option<[usize; 2]>, weight: Option<&Tensor>, bias: Option<&Tensor>) -> ValueId {
+    fn part(
+        &mut self,
+        part: Option<[usize; 2]>,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+    ) -> Result<ValueId, Skip> {
         let p = self.product;
         let [data_axis, weight_axis] = p.cut.unwrap_or_default();
-        let x = self.sliced(p.data, part, data_axis);
-        let x = self.centred("/x", x, p.data_zero, 0);
+        let x = self.sliced(p.data, part, data_axis)?;
+        let x = self.centred("/x", x, p.data_zero, 0)?;
         let w = match weight {
             Some(w) => self.patch.add_const("", w.clone()),
             None => {
-                let w = self.sliced(p.weight, part, weight_axis);
+                let w = self.sliced(p.weight, part, weight_axis)?;
                 let axis = match &p.multiply {
                     Multiply::Conv(_) => 0,
                     Multiply::MatMul => -1,
                 };
-                self.centred("/w", w, p.weight_zero, axis)
+                self.centred("/w", w, p.weight_zero, axis)?
             }
         };
-        match &p.multiply {
+        Ok(match &p.multiply {
             Multiply::MatMul => self.node("", MatMul {}, &[x, w], ""),
             Multiply::Conv(conv) => {
                 let mut inputs = vec![x, w];
                 if let Some(b) = bias {
                     let values: Vec<f32> = bound::integers(b).into_iter().map(|v| v as f32).collect();
-                    inputs.push(self.constant(Tensor::new(b.shape().clone(), &values)));
+                    inputs.push(self.constant(Tensor::new(b.shape().clone(), &values))?);
                 }
                 self.node("", conv.clone(), &inputs, "")
             }
-        }
+        })
     }
 
-    fn sliced(&mut self, v: ValueId, part: Option<[usize; 2]>, axis: usize) -> ValueId {
-        let Some([from, to]) = part else { return v };
-        let [from, to, axis] = [from, to, axis].map(|i| self.constant(Tensor::new([1], &[i as i64])));
-        self.node("/slice", Slice {}, &[v, from, to, axis], "")
+    fn sliced(&mut self, v: ValueId, part: Option<[usize; 2]>, axis: usize) -> Result<ValueId, Skip> {
+        let Some([from, to]) = part else { return Ok(v) };
+        let mut inputs = vec![v];
+        for i in [from, to, axis] {
+            inputs.push(self.constant(Tensor::new([1], &[i as i64]))?);
+        }
+        Ok(self.node("/slice", Slice {}, &inputs, ""))
     }
 
     /// Integers less their zero point, in f32.
-    fn centred(&mut self, suffix: &str, v: ValueId, zero: Option<ValueId>, axis: i64) -> ValueId {
+    fn centred(
+        &mut self,
+        suffix: &str,
+        v: ValueId,
+        zero: Option<ValueId>,
+        axis: i64,
+    ) -> Result<ValueId, Skip> {
         let op = DequantizeLinear { axis, block_size: 0 };
         match zero {
             Some(zero) => {
-                let one = self.ones(zero);
-                self.node(suffix, op, &[v, one, zero], "")
+                let one = self.ones(zero)?;
+                Ok(self.node(suffix, op, &[v, one, zero], ""))
             }
             None => {
                 let one = self.patch.add_const("", Tensor::scalar(1.0f32));
-                self.node(suffix, op, &[v, one], "")
+                Ok(self.node(suffix, op, &[v, one], ""))
             }
         }
     }
 
     /// A scale of 1 for each element of a zero point.
-    fn ones(&mut self, zero: ValueId) -> ValueId {
-        let shape = self.graph.ty(zero).map(|t| t.shape.clone()).unwrap_or_default();
+    fn ones(&mut self, zero: ValueId) -> Result<ValueId, Skip> {
+        let shape = self.graph.ty(zero).map_err(|_| Skip::NoMatch)?.shape.clone();
         let ones = vec![1.0f32; shape.numel()];
         self.constant(Tensor::new(shape, &ones))
     }

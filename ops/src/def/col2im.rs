@@ -106,6 +106,7 @@ impl Operator for Col2Im {
         let padded = window.iter().map(|w| (w.output - 1) * w.stride + (w.kernel - 1) * w.dilation + 1);
         let padded: Vec<usize> = padded.zip(&window).map(|(n, w)| n.max(w.pad_begin + w.input)).collect();
         let ty = TensorType::new(dst.dtype, [outer, &padded].concat());
+        ty.shape.checked_bytes(ty.dtype)?;
         let sums = c.map("sums", ty, Expr::Const(zero));
         // An element of the columns: [N, C, places.., blocks..].
         let (mut place, mut block) = (Expr::int(0), Expr::int(0));

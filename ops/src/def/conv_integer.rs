@@ -59,18 +59,22 @@ struct Arguments<'a> {
 }
 
 impl ConvInteger {
-    fn arguments<'a>(&self, args: Args<'a>) -> Result<Arguments<'a>, OpError> {
-        let x = args.typed(0, "x", BYTES)?;
-        let w = args.typed(1, "w", BYTES)?;
-        let conv = Conv {
+    /// The convolution of numbers with these attributes.
+    pub fn conv(&self) -> Conv {
+        Conv {
             kernel: self.kernel.clone(),
             strides: self.strides.clone(),
             dilations: self.dilations.clone(),
             pads: self.pads.clone(),
             auto_pad: self.auto_pad,
             group: self.group,
-        };
-        let problem = conv.fit(x.dtype, x.shape, w.shape)?;
+        }
+    }
+
+    fn arguments<'a>(&self, args: Args<'a>) -> Result<Arguments<'a>, OpError> {
+        let x = args.typed(0, "x", BYTES)?;
+        let w = args.typed(1, "w", BYTES)?;
+        let problem = self.conv().fit(x.dtype, x.shape, w.shape)?;
         let x_zero = args.optional(2).map(|_| one(args, 2, "x_zero_point", &[x.dtype])).transpose()?;
         let channels = |_| per_channel(args, 3, "w_zero_point", w.dtype, problem.oc);
         let w_zero = args.optional(3).map(channels).transpose()?;

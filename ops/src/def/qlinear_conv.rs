@@ -70,18 +70,22 @@ struct Arguments<'a> {
 }
 
 impl QLinearConv {
-    fn arguments<'a>(&self, args: Args<'a>) -> Result<Arguments<'a>, OpError> {
-        let x = args.typed(0, "x", BYTES)?;
-        let w = args.typed(3, "w", BYTES)?;
-        let conv = Conv {
+    /// The convolution of numbers with these attributes.
+    pub fn conv(&self) -> Conv {
+        Conv {
             kernel: self.kernel.clone(),
             strides: self.strides.clone(),
             dilations: self.dilations.clone(),
             pads: self.pads.clone(),
             auto_pad: self.auto_pad,
             group: self.group,
-        };
-        let problem = conv.fit(x.dtype, x.shape, w.shape)?;
+        }
+    }
+
+    fn arguments<'a>(&self, args: Args<'a>) -> Result<Arguments<'a>, OpError> {
+        let x = args.typed(0, "x", BYTES)?;
+        let w = args.typed(3, "w", BYTES)?;
+        let problem = self.conv().fit(x.dtype, x.shape, w.shape)?;
         let bias = args.optional(8);
         if let Some(bias) = bias {
             let expected = TensorType::new(DType::I32, [problem.oc]);

@@ -48,10 +48,9 @@ pub(super) fn range(dtype: DType, zeros: Option<Option<&Tensor>>) -> [i64; 2] {
     }
 }
 
-/// The elements of a tensor of integers.
+/// The elements of a tensor of integers of at most 32 bits.
 pub(super) fn integers(t: &Tensor) -> Vec<i64> {
-    let d = t.dtype();
-    t.bytes().chunks_exact(d.size()).map(|b| Scalar::read(d, b).int().unwrap_or(0) as i64).collect()
+    t.to_f64s().into_iter().map(|v| v as i64).collect()
 }
 
 impl Sums {
