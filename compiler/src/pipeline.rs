@@ -4,7 +4,7 @@
 //! graph -passes-> graph -decide-> choice -lower-> calls -schedule-> nests -place-> program -codegen-> artifact
 //! ```
 //!
-//! Whoever compiles, shows or checks what a model becomes goes through [`decide`] and [`stages`], or through [`program`] with
+//! Whoever compiles, shows or checks what a model becomes goes through [`decide()`] and [`stages`], or through [`program`] with
 //! a graph that the passes have changed already, and then through [`generate`].
 
 use std::collections::BTreeMap;
