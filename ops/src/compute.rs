@@ -156,12 +156,20 @@ pub struct Compute {
     pub outputs: Vec<BufId>,
     /// Facts to verify at run time.
     pub checks: Vec<Check>,
+    /// Whether sums of products stay whole however long they are, and name their channels even where there is one: for
+    /// schedules that split them.
+    pub whole_sums: bool,
 }
 
 impl Compute {
     /// An empty computation.
     pub fn new() -> Self {
         Compute::default()
+    }
+
+    /// An empty computation whose sums of products stay whole.
+    pub fn of_whole_sums() -> Self {
+        Compute { whole_sums: true, ..Compute::default() }
     }
 
     /// A computation whose one output is `value` everywhere: what an operator on empty tensors comes to.

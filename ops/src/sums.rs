@@ -86,7 +86,7 @@ impl Compute {
     pub fn sum_products(&mut self, name: &'static str, ty: TensorType, reduce: Reduce, body: Expr) -> BufId {
         let [whole, steps] = PRODUCTS;
         match self.identity(&reduce, &body) {
-            Some(identity) if count(&reduce.extents) > whole => {
+            Some(identity) if count(&reduce.extents) > whole && !self.whole_sums => {
                 let split = Split::new(&reduce.extents, None, ty.shape.numel(), (steps, 1));
                 self.parts(name, ty, reduce, body, (&split, identity, false))
             }

@@ -93,7 +93,7 @@ impl Problem {
         let zero = Scalar::zero(c.ty(src).dtype);
         let padded = pad_stage(c, src, &self.window, zero)?;
         let rank = dst.shape.rank();
-        let r = if self.group_ic == 1 { Expr::int(0) } else { Expr::var(rank) };
+        let r = if self.group_ic == 1 && !c.whole_sums { Expr::int(0) } else { Expr::var(rank) };
         let mut src_index = vec![Expr::var(0), self.channel(Expr::var(1), r.clone())];
         let mut wei_index = vec![Expr::var(1), r];
         let mut extents = vec![self.group_ic];
@@ -113,7 +113,11 @@ impl Problem {
             return r;
         }
         let group = if self.group_oc == 1 { oc } else { oc / Expr::int(self.group_oc) };
-        if self.group_ic == 1 { group } else { group * Expr::int(self.group_ic) + r }
+        match (self.group_ic, &r) {
+            (1, Expr::Const(_)) => group,
+            (1, _) => group + r,
+            (n, _) => group * Expr::int(n) + r,
+        }
     }
 }
 
@@ -174,21 +178,14 @@ impl Conv {
         )?;
         Ok(Problem { dtype, mb: src[0], ic: src[1], oc, group_ic, group_oc: oc / self.group, window })
     }
-}
 
-impl Operator for Conv {
-    fn name(&self) -> &'static str {
-        "Conv"
-    }
-
-    fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
-        self.problem(args).map(|p| vec![p.dst(p.dtype)])
-    }
-
-    fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
+    /// The definition, in a computation that has nothing yet.
+    ///
+    /// # Errors
+    /// As [`Operator::compute`].
+    pub fn define(&self, args: Args<'_>, mut c: Compute) -> Result<Compute, OpError> {
         let p = self.problem(args)?;
         let dst = p.dst(p.dtype);
-        let mut c = Compute::new();
         let src = c.input(0, &args.required(0, "X")?);
         let wei = c.input(1, &args.required(1, "W")?);
         let bias = args.optional(2).map(|b| c.input(2, &b));
@@ -205,6 +202,20 @@ impl Operator for Conv {
         };
         c.output(out);
         Ok(c)
+    }
+}
+
+impl Operator for Conv {
+    fn name(&self) -> &'static str {
+        "Conv"
+    }
+
+    fn infer(&self, args: Args<'_>) -> Result<Vec<TensorType>, OpError> {
+        self.problem(args).map(|p| vec![p.dst(p.dtype)])
+    }
+
+    fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
+        self.define(args, Compute::new())
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
