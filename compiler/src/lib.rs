@@ -11,6 +11,7 @@ pub mod layout;
 pub mod leaf;
 pub mod loop_ir;
 pub mod lower;
+pub mod nest;
 pub mod options;
 pub mod pack;
 pub mod passes;

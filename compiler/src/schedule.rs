@@ -9,12 +9,19 @@ use std::fmt::Write;
 use octrt_ops::expr::{Expr, VarId};
 
 use crate::loop_ir::verify::{Violation, verify};
-use crate::loop_ir::{Kernel, Role};
+use crate::loop_ir::{Kernel, Loop, Role};
+use crate::nest::{Nest, Stmt};
 
+pub mod cut;
 pub mod fuse;
+pub mod pack;
 pub mod parallel;
 pub mod reorder;
+pub mod script;
 pub mod split;
+pub mod split_sum;
+pub mod start_from;
+pub mod tensorize;
 #[cfg(test)]
 mod tests;
 pub mod unroll;
@@ -59,12 +66,21 @@ pub enum Rule {
     /// The result would break a rule of the loop IR.
     #[error("{0}")]
     Broken(Violation),
+    /// What is inside a loop is not what the primitive takes.
+    #[error("loop {id}: expected {expected}")]
+    Inside {
+        /// The loop.
+        id: VarId,
+        /// What the primitive takes.
+        expected: &'static str,
+    },
 }
 
 impl Rule {
     fn at(&self) -> Option<VarId> {
         match self {
             Rule::Loop { id, .. }
+            | Rule::Inside { id, .. }
             | Rule::Broken(Violation::Loop { id, .. } | Violation::Overlap { id, .. }) => Some(*id),
             _ => None,
         }
@@ -127,5 +143,39 @@ impl Rewrite<'_> {
             Ok(()) => Ok(result),
             Err(e) => Err(self.refuse(Rule::Broken(e.violation))),
         }
+    }
+}
+
+/// A refusal of a primitive at work on a tree of loops.
+fn refused(primitive: &'static str, nest: &Nest, rule: Rule) -> ScheduleError {
+    let mut lines = String::new();
+    for l in nest.loops() {
+        let mark = if rule.at() == Some(l.id) { '>' } else { ' ' };
+        // Writing into a string does not fail.
+        let _ = write!(lines, "\n{mark} {l}");
+    }
+    ScheduleError { primitive, kernel: nest.name.clone(), rule: Box::new(rule), nest: lines }
+}
+
+/// That no reduce loop is around a loop: accumulators do not outlive the statement that they are in.
+fn outside_sums(primitive: &'static str, nest: &Nest, id: VarId) -> Result<(), ScheduleError> {
+    match nest.outside(id).iter().find(|l| l.role == Role::Reduce) {
+        None => Ok(()),
+        Some(l) => {
+            let (expected, found) = ("a loop outside sums".into(), format!("it inside {}", l.id));
+            Err(refused(primitive, nest, Rule::Loop { id, expected, found }))
+        }
+    }
+}
+
+/// A loop of a tree and what it holds.
+fn loop_of<'a>(
+    primitive: &'static str,
+    nest: &'a Nest,
+    id: VarId,
+) -> Result<(&'a Loop, &'a [Stmt]), ScheduleError> {
+    match nest.find(id) {
+        Some(Stmt::Loop(l, body)) => Ok((l, body)),
+        _ => Err(refused(primitive, nest, Rule::Unknown(id))),
     }
 }

@@ -18,6 +18,7 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use parse::{Parser, numbered};
 pub use parse::{parse, parse_expr};
 
 /// Where a text is not a kernel.

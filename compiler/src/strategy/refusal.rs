@@ -1,5 +1,6 @@
 //! Why a strategy does not take a problem.
 
+use crate::schedule::ScheduleError;
 use crate::target::Target;
 use crate::tile::MissingSlot;
 
@@ -18,18 +19,24 @@ pub enum Refusal {
     /// The strategy is not made for the problem.
     #[error("{0}")]
     Unfit(&'static str),
+    /// Loops that no leaf program stands for.
+    #[error("tensorize: expected {0}")]
+    Tensorize(&'static str),
     /// A defect of octrt: what was decided is not what is there.
     #[error("defect: {0}")]
     Defect(&'static str),
     /// A defect of octrt.
     #[error("defect: {0}")]
     Slot(#[from] MissingSlot),
+    /// A defect of octrt: a schedule asks for what a primitive refuses.
+    #[error("defect: {0}")]
+    Schedule(#[from] ScheduleError),
 }
 
 impl Refusal {
     /// Whether it is a defect rather than a property of the problem.
     pub fn is_defect(&self) -> bool {
-        matches!(self, Refusal::Defect(_) | Refusal::Slot(_))
+        matches!(self, Refusal::Defect(_) | Refusal::Slot(_) | Refusal::Schedule(_))
     }
 }
 

@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 200;
 /// # Errors
 /// [`ParseError`] where the text is not of the form in the header of [`text`](super).
 pub fn parse(text: &str) -> Result<Kernel, ParseError> {
-    let mut p = Parser { tokens: tokens(text)?, at: 0 };
+    let mut p = Parser::new(text)?;
     let kernel = p.kernel()?;
     p.end()?;
     Ok(kernel)
@@ -27,7 +27,7 @@ pub fn parse(text: &str) -> Result<Kernel, ParseError> {
 /// # Errors
 /// [`ParseError`] where the text is not an expression as [`Expr`] prints.
 pub fn parse_expr(text: &str) -> Result<Expr, ParseError> {
-    let mut p = Parser { tokens: tokens(text)?, at: 0 };
+    let mut p = Parser::new(text)?;
     let e = p.expr(0)?;
     p.end()?;
     Ok(e)
@@ -59,28 +59,33 @@ impl Function {
     }
 }
 
-struct Parser {
+/// A text that is read token by token.
+pub(crate) struct Parser {
     /// The last one is [`Kind::End`].
     tokens: Vec<Token>,
     at: usize,
 }
 
 impl Parser {
-    fn token(&self) -> &Token {
+    pub(crate) fn new(text: &str) -> Result<Parser, ParseError> {
+        Ok(Parser { tokens: tokens(text)?, at: 0 })
+    }
+
+    pub(crate) fn token(&self) -> &Token {
         &self.tokens[self.at]
     }
 
     /// Passes over the current token; never over the end.
-    fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         self.at = (self.at + 1).min(self.tokens.len() - 1);
     }
 
-    fn end(&self) -> Result<(), ParseError> {
+    pub(crate) fn end(&self) -> Result<(), ParseError> {
         if self.token().kind == Kind::End { Ok(()) } else { Err(self.token().error("the end")) }
     }
 
     /// Whether the current token is this sign; passes over it.
-    fn takes_sign(&mut self, sign: &str) -> bool {
+    pub(crate) fn takes_sign(&mut self, sign: &str) -> bool {
         let found = matches!(self.token().kind, Kind::Sign(s) if s == sign);
         if found {
             self.advance();
@@ -88,12 +93,16 @@ impl Parser {
         found
     }
 
-    fn sign(&mut self, sign: &str) -> Result<(), ParseError> {
+    pub(crate) fn sign(&mut self, sign: &str) -> Result<(), ParseError> {
         if self.takes_sign(sign) { Ok(()) } else { Err(self.token().error(format!("`{sign}`"))) }
     }
 
     /// Reads the current token by what it says.
-    fn word<T>(&mut self, expected: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, ParseError> {
+    pub(crate) fn word<T>(
+        &mut self,
+        expected: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, ParseError> {
         let value = match &self.token().kind {
             Kind::Name(s) | Kind::Number(s) => read(s),
             _ => None,
@@ -103,16 +112,16 @@ impl Parser {
         Ok(value)
     }
 
-    fn keyword(&mut self, keyword: &str) -> Result<(), ParseError> {
+    pub(crate) fn keyword(&mut self, keyword: &str) -> Result<(), ParseError> {
         self.word(&format!("`{keyword}`"), |s| (s == keyword).then_some(()))
     }
 
-    fn number<T: std::str::FromStr>(&mut self, expected: &str) -> Result<T, ParseError> {
+    pub(crate) fn number<T: std::str::FromStr>(&mut self, expected: &str) -> Result<T, ParseError> {
         self.word(expected, |s| s.parse().ok())
     }
 
     /// Items between commas up to a closing sign.
-    fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         close: &str,
         mut item: impl FnMut(&mut Self) -> Result<T, ParseError>,
@@ -132,12 +141,20 @@ impl Parser {
         }
     }
 
+    pub(crate) fn string(&mut self, expected: &str) -> Result<String, ParseError> {
+        let Kind::Text(text) = self.token().kind.clone() else { return Err(self.token().error(expected)) };
+        self.advance();
+        Ok(text)
+    }
+
+    /// Whether the current token is one of these names.
+    pub(crate) fn is_name(&self, names: &[&str]) -> bool {
+        matches!(&self.token().kind, Kind::Name(s) if names.contains(&s.as_str()))
+    }
+
     fn kernel(&mut self) -> Result<Kernel, ParseError> {
         self.keyword("kernel")?;
-        let Kind::Text(name) = self.token().kind.clone() else {
-            return Err(self.token().error("the kernel's name as a string"));
-        };
-        self.advance();
+        let name = self.string("the kernel's name as a string")?;
         self.sign("{")?;
         let (buffers, dst) = self.buffers()?;
         let mut loops = Vec::new();
@@ -188,7 +205,7 @@ impl Parser {
         Ok((lo, self.number("the largest element")?))
     }
 
-    fn loop_(&mut self) -> Result<Loop, ParseError> {
+    pub(crate) fn loop_(&mut self) -> Result<Loop, ParseError> {
         let role = self.word("a loop", |s| match s {
             "for" => Some(Role::Data),
             "reduce" => Some(Role::Reduce),
@@ -210,7 +227,7 @@ impl Parser {
         Ok(Loop { id, extent, role, form: form.unwrap_or(Form::Serial) })
     }
 
-    fn definition(&mut self) -> Result<(Expr, Option<Reduction>), ParseError> {
+    pub(crate) fn definition(&mut self) -> Result<(Expr, Option<Reduction>), ParseError> {
         if self.takes_sign("=") {
             return Ok((self.expr(0)?, None));
         }
@@ -227,7 +244,7 @@ impl Parser {
         Ok((body, Some(Reduction { combine, init, finish })))
     }
 
-    fn expr(&mut self, depth: usize) -> Result<Expr, ParseError> {
+    pub(crate) fn expr(&mut self, depth: usize) -> Result<Expr, ParseError> {
         let start = self.token().clone();
         if depth > MAX_DEPTH {
             return Err(start.error(format!("at most {MAX_DEPTH} nested expressions")));
@@ -279,7 +296,7 @@ impl Parser {
 }
 
 /// The number in `L3` or `b3`.
-fn numbered(word: &str, letter: char) -> Option<u32> {
+pub(crate) fn numbered(word: &str, letter: char) -> Option<u32> {
     let digits = word.strip_prefix(letter)?;
     if digits.starts_with(|c: char| c.is_ascii_digit()) { digits.parse().ok() } else { None }
 }

@@ -1,0 +1,64 @@
+//! Reading of nests.
+
+use octrt_ops::expr::BufId;
+use octrt_ops::{DType, TensorType};
+
+use crate::loop_ir::text::{ParseError, Parser, numbered};
+use crate::nest::{Define, Nest, Stmt};
+use crate::tile::{BufferRole, TileBuffer};
+
+/// Deepest nesting of loops that is read.
+const MAX_DEPTH: usize = 64;
+
+/// The nest that a text prints; what it says may make no sense.
+///
+/// # Errors
+/// [`ParseError`] where the text is not of the form in the header of [`text`](super).
+pub fn parse(text: &str) -> Result<Nest, ParseError> {
+    let mut p = Parser::new(text)?;
+    p.keyword("nest")?;
+    let name = p.string("the nest's name as a string")?;
+    p.sign("{")?;
+    let mut buffers = Vec::new();
+    while p.is_name(&["in", "out", "scratch"]) {
+        buffers.push(buffer(&mut p, buffers.len())?);
+    }
+    let body = block(&mut p, 0)?;
+    p.end()?;
+    Ok(Nest { name, buffers, leaves: Vec::new(), body })
+}
+
+fn buffer(p: &mut Parser, position: usize) -> Result<TileBuffer, ParseError> {
+    let role = p.word("a buffer", |s| match s {
+        "in" => Some(BufferRole::Src),
+        "out" => Some(BufferRole::Dst),
+        "scratch" => Some(BufferRole::Scratch),
+        _ => None,
+    })?;
+    let id = format!("b{position}");
+    p.word(&format!("`{id}`"), |s| (s == id).then_some(()))?;
+    p.sign(":")?;
+    let dtype: DType = p.word("an element type", |s| s.parse().ok())?;
+    p.sign("[")?;
+    let dims = p.list("]", |p| p.number::<usize>("an extent"))?;
+    Ok(TileBuffer { ty: TensorType::new(dtype, dims), role })
+}
+
+/// Statements up to the closing brace.
+fn block(p: &mut Parser, depth: usize) -> Result<Vec<Stmt>, ParseError> {
+    let mut stmts = Vec::new();
+    while !p.takes_sign("}") {
+        if p.is_name(&["for", "reduce"]) && depth < MAX_DEPTH {
+            let of = p.loop_()?;
+            p.sign("{")?;
+            stmts.push(Stmt::Loop(of, block(p, depth + 1)?));
+            continue;
+        }
+        let dst = p.word("`for`, `reduce`, an element or `}`", |s| numbered(s, 'b').map(BufId))?;
+        p.sign("[")?;
+        let index = p.list("]", |p| p.expr(0))?;
+        let (value, reduce) = p.definition()?;
+        stmts.push(Stmt::Define(Define { dst, index, value, reduce }));
+    }
+    Ok(stmts)
+}

@@ -1,0 +1,136 @@
+//! Splitting a sum in parts.
+
+use octrt_ops::compute::ReduceFn;
+use octrt_ops::expr::{BinaryFn, BufId, Expr, VarId};
+
+use super::cut::{Run, has_call, renamed};
+use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
+use crate::loop_ir::{Form, Loop, Reduction, Role};
+use crate::nest::{Define, Nest, Stmt};
+
+/// A part of a sum, or several equal ones.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The loop over them.
+    pub outer: VarId,
+    /// The first iteration of the loop that was split.
+    pub start: Expr,
+    names: Run,
+}
+
+impl Part {
+    /// What a loop inside is called in this part.
+    pub fn of(&self, l: VarId) -> VarId {
+        self.names.of(l)
+    }
+}
+
+/// Splits the reduce loop `sum` of a definition in parts of these sizes, outside the data loop `at`: reassociates the sum.
+///
+/// ```text
+/// for L0 in 49 { reduce L1 in 64 { b[L0]  init i  sum e(L1)  finish f(acc) } }
+/// -> split L1 outside L0 in 32 16 16
+/// for L0 in 49 { reduce L1 in 32 { b[L0]  init i    sum e(L1)      finish acc } }
+/// for L0 in 49 { reduce L1 in 16 { b[L0]  init 0.0  sum e(L1 + 32) finish add(acc, b[L0]) } }
+/// for L0 in 49 { reduce L1 in 16 { b[L0]  init 0.0  sum e(L1 + 48) finish f(add(acc, b[L0])) } }
+/// ```
+///
+/// Equal parts between the first and the last are a loop. With `first`, what `f` adds of that buffer to the accumulator
+/// is added to the first part already.
+///
+/// # Errors
+/// [`ScheduleError`] where the loops are not those of one sum of f32, the parts do not make up the loop, or there are fewer
+/// than two.
+pub fn split_sum(
+    nest: &Nest,
+    (at, sum): (VarId, VarId),
+    sizes: &[usize],
+    first: Option<BufId>,
+) -> Result<(Nest, Vec<Part>), ScheduleError> {
+    const NAME: &str = "split_sum";
+    let (outside, body) = loop_of(NAME, nest, at)?;
+    let (of, _) = loop_of(NAME, nest, sum)?;
+    let other = |id, expected: String, found: String| refused(NAME, nest, Rule::Loop { id, expected, found });
+    if outside.role != Role::Data || outside.form != Form::Serial {
+        return Err(other(at, "a serial data loop".into(), outside.to_string()));
+    }
+    outside_sums(NAME, nest, at)?;
+    if of.role != Role::Reduce {
+        return Err(other(sum, "a reduce loop".into(), of.to_string()));
+    }
+    if sizes.len() < 2 || sizes.contains(&0) || sizes.iter().sum::<usize>() != of.extent {
+        let expected = format!("two or more parts of {} iterations, none empty", of.extent);
+        return Err(other(sum, expected, format!("{sizes:?}")));
+    }
+    let inside = |expected| refused(NAME, nest, Rule::Inside { id: at, expected });
+    let Some(whole) = nest.find(at) else { return Err(refused(NAME, nest, Rule::Unknown(at))) };
+    let (loops, define) = whole.chain();
+    let Some(Define { reduce: Some(r), index, dst, .. }) = define.filter(|_| !has_call(body)) else {
+        return Err(inside("loops of one reduction"));
+    };
+    if r.combine != ReduceFn::Sum || !loops.iter().any(|l| l.id == sum) {
+        return Err(inside("a sum over the loop that is split"));
+    }
+    let stored = Expr::Load(*dst, index.clone());
+    let own = |e: &Expr| match e {
+        Expr::Binary(BinaryFn::Add, a, b) => match (&**a, &**b) {
+            (Expr::Acc, Expr::Load(b, _)) => Some(*b) == first,
+            _ => false,
+        },
+        e => first.is_none() && *e == Expr::Acc,
+    };
+    let mut of_first = None;
+    let finish = r.finish.map(&mut |e| {
+        own(e).then(|| {
+            of_first = Some(e.clone());
+            Expr::Acc + stored.clone()
+        })
+    });
+    let of_first = of_first.ok_or_else(|| inside("a sum to which the first part's buffer is added"))?;
+    let zero = Expr::f32(0.0);
+    let reduction = |init: &Expr, finish: Expr| Reduction { combine: r.combine, init: init.clone(), finish };
+    let part = |i: usize| match i {
+        0 => reduction(&r.init, of_first.clone()),
+        i if i + 1 == sizes.len() => reduction(&zero, finish.clone()),
+        _ => reduction(&zero, Expr::Acc + stored.clone()),
+    };
+    let mut next = nest.fresh().0;
+    let (mut stmts, mut parts): (Vec<Stmt>, Vec<Part>) = (Vec::new(), Vec::new());
+    let (mut start, mut i) = (0, 0);
+    while i < sizes.len() {
+        let between = 0 < i && i + 1 < sizes.len();
+        let alike = sizes[i..sizes.len() - 1].iter().take_while(|s| **s == sizes[i]).count();
+        let n = if between { alike } else { 1 };
+        let with = part(i);
+        let defined = |s: &Stmt| redefined(s, &with);
+        let copy = vec![defined(whole)];
+        let (copy, names) = if i == 0 { (copy, Default::default()) } else { renamed(&copy, &mut next) };
+        let outer = VarId(next);
+        next += 1;
+        let names = Run { outer, inner: outer, renamed: names };
+        let (sum, size) = (names.of(sum), sizes[i]);
+        let step =
+            if n > 1 { Expr::Var(outer) * Expr::int(size) + Expr::int(start) } else { Expr::int(start) };
+        let place = |e: &Expr| {
+            let moved = if start == 0 { Expr::Var(sum) } else { Expr::Var(sum) + step.clone() };
+            e.substitute(&|v| if v == sum { moved.clone() } else { Expr::Var(v) })
+        };
+        let shorter = |l: &Loop| if l.id == sum { Loop { extent: size, ..l.clone() } } else { l.clone() };
+        let body: Vec<Stmt> = copy.iter().map(|s| s.map(&place, &shorter)).collect();
+        let around = Loop { id: outer, extent: n, role: Role::Data, form: Form::Serial };
+        stmts.push(Stmt::Loop(around, body));
+        parts.push(Part { outer, start: step, names });
+        start += size * n;
+        i += n;
+    }
+    Ok((nest.replaced(at, &stmts), parts))
+}
+
+/// A statement whose one definition is another reduction.
+fn redefined(s: &Stmt, with: &Reduction) -> Stmt {
+    match s {
+        Stmt::Loop(l, body) => Stmt::Loop(l.clone(), body.iter().map(|s| redefined(s, with)).collect()),
+        Stmt::Define(d) => Stmt::Define(Define { reduce: Some(with.clone()), ..d.clone() }),
+        other => other.clone(),
+    }
+}

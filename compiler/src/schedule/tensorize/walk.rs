@@ -1,0 +1,181 @@
+//! Where the pixels of a tile lie in a tensor.
+
+use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
+use octrt_ops::{Tensor, TensorType};
+
+use crate::leaf::programs::{Grid, Pixels};
+use crate::loop_ir::KernelBuffer;
+use crate::loop_ir::affine::{Affine, uses};
+use crate::nest::index::bounds;
+use crate::nest::{Nest, pointer};
+use crate::strategy::refusal::{Refusal, distance};
+use crate::tile::{BufferRole, Distance, LoopId, SlotValue, TileBuffer};
+
+/// Bytes of an element.
+pub(super) const ELEMENT: i64 = 4;
+
+/// Most pixels of a tile, and more: distances of that many must fit a leaf program.
+const TILE: i64 = 64;
+
+/// Elements of a tensor that a tile touches: those of its first pixel, and how to come from one pixel to the next.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    pub(super) buffer: BufId,
+    /// Distance of the first pixel of the tile in bytes; of the first pixel of all where pixels lie in a table.
+    at: Affine,
+    place: Place,
+    /// From one vector of channels to the next, in bytes.
+    vector_bytes: i64,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    /// Every pixel as many bytes after the one before.
+    Even(i64),
+    /// Distances of all pixels, and the number of the tile's first.
+    Table(Vec<i32>, Affine),
+}
+
+/// The distance of an element of a buffer in bytes.
+pub(super) fn distance_of(nest: &Nest, buffer: BufId, index: &[Expr]) -> Affine {
+    let ty = nest.buffers.get(buffer.0 as usize).map(|b| b.ty.clone());
+    let ty = ty.unwrap_or_else(|| TensorType::new(octrt_ops::DType::F32, []));
+    // Packed weights are a vector.
+    let packed = index.len() == 1 && ty.shape.rank() > 1;
+    let ty = if packed { TensorType::new(ty.dtype, [ty.shape.numel()]) } else { ty };
+    let flat = Affine::flat(&KernelBuffer { ty, range: None }, index);
+    Affine::default().plus(&flat, ELEMENT)
+}
+
+/// The bytes by which a sum grows with a loop, taken out of it; 0 where the loop does not occur.
+pub(super) fn take(sum: &mut Affine, l: VarId) -> i64 {
+    let at = sum.terms.iter().position(|(_, atom)| *atom == Expr::Var(l));
+    at.map_or(0, |i| sum.terms.swap_remove(i).0)
+}
+
+/// A part of a number: what is done to it one after the other.
+struct Digit<'a> {
+    of: &'a Expr,
+    steps: Vec<(BinaryFn, i64)>,
+}
+
+impl<'a> Digit<'a> {
+    fn new(mut e: &'a Expr) -> Digit<'a> {
+        let mut steps = Vec::new();
+        while let Expr::Binary(f @ (BinaryFn::Div | BinaryFn::Rem), a, c) = e
+            && let Expr::Const(Scalar::I64(c)) = **c
+            && c > 0
+        {
+            steps.push((*f, c));
+            e = a;
+        }
+        steps.reverse();
+        Digit { of: e, steps }
+    }
+
+    fn of(&self, number: i64) -> i64 {
+        self.steps.iter().fold(number, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
+    }
+}
+
+impl Walk {
+    /// The walk through `buffer` from the distance `at`, in which only loops outside the tile, its pixels, which are some of
+    /// `pixels`, and its vectors are left. Blocks are `block` bytes from each other where vectors are not.
+    ///
+    /// # Errors
+    /// [`Refusal::Distance`], and [`Refusal::Unfit`] where positions are neither affine nor digits of one number.
+    pub(super) fn new(
+        nest: &Nest,
+        buffer: BufId,
+        mut at: Affine,
+        (pixel, vector): (VarId, VarId),
+        (pixels, block): (usize, i64),
+    ) -> Result<Walk, Refusal> {
+        let vector_bytes = take(&mut at, vector);
+        let is_digit = |(_, atom): &(i64, Expr)| !matches!(atom, Expr::Var(_));
+        if !at.terms.iter().any(is_digit) {
+            let step = take(&mut at, pixel);
+            distance(step.checked_mul(TILE).ok_or(Refusal::Distance)?)?;
+            return Ok(Walk { buffer, at, place: Place::Even(step), vector_bytes });
+        }
+        let terms: Vec<(i64, Expr)> = at.terms.extract_if(.., |t| is_digit(t)).collect();
+        let digits: Vec<(i64, Digit<'_>)> = terms.iter().map(|(c, e)| (*c, Digit::new(e))).collect();
+        let number = digits[0].1.of;
+        let alike =
+            digits.iter().all(|(_, d)| d.of == number) && !at.terms.iter().any(|(_, e)| uses(e, pixel));
+        let mut first = Affine::of(number);
+        let extents = |l: VarId| nest.extent(l);
+        let known = bounds(number, &extents).is_some_and(|(lo, hi)| lo >= 0 && hi < pixels as i64);
+        if !alike || !known || take(&mut first, pixel) != 1 {
+            return Err(Refusal::Tensorize("positions that are those of one number of pixels"));
+        }
+        let last = pixels as i64 - 1;
+        // Whole blocks are no part of positions, so that all blocks share a table.
+        let block = if vector_bytes > 0 { vector_bytes } else { block };
+        let inside = if block > 0 { at.constant.rem_euclid(block) } else { at.constant };
+        let place = |p: i64| inside + digits.iter().map(|(c, d)| c * d.of(p)).sum::<i64>();
+        let step = if last > 0 { place(1) - place(0) } else { 0 };
+        let even = (0..=last).all(|p| place(p) == place(0) + step * p);
+        if even && step.checked_mul(TILE).is_some_and(|far| distance(far).is_ok()) {
+            let start = Affine { constant: at.constant - inside + place(0), ..at.clone() };
+            let at = start.plus(&first, step);
+            return Ok(Walk { buffer, at, place: Place::Even(step), vector_bytes });
+        }
+        let entries: Vec<i32> = (0..=last).map(|p| distance(place(p))).collect::<Result<_, _>>()?;
+        at.constant -= inside;
+        Ok(Walk { buffer, at, place: Place::Table(entries, first), vector_bytes })
+    }
+
+    /// Where the pixels and vectors of a tile lie, for a leaf builder.
+    pub(super) fn grid(&self) -> Result<Grid, Refusal> {
+        let pixels = match self.place {
+            Place::Even(bytes) => Pixels::Strided { bytes: distance(bytes)?, repeat: 1 },
+            Place::Table(..) => Pixels::Table,
+        };
+        Ok(Grid { pixels, vector_bytes: distance(self.vector_bytes)? })
+    }
+
+    /// The address of the tile.
+    pub(super) fn pointer(&self, nest: &Nest) -> Result<SlotValue, Refusal> {
+        Ok(pointer(self.buffer, spelled(nest, &self.at)?))
+    }
+
+    /// The address of the tile's distances, where they are in a table, which is a buffer of the nest then.
+    pub(super) fn offsets(&self, nest: &mut Nest) -> Result<Option<SlotValue>, Refusal> {
+        match &self.place {
+            Place::Even(_) => Ok(None),
+            Place::Table(entries, first) => {
+                let at = spelled(nest, &Affine::default().plus(first, ELEMENT))?;
+                Ok(Some(pointer(table(nest, entries)?, at)))
+            }
+        }
+    }
+}
+
+/// The buffer of a table with these entries.
+pub(super) fn table(nest: &mut Nest, entries: &[i32]) -> Result<BufId, Refusal> {
+    let table = Tensor::new([entries.len()], entries);
+    let table = table.map_err(|_| Refusal::Defect("a table of another extent"))?;
+    let same = |b: &TileBuffer| matches!(&b.role, BufferRole::Table(t) if *t == table);
+    Ok(match nest.buffers.iter().position(same) {
+        Some(known) => BufId(known as u32),
+        None => nest.buffer(TileBuffer { ty: table.ty().clone(), role: BufferRole::Table(table) }),
+    })
+}
+
+/// A sum of loops as a distance, outermost loops first; those of one iteration are left out.
+pub(super) fn spelled(nest: &Nest, sum: &Affine) -> Result<Distance, Refusal> {
+    let mut distance = Distance::new(sum.constant);
+    let mut left = sum.terms.len();
+    for l in nest.loops() {
+        let Some((factor, _)) = sum.terms.iter().find(|(_, e)| *e == Expr::Var(l.id)) else { continue };
+        left -= 1;
+        if l.extent > 1 {
+            distance = distance.plus(LoopId(l.id.0), *factor);
+        }
+    }
+    match left {
+        0 => Ok(distance),
+        _ => Err(Refusal::Tensorize("distances that are sums of loops")),
+    }
+}
