@@ -12,10 +12,11 @@ use crate::error::CompileError;
 use crate::layout::{Layout, Map, relayout};
 use crate::options::Options;
 use crate::pack::Packing;
+use crate::schedule::script::Scheduled;
 use crate::strategy::conv_winograd::Plan;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
-use crate::tile::{BufferRole, TileNest};
+use crate::tile::BufferRole;
 
 pub mod calls;
 mod emit;
@@ -293,12 +294,13 @@ impl Lowering<'_> {
     /// [`Refusal::Defect`] when there are more or fewer of them.
     pub(super) fn call(
         &mut self,
-        nest: TileNest,
+        nest: impl Into<Scheduled>,
         sources: &[Virtual],
         dst: Virtual,
         owner: Owner<'_>,
         stage: &'static str,
     ) -> Result<(), Refusal> {
+        let Scheduled { nest, schedule } = nest.into();
         let mut sources = sources.iter().copied();
         let mut buffers = Vec::with_capacity(nest.buffers.len());
         for b in &nest.buffers {
@@ -318,6 +320,7 @@ impl Lowering<'_> {
         let dst = nest.dst().map_or(0, |d| d.index());
         self.out.calls.push(Call {
             work: Work::Tile(nest),
+            schedule,
             node: owner.node.to_string(),
             op: owner.op,
             stage,
@@ -389,6 +392,7 @@ impl Lowering<'_> {
             let check = compute.checks.iter().find(|c| last && c.ok == stage.dst).map(|c| c.message.clone());
             self.out.calls.push(Call {
                 work: Work::Naive(kernel),
+                schedule: None,
                 node: owner.node.to_string(),
                 op: owner.op,
                 stage: stage.name,

@@ -1,7 +1,8 @@
-//! Lowering, scheduling and code generation on the files of `filetests/lower` and `filetests/codegen`.
+//! Lowering, scheduling and code generation on the files of `filetests/lower`, `filetests/strategy` and
+//! `filetests/codegen`.
 //!
 //! The input is a graph. `; test lower` prints its naive kernels, `; test schedule` the scheduled ones, `; test plan`
-//! the calls and where their buffers lie, `; test clif` and `; test asm` what becomes of each kernel. `target=x86-64-v2`
+//! the calls and where their buffers lie, `; test script` the schedules of nests of leaf programs, `; test clif` and `; test asm` what becomes of each kernel. `target=x86-64-v2`
 //! chooses the target, x86-64-v3 unless said. Beside the text, every test runs the kernels through the loop IR's
 //! interpreter, naive and scheduled, and compares with the graph's interpreter.
 
@@ -14,8 +15,10 @@ use octrt_compiler::decide::choose;
 use octrt_compiler::loop_ir::{Kernel, interp, verify};
 use octrt_compiler::lower::calls::Work;
 use octrt_compiler::lower::lower_graph;
+use octrt_compiler::nest;
 use octrt_compiler::pipeline::Options;
 use octrt_compiler::place::program::{Nest, Program};
+use octrt_compiler::schedule::script::Schedule;
 use octrt_compiler::tile::interp::Engine;
 use octrt_compiler::{Precision, Target, pipeline, tile};
 use octrt_ops::graph::infer::{self, Limits};
@@ -25,6 +28,11 @@ use octrt_ops::{Graph, Tensor};
 #[test]
 fn lower() {
     filetest::run_folder("filetests/lower", &test);
+}
+
+#[test]
+fn strategy() {
+    filetest::run_folder("filetests/strategy", &test);
 }
 
 #[test]
@@ -38,6 +46,9 @@ fn test(case: &Case) -> Result<String, String> {
     let target: Target = case.option("target").unwrap_or("x86-64-v2").parse()?;
     let options = Options { target, precision: Precision::Default };
     let lowered = lower_graph(&graph, choose(&graph, options.target), options).map_err(|e| e.to_string())?;
+    let scripts: Vec<String> =
+        lowered.calls.iter().filter_map(|c| Some(c.schedule.as_ref()?.test())).collect();
+    lowered.calls.iter().filter_map(|c| c.schedule.as_ref()).try_for_each(|s| replays(s))?;
     let naive: Vec<Kernel> = lowered
         .calls
         .into_iter()
@@ -65,12 +76,26 @@ fn test(case: &Case) -> Result<String, String> {
     let wanted = case.directive("test").and_then(|d| d.words.first()).map(String::as_str);
     match wanted {
         Some("lower") => Ok(naive.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+        Some("script") => Ok(scripts.join("\n")),
         Some("schedule") => each(&|k| Ok(k.to_string())),
         Some("plan") => Ok(program.to_string()),
         Some("clif") => each(&|k| codegen.clif(k).map_err(|e| e.to_string())),
         Some("asm") => each(&|k| codegen.assembly(k).map_err(|e| e.to_string())),
         other => Err(format!("there is no test {other:?}")),
     }
+}
+
+/// That the text of a schedule, applied to the text of its naive nest, makes the same nest.
+fn replays(schedule: &Schedule) -> Result<(), String> {
+    let naive = nest::text::parse(&schedule.naive().to_string()).map_err(|e| e.to_string())?;
+    assert_eq!(naive, *schedule.naive());
+    let mut again = Schedule::new(naive);
+    for step in schedule.to_string().lines() {
+        again.apply(step).map_err(|e| format!("{step}: {e}"))?;
+    }
+    assert_eq!(again.to_string(), schedule.to_string());
+    assert_eq!(again.nest(), schedule.nest());
+    Ok(())
 }
 
 fn specialized(input: &str) -> Result<Graph, String> {

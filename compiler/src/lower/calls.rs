@@ -7,6 +7,7 @@ use octrt_ops::TensorType;
 
 use crate::artifact::Repeat;
 use crate::loop_ir::Kernel;
+use crate::schedule::script::Schedule;
 use crate::strategy::refusal::Refusal;
 use crate::tile::TileNest;
 
@@ -57,6 +58,8 @@ pub enum Work {
 pub struct Call {
     /// What it runs.
     pub work: Work,
+    /// How a tile nest was made, where a schedule made it.
+    pub schedule: Option<Box<Schedule>>,
     /// Name of the node it belongs to.
     pub node: String,
     /// ONNX name of the node's operator; [`LAYOUT`] for reorders.

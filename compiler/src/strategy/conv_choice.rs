@@ -34,9 +34,12 @@ pub fn choose(p: &ConvProblem, options: Options) -> Result<(Plan, Packing), Refu
         }
         let packing = conv_grouped::packing(p)?;
         let nest = conv_grouped::nest(p, &packing, options.target)?;
-        return Ok((Plan::Whole(nest), Packing::Grouped(packing)));
+        return Ok((Plan::Whole(nest.into()), Packing::Grouped(packing)));
     }
-    let direct = || Ok((Plan::Whole(conv_direct::nest(p, options.target)?), Packing::Conv(p.packing())));
+    let direct = || {
+        let nest = conv_direct::schedule(p, options.target)?.finish()?;
+        Ok((Plan::Whole(nest), Packing::Conv(p.packing())))
+    };
     if options.precision == Precision::Strict || p.whole || !p.is_3x3_s1() {
         return direct();
     }

@@ -1,8 +1,8 @@
 //! Direct convolution: register tiles of pixels times channels over flattened maps.
 //!
 //! ```text
-//! for chunk parallel  for group  for tile of oc  for part of ic  for tile of pixels
-//!   call conv: for block of ic  for kh   (kw and channels unrolled)
+//! fuse the axes of the map -> split in chunks, parallel -> cut channels in tiles -> split the sum in parts
+//!   -> cut pixels in tiles -> tensorize
 //! ```
 //!
 //! A *part* of the input channels is one whose weights stay in the level-1 cache while the tiles of pixels pass, or of few
@@ -12,110 +12,19 @@
 //! the weights are the larger part there is one chunk, and output channels are the parallel loop. Tiles are as even
 //! as they can be, and their pixels lie where tables say, so that a row's end costs nothing.
 
-use octrt_ops::{DType, TensorType};
+use octrt_ops::expr::{BufId, Expr, VarId};
 
-use crate::leaf::programs::{Advance, Axis, Conv, Epilogue, Reduction, Start};
-use crate::leaf::{Program, Width, registers};
+use crate::leaf::programs::{Conv, Epilogue, Reduction, Start};
+use crate::leaf::{Width, registers};
+use crate::nest::blocked::{ConvLoops, buffers};
+use crate::schedule::cut::Run;
+use crate::schedule::script::Schedule;
+use crate::schedule::tensorize::{Tile, UNROLLED, describe};
 use crate::target::{Caches, Target};
-use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
 
-use super::conv::{Addend, ConvProblem, operands};
-use super::pixels::{Walk, table};
-use super::refusal::{Refusal, distance};
+use super::conv::ConvProblem;
+use super::refusal::Refusal;
 use super::tiles::{self, EvenSplit};
-
-/// Most input channels times columns of a window that are unrolled.
-const UNROLLED: usize = 32;
-
-/// The part of a sum that a call computes: what it starts from and what happens to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// All of it.
-    Whole,
-    /// From the bias, with what is added first; stored as it is.
-    First,
-    /// From zero, then added to what the part before has stored: sums of sums, which lose fewer digits than a single one.
-    Middle,
-    /// As in the middle; then finished.
-    Last,
-}
-
-/// The nest of a convolution.
-///
-/// # Errors
-/// [`Refusal`] where distances do not fit leaf programs.
-pub fn nest(p: &ConvProblem, target: Target) -> Result<TileNest, Refusal> {
-    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
-    if p.merged() > 1 && p.tail.base.is_some() {
-        return Err(Refusal::Unfit("merged groups with a base to add"));
-    }
-    let all = p.dst_pixels();
-    let chunks = chunks(p, all.len(), width, target);
-    let tiles = tiles::vectors(p.dst_blocks());
-    let rest = p.oc % p.dst.layout.lanes;
-    let same = rest == 0 && tiles.iter().all(|t| *t == tiles[0]);
-    let by_channel = chunks == 1 && p.src.mb == 1 && p.groups == 1 && same;
-    let extent = match (p.src.mb, chunks) {
-        (1, 1) if by_channel => tiles.len(),
-        (1, chunks) => chunks,
-        (mb, _) => mb,
-    };
-    let mut b = NestBuilder::new("conv", extent);
-    let outer = b.parallel();
-    let emitter = Emitter::new(&mut b, p, width, &all, (chunks, target))?;
-    let image = if p.src.mb > 1 { Distance::default().plus(outer, 1) } else { Distance::default() };
-    if by_channel {
-        let tile =
-            Tile { first: Distance::default().plus(outer, tiles[0] as i64), vectors: tiles[0], used: None };
-        emitter.pixels(&mut b, &image, &Distance::default(), &Distance::default(), &tile)?;
-        return Ok(b.finish());
-    }
-    let inner = if p.src.mb > 1 { chunks } else { 1 };
-    b.each(inner, |b, l| {
-        let chunk = if p.src.mb > 1 { l } else { outer };
-        let chunk = if chunks > 1 { Distance::default().plus(chunk, 1) } else { Distance::default() };
-        b.each(p.groups, |b, group| {
-            let group = Distance::default().plus(group, 1);
-            // A last tile with lanes that are no channels is one of its own.
-            let (full, last) = tiles.split_at(tiles.len() - usize::from(rest > 0));
-            for (first, n, vectors) in tiles::runs(full) {
-                b.each(n, |b, tile| {
-                    let first = Distance::new((first * tiles[0]) as i64).plus(tile, vectors as i64);
-                    let tile = Tile { first, vectors, used: None };
-                    emitter.pixels(b, &image, &group, &chunk, &tile)
-                })?;
-            }
-            for &vectors in last {
-                let first = Distance::new(full.iter().sum::<usize>() as i64);
-                let tile = Tile { first, vectors, used: Some(rest as u8) };
-                emitter.pixels(b, &image, &group, &chunk, &tile)?;
-            }
-            Ok::<_, Refusal>(())
-        })
-    })?;
-    Ok(b.finish())
-}
-
-/// A tile of output channels.
-struct Tile {
-    /// Its first vector in the group.
-    first: Distance,
-    vectors: usize,
-    /// Lanes of its last vector that are channels, where some are not.
-    used: Option<u8>,
-}
-
-/// Where a call stands: picture, group, first pixel, first block of input channels and how many.
-struct At<'a> {
-    image: &'a Distance,
-    group: &'a Distance,
-    pixel: &'a Distance,
-    block: &'a Distance,
-    blocks: usize,
-    /// Bytes from the next tile's weights on that the call brings near.
-    share: &'a Distance,
-    part: Part,
-}
 
 /// From this many tiles of pixels on, parts of the input channels pay.
 const MANY_TILES: usize = 6;
@@ -123,259 +32,180 @@ const MANY_TILES: usize = 6;
 /// Terms of a part where there are fewer tiles, unless one block of input channels has more.
 const TERMS: usize = 288;
 
-struct Emitter<'a> {
-    p: &'a ConvProblem,
-    width: Width,
-    src: Walk,
-    dst: Walk,
-    base: Option<Walk>,
-    addend: Option<Walk>,
-    wei: BufferId,
-    bias: BufferId,
-    taps: Option<BufferId>,
-    chunk: usize,
-    /// Sizes of the caches.
-    l1: usize,
-    l2: usize,
+/// The schedule of a convolution.
+///
+/// # Errors
+/// [`Refusal`] where distances do not fit leaf programs.
+pub fn schedule(p: &ConvProblem, target: Target) -> Result<Schedule, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
+    if p.merged() > 1 && p.tail.base.is_some() {
+        return Err(Refusal::Unfit("merged groups with a base to add"));
+    }
+    let (nest, l) = p.naive()?;
+    let mut s = Schedule::new(nest);
+    s.start_from(buffers::BIAS)?;
+    let pixel = s.fuse(&l.pixel)?;
+    let pixels = s.extent(pixel);
+    let chunks = chunks(p, pixels, width, target);
+    let [chunk, pixel] = s.split(pixel, pixels / chunks)?;
+    let vectors = tiles::vectors(p.dst_blocks());
+    let same = p.oc.is_multiple_of(p.dst.layout.lanes) && vectors.iter().all(|t| *t == vectors[0]);
+    let by_channel = chunks == 1 && p.src.mb == 1 && p.groups == 1 && same;
+    let (block, parallel) = match by_channel {
+        // Tiles of channels are the parallel loop.
+        true => {
+            let [tile, vector] = s.split(l.block, vectors[0])?;
+            s.reorder(&order(&[tile, l.image, chunk, l.group, pixel, vector], &l))?;
+            (Run::new(tile, vector), tile)
+        }
+        false => {
+            let first = if p.src.mb > 1 { [l.image, chunk] } else { [chunk, l.image] };
+            s.reorder(&order(&[first[0], first[1], l.group, l.block, pixel], &l))?;
+            (Run::new(l.block, l.block), first[0])
+        }
+    };
+    s.parallel(parallel)?;
+    let tile = Direct { p, target, width, l: &l, pixel, pixels };
+    if by_channel {
+        tile.channels(&mut s, &block)?;
+    } else {
+        let rest = p.oc % p.dst.layout.lanes;
+        let last = vectors.len() - usize::from(rest > 0);
+        // A last tile with lanes that are no channels is one of its own.
+        let mut runs: Vec<(usize, usize)> =
+            tiles::runs(&vectors[..last]).into_iter().map(|(_, n, size)| (size, n)).collect();
+        runs.extend(vectors[last..].iter().map(|size| (*size, 1)));
+        for run in s.cut(block.outer, &runs)? {
+            s.reorder(&[run.of(pixel), run.inner])?;
+            tile.channels(&mut s, &run)?;
+        }
+    }
+    s.flatten(buffers::WEI)?;
+    Ok(s)
 }
 
-impl<'a> Emitter<'a> {
-    fn new(
-        b: &mut NestBuilder,
-        p: &'a ConvProblem,
-        width: Width,
-        all: &[(usize, usize)],
-        (chunks, target): (usize, Target),
-    ) -> Result<Self, Refusal> {
-        let lanes = width.lanes() as usize;
-        let wei = p.groups * p.dst_blocks() * p.vector_bytes(width) / 4;
-        let [src, wei, bias] = operands(b, p, wei);
-        let mut walk = |addend: Option<Addend>| match addend {
-            Some(a) => a.walk(b, all).map(Some),
-            None => Ok(None),
-        };
-        let (base, addend) = (walk(p.tail.base)?, walk(p.tail.addend)?);
-        let from: Vec<i64> = all.iter().map(|&(h, w)| p.src_pixel(h, w)).collect();
-        let to: Vec<i64> = all.iter().map(|&(h, w)| p.dst.pixel(h as i64, w as i64)).collect();
-        let src = Walk::new(b, src, 0, p.src.block_bytes(), &from)?;
-        let taps = if p.kernel[1] * p.src.layout.lanes > UNROLLED { Some(tap_table(b, p)?) } else { None };
-        let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
-        let dst = Walk::new(b, dst, 0, p.dst.block_bytes(), &to)?;
-        debug_assert_eq!(lanes, p.dst.layout.lanes);
-        let Caches { l1, l2 } = target.caches();
-        Ok(Emitter { p, width, src, dst, base, addend, wei, bias, taps, chunk: all.len() / chunks, l1, l2 })
-    }
+/// The order of these loops, then those of a sum and its lanes.
+fn order(outer: &[VarId], l: &ConvLoops) -> Vec<VarId> {
+    let sum = [l.lane, l.ic].into_iter().chain(l.taps.iter().copied()).chain([l.channel]);
+    outer.iter().copied().chain(sum).collect()
+}
 
-    /// The calls for all pixel tiles of a chunk and one tile of output channels.
-    fn pixels(
-        &self,
-        b: &mut NestBuilder,
-        image: &Distance,
-        group: &Distance,
-        chunk: &Distance,
-        tile: &Tile,
-    ) -> Result<(), Refusal> {
-        let split = EvenSplit::new(self.chunk, self.most_pixels(tile)?);
-        let tiles = split.large + split.small;
-        let ahead = self.ahead(tile.vectors, tiles);
-        for (part, first, blocks, n) in self.parts() {
-            b.each(n, |b, l| {
-                let block = Distance::new(first as i64).plus(l, blocks as i64);
-                let mut before = 0;
-                for (first, size, n) in split.runs() {
-                    let program = self.program(size, tile, (part, ahead))?;
-                    b.each(n, |b, l: LoopId| {
-                        let pixel = chunk.times(self.chunk as i64).offset(first as i64).plus(l, size as i64);
-                        // Each tile of pixels brings its share of the next tile's weights.
-                        let trips = (blocks * self.p.kernel[0]) as i64;
-                        let share = Distance::new(before).plus(l, 1).times(trips * i64::from(ahead));
-                        let at =
-                            At { image, group, pixel: &pixel, block: &block, blocks, share: &share, part };
-                        self.call(b, program, &at, tile)
-                    })?;
-                    before += n as i64;
-                }
-                Ok::<_, Refusal>(())
-            })?;
+struct Direct<'a> {
+    p: &'a ConvProblem,
+    target: Target,
+    width: Width,
+    l: &'a ConvLoops,
+    pixel: VarId,
+    pixels: usize,
+}
+
+impl Direct<'_> {
+    /// Schedules a run of tiles of output channels.
+    fn channels(&self, s: &mut Schedule, run: &Run) -> Result<(), Refusal> {
+        let pixel = run.of(self.pixel);
+        s.pack(buffers::WEI, pixel, run.inner)?;
+        let of = |l: VarId| run.of(l);
+        let whole = self.tile(&of, (pixel, run.inner), Expr::int(0));
+        let most = self.most_pixels(describe(s.nest(), &whole, self.width)?.leaf)?;
+        let split = EvenSplit::new(s.extent(pixel), most);
+        let sizes = self.parts(s.extent(pixel));
+        let base = self.p.tail.base.map(|_| BufId(buffers::BIAS.0 + 1));
+        if sizes.len() == 1 {
+            return self.pixels(s, pixel, split, &whole);
+        }
+        for part in s.split_sum((pixel, run.of(self.l.ic)), &sizes, base)? {
+            let of = |l: VarId| part.of(run.of(l));
+            let tile = self.tile(&of, (part.of(pixel), part.of(run.inner)), part.start.clone());
+            self.pixels(s, part.of(pixel), split, &tile)?;
         }
         Ok(())
+    }
+
+    /// Schedules the pixels of a tile of output channels.
+    fn pixels(&self, s: &mut Schedule, pixel: VarId, split: EvenSplit, tile: &Tile) -> Result<(), Refusal> {
+        let ahead = self.ahead(s.extent(tile.vector), split.large + split.small);
+        let runs: Vec<(usize, usize)> = split.runs().map(|(_, size, n)| (size, n)).collect();
+        let mut before = 0;
+        for (run, (_, n)) in s.cut(pixel, &runs)?.iter().zip(&runs) {
+            // Each tile of pixels brings its share of the next tile's weights.
+            let number = Expr::Var(run.outer) + Expr::int(before);
+            let tile = Tile { pixel: run.inner, ahead: (ahead, number), ..tile.named(&|l| run.of(l)) };
+            s.tensorize(&tile, self.width)?;
+            before += n;
+        }
+        Ok(())
+    }
+
+    fn tile(&self, of: &dyn Fn(VarId) -> VarId, (pixel, vector): (VarId, VarId), start: Expr) -> Tile {
+        Tile {
+            pixel,
+            pixels: self.pixels,
+            vector,
+            lane: of(self.l.lane),
+            ic: of(self.l.ic),
+            taps: self.l.taps.iter().map(|l| of(*l)).collect(),
+            channel: of(self.l.channel),
+            part: (start, self.p.src_blocks()),
+            base: self.p.tail.base.map(|_| BufId(buffers::BIAS.0 + 1)),
+            ahead: (0, Expr::int(0)),
+        }
     }
 
     /// Bytes of the next tile's weights that each trip brings near, where weights come from beyond the level-2 cache.
     fn ahead(&self, vectors: usize, pixel_tiles: usize) -> i32 {
         let p = self.p;
         let all = p.groups * p.dst_blocks() * p.vector_bytes(self.width);
-        if all <= self.l2 / 2 || self.taps.is_some() || p.merged() > 1 || pixel_tiles < 4 {
+        let columns = p.kernel[1] * p.src.layout.lanes;
+        if all <= self.target.caches().l2 / 2 || columns > UNROLLED || p.merged() > 1 || pixel_tiles < 4 {
             return 0;
         }
-        let trip = p.kernel[1] * p.src.layout.lanes * vectors * self.width.bytes() as usize;
+        let trip = columns * vectors * self.width.bytes() as usize;
         trip.div_ceil(pixel_tiles).next_multiple_of(4).min(256) as i32
     }
 
-    /// Parts of the input channels: which, first block, blocks of each, how many of them. They are those of the widest tile
-    /// of output channels for all, so that equal weights of two channels give equal sums.
-    fn parts(&self) -> Vec<(Part, usize, usize, usize)> {
-        let blocks = self.p.src_blocks();
-        let vectors = tiles::vectors(self.p.dst_blocks()).into_iter().max().unwrap_or(1);
-        let pixel_tiles = self.chunk.div_ceil(tiles::pixels(self.width, vectors));
-        let block_bytes = self.p.vector_bytes(self.width) * vectors / blocks.max(1);
-        let most = (self.l1 / 2 / block_bytes.max(1)).max(1);
+    /// Blocks of input channels of each part of the sum. They are those of the widest tile of output channels for all, so
+    /// that equal weights of two channels give equal sums.
+    fn parts(&self, pixels: usize) -> Vec<usize> {
+        let p = self.p;
+        let blocks = p.src_blocks();
+        let vectors = tiles::vectors(p.dst_blocks()).into_iter().max().unwrap_or(1);
+        let pixel_tiles = pixels.div_ceil(tiles::pixels(self.width, vectors));
+        let block_bytes = p.vector_bytes(self.width) * vectors / blocks.max(1);
+        let Caches { l1, .. } = self.target.caches();
+        let most = (l1 / 2 / block_bytes.max(1)).max(1);
         // Few tiles of pixels use no weight often enough: there, parts are for the digits of long sums.
-        let terms = self.p.kernel[0] * self.p.kernel[1] * self.p.src.layout.lanes;
+        let terms = p.kernel.iter().product::<usize>() * p.src.layout.lanes;
         let (most, is_long) = match pixel_tiles < MANY_TILES {
             true => ((TERMS / terms).max(1), blocks * terms >= 2 * TERMS),
             false => (most, true),
         };
-        if self.p.merged() > 1 || blocks <= most || !is_long {
-            return vec![(Part::Whole, 0, blocks, 1)];
+        if p.merged() > 1 || blocks <= most || !is_long {
+            return vec![blocks];
         }
-        let parts = blocks.div_ceil(most);
-        let (size, rest) = (blocks / parts, blocks % parts);
         // The first parts are larger by a block each where the number of parts does not divide.
-        let sizes: Vec<usize> = (0..parts).map(|i| size + usize::from(i < rest)).collect();
-        let mut out: Vec<(Part, usize, usize, usize)> = Vec::new();
-        let mut first = 0;
-        for (i, &size) in sizes.iter().enumerate() {
-            let part = match i {
-                0 => Part::First,
-                i if i + 1 == parts => Part::Last,
-                _ => Part::Middle,
-            };
-            match out.last_mut() {
-                Some((Part::Middle, _, s, n)) if part == Part::Middle && *s == size => *n += 1,
-                _ => out.push((part, first, size, 1)),
-            }
-            first += size;
-        }
-        out
-    }
-
-    fn call(&self, b: &mut NestBuilder, program: Program, at: &At<'_>, tile: &Tile) -> Result<(), Refusal> {
-        let p = self.p;
-        let At { image, group, pixel, block, blocks, share, part } = *at;
-        let oc = group.times(p.dst_blocks() as i64).and(&tile.first);
-        // Where taps are in a table, it tells the blocks apart.
-        let first = group.times(p.src_blocks() as i64);
-        let ic = if self.taps.is_some() { first } else { first.and(block) };
-        let taps = (p.kernel[0] * p.kernel[1]) as i64;
-        let vector_bytes = p.vector_bytes(self.width) as i64;
-        // Bytes of the weights of one block of input channels for this tile.
-        let block_bytes = vector_bytes * tile.vectors as i64 / p.src_blocks() as i64;
-        let of_image = |a: Option<Addend>| a.map(|a| image.times(a.map.image_bytes()));
-        let (base, addend) = (of_image(p.tail.base), of_image(p.tail.addend));
-        let dst = self.dst.pointer(pixel, &oc, &image.times(p.dst.image_bytes()));
-        b.call(program, &|name| match name {
-            "src" => Some(self.src.pointer(pixel, &ic, &image.times(p.src.image_bytes()))),
-            "src_offsets" => self.src.offsets(pixel),
-            "wei" => {
-                Some(SlotValue::Pointer(self.wei, oc.times(vector_bytes).and(&block.times(block_bytes))))
-            }
-            "ahead" => {
-                let next = oc.times(vector_bytes).offset(vector_bytes * tile.vectors as i64);
-                Some(SlotValue::Pointer(self.wei, next.and(&block.times(block_bytes)).and(share)))
-            }
-            "bias" => Some(SlotValue::Pointer(self.bias, oc.times(self.width.bytes().into()))),
-            "dst" => Some(dst.clone()),
-            "dst_offsets" => self.dst.offsets(pixel),
-            "base" if matches!(part, Part::Middle | Part::Last) => Some(dst.clone()),
-            "base_offsets" if matches!(part, Part::Middle | Part::Last) => self.dst.offsets(pixel),
-            "base" => Some(self.base.as_ref()?.pointer(pixel, &oc, base.as_ref()?)),
-            "base_offsets" => self.base.as_ref()?.offsets(pixel),
-            "residual" => Some(self.addend.as_ref()?.pointer(pixel, &oc, addend.as_ref()?)),
-            "residual_offsets" => self.addend.as_ref()?.offsets(pixel),
-            "ic" => Some(SlotValue::Number(blocks as i64)),
-            "kh" => Some(SlotValue::Number(p.kernel[0] as i64)),
-            "taps" => Some(SlotValue::Number(blocks as i64 * taps)),
-            "tap_offsets" => Some(SlotValue::Pointer(self.taps?, block.times(4 * taps))),
-            _ => None,
-        })?;
-        Ok(())
+        let parts = blocks.div_ceil(most);
+        (0..parts).map(|i| blocks / parts + usize::from(i < blocks % parts)).collect()
     }
 
     /// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.
-    fn most_pixels(&self, tile: &Tile) -> Result<usize, Refusal> {
-        let vectors = tile.vectors;
-        let pixels = tiles::pixels(self.width, vectors);
+    fn most_pixels(&self, leaf: Conv) -> Result<usize, Refusal> {
+        let pixels = tiles::pixels(self.width, leaf.vectors);
         // Distances of pixels share the general registers with those of taps.
-        let pixels = if self.taps.is_some() { pixels.min(10) } else { pixels };
-        let most = match self.p.merged() {
+        let pixels = if leaf.reduction == Reduction::Table { pixels.min(10) } else { pixels };
+        let most = match leaf.merged {
             1 => pixels,
             merged => pixels.min((tiles::pixels(self.width, 2) * 2 / merged).max(1)),
         };
+        let most = most.min(leaf.pixels);
+        let last = Epilogue { base: Some(leaf.epilogue.dst.clone()), ..leaf.epilogue.clone() };
+        let last = Conv { start: Start::Zero, epilogue: last, ..leaf.clone() };
+        let ways = if leaf.merged > 1 { vec![leaf] } else { vec![leaf, last] };
         let fits = |n: &usize| {
-            [Part::Whole, Part::Last]
-                .into_iter()
-                .all(|part| self.program(*n, tile, (part, 4)).is_ok_and(|p| registers::allocate(&p).is_ok()))
+            let fits = |leaf: &Conv| Conv { pixels: *n, ahead: 4, ..leaf.clone() }.program();
+            ways.iter().all(|leaf| registers::allocate(&fits(leaf)).is_ok())
         };
-        (1..=most.min(self.chunk)).rev().find(fits).ok_or(Refusal::Registers)
+        (1..=most).rev().find(fits).ok_or(Refusal::Registers)
     }
-
-    fn program(&self, pixels: usize, tile: &Tile, (part, ahead): (Part, i32)) -> Result<Program, Refusal> {
-        let vectors = tile.vectors;
-        let p = self.p;
-        let column = p.dilations[1] as i64 * p.src.pixel_bytes();
-        let row = p.dilations[0] as i64 * p.src.row_bytes();
-        let rows = p.kernel[0] as i64;
-        let (taps, reduction) = match self.taps {
-            Some(_) => (vec![0], Reduction::Table),
-            None => {
-                let taps = (0..p.kernel[1] as i64).map(|k| distance(k * column)).collect::<Result<_, _>>()?;
-                let kh = Axis { name: "kh", src: Advance::Bytes(distance(row)?) };
-                let step = |back: i64| distance(p.src.block_bytes() - back).map(Advance::Bytes);
-                let axes = match rows {
-                    1 => vec![Axis { name: "ic", src: step(0)? }],
-                    _ => vec![Axis { name: "ic", src: step(rows * row)? }, kh],
-                };
-                (taps, Reduction::Loops(axes))
-            }
-        };
-        let leaf = Conv {
-            width: self.width,
-            pixels,
-            vectors,
-            channels: p.src.layout.lanes,
-            taps,
-            src: self.src.grid()?,
-            reduction,
-            merged: p.merged(),
-            ahead,
-            start: match part {
-                Part::Whole | Part::First => Start::Bias,
-                Part::Middle | Part::Last => Start::Zero,
-            },
-            epilogue: self.epilogue(tile, part)?,
-        };
-        Ok(leaf.program())
-    }
-
-    /// What happens to the sums of a part.
-    fn epilogue(&self, tile: &Tile, part: Part) -> Result<Epilogue, Refusal> {
-        let stored = self.dst.grid()?;
-        let finished = self.p.tail.epilogue(&self.dst, self.base.as_ref(), self.addend.as_ref())?;
-        Ok(match part {
-            Part::Whole => Epilogue { used: tile.used, ..finished },
-            Part::First => Epilogue { base: finished.base, ..Epilogue::store(stored) },
-            Part::Middle => Epilogue { base: Some(stored.clone()), ..Epilogue::store(stored) },
-            Part::Last => Epilogue { base: Some(stored), used: tile.used, ..finished },
-        })
-    }
-}
-
-/// The distances of all taps of all blocks of input channels, in the order of the packed weights.
-fn tap_table(b: &mut NestBuilder, p: &ConvProblem) -> Result<BufferId, Refusal> {
-    let mut entries = Vec::new();
-    for block in 0..p.src_blocks() as i64 {
-        for kh in 0..p.kernel[0] as i64 {
-            for kw in 0..p.kernel[1] as i64 {
-                let row = kh * p.dilations[0] as i64 * p.src.row_bytes();
-                let column = kw * p.dilations[1] as i64 * p.src.pixel_bytes();
-                entries.push(distance(block * p.src.block_bytes() + row + column)?);
-            }
-        }
-    }
-    let table = table(&entries)?;
-    let ty = TensorType::new(DType::I32, [entries.len()]);
-    Ok(b.buffer(ty, BufferRole::Table(table)))
 }
 
 /// In how many runs of equal length the output pixels are cut: few, but so many that the input of one stays in the

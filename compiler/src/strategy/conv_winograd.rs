@@ -20,6 +20,7 @@ use crate::leaf::programs::{
     WinogradOutput,
 };
 use crate::leaf::{Program, Width, registers};
+use crate::schedule::script::Scheduled;
 use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
@@ -32,10 +33,10 @@ mod planes;
 use planes::{Planes, Tiles, chunk_rows, weight_bytes};
 
 /// How a convolution is carried out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Plan {
     /// One nest; buffers: src, wei, bias, what is added, dst, scratch.
-    Whole(TileNest),
+    Whole(Scheduled),
     /// Three nests, with the types of V and M between them. Buffers: src, V; V, wei, M; M, bias, what is added, dst.
     Parts(Box<[TileNest; 3]>, [TensorType; 2]),
 }
@@ -58,7 +59,7 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Result<Plan, Ref
     let even = p.dst.h.is_multiple_of(size.output());
     let l2 = target.caches().l2;
     match chunk_rows(p, tiles, target).filter(|_| even) {
-        Some(rows) => whole(p, tiles, rows, (width, l2)).map(Plan::Whole),
+        Some(rows) => whole(p, tiles, rows, (width, l2)).map(|nest| Plan::Whole(nest.into())),
         None => parts(p, tiles, (width, l2)),
     }
 }

@@ -160,7 +160,10 @@ fn by(size: Option<Winograd>, p: &Problem, data: &Data, target: Target) -> Optio
     let lanes = target.width().unwrap().lanes() as usize;
     let conv = p.conv(lanes);
     let (plan, packing) = match size {
-        None => (Plan::Whole(conv_direct::nest(&conv, target).unwrap()), Packing::Conv(conv.packing())),
+        None => (
+            Plan::Whole(conv_direct::schedule(&conv, target).unwrap().finish().unwrap()),
+            Packing::Conv(conv.packing()),
+        ),
         Some(size) => {
             (conv_winograd::plan(&conv, size, target).ok()?, Packing::Winograd(size, conv.packing()))
         }
@@ -171,7 +174,7 @@ fn by(size: Option<Winograd>, p: &Problem, data: &Data, target: Target) -> Optio
     let addend = conv.tail.addend.zip(data.addend.as_ref()).map(|(a, t)| to_blocks(t, &a.map));
     let end = [&bias].into_iter().chain(&addend);
     let dst = match &plan {
-        Plan::Whole(nest) => run_nest(nest, &[&src, &wei].into_iter().chain(end).collect::<Vec<_>>()),
+        Plan::Whole(whole) => run_nest(&whole.nest, &[&src, &wei].into_iter().chain(end).collect::<Vec<_>>()),
         Plan::Parts(nests, types) => {
             let [input, products, output] = &**nests;
             let v = run_nest(input, &[&src]);
@@ -223,11 +226,11 @@ fn a_kept_border_is_not_written() {
     let p = Problem { mb: 1, ic: 8, oc: 8, h: 64, w: 64, relu: false, repeat: None };
     let (data, target) = (p.data(), Target::new(Isa::V3));
     let conv = p.conv(8);
-    let Ok(Plan::Whole(nest)) = conv_winograd::plan(&conv, Winograd::F4, target) else {
+    let Ok(Plan::Whole(whole)) = conv_winograd::plan(&conv, Winograd::F4, target) else {
         panic!("expected one nest")
     };
     let wei = packed(&Packing::Winograd(Winograd::F4, conv.packing()), &data.wei);
-    let dst = run_nest(&nest, &[&to_blocks(&data.src, &conv.src), &wei, &data.bias]);
+    let dst = run_nest(&whole.nest, &[&to_blocks(&data.src, &conv.src), &wei, &data.bias]);
     let nans = dst.to_f64s().iter().filter(|x| x.is_nan()).count();
     let Halo { top, bottom, left, right } = conv.dst.layout.halo;
     assert_eq!(nans, 8 * ((64 + top + bottom) * (64 + left + right) - 64 * 64));

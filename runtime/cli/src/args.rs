@@ -234,6 +234,8 @@ pub enum Stage {
     Passes,
     /// The loop nests of operators before they are scheduled
     Nest,
+    /// The primitives that made each nest of leaf programs, from which naive nest, where a schedule did
+    Schedule,
     /// The scheduled loop nests
     Loop,
     /// The leaf programs that scheduled nests call
@@ -254,6 +256,9 @@ pub struct CompileArgs {
     /// Show this stage instead
     #[arg(long, value_name = "STAGE", required_unless_present = "output")]
     pub emit: Option<Stage>,
+    /// With --emit schedule: of this node only
+    #[arg(long, value_name = "NAME", requires = "emit")]
+    pub node: Option<String>,
     /// The compiled model (by custom with the ending .octrt), or with --emit where the text goes instead of to stdout
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,

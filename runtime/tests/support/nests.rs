@@ -1,10 +1,11 @@
 //! The tile nests that graphs compile to, written down so that those of another octrt can be held against them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use octrt::compiler::leaf::Program;
 use octrt::compiler::place::program::Nest;
-use octrt::compiler::tile::text;
+use octrt::compiler::tile::{BufferId, BufferRole, Distance, LoopId, SlotValue, Stmt, TileNest, text};
 use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
 use octrt::ops::Graph;
 
@@ -20,11 +21,85 @@ fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// A nest with names in the order of their use: buffers that are read, the result, scratch, then tables, equal ones once;
+/// loops and leaf programs as they are met. Nests that differ in nothing else are equal then.
+fn canonical(nest: &TileNest) -> TileNest {
+    let with = |role: fn(&BufferRole) -> bool| {
+        nest.buffers.iter().enumerate().filter(move |(_, b)| role(&b.role)).map(|(i, _)| i)
+    };
+    let order = with(|r| *r == BufferRole::Src).chain(with(|r| *r == BufferRole::Dst));
+    let order = order.chain(with(|r| *r == BufferRole::Scratch)).collect();
+    let mut names = Names { nest, order, loops: BTreeMap::new(), leaves: Vec::new() };
+    if nest.extent > 1 {
+        names.loops.insert(nest.parallel, LoopId(0));
+    }
+    let body = names.block(&nest.body);
+    TileNest {
+        name: nest.name.clone(),
+        buffers: names.order.iter().map(|i| nest.buffers[*i].clone()).collect(),
+        leaves: names.leaves,
+        parallel: LoopId(0),
+        extent: nest.extent,
+        body,
+    }
+}
+
+struct Names<'a> {
+    nest: &'a TileNest,
+    order: Vec<usize>,
+    loops: BTreeMap<LoopId, LoopId>,
+    leaves: Vec<Program>,
+}
+
+impl Names<'_> {
+    fn block(&mut self, stmts: &[Stmt]) -> Vec<Stmt> {
+        stmts.iter().map(|s| self.stmt(s)).collect()
+    }
+
+    fn stmt(&mut self, s: &Stmt) -> Stmt {
+        match s {
+            Stmt::Loop { id, extent, body } => {
+                let name = LoopId(self.loops.len() as u32 + 1);
+                self.loops.insert(*id, name);
+                Stmt::Loop { id: name, extent: *extent, body: self.block(body) }
+            }
+            Stmt::Call { leaf, slots } => {
+                let program = &self.nest.leaves[*leaf];
+                let known = self.leaves.iter().position(|l| l == program);
+                let leaf = known.unwrap_or_else(|| {
+                    self.leaves.push(program.clone());
+                    self.leaves.len() - 1
+                });
+                Stmt::Call { leaf, slots: slots.iter().map(|v| self.value(v)).collect() }
+            }
+        }
+    }
+
+    fn value(&mut self, v: &SlotValue) -> SlotValue {
+        let SlotValue::Pointer(b, at) = v else { return v.clone() };
+        let buffers = &self.nest.buffers;
+        let table = |i: usize| matches!(buffers[i].role, BufferRole::Table(_));
+        let same = |i: &usize| *i == b.index() || table(*i) && buffers[*i] == buffers[b.index()];
+        let known = self.order.iter().position(same);
+        let name = known.unwrap_or_else(|| {
+            self.order.push(b.index());
+            self.order.len() - 1
+        });
+        // The parallel loop of one iteration has no name.
+        let of = |(l, factor): &(LoopId, i64)| Some((*self.loops.get(l)?, *factor));
+        let mut terms: Vec<(LoopId, i64)> = at.terms.iter().filter_map(of).collect();
+        terms.sort_unstable();
+        SlotValue::Pointer(BufferId(name as u32), Distance { base: at.base, terms })
+    }
+}
+
 /// Collects nests: one text for each that differs from all before, and where each was met.
 #[derive(Default)]
 pub struct Nests {
     texts: BTreeMap<u64, String>,
     met: String,
+    /// By source, target and precision: names of nests and hashes of what they are but for names.
+    canonical: BTreeMap<String, Vec<(String, u64)>>,
 }
 
 impl Nests {
@@ -33,33 +108,77 @@ impl Nests {
         for options in settings() {
             let (graph, _) = passes::optimize(graph, options.target).unwrap();
             let program = pipeline::program(&graph, options).unwrap();
+            let key = format!("{source}\t{}\t{:?}", options.target, options.precision);
             for nest in &program.nests {
                 let Nest::Tile(nest) = nest else { continue };
                 let text = nest.to_string();
-                let hash = hash(&text);
-                let (target, precision) = (options.target, options.precision);
-                self.met += &format!("{source}\t{target}\t{precision:?}\t{}\t{hash:016x}\n", nest.name);
-                if self.texts.contains_key(&hash) {
+                let found = hash(&text);
+                self.met += &format!("{key}\t{}\t{found:016x}\n", nest.name);
+                let alike = hash(&canonical(nest).to_string());
+                self.canonical.entry(key.clone()).or_default().push((nest.name.clone(), alike));
+                if self.texts.contains_key(&found) {
                     continue;
                 }
-                assert_eq!(text::parse(&text).as_ref(), Ok(nest), "{source} for {target}");
-                self.texts.insert(hash, text);
+                assert_eq!(text::parse(&text).as_ref(), Ok(nest), "{source} for {}", options.target);
+                self.texts.insert(found, text);
             }
         }
     }
 
-    /// Writes what was collected into a new folder `name` of the one that OCTRT_NESTS names; says how much there is.
+    /// Writes what was collected into a new folder `name` of the one that OCTRT_NESTS names, and holds it against what another
+    /// octrt wrote into the one that OCTRT_NESTS_BEFORE names; says how much there is.
     pub fn finish(self, name: &str) {
         let lines = self.met.lines().count();
         println!("{name}: {lines} nests, {} of them different", self.texts.len());
         assert!(lines > 100, "too few nests");
-        let Some(folder) = std::env::var_os("OCTRT_NESTS").map(|f| PathBuf::from(f).join(name)) else {
-            return;
-        };
+        let folder = |variable: &str| std::env::var_os(variable).map(|f| PathBuf::from(f).join(name));
+        if let Some(before) = folder("OCTRT_NESTS_BEFORE") {
+            self.compare(&before);
+        }
+        let Some(folder) = folder("OCTRT_NESTS") else { return };
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("met.tsv"), &self.met).unwrap();
         for (hash, text) in &self.texts {
             std::fs::write(folder.join(format!("{hash:016x}.txt")), text).unwrap();
+        }
+    }
+
+    /// Says how many nests are those of before, but for names, and shows some that are not.
+    fn compare(&self, before: &Path) {
+        let met = std::fs::read_to_string(before.join("met.tsv")).unwrap();
+        let mut old: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+        for line in met.lines() {
+            let (rest, text) = line.rsplit_once('\t').unwrap();
+            let (key, name) = rest.rsplit_once('\t').unwrap();
+            old.entry(key).or_default().push((name, text));
+        }
+        let mut known: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let mut shown = 0;
+        for (key, nests) in &self.canonical {
+            let Some(old) = old.get(key.as_str()) else {
+                *counts.entry(("no such source before", "")).or_default() += nests.len();
+                continue;
+            };
+            for (i, (name, alike)) in nests.iter().enumerate() {
+                let Some((_, text)) = old.get(i).filter(|(n, _)| n == name) else {
+                    *counts.entry(("other nests", name.as_str())).or_default() += 1;
+                    continue;
+                };
+                let was = *known.entry(text).or_insert_with(|| {
+                    let text = std::fs::read_to_string(before.join(format!("{text}.txt"))).unwrap();
+                    hash(&canonical(&text::parse(&text).unwrap()).to_string())
+                });
+                let what = if was == *alike { "equal" } else { "changed" };
+                *counts.entry((what, name.as_str())).or_default() += 1;
+                if was != *alike && shown < 5 {
+                    shown += 1;
+                    println!("changed: {key} {name}, was {text}");
+                }
+            }
+        }
+        for ((what, name), n) in counts {
+            println!("{what} {name}: {n}");
         }
     }
 }

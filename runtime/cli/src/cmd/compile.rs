@@ -6,7 +6,7 @@ use octrt::compiler::codegen::Codegen;
 use octrt::compiler::decide::choose;
 use octrt::compiler::lower::calls::Work;
 use octrt::compiler::lower::lower_graph;
-use octrt::compiler::pipeline;
+use octrt::compiler::pipeline::{self, Decided};
 use octrt::compiler::place::program::Program;
 use octrt::compiler::{CompileError, Isa, Options, Target};
 use octrt::ops::Graph;
@@ -50,11 +50,12 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
     }
     let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
     let options = Options { target, precision: args.machine.precision };
-    if matches!(emit, Stage::Passes | Stage::Nest) {
-        let graph = pipeline::decide(&graph, options).map_err(fail)?.optimized;
+    if matches!(emit, Stage::Passes | Stage::Nest | Stage::Schedule) {
+        let decided = pipeline::decide(&graph, options).map_err(fail)?;
         return match emit {
-            Stage::Passes => Ok(text::print(&graph)),
-            _ => Ok(nests(&graph, options).map_err(fail)?),
+            Stage::Passes => Ok(text::print(&decided.optimized)),
+            Stage::Schedule => schedules(decided, options, args.node.as_deref()).map_err(fail)?,
+            _ => Ok(nests(&decided.optimized, options).map_err(fail)?),
         };
     }
     let program = pipeline::stages(&graph, options).map_err(fail)?.program;
@@ -63,7 +64,7 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
         Stage::Loop => kernels(&program, "//", |k| Ok(k.to_string())).map_err(fail)?,
         Stage::Leaf => leaves(&program),
         Stage::Clif => functions(&program, target, Codegen::clif).map_err(fail)?,
-        Stage::Asm | Stage::Graph | Stage::Passes | Stage::Nest => {
+        Stage::Asm | Stage::Graph | Stage::Passes | Stage::Nest | Stage::Schedule => {
             functions(&program, target, Codegen::assembly).map_err(fail)?
         }
     })
@@ -89,6 +90,31 @@ fn nests(graph: &Graph, options: Options) -> Result<String, CompileError> {
         }
     }
     Ok(out)
+}
+
+/// The schedules of a node, or of all: each a naive nest, the steps, and what they make of it. Equal ones are shown once.
+fn schedules(
+    decided: Decided,
+    options: Options,
+    node: Option<&str>,
+) -> Result<anyhow::Result<String>, CompileError> {
+    let calls = lower_graph(&decided.optimized, decided.choice, options)?.calls;
+    let mut all: Vec<(String, String)> = Vec::new();
+    for call in calls.iter().filter(|call| node.is_none_or(|name| call.node == name)) {
+        let Some(schedule) = &call.schedule else { continue };
+        let (test, user) = (schedule.test(), format!("'{}' ({}): {}", call.node, call.op, call.stage));
+        match all.iter_mut().find(|(known, _)| *known == test) {
+            Some((_, users)) => users.push_str(&format!(", {user}")),
+            None => all.push((test, user)),
+        }
+    }
+    if let (true, Some(name)) = (all.is_empty(), node) {
+        let known = calls.iter().any(|call| call.node == name);
+        let why = if known { "was not made by a schedule" } else { "is none of the compiled graph's" };
+        return Ok(Err(Failure::Usage(format!("node '{name}' {why}")).into()));
+    }
+    let text = |(test, users)| format!("; test {users}\n{test}");
+    Ok(Ok(all.into_iter().map(text).collect::<Vec<_>>().join("\n")))
 }
 
 /// Every leaf program once, under a comment with the functions that call it.
