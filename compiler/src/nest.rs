@@ -37,13 +37,16 @@ pub mod index;
 pub mod interp;
 pub mod text;
 
-/// One element by an expression: `dst[index] = value`, or the reduction of `value` over the reduce loops around it.
+/// One element by an expression: `dst[index] = value`, or the reduction of `value` over the reduce loops around it, for
+/// iterations in which `when` is true.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Define {
     /// The buffer that is written.
     pub dst: BufId,
     /// Which element, over the data loops.
     pub index: Vec<Expr>,
+    /// A condition over the data loops: where it is false, nothing is read or written.
+    pub when: Option<Expr>,
     /// The element, or what is combined.
     pub value: Expr,
     /// The reduction, if there is one.
@@ -83,7 +86,7 @@ impl Define {
     /// All expressions.
     pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
         let reduction = self.reduce.iter().flat_map(|r| [&r.init, &r.finish]);
-        self.index.iter().chain([&self.value]).chain(reduction)
+        self.index.iter().chain(&self.when).chain([&self.value]).chain(reduction)
     }
 
     /// With every expression rebuilt by `f`.
@@ -92,6 +95,7 @@ impl Define {
         Define {
             dst: self.dst,
             index: self.index.iter().map(f).collect(),
+            when: self.when.as_ref().map(f),
             value: f(&self.value),
             reduce: self.reduce.as_ref().map(|r| Reduction {
                 combine: r.combine,

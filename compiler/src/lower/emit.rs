@@ -391,7 +391,7 @@ impl Lowering<'_> {
         let tiles = gemm::tiles(&problem, width);
         let lanes = width.lanes() as usize;
         let len = tiles.iter().sum::<usize>() * lanes;
-        let nest = gemm::nest(&problem, self.options.target)?;
+        let nest = gemm::schedule(&problem, self.options.target)?.finish()?;
         let packing =
             Packing::Matrix { transposed: product.transposed, lanes, tiles, scale: product.scale.to_bits() };
         let src = self.plain(product.src, owner.node);

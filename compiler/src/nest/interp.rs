@@ -86,6 +86,9 @@ impl Machine<'_> {
                 Ok(())
             }
             Stmt::Define(d) if d.reduce.is_none() => {
+                if !self.defines(d)? {
+                    return Ok(());
+                }
                 let value = eval(&d.value, self)?;
                 self.store(d, value)
             }
@@ -102,6 +105,10 @@ impl Machine<'_> {
         let mut each = Some(first(&data));
         while let Some(at) = each {
             self.vars.extend(at.iter().copied());
+            if !self.defines(define)? {
+                each = next(&at, &data);
+                continue;
+            }
             let mut acc = eval(&r.init, self)?;
             let mut terms = Some(first(&reduce));
             while let Some(term) = terms {
@@ -118,6 +125,14 @@ impl Machine<'_> {
             each = next(&at, &data);
         }
         Ok(())
+    }
+
+    /// Whether this iteration defines an element.
+    fn defines(&self, d: &Define) -> Result<bool, OpError> {
+        match &d.when {
+            None => Ok(true),
+            Some(when) => Ok(eval(when, self)? == Scalar::Bool(true)),
+        }
     }
 
     fn store(&mut self, d: &Define, value: Scalar) -> Result<(), OpError> {

@@ -6,7 +6,7 @@
 //! stmt       = (`for` | `reduce`) LN `in` extent (`parallel` | `unrolled` | `vector`)? `{` stmt* `}`
 //!            | element `=` expr
 //!            | element `init` expr (`sum` | `max` | `min` | `prod`) expr `finish` expr
-//! element    = bN `[` expr, ... `]`
+//! element    = bN `[` expr, ... `]` (`when` expr)?
 //! ```
 //!
 //! Expressions and the rest are as in the text form of [kernels](crate::loop_ir::text). Tables and calls are printed, and
@@ -67,6 +67,9 @@ impl Nest {
 impl Define {
     fn print(&self, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result {
         write!(f, "{:indent$}{}[{}]", "", self.dst, separated(&self.index))?;
+        if let Some(when) = &self.when {
+            write!(f, " when {when}")?;
+        }
         match &self.reduce {
             None => writeln!(f, " = {}", self.value),
             Some(r) => {

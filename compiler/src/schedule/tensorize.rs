@@ -221,7 +221,7 @@ impl Describe<'_> {
     }
 
     fn call(&self) -> Result<ConvCall, Refusal> {
-        let Define { dst, index, value, reduce: Some(sum) } = self.define else {
+        let Define { dst, index, when, value, reduce: Some(sum) } = self.define else {
             return Err(unfit("a reduction"));
         };
         let Expr::Binary(BinaryFn::Mul, src, wei) = value else { return Err(unfit("a sum of products")) };
@@ -283,7 +283,11 @@ impl Describe<'_> {
             },
             activation: finish.activation,
             dst: dst_walk.grid()?,
-            tail: None,
+            tail: match when {
+                Some(Expr::Compare(CompareFn::Lt, a, b)) => self.used(a, b)?,
+                Some(_) => return Err(unfit("a condition that columns are below their number")),
+                None => None,
+            },
             used: match finish.exists {
                 Some((a, b)) => self.used(a, b)?,
                 None => None,
@@ -341,7 +345,8 @@ impl Describe<'_> {
     ) -> Result<(Vec<i32>, Reduction, Option<Vec<i32>>, Vec<(&'static str, usize)>), Refusal> {
         let taps: Vec<(usize, i64)> =
             self.tile.taps.iter().map(|l| self.extent(*l)).zip(steps.iter().copied()).collect();
-        let (&(columns, column), rows) = taps.split_last().ok_or(unfit("a window of one axis or more"))?;
+        // A product of matrices has no window.
+        let (&(columns, column), rows) = taps.split_last().unwrap_or((&(1, 0), &[]));
         let counted: Vec<&(usize, i64)> = rows.iter().filter(|(n, _)| *n > 1).collect();
         if columns * channels > UNROLLED || counted.len() > 1 {
             let blocks = self.tile.part.1;

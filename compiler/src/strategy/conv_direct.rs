@@ -16,7 +16,7 @@ use octrt_ops::expr::{BufId, Expr, VarId};
 
 use crate::leaf::programs::{Conv, Epilogue, Reduction, Start};
 use crate::leaf::{Width, registers};
-use crate::nest::blocked::{ConvLoops, buffers};
+use crate::nest::blocked::conv::{ConvLoops, buffers};
 use crate::schedule::cut::Run;
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::{Tile, UNROLLED, describe};

@@ -101,6 +101,24 @@ impl MatMul {
         let b = args.typed(1, "B", &[a.dtype])?;
         Problem::new(a.dtype, a.shape, b.shape)
     }
+
+    /// The definition, in a computation that has nothing yet.
+    ///
+    /// # Errors
+    /// As [`Operator::compute`].
+    pub fn define(&self, args: Args<'_>, mut c: Compute) -> Result<Compute, OpError> {
+        let p = self.problem(args)?;
+        let dst = p.dst();
+        let zero = Scalar::zero(dst.dtype);
+        if dst.shape.numel() == 0 || p.k == 0 {
+            return Ok(Compute::filled(dst, zero));
+        }
+        let a = c.input(0, &args.required(0, "A")?);
+        let b = c.input(1, &args.required(1, "B")?);
+        let out = p.stage(&mut c, (a, b), dst, Expr::Acc);
+        c.output(out);
+        Ok(c)
+    }
 }
 
 impl Operator for MatMul {
@@ -113,18 +131,7 @@ impl Operator for MatMul {
     }
 
     fn compute(&self, args: Args<'_>) -> Result<Compute, OpError> {
-        let p = self.problem(args)?;
-        let dst = p.dst();
-        let zero = Scalar::zero(dst.dtype);
-        if dst.shape.numel() == 0 || p.k == 0 {
-            return Ok(Compute::filled(dst, zero));
-        }
-        let mut c = Compute::new();
-        let a = c.input(0, &args.required(0, "A")?);
-        let b = c.input(1, &args.required(1, "B")?);
-        let out = p.stage(&mut c, (a, b), dst, Expr::Acc);
-        c.output(out);
-        Ok(c)
+        self.define(args, Compute::new())
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {

@@ -57,8 +57,9 @@ fn block(p: &mut Parser, depth: usize) -> Result<Vec<Stmt>, ParseError> {
         let dst = p.word("`for`, `reduce`, an element or `}`", |s| numbered(s, 'b').map(BufId))?;
         p.sign("[")?;
         let index = p.list("]", |p| p.expr(0))?;
+        let when = if p.keyword("when").is_ok() { Some(p.expr(0)?) } else { None };
         let (value, reduce) = p.definition()?;
-        stmts.push(Stmt::Define(Define { dst, index, value, reduce }));
+        stmts.push(Stmt::Define(Define { dst, index, when, value, reduce }));
     }
     Ok(stmts)
 }

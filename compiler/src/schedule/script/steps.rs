@@ -6,7 +6,7 @@
 //!            | `start_from` buffer
 //!            | `split_sum` loop `outside` loop `into` number+ (`first` buffer)?
 //!            | `pack` buffer `in` loop `by` loop | `flatten` buffer
-//!            | `tensorize` loop `of` number `vector` loop `lane` loop `ic` loop `taps` loop+ `channel` loop
+//!            | `tensorize` loop `of` number `vector` loop `lane` loop `ic` loop (`taps` loop+)? `channel` loop
 //!              `start` expr `of` number (`base` buffer)? (`ahead` number expr)? `width` number
 //! ```
 //!
@@ -73,8 +73,7 @@ fn tile(p: &mut Parser) -> Result<(Tile, Width), ParseError> {
         loop_(p)
     };
     let (vector, lane, ic) = (named("vector")?, named("lane")?, named("ic")?);
-    p.keyword("taps")?;
-    let taps = several(p, loop_)?;
+    let taps = if p.keyword("taps").is_ok() { several(p, loop_)? } else { Vec::new() };
     p.keyword("channel")?;
     let channel = loop_(p)?;
     p.keyword("start")?;
@@ -95,18 +94,11 @@ fn tile(p: &mut Parser) -> Result<(Tile, Width), ParseError> {
 
 /// Prints what follows `tensorize`.
 pub(super) fn spelled(t: &Tile, width: Width) -> String {
-    let taps: Vec<String> = t.taps.iter().map(ToString::to_string).collect();
+    let taps: Vec<String> = t.taps.iter().map(|l| format!(" {l}")).collect();
+    let taps = if taps.is_empty() { String::new() } else { format!(" taps{}", taps.concat()) };
     let mut out = format!(
-        "{} of {} vector {} lane {} ic {} taps {} channel {} start {} of {}",
-        t.pixel,
-        t.pixels,
-        t.vector,
-        t.lane,
-        t.ic,
-        taps.join(" "),
-        t.channel,
-        t.part.0,
-        t.part.1
+        "{} of {} vector {} lane {} ic {}{} channel {} start {} of {}",
+        t.pixel, t.pixels, t.vector, t.lane, t.ic, taps, t.channel, t.part.0, t.part.1
     );
     if let Some(base) = t.base {
         out += &format!(" base {base}");
