@@ -41,11 +41,13 @@
 //! return.
 //!
 //! [`programs`] makes the programs of each kind of operator, [`verify`] has the rules, [`interp`] is the meaning,
-//! [`registers`] assigns machine registers, [`x64`] assembles, [`emulate`] runs the assembled bytes on any machine.
+//! [`reach`] and [`footprint`] say what memory a program touches, [`registers`] assigns machine registers, [`x64`]
+//! assembles, [`emulate`] runs the assembled bytes on any machine.
 
 use std::fmt;
 
 pub mod emulate;
+pub mod footprint;
 pub mod interp;
 pub mod memory;
 pub mod programs;

@@ -17,7 +17,8 @@
 //!
 //! Where [`Kernel`](crate::loop_ir::Kernel)s define every element by an expression, a tile nest hands whole register
 //! tiles to leaf programs. All distances are in bytes. A *scratch* buffer belongs to the thread that runs a part of the
-//! parallel loop: what it holds means nothing to other iterations. [`verify`] proves that no call leaves its buffers.
+//! parallel loop: what it holds means nothing to other iterations. [`verify`] proves that no call leaves its buffers, that
+//! iterations of the parallel loop write different bytes, and that they read of them only what they wrote.
 
 use std::fmt;
 

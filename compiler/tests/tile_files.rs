@@ -2,7 +2,8 @@
 //!
 //! `; test verify` verifies the nest and prints it. `; test run` runs it in the interpreter and with emulated machine code,
 //! which must agree, and prints the result; the elements of its inputs stand in directives, one per buffer `in`, in order:
-//! `; buffer 1.0 2.5`. `; test races` says which byte two iterations of the parallel loop write, or one reads unwritten.
+//! `; buffer 1.0 2.5`. `; test races` says which byte two iterations of the parallel loop write, or one reads unwritten, and
+//! what the verifier says, which must refuse such a nest.
 
 mod filetest;
 
@@ -20,22 +21,25 @@ fn test(case: &Case) -> Result<String, String> {
     let nest = text::parse(&case.input).map_err(|e| e.to_string())?;
     let printed = nest.to_string();
     assert_eq!(text::parse(&printed).as_ref(), Ok(&nest), "{}", case.path.display());
-    verify::verify(&nest).map_err(|e| e.to_string())?;
+    let verified = verify::verify(&nest).map_err(|e| e.to_string());
     let inputs = inputs(case, &nest)?;
     let inputs: Vec<Option<&Tensor>> = inputs.iter().map(Option::as_ref).collect();
     let what = case.directive("test").map(|d| d.words.join(" ")).unwrap_or_default();
     match what.as_str() {
-        "verify" => Ok(printed),
+        "verify" => verified.map(|()| printed),
         "run" => {
+            verified?;
             let by = |engine| run(&nest, &inputs, None, engine).map_err(|e| e.to_string());
             let result = by(Engine::Interpreter)?;
             assert_eq!(by(Engine::Emulator)?, result, "{}", case.path.display());
             Ok(format!("{:?}\n", result.to_vec::<f32>().map_err(|e| e.to_string())?))
         }
-        "races" => match races(&nest, &inputs).map_err(|e| e.to_string())? {
-            Some(byte) => Ok(format!("byte {byte}\n")),
-            None => Ok("none\n".into()),
-        },
+        "races" => {
+            let race = races(&nest, &inputs).map_err(|e| e.to_string())?;
+            assert!(race.is_none() || verified.is_err(), "{}", case.path.display());
+            let race = race.map_or("none".into(), |byte| format!("byte {byte}"));
+            Ok(format!("{race}\n{}\n", verified.map_or_else(|e| e, |()| "accepted".into())))
+        }
         _ => Err(format!("there is no test '{what}'")),
     }
 }

@@ -1,11 +1,14 @@
 //! How far a leaf program reaches: the bytes that it may touch around the address in each pointer slot.
 //!
-//! Pointers are intervals of distances from their slot; a counted loop moves each by the same number of bytes per trip,
-//! so that the interval over all trips follows from one. The result holds for every memory whose offset tables keep
-//! the given bounds.
+//! A pointer is a place: bytes from its slot, further bytes for each trip of the loops around it, and entries of tables.
+//! A counted loop moves each by the same number of bytes per trip, so that the places of all trips follow from one. What
+//! is touched around a slot is known as an interval, for every memory whose offset tables keep the given bounds, and, for
+//! slots of which the caller wants it, as a [`Footprint`].
 
 use std::collections::BTreeMap;
 
+use super::footprint::{Access, Entry, Footprint, Place};
+use super::verify::MAX_LOOPS;
 use super::{Address, Inst, Operand, Program, PtrId, SlotId, Step, Variable};
 
 /// Bytes from the address in a slot, `lo` included, `hi` excluded.
@@ -21,48 +24,63 @@ pub struct Reach {
     pub hi: i64,
 }
 
+/// No program reaches farther, in bytes: sums and products of distances are numbers then.
+const FAR: i64 = 1 << 60;
+
 /// What the caller knows of a program's slots.
 pub trait Known {
     /// The number in a count or stride slot.
     fn number(&self, slot: SlotId) -> Option<i64>;
     /// The smallest and largest entry of the table that a pointer slot addresses.
     fn entries(&self, slot: SlotId) -> Option<(i64, i64)>;
+    /// Whether the footprint around a pointer slot is wanted.
+    fn wanted(&self, slot: SlotId) -> bool;
 }
 
-/// A slot and an interval of distances from it, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pointer {
-    slot: SlotId,
-    lo: i64,
-    hi: i64,
+/// What a program touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// At most one entry per slot and direction.
+    pub reaches: Vec<Reach>,
+    /// One for each slot that is wanted and touched.
+    pub footprints: Vec<Footprint>,
 }
 
-impl Pointer {
-    fn moved(self, lo: i64, hi: i64) -> Option<Pointer> {
-        Some(Pointer { slot: self.slot, lo: self.lo.checked_add(lo)?, hi: self.hi.checked_add(hi)? })
-    }
+/// What a program that keeps the rules touches; `None` where something is not known, a loop assigns a pointer of the
+/// statements before it other than by moving it, or an address in a wanted slot is made from several tables.
+pub fn reach(program: &Program, known: &dyn Known) -> Option<Reached> {
+    let mut analysis = Analysis {
+        known,
+        vector_bytes: i64::from(program.width.bytes()),
+        loops: 0,
+        trips: [1; MAX_LOOPS],
+        dry: false,
+        found: BTreeMap::new(),
+        accesses: Vec::new(),
+    };
+    analysis.block(&program.body, &mut State::default())?;
+    let reach = |((slot, store), (lo, hi))| Reach { slot, store, lo, hi };
+    let footprints = Footprint::of(&analysis.accesses, analysis.trips)?;
+    Some(Reached { reaches: analysis.found.into_iter().map(reach).collect(), footprints })
 }
 
 #[derive(Clone, Default)]
 struct State {
-    pointers: BTreeMap<PtrId, Pointer>,
-    offsets: BTreeMap<Variable, (i64, i64)>,
-}
-
-/// The reach of a program that keeps the rules, at most one entry per slot and direction; `None` where something is not
-/// known, or a loop assigns a pointer of the statements before it other than by moving it.
-pub fn reach(program: &Program, known: &dyn Known) -> Option<Vec<Reach>> {
-    let mut analysis =
-        Analysis { known, vector_bytes: i64::from(program.width.bytes()), found: BTreeMap::new() };
-    analysis.block(&program.body, &mut State::default())?;
-    let reach = |((slot, store), (lo, hi))| Reach { slot, store, lo, hi };
-    Some(analysis.found.into_iter().map(reach).collect())
+    pointers: BTreeMap<PtrId, Place>,
+    offsets: BTreeMap<Variable, Entry>,
 }
 
 struct Analysis<'a> {
     known: &'a dyn Known,
     vector_bytes: i64,
+    /// Loops entered so far: the number of the next one.
+    loops: usize,
+    /// Trips of each loop.
+    trips: [i64; MAX_LOOPS],
+    /// Whether pointers are followed only.
+    dry: bool,
     found: BTreeMap<(SlotId, bool), (i64, i64)>,
+    accesses: Vec<Access>,
 }
 
 impl Analysis<'_> {
@@ -73,11 +91,11 @@ impl Analysis<'_> {
     fn inst(&mut self, inst: &Inst, state: &mut State) -> Option<()> {
         match inst {
             Inst::Pointer { dst, slot } => {
-                state.pointers.insert(*dst, Pointer { slot: *slot, lo: 0, hi: 0 });
+                state.pointers.insert(*dst, Place::new(*slot));
             }
             Inst::Displace { dst, base, by } => {
-                let (lo, hi) = *state.offsets.get(&Variable::Offset(*by))?;
-                let moved = state.pointers.get(base)?.moved(lo, hi)?;
+                let entry = *state.offsets.get(&Variable::Offset(*by))?;
+                let moved = state.pointers.get(base)?.displaced(entry)?;
                 state.pointers.insert(*dst, moved);
             }
             Inst::Advance { ptr, by } => {
@@ -85,13 +103,13 @@ impl Analysis<'_> {
                     Step::Bytes(bytes) => i64::from(*bytes),
                     Step::Slot(slot) => self.known.number(*slot)?,
                 };
-                let moved = state.pointers.get(ptr)?.moved(bytes, bytes)?;
+                let moved = state.pointers.get(ptr)?.moved(bytes)?;
                 state.pointers.insert(*ptr, moved);
             }
             Inst::Offset { dst, table, entry } => {
-                let table = *state.pointers.get(table)?;
-                self.touch(table.moved(4 * i64::from(*entry), 4 * i64::from(*entry))?, false, 4)?;
-                state.offsets.insert(Variable::Offset(*dst), self.known.entries(table.slot)?);
+                let at = state.pointers.get(table)?.moved(4 * i64::from(*entry))?;
+                self.touch(at, false, 4)?;
+                state.offsets.insert(Variable::Offset(*dst), Entry::new(at)?);
             }
             Inst::Loop { count, body } => self.repeat(*count, body, state)?,
             Inst::Load { from, lanes, .. } => self.access(*from, state, false, 4 * i64::from(*lanes))?,
@@ -119,39 +137,65 @@ impl Analysis<'_> {
         if body.iter().any(|i| reassigns(i, state)) {
             return None;
         }
-        // One trip on a copy tells how far each pointer moves; nothing is recorded.
-        let (mut after, found) = (state.clone(), self.found.clone());
+        let this = self.loops;
+        *self.trips.get_mut(this)? = trips;
+        // One trip on a copy tells how far each pointer moves.
+        let (before, mut after) = (state.clone(), state.clone());
+        let dry = std::mem::replace(&mut self.dry, true);
+        self.loops = this + 1;
         self.block(body, &mut after)?;
-        self.found = found;
-        let before = state.clone();
+        self.dry = dry;
+        let step = |id: &PtrId, p: &Place| after.pointers.get(id)?.byte.checked_sub(p.byte);
         for (id, p) in &mut state.pointers {
-            let step = after.pointers.get(id)?.lo.checked_sub(p.lo)?;
-            let last = step.checked_mul(trips - 1)?;
-            *p = p.moved(last.min(0), last.max(0))?;
+            p.steps[this] = step(id, p)?;
         }
+        self.loops = this + 1;
         self.block(body, state)?;
-        for (id, p) in &before.pointers {
-            let step = after.pointers.get(id)?.lo.checked_sub(p.lo)?;
-            let all = step.checked_mul(trips)?;
-            state.pointers.insert(*id, p.moved(all, all)?);
+        // What the loop is the first to assign is not read after it.
+        *state = before;
+        for (id, p) in &mut state.pointers {
+            *p = p.moved(step(id, p)?.checked_mul(trips)?)?;
         }
-        state.pointers.retain(|id, _| before.pointers.contains_key(id));
         Some(())
     }
 
     fn access(&mut self, a: Address, state: &State, store: bool, bytes: i64) -> Option<()> {
-        let (lo, hi) = match a.offset {
-            Some(o) => *state.offsets.get(&Variable::Offset(o))?,
-            None => (0, 0),
+        let at = state.pointers.get(&a.base)?.moved(a.bytes.into())?;
+        let at = match a.offset {
+            Some(o) => at.displaced(*state.offsets.get(&Variable::Offset(o))?)?,
+            None => at,
         };
-        let at = state.pointers.get(&a.base)?.moved(lo, hi)?;
-        self.touch(at.moved(a.bytes.into(), a.bytes.into())?, store, bytes)
+        self.touch(at, store, bytes)
     }
 
-    fn touch(&mut self, at: Pointer, store: bool, bytes: i64) -> Option<()> {
-        let end = at.hi.checked_add(bytes)?;
-        let range = self.found.entry((at.slot, store)).or_insert((at.lo, end));
-        *range = (range.0.min(at.lo), range.1.max(end));
+    fn touch(&mut self, at: Place, store: bool, bytes: i64) -> Option<()> {
+        if self.dry {
+            return Some(());
+        }
+        let (mut lo, mut hi) = (at.byte, at.byte.checked_add(bytes)?);
+        for (step, trips) in at.steps.iter().zip(self.trips) {
+            let far = step.checked_mul(trips - 1)?;
+            if !(-FAR..=FAR).contains(&far) {
+                return None;
+            }
+            (lo, hi) = (lo.checked_add(far.min(0))?, hi.checked_add(far.max(0))?);
+        }
+        for entry in at.entries.iter().flatten() {
+            let (least, most) = self.known.entries(entry.table)?;
+            (lo, hi) = (lo.checked_add(least)?, hi.checked_add(most)?);
+        }
+        if lo < -FAR || hi > FAR {
+            return None;
+        }
+        let range = self.found.entry((at.slot, store)).or_insert((lo, hi));
+        *range = (range.0.min(lo), range.1.max(hi));
+        if self.known.wanted(at.slot) {
+            let access = Access { at, store, bytes };
+            // A load of what the program has stored at the same place reads nothing of what was there before.
+            if store || !self.accesses.iter().rev().any(|a| a.store && a.at == at && a.bytes >= bytes) {
+                self.accesses.push(access);
+            }
+        }
         Some(())
     }
 }
@@ -172,6 +216,7 @@ fn reassigns(inst: &Inst, state: &State) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leaf::footprint::{Piece, Term};
     use crate::leaf::text::parse;
 
     struct Fixed;
@@ -183,15 +228,21 @@ mod tests {
         fn entries(&self, slot: SlotId) -> Option<(i64, i64)> {
             (slot.0 == 4).then_some((-8, 40))
         }
+        fn wanted(&self, slot: SlotId) -> bool {
+            slot.0 == 1
+        }
     }
 
-    fn of(body: &str) -> Option<Vec<(u16, bool, i64, i64)>> {
+    fn reached(body: &str) -> Option<Reached> {
         let text = format!(
             "leaf \"t\" w8 {{\n  slot 0 \"src\": pointer\n  slot 1 \"dst\": pointer\n  slot 2 \"n\": count\n  slot 3 \"step\": stride\n  slot 4 \"table\": pointer\n{body}}}\n"
         );
         let program = parse(&text).expect("a program");
-        let reach = reach(&program, &Fixed)?;
-        Some(reach.iter().map(|r| (r.slot.0, r.store, r.lo, r.hi)).collect())
+        reach(&program, &Fixed)
+    }
+
+    fn of(body: &str) -> Option<Vec<(u16, bool, i64, i64)>> {
+        Some(reached(body)?.reaches.iter().map(|r| (r.slot.0, r.store, r.lo, r.hi)).collect())
     }
 
     #[test]
@@ -211,5 +262,23 @@ mod tests {
     fn a_pointer_assigned_again_in_a_loop_is_not_followed() {
         let body = "  p0 = slot 0\n  loop slot 2 {\n    p0 = slot 1\n    p0 += 4\n  }\n";
         assert_eq!(of(body), None);
+    }
+
+    #[test]
+    fn footprints_tell_runs_apart() {
+        let body = "  p0 = slot 0\n  p1 = slot 1\n  p2 = slot 4\n  v0 = load [p1 + 8] lanes 2\n  loop slot 2 {\n    store [p1], v0\n    v1 = load [p1] lanes 3\n    p1 += slot 3\n  }\n  o0 = table p2[3]\n  store [p1 + o0 - 500] lanes 4, v0\n";
+        let piece = |byte, entry, terms: &[(i64, i64)], bytes| Piece {
+            byte,
+            entry,
+            terms: terms.iter().map(|&(step, extent)| Term { step, table_step: 0, extent }).collect(),
+            bytes,
+        };
+        let footprint = Footprint {
+            slot: SlotId(1),
+            table: Some(SlotId(4)),
+            reads: vec![piece(8, None, &[], 8)],
+            writes: vec![piece(0, None, &[(100, 5)], 32), piece(0, Some(12), &[], 16)],
+        };
+        assert_eq!(reached(body).map(|r| r.footprints), Some(vec![footprint]));
     }
 }

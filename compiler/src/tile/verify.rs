@@ -7,15 +7,22 @@
 //! * distances name loops around the call only; they, strides and entries of tables are multiples of 4, so that what a leaf
 //!   reads from a table is an entry of it;
 //! * every byte that a call may touch, over all iterations, lies in the buffer of its slot, and is written only in `Dst`
-//!   and `Scratch`: this makes machine code safe. How far a leaf reaches is found by [`reach`](crate::leaf::reach).
+//!   and `Scratch`: this makes machine code safe. How far a leaf reaches is found by [`reach`](crate::leaf::reach);
+//! * what a call reads of `Dst` was written before by the same iteration of the parallel loop: see [`written`];
+//! * iterations of the parallel loop write different bytes of `Dst`: see [`apart`]. These two make the result the same for
+//!   any number of threads.
 //!
-//! That iterations of the parallel loop write different bytes, and read of them only what they wrote, is shown by [`interp`](super::interp::races) in tests.
+//! A nest may be refused that keeps the last two, where the proof does not see how. That none is taken that breaks them is
+//! held against [`interp`](super::interp::races) in tests, by random changes of nests.
 
-use octrt_ops::{DType, Tensor};
+use octrt_ops::DType;
 
 use super::{BufferId, BufferRole, Distance, LoopId, SlotValue, Stmt, TileNest};
-use crate::leaf::reach::{Known, Reach, reach};
+use crate::leaf::reach::{Known, Reach, Reached, reach};
 use crate::leaf::{self, Program, SlotId, SlotKind};
+
+pub mod apart;
+pub mod written;
 
 /// A rule that a nest breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,34 +62,50 @@ fn check(nest: &TileNest) -> Result<(), String> {
         }
     }
     nest.leaves.iter().try_for_each(|leaf| leaf::verify::verify(leaf).map_err(|e| e.to_string()))?;
+    let tables: Vec<Option<Table>> = nest.buffers.iter().map(table).collect();
     let mut checker = Checker {
         nest,
         loops: Vec::new(),
         seen: Vec::new(),
-        tables: table_bounds(nest),
+        tables: &tables,
         reaches: Vec::new(),
+        calls: Vec::new(),
     };
     checker.enter(nest.parallel, nest.extent)?;
-    checker.block(&nest.body)
+    checker.block(&nest.body)?;
+    let reached: Vec<&Reached> = checker.calls.iter().map(|i| &checker.reaches[*i].1).collect();
+    let writes = written::check(nest, &reached, &tables)?;
+    apart::check(nest, &tables, &writes)
 }
 
-/// Smallest and largest entry of each table.
-fn table_bounds(nest: &TileNest) -> Vec<Option<(i64, i64)>> {
-    let bounds = |t: &Tensor| {
-        let entries = t.to_vec::<i32>().ok()?;
-        Some((i64::from(*entries.iter().min()?), i64::from(*entries.iter().max()?)))
-    };
-    let table = |b: &super::TileBuffer| match &b.role {
-        BufferRole::Table(t) => bounds(t),
-        _ => None,
-    };
-    nest.buffers.iter().map(table).collect()
+/// A table's entries, with the smallest and the largest.
+struct Table {
+    entries: Vec<i32>,
+    least: i64,
+    most: i64,
+}
+
+fn table(b: &super::TileBuffer) -> Option<Table> {
+    let BufferRole::Table(t) = &b.role else { return None };
+    let entries = t.to_vec::<i32>().ok()?;
+    let (least, most) = (i64::from(*entries.iter().min()?), i64::from(*entries.iter().max()?));
+    Some(Table { entries, least, most })
 }
 
 /// What one call tells of its slots.
 struct Call<'a> {
+    nest: &'a TileNest,
     slots: &'a [SlotValue],
-    tables: &'a [Option<(i64, i64)>],
+    tables: &'a [Option<Table>],
+}
+
+impl Call<'_> {
+    fn buffer(&self, slot: SlotId) -> Option<BufferId> {
+        match self.slots.get(usize::from(slot.0))? {
+            SlotValue::Pointer(b, _) => Some(*b),
+            SlotValue::Number(_) => None,
+        }
+    }
 }
 
 impl Known for Call<'_> {
@@ -93,24 +116,29 @@ impl Known for Call<'_> {
         }
     }
     fn entries(&self, slot: SlotId) -> Option<(i64, i64)> {
-        match self.slots.get(usize::from(slot.0))? {
-            SlotValue::Pointer(b, _) => self.tables.get(b.index()).copied().flatten(),
-            SlotValue::Number(_) => None,
-        }
+        let table = self.tables.get(self.buffer(slot)?.index())?.as_ref()?;
+        Some((table.least, table.most))
+    }
+    fn wanted(&self, slot: SlotId) -> bool {
+        let buffer = self.buffer(slot).and_then(|b| self.nest.buffers.get(b.index()));
+        buffer.is_some_and(|b| b.role == BufferRole::Dst)
     }
 }
 
-/// What decides how far a leaf reaches: the leaf, its numbers and the tables in its pointer slots.
-type ReachKey = (usize, Vec<Option<i64>>, Vec<Option<(i64, i64)>>);
+/// What decides how far a leaf reaches: the leaf, and for each slot its number, the bounds of its table, and whether it
+/// leads to `Dst`.
+type ReachKey = (usize, Vec<(Option<i64>, Option<(i64, i64)>, bool)>);
 
 struct Checker<'a> {
     nest: &'a TileNest,
     /// Loops around the current statement.
     loops: Vec<(LoopId, usize)>,
     seen: Vec<LoopId>,
-    tables: Vec<Option<(i64, i64)>>,
+    tables: &'a [Option<Table>],
     /// Reaches found so far: calls in the same nest differ mostly in their addresses.
-    reaches: Vec<(ReachKey, Vec<Reach>)>,
+    reaches: Vec<(ReachKey, Reached)>,
+    /// Positions in `reaches` of the calls so far.
+    calls: Vec<usize>,
 }
 
 impl Checker<'_> {
@@ -143,28 +171,30 @@ impl Checker<'_> {
     fn call(&mut self, leaf: usize, slots: &[SlotValue]) -> Result<(), String> {
         let program = self.nest.leaves.get(leaf).ok_or_else(|| format!("there is no leaf {leaf}"))?;
         check_slots(program, slots)?;
-        for r in self.reach(leaf, program, slots)? {
+        let found = self.reach(leaf, program, slots)?;
+        self.calls.push(found);
+        for r in &self.reaches[found].1.reaches {
             let slot = &program.slots[usize::from(r.slot.0)].name;
             let Some(SlotValue::Pointer(buffer, at)) = slots.get(usize::from(r.slot.0)) else {
                 return Err(format!("'{}': slot '{slot}' is no pointer", program.name));
             };
-            self.bounds(*buffer, at, r).map_err(|e| format!("'{}': slot '{slot}': {e}", program.name))?;
+            self.bounds(*buffer, at, *r).map_err(|e| format!("'{}': slot '{slot}': {e}", program.name))?;
         }
         Ok(())
     }
 
-    fn reach(&mut self, leaf: usize, program: &Program, slots: &[SlotValue]) -> Result<Vec<Reach>, String> {
-        let call = Call { slots, tables: &self.tables };
-        let ids = || (0..slots.len()).map(|i| SlotId(i as u16));
-        let key: ReachKey =
-            (leaf, ids().map(|s| call.number(s)).collect(), ids().map(|s| call.entries(s)).collect());
-        if let Some((_, found)) = self.reaches.iter().find(|(k, _)| *k == key) {
-            return Ok(found.clone());
+    /// The position in `reaches` of what a call touches.
+    fn reach(&mut self, leaf: usize, program: &Program, slots: &[SlotValue]) -> Result<usize, String> {
+        let call = Call { nest: self.nest, slots, tables: self.tables };
+        let of = |s: SlotId| (call.number(s), call.entries(s), call.wanted(s));
+        let key: ReachKey = (leaf, (0..slots.len()).map(|i| of(SlotId(i as u16))).collect());
+        if let Some(at) = self.reaches.iter().position(|(k, _)| *k == key) {
+            return Ok(at);
         }
         let found = reach(program, &call)
             .ok_or_else(|| format!("how far '{}' reaches is not known", program.name))?;
-        self.reaches.push((key, found.clone()));
-        Ok(found)
+        self.reaches.push((key, found));
+        Ok(self.reaches.len() - 1)
     }
 
     fn bounds(&self, buffer: BufferId, at: &Distance, r: Reach) -> Result<(), String> {

@@ -1,0 +1,194 @@
+//! Small valid nests of every kind that strategies make.
+
+use octrt_compiler::layout::{Border, Halo, Layout, Map};
+use octrt_compiler::leaf::Width;
+use octrt_compiler::leaf::programs::{
+    Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd,
+};
+use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
+use octrt_compiler::strategy::conv_winograd::{self, Plan};
+use octrt_compiler::strategy::gemm::{self, GemmProblem};
+use octrt_compiler::strategy::rows::{self, RowsProblem, With};
+use octrt_compiler::strategy::window::{self, WindowKind, WindowProblem};
+use octrt_compiler::strategy::{conv_direct, conv_grouped, shift};
+use octrt_compiler::tile::{BufferRole, Distance, MissingSlot, NestBuilder, SlotValue, TileNest};
+use octrt_compiler::{Isa, Target};
+use octrt_ops::{DType, Tensor, TensorType};
+
+const ONE: Halo = Halo { top: 1, bottom: 1, left: 1, right: 1 };
+const UNEVEN: Halo = Halo { top: 0, bottom: 1, left: 2, right: 1 };
+const NONE: Halo = Halo { top: 0, bottom: 0, left: 0, right: 0 };
+
+/// All of them, for both widths.
+pub fn all() -> Vec<TileNest> {
+    let targets = [Isa::V3, Isa::V4].map(Target::new);
+    targets.into_iter().flat_map(|t| [convolutions(t), others(t), by_hand(t)].concat()).collect()
+}
+
+fn lanes(target: Target) -> usize {
+    target.width().unwrap().lanes() as usize
+}
+
+fn map(target: Target, [mb, c, h, w]: [usize; 4], halo: Halo) -> Map {
+    Map { mb, c, h, w, layout: Layout { lanes: lanes(target), halo, border: Border::Zero } }
+}
+
+fn conv(src: Map, dst: Map, kernel: usize, stride: usize) -> ConvProblem {
+    ConvProblem {
+        src,
+        dst,
+        groups: 1,
+        sharing: Sharing::Merged(1),
+        ic: src.c,
+        oc: dst.c,
+        kernel: [kernel; 2],
+        strides: [stride; 2],
+        dilations: [1; 2],
+        pads: [kernel / 2; 2],
+        whole: false,
+        tail: Tail::NONE,
+    }
+}
+
+fn convolutions(target: Target) -> Vec<TileNest> {
+    let b = lanes(target);
+    let map = |dims, halo| map(target, dims, halo);
+    let addend = |m, after| Some(Addend { map: m, repeat: 1, after });
+    let channel = conv(map([1, b, 2, 3], NONE), map([1, 4 * b, 2, 3], ONE), 1, 1);
+    let odd = conv(map([1, b, 3, 3], ONE), map([1, b + 3, 2, 2], NONE), 1, 2);
+    let mut images = conv(map([3, b, 2, 2], NONE), map([3, 2 * b, 2, 2], UNEVEN), 1, 1);
+    images.tail.base = addend(map([3, 2 * b, 2, 2], NONE), false);
+    let mut merged = conv(map([1, 2 * b, 2, 2], NONE), map([1, 2 * b, 2, 2], ONE), 1, 1);
+    (merged.groups, merged.sharing, merged.ic, merged.oc) = (2, Sharing::Merged(2), b, b);
+    let mut mixed = conv(map([1, 2 * b, 2, 2], NONE), map([1, 2 * b, 2, 2], ONE), 1, 1);
+    (mixed.groups, mixed.sharing, mixed.ic, mixed.oc) = (b, Sharing::Mixed, 2, 2);
+    let mut small = conv(map([1, b, 4, 4], ONE), map([1, b, 4, 4], ONE), 3, 1);
+    small.tail.addend = addend(map([1, b, 4, 4], NONE), false);
+    let mut all: Vec<TileNest> =
+        [channel, odd, images, merged].iter().map(|p| conv_direct::nest(p, target).unwrap()).collect();
+    all.push(conv_grouped::nest(&mixed, &conv_grouped::packing(&mixed).unwrap(), target).unwrap());
+    for mb in [1, 2] {
+        (small.src.mb, small.dst.mb) = (mb, mb);
+        small.tail.addend = small.tail.addend.filter(|_| mb == 1);
+        match conv_winograd::plan(&small, Winograd::F2, target).unwrap() {
+            Plan::Whole(nest) => all.push(nest),
+            Plan::Parts(nests, _) => all.extend(*nests),
+        }
+    }
+    all
+}
+
+fn others(target: Target) -> Vec<TileNest> {
+    let b = lanes(target);
+    let map = |dims, halo| map(target, dims, halo);
+    let window = |mb, kind| WindowProblem {
+        kind,
+        src: map([mb, 2 * b + 1, 4, 4], ONE),
+        dst: map([mb, 2 * b + 1, 2, 2], UNEVEN),
+        kernel: [2; 2],
+        strides: [2; 2],
+        dilations: [1; 2],
+        pads: [1; 2],
+        tail: Tail { activation: Activation::Relu, ..Tail::NONE },
+    };
+    let row = |mb, with, halo| RowsProblem {
+        src: map([mb, 3 * b, 2, 3], NONE),
+        with,
+        dst: map([mb, 4 * b, 2, 3], halo),
+        first_block: 1,
+        activation: Activation::Relu,
+    };
+    let mut all = vec![
+        window::nest(&window(1, WindowKind::Weights), target).unwrap(),
+        window::nest(&window(2, WindowKind::Max), target).unwrap(),
+        window::nest(&window(1, WindowKind::Sum(0.25)), target).unwrap(),
+        window::global(
+            WindowKind::Sum(0.5),
+            &map([3, 2 * b, 2, 2], ONE),
+            &map([3, 2 * b, 1, 1], NONE),
+            target,
+        )
+        .unwrap(),
+        window::global(WindowKind::Sum(0.5), &map([3, b, 1, 520], NONE), &map([3, b, 1, 1], NONE), target)
+            .unwrap(),
+        rows::nest(&row(1, With::Nothing, NONE), target).unwrap(),
+        rows::nest(&row(2, With::Channel, UNEVEN), target).unwrap(),
+        rows::border(&map([1, 3 * b, 3, 3], ONE), target).unwrap(),
+        rows::border(&map([2, b, 2, 3], UNEVEN), target).unwrap(),
+        shift::nest(&map([1, b + 2, 3, 2], NONE), &map([1, 3 * b, 3, 2], ONE), 4, target).unwrap(),
+        shift::nest(&map([2, b, 2, 2], NONE), &map([2, 2 * b, 2, 2], NONE), 2, target).unwrap(),
+    ];
+    for (m, n, k) in [(1, 8 * b, 3), (5, 4 * b, 2), (4, b + 3, 2), (3, 4 * b, 512)] {
+        all.push(gemm::nest(&GemmProblem { m, n, k, activation: Activation::Identity }, target).unwrap());
+    }
+    all
+}
+
+/// A direct convolution as for large maps and many channels: runs of pixels in parallel, whose sums have parts that are added
+/// by way of the output. `tables` says where pixels lie, else they are side by side.
+fn direct(width: Width, mb: usize, tables: bool) -> Result<TileNest, MissingSlot> {
+    let (vector, pixels) = (i64::from(width.bytes()), 8);
+    let (block, image) = ((pixels + 4) * vector, 5 * (pixels + 4) * vector);
+    let f32s = |bytes: i64| TensorType::new(DType::F32, [bytes as usize / 4]);
+    let mut b = NestBuilder::new("direct", if mb > 1 { mb } else { 2 });
+    let outer = b.parallel();
+    let src = b.buffer(f32s(4 * pixels * 3), BufferRole::Src);
+    let wei = b.buffer(f32s(12 * vector), BufferRole::Src);
+    let bias = b.buffer(f32s(4 * vector), BufferRole::Src);
+    let dims = [mb, 5, pixels as usize + 4, width.lanes() as usize];
+    let dst = b.buffer(TensorType::new(DType::F32, dims), BufferRole::Dst);
+    let entries: Vec<i32> = (0..pixels).map(|p| (vector * (p + p / 2)) as i32).collect();
+    let table = Tensor::new([entries.len()], &entries).unwrap();
+    let table = b.buffer(table.ty().clone(), BufferRole::Table(table));
+    let to = if tables { Pixels::Table } else { Pixels::Strided { bytes: width.bytes(), repeat: 1 } };
+    let to = Grid { pixels: to, vector_bytes: block as i32 };
+    let program = |first: bool| {
+        let store = Epilogue::store(to.clone());
+        let leaf = Conv {
+            width,
+            pixels: 2,
+            vectors: 2,
+            channels: 1,
+            taps: vec![0],
+            src: Grid { pixels: Pixels::Strided { bytes: 4, repeat: 1 }, vector_bytes: 0 },
+            reduction: Reduction::Loops(vec![Axis { name: "ic", src: Advance::Bytes(4) }]),
+            merged: 1,
+            ahead: 0,
+            start: if first { Start::Bias } else { Start::Zero },
+            epilogue: Epilogue { base: (!first).then(|| to.clone()), used: (!first).then_some(3), ..store },
+        };
+        leaf.program()
+    };
+    let place = |at: Distance, pixel: &Distance| if tables { at } else { at.and(&pixel.times(vector)) };
+    b.each(if mb > 1 { 2 } else { 1 }, |b, chunk| {
+        b.each(2, |b, oc| {
+            for (first, parts) in [(true, 1), (false, 2)] {
+                b.each(parts, |b, _| {
+                    b.each(2, |b, l| {
+                        let run = if mb > 1 { chunk } else { outer };
+                        let pixel = Distance::default().plus(run, 4).plus(l, 2);
+                        let at = Distance::new(0).plus(oc, 2 * block);
+                        let at = if mb > 1 { at.plus(outer, image) } else { at };
+                        b.call(program(first), &|name| match name {
+                            "src" => Some(SlotValue::Pointer(src, pixel.times(4))),
+                            "wei" => Some(SlotValue::Pointer(wei, Distance::new(0).plus(oc, 2 * vector))),
+                            "bias" => Some(SlotValue::Pointer(bias, Distance::new(0).plus(oc, 2 * vector))),
+                            "dst" | "base" => Some(SlotValue::Pointer(dst, place(at.clone(), &pixel))),
+                            "dst_offsets" | "base_offsets" => Some(SlotValue::Pointer(table, pixel.times(4))),
+                            "ic" => Some(SlotValue::Number(2)),
+                            _ => None,
+                        })
+                    })
+                })?;
+            }
+            Ok(())
+        })
+    })?;
+    Ok(b.finish())
+}
+
+fn by_hand(target: Target) -> Vec<TileNest> {
+    let width = target.width().unwrap();
+    let all = [(1, true), (1, false), (3, true), (3, false)];
+    all.into_iter().map(|(mb, tables)| direct(width, mb, tables).unwrap()).collect()
+}
