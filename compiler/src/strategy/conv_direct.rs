@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for chunk parallel  for group  for tile of oc  for part of ic  for tile of pixels
-//!   call conv: for block of ic  for kh   (kw and channels unrolled)
+//!   call conv: for block of ic  for kd  for kh   (kw and channels unrolled)
 //! ```
 //!
 //! A *part* of the input channels is one whose weights stay in the level-1 cache while the tiles of pixels pass, or of few
@@ -19,7 +19,7 @@ use crate::leaf::{Program, Width, registers};
 use crate::target::{Caches, Target};
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, NestBuilder, SlotValue, TileNest};
 
-use super::conv::{Addend, ConvProblem, operands};
+use super::conv::{Addend, ConvProblem, Pixel, distances, operands};
 use super::pixels::{Walk, table};
 use super::refusal::{Refusal, distance};
 use super::tiles::{self, EvenSplit};
@@ -144,7 +144,7 @@ impl<'a> Emitter<'a> {
         b: &mut NestBuilder,
         p: &'a ConvProblem,
         width: Width,
-        all: &[(usize, usize)],
+        all: &[Pixel],
         (chunks, target): (usize, Target),
     ) -> Result<Self, Refusal> {
         let lanes = width.lanes() as usize;
@@ -155,10 +155,10 @@ impl<'a> Emitter<'a> {
             None => Ok(None),
         };
         let (base, addend) = (walk(p.tail.base)?, walk(p.tail.addend)?);
-        let from: Vec<i64> = all.iter().map(|&(h, w)| p.src_pixel(h, w)).collect();
-        let to: Vec<i64> = all.iter().map(|&(h, w)| p.dst.pixel(h as i64, w as i64)).collect();
+        let from: Vec<i64> = all.iter().map(|at| p.src_pixel(*at)).collect();
+        let to = distances(&p.dst, all);
         let src = Walk::new(b, src, 0, p.src.block_bytes(), &from)?;
-        let taps = if p.kernel[1] * p.src.layout.lanes > UNROLLED { Some(tap_table(b, p)?) } else { None };
+        let taps = if p.kernel[2] * p.src.layout.lanes > UNROLLED { Some(tap_table(b, p)?) } else { None };
         let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
         let dst = Walk::new(b, dst, 0, p.dst.block_bytes(), &to)?;
         debug_assert_eq!(lanes, p.dst.layout.lanes);
@@ -187,7 +187,7 @@ impl<'a> Emitter<'a> {
                     b.each(n, |b, l: LoopId| {
                         let pixel = chunk.times(self.chunk as i64).offset(first as i64).plus(l, size as i64);
                         // Each tile of pixels brings its share of the next tile's weights.
-                        let trips = (blocks * self.p.kernel[0]) as i64;
+                        let trips = (blocks * self.p.kernel[0] * self.p.kernel[1]) as i64;
                         let share = Distance::new(before).plus(l, 1).times(trips * i64::from(ahead));
                         let at =
                             At { image, group, pixel: &pixel, block: &block, blocks, share: &share, part };
@@ -208,7 +208,7 @@ impl<'a> Emitter<'a> {
         if all <= self.l2 / 2 || self.taps.is_some() || p.merged() > 1 || pixel_tiles < 4 {
             return 0;
         }
-        let trip = p.kernel[1] * p.src.layout.lanes * vectors * self.width.bytes() as usize;
+        let trip = p.kernel[2] * p.src.layout.lanes * vectors * self.width.bytes() as usize;
         trip.div_ceil(pixel_tiles).next_multiple_of(4).min(256) as i32
     }
 
@@ -221,7 +221,7 @@ impl<'a> Emitter<'a> {
         let block_bytes = self.p.vector_bytes(self.width) * vectors / blocks.max(1);
         let most = (self.l1 / 2 / block_bytes.max(1)).max(1);
         // Few tiles of pixels use no weight often enough: there, parts are for the digits of long sums.
-        let terms = self.p.kernel[0] * self.p.kernel[1] * self.p.src.layout.lanes;
+        let terms = self.p.taps() * self.p.src.layout.lanes;
         let (most, is_long) = match pixel_tiles < MANY_TILES {
             true => ((TERMS / terms).max(1), blocks * terms >= 2 * TERMS),
             false => (most, true),
@@ -257,7 +257,7 @@ impl<'a> Emitter<'a> {
         // Where taps are in a table, it tells the blocks apart.
         let first = group.times(p.src_blocks() as i64);
         let ic = if self.taps.is_some() { first } else { first.and(block) };
-        let taps = (p.kernel[0] * p.kernel[1]) as i64;
+        let taps = p.taps() as i64;
         let vector_bytes = p.vector_bytes(self.width) as i64;
         // Bytes of the weights of one block of input channels for this tile.
         let block_bytes = vector_bytes * tile.vectors as i64 / p.src_blocks() as i64;
@@ -284,7 +284,8 @@ impl<'a> Emitter<'a> {
             "residual" => Some(self.addend.as_ref()?.pointer(pixel, &oc, addend.as_ref()?)),
             "residual_offsets" => self.addend.as_ref()?.offsets(pixel),
             "ic" => Some(SlotValue::Number(blocks as i64)),
-            "kh" => Some(SlotValue::Number(p.kernel[0] as i64)),
+            "kd" => Some(SlotValue::Number(p.kernel[0] as i64)),
+            "kh" => Some(SlotValue::Number(p.kernel[1] as i64)),
             "taps" => Some(SlotValue::Number(blocks as i64 * taps)),
             "tap_offsets" => Some(SlotValue::Pointer(self.taps?, block.times(4 * taps))),
             _ => None,
@@ -313,20 +314,12 @@ impl<'a> Emitter<'a> {
     fn program(&self, pixels: usize, tile: &Tile, (part, ahead): (Part, i32)) -> Result<Program, Refusal> {
         let vectors = tile.vectors;
         let p = self.p;
-        let column = p.dilations[1] as i64 * p.src.pixel_bytes();
-        let row = p.dilations[0] as i64 * p.src.row_bytes();
-        let rows = p.kernel[0] as i64;
         let (taps, reduction) = match self.taps {
             Some(_) => (vec![0], Reduction::Table),
             None => {
-                let taps = (0..p.kernel[1] as i64).map(|k| distance(k * column)).collect::<Result<_, _>>()?;
-                let kh = Axis { name: "kh", src: Advance::Bytes(distance(row)?) };
-                let step = |back: i64| distance(p.src.block_bytes() - back).map(Advance::Bytes);
-                let axes = match rows {
-                    1 => vec![Axis { name: "ic", src: step(0)? }],
-                    _ => vec![Axis { name: "ic", src: step(rows * row)? }, kh],
-                };
-                (taps, Reduction::Loops(axes))
+                let column = p.tap_steps()[2];
+                let taps = (0..p.kernel[2] as i64).map(|k| distance(k * column)).collect::<Result<_, _>>()?;
+                (taps, Reduction::Loops(loops(p)?))
             }
         };
         let leaf = Conv {
@@ -361,15 +354,29 @@ impl<'a> Emitter<'a> {
     }
 }
 
+/// The loops over blocks of input channels, planes and rows of the window; one of a single plane or row is left out.
+fn loops(p: &ConvProblem) -> Result<Vec<Axis>, Refusal> {
+    let steps = [p.src.block_bytes(), p.tap_steps()[0], p.tap_steps()[1]];
+    let all = ["ic", "kd", "kh"].into_iter().zip(steps).zip([0, p.kernel[0], p.kernel[1]]);
+    let mut axes = Vec::new();
+    // How far the loops within one have moved the pointer.
+    let mut within = 0;
+    for ((name, step), extent) in all.rev().filter(|(_, extent)| *extent != 1) {
+        axes.push(Axis { name, src: Advance::Bytes(distance(step - within)?) });
+        within = step * extent as i64;
+    }
+    axes.reverse();
+    Ok(axes)
+}
+
 /// The distances of all taps of all blocks of input channels, in the order of the packed weights.
 fn tap_table(b: &mut NestBuilder, p: &ConvProblem) -> Result<BufferId, Refusal> {
+    let ([planes, rows, columns], [plane, row, column]) = (p.kernel.map(|k| k as i64), p.tap_steps());
     let mut entries = Vec::new();
     for block in 0..p.src_blocks() as i64 {
-        for kh in 0..p.kernel[0] as i64 {
-            for kw in 0..p.kernel[1] as i64 {
-                let row = kh * p.dilations[0] as i64 * p.src.row_bytes();
-                let column = kw * p.dilations[1] as i64 * p.src.pixel_bytes();
-                entries.push(distance(block * p.src.block_bytes() + row + column)?);
+        for (kd, kh) in (0..planes).flat_map(|kd| (0..rows).map(move |kh| (kd, kh))) {
+            for kw in 0..columns {
+                entries.push(distance(block * p.src.block_bytes() + kd * plane + kh * row + kw * column)?);
             }
         }
     }
