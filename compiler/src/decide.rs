@@ -13,7 +13,7 @@ use octrt_ops::graph::Users;
 use octrt_ops::window::{Rounding, WindowAttrs, WindowAxis, resolve};
 use octrt_ops::{DType, Graph, Node, Op, ValueId};
 
-use crate::layout::{Border, Halo, Layout, Map};
+use crate::layout::{AXES, Border, Halo, Layout, Map};
 use crate::leaf::BinaryOp;
 use crate::strategy::conv::Sharing;
 use crate::strategy::window::WindowKind;
@@ -68,8 +68,8 @@ impl Kind {
 /// The windows of an operator on maps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Windows {
-    /// Rows and columns.
-    pub axes: [WindowAxis; 2],
+    /// Planes, rows and columns; an axis that the maps do not have is one of extent 1.
+    pub axes: [WindowAxis; AXES],
     /// Groups of channels.
     pub groups: usize,
     /// How the groups of the model share blocks of channels.
@@ -78,12 +78,12 @@ pub struct Windows {
 
 impl Windows {
     fn halo(&self) -> Halo {
-        Halo::of(&self.axes).unwrap_or_default()
+        Halo::of(&self.axes)
     }
 
     /// A number of each axis.
-    pub fn each(&self, f: impl Fn(&WindowAxis) -> usize) -> [usize; 2] {
-        [f(&self.axes[0]), f(&self.axes[1])]
+    pub fn each(&self, f: impl Fn(&WindowAxis) -> usize) -> [usize; AXES] {
+        self.axes.each_ref().map(f)
     }
 }
 
@@ -190,9 +190,14 @@ fn layouts(graph: &Graph, choice: &mut Choice, blocked: &[bool], lanes: usize) {
     }
 }
 
-/// Rows and columns of the windows on a map.
-fn axes(src: &Map, attrs: WindowAttrs<'_>) -> Result<[WindowAxis; 2], Reason> {
-    let axes = resolve(&[src.h, src.w], attrs).map_err(|_| Reason::Windows)?;
+/// Planes, rows and columns of the windows on a map.
+fn axes(src: &Map, attrs: WindowAttrs<'_>) -> Result<[WindowAxis; AXES], Reason> {
+    let extents = src.extents();
+    let axes = resolve(&extents[AXES - src.axes..], attrs).map_err(|_| Reason::Windows)?;
+    let absent =
+        WindowAxis { input: 1, kernel: 1, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0, output: 1 };
+    let absent = std::iter::repeat_n(absent, AXES - src.axes);
+    let axes: Vec<WindowAxis> = absent.chain(axes).collect();
     axes.try_into().map_err(|_| Reason::Windows)
 }
 
@@ -214,7 +219,7 @@ impl Matcher<'_> {
             Op::MaxPool(_) | Op::AveragePool(_) => self.pool(node),
             Op::GlobalPool(GlobalPool { kind }) => {
                 let (x, map) = self.blocked_input(node, 0)?;
-                if map.h * map.w == 0 {
+                if map.pixels() == 0 {
                     return Err(Reason::Windows);
                 }
                 Ok((Kind::Global(*kind), vec![(x, self.free())]))
@@ -229,7 +234,7 @@ impl Matcher<'_> {
                 (1..5).try_for_each(|i| self.constant(node, i))?;
                 Ok((Kind::Affine, vec![(x, self.free())]))
             }
-            Op::Concat(c) if matches!(c.axis, 1 | -3) => self.concat(node),
+            Op::Concat(c) if self.joins_channels(node, c.axis) => self.concat(node),
             Op::Gemm(_) | Op::MatMul(_) => {
                 matrix::problem(self.graph, node).ok_or(Reason::NotMatrices)?;
                 Ok((Kind::Matrix, Vec::new()))
@@ -242,11 +247,11 @@ impl Matcher<'_> {
         Layout::blocked(self.lanes)
     }
 
-    /// An input that is a non-empty activation of four dimensions.
+    /// An input that is a non-empty activation of one to three axes behind the channels.
     fn input(&self, node: &Node, i: usize) -> Result<(ValueId, Map), Reason> {
         let map = node.input(i).and_then(|v| Some((v, Map::new(self.graph.ty(v).ok()?, self.free())?)));
         let computed = |(v, map): &(ValueId, Map)| {
-            map.mb * map.c * map.h * map.w > 0 && self.graph.constant(*v).is_none()
+            map.mb * map.c * map.pixels() > 0 && self.graph.constant(*v).is_none()
         };
         map.filter(computed).ok_or(Reason::NotMaps(i))
     }
@@ -277,9 +282,9 @@ impl Matcher<'_> {
         let (x, src) = self.input(node, 0)?;
         (1..3).try_for_each(|i| self.constant(node, i))?;
         let wei = self.graph.constant_input(node, 1).ok_or(Reason::NotConstant(1))?.shape().dims().to_vec();
-        let &[oc, ic, kh, kw] = &wei[..] else { return Err(Reason::NotMaps(1)) };
+        let &[oc, ic, ref kernel @ ..] = &wei[..] else { return Err(Reason::NotMaps(1)) };
         let attrs = WindowAttrs {
-            kernel: &[kh, kw],
+            kernel,
             strides: &op.strides,
             dilations: &op.dilations,
             pads: &op.pads,
@@ -335,9 +340,8 @@ impl Matcher<'_> {
                     let of = |o| if p.count_include_pad { a.count_padded(o) } else { a.inside(o).len() };
                     (1..a.output).all(|o| of(o) == of(0)).then(|| of(0))
                 };
-                let counts = count(&axes[0]).zip(count(&axes[1]));
-                let (rows, columns) = counts.ok_or(Reason::Windows)?;
-                let count = rows * columns;
+                let counts: Option<Vec<usize>> = axes.iter().map(count).collect();
+                let count: usize = counts.ok_or(Reason::Windows)?.iter().product();
                 (WindowKind::Sum(1.0 / count as f32), Border::Zero)
             }
             _ => (WindowKind::Max, Border::Lowest),
@@ -346,6 +350,12 @@ impl Matcher<'_> {
         let halo = windows.halo();
         let border = if halo.is_none() { Border::Zero } else { border };
         Ok((Kind::Window(kind, windows), vec![(x, Layout { lanes: self.lanes, halo, border })]))
+    }
+
+    /// Whether an axis of the first input is that of the channels.
+    fn joins_channels(&self, node: &Node, axis: i64) -> bool {
+        let rank = node.input(0).and_then(|v| self.graph.ty(v).ok()).map_or(0, |ty| ty.shape.rank() as i64);
+        axis == 1 || axis + rank == 1
     }
 
     fn concat(&self, node: &Node) -> Match {
@@ -399,7 +409,7 @@ impl Matcher<'_> {
         if !arithmetic {
             return Err(Reason::NoStrategy);
         }
-        if x.c != y.c {
+        if x.c != y.c || x.axes != y.axes {
             return Err(Reason::Shapes);
         }
         self.fills_blocks(&x)?;
@@ -409,15 +419,18 @@ impl Matcher<'_> {
     /// A blocked tensor and a constant of one element.
     fn with_scalar(&self, node: &Node) -> Match {
         let scalar = |i: usize| {
-            let v = node.input(i)?;
-            let t = self.graph.constant(v)?;
-            (t.numel() == 1 && t.dtype() == DType::F32 && t.shape().rank() <= 4).then_some(())
+            let t = self.graph.constant(node.input(i)?)?;
+            (t.numel() == 1 && t.dtype() == DType::F32).then_some(t.shape().rank())
         };
-        let (x, map) = match (scalar(0), scalar(1)) {
-            (None, Some(())) => self.blocked_input(node, 0)?,
-            (Some(()), None) => self.blocked_input(node, 1)?,
+        let (rank, (x, map)) = match (scalar(0), scalar(1)) {
+            (None, Some(rank)) => (rank, self.blocked_input(node, 0)?),
+            (Some(rank), None) => (rank, self.blocked_input(node, 1)?),
             _ => return Err(Reason::Shapes),
         };
+        // One of more axes would give them to the result.
+        if rank > 2 + map.axes {
+            return Err(Reason::Shapes);
+        }
         let Op::Binary(Binary { kind }) = &node.op else { return Err(Reason::NoStrategy) };
         if matches!(kind, BinaryKind::And | BinaryKind::Or | BinaryKind::Xor) {
             return Err(Reason::NoStrategy);

@@ -1,10 +1,13 @@
 //! How an activation lies in memory: blocks of channels and a border around the map.
 //!
 //! ```text
-//! [mb, c, h, w]  ->  [mb, ceil(c / lanes), top + h + bottom, left + w + right, lanes]
+//! [mb, c, w]        ->  [mb, ceil(c / lanes), left + w + right, lanes]
+//! [mb, c, h, w]     ->  [mb, ceil(c / lanes), top + h + bottom, left + w + right, lanes]
+//! [mb, c, d, h, w]  ->  [mb, ceil(c / lanes), front + d + back, top + h + bottom, left + w + right, lanes]
 //! ```
 //!
-//! Channel `c` is lane `c % lanes` of block `c / lanes`. Lanes beyond the last channel hold finite numbers that mean
+//! An axis that a tensor does not have is one of extent 1 without a halo: who walks through planes, rows and columns walks
+//! through all of them. Channel `c` is lane `c % lanes` of block `c / lanes`. Lanes beyond the last channel hold finite numbers that mean
 //! nothing. The *halo* around the map holds [`Border`], so that windows that hang over need no test. One lane and no halo is
 //! the plain layout of the model.
 
@@ -13,9 +16,16 @@ use octrt_ops::expr::{BinaryFn, Expr, Scalar};
 use octrt_ops::window::WindowAxis;
 use octrt_ops::{Arg, DType, TensorType};
 
-/// Rows and columns around a map.
+/// Most axes of a map: planes, rows and columns.
+pub const AXES: usize = 3;
+
+/// Planes, rows and columns around a map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Halo {
+    /// Planes before the first.
+    pub front: usize,
+    /// Planes after the last.
+    pub back: usize,
     /// Rows before the first.
     pub top: usize,
     /// Rows after the last.
@@ -27,16 +37,29 @@ pub struct Halo {
 }
 
 impl Halo {
-    /// What the windows of an operator reach over the edges of its input: `[h, w]`.
-    pub fn of(window: &[WindowAxis]) -> Option<Halo> {
-        let [h, w] = window else { return None };
-        Some(Halo { top: h.pad_begin, bottom: h.reach_end(), left: w.pad_begin, right: w.reach_end() })
+    /// What the windows of an operator reach over the edges of its input.
+    pub fn of([d, h, w]: &[WindowAxis; AXES]) -> Halo {
+        Halo {
+            front: d.pad_begin,
+            back: d.reach_end(),
+            top: h.pad_begin,
+            bottom: h.reach_end(),
+            left: w.pad_begin,
+            right: w.reach_end(),
+        }
+    }
+
+    /// Before the first and after the last plane, row and column.
+    pub fn ends(self) -> [(usize, usize); AXES] {
+        [(self.front, self.back), (self.top, self.bottom), (self.left, self.right)]
     }
 
     /// The smallest halo that contains both.
     #[must_use]
     pub fn union(self, other: Halo) -> Halo {
         Halo {
+            front: self.front.max(other.front),
+            back: self.back.max(other.back),
             top: self.top.max(other.top),
             bottom: self.bottom.max(other.bottom),
             left: self.left.max(other.left),
@@ -74,7 +97,7 @@ impl Border {
 pub struct Layout {
     /// Channels of a block.
     pub lanes: usize,
-    /// Rows and columns around the map.
+    /// Planes, rows and columns around the map.
     pub halo: Halo,
     /// What they hold.
     pub border: Border,
@@ -82,8 +105,11 @@ pub struct Layout {
 
 impl Layout {
     /// Dense and row-major, as in the model.
-    pub const PLAIN: Layout =
-        Layout { lanes: 1, halo: Halo { top: 0, bottom: 0, left: 0, right: 0 }, border: Border::Zero };
+    pub const PLAIN: Layout = Layout {
+        lanes: 1,
+        halo: Halo { front: 0, back: 0, top: 0, bottom: 0, left: 0, right: 0 },
+        border: Border::Zero,
+    };
 
     /// Blocks of channels without a halo.
     pub fn blocked(lanes: usize) -> Layout {
@@ -91,38 +117,63 @@ impl Layout {
     }
 }
 
-/// An activation `[mb, c, h, w]` of f32 in a layout.
+/// An activation of f32 in a layout: `[mb, c, w]`, `[mb, c, h, w]` or `[mb, c, d, h, w]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Map {
     /// Pictures.
     pub mb: usize,
     /// Channels.
     pub c: usize,
+    /// Planes.
+    pub d: usize,
     /// Rows.
     pub h: usize,
     /// Columns.
     pub w: usize,
+    /// How many of these three axes the tensor has, the last ones: 1 to 3.
+    pub axes: usize,
     /// Where they lie.
     pub layout: Layout,
 }
 
 impl Map {
-    /// A tensor of this type in this layout; `None` when it is not of f32 or has not four dimensions.
+    /// A tensor of this type in this layout; `None` when it is not of f32 or has not three to five dimensions.
     pub fn new(ty: &TensorType, layout: Layout) -> Option<Map> {
-        match (ty.dtype, ty.shape.dims()) {
-            (DType::F32, &[mb, c, h, w]) => Some(Map { mb, c, h, w, layout }),
-            _ => None,
-        }
+        let &[mb, c, ref extents @ ..] = ty.shape.dims() else { return None };
+        let [d, h, w] = match *extents {
+            [w] => [1, 1, w],
+            [h, w] => [1, h, w],
+            [d, h, w] => [d, h, w],
+            _ => return None,
+        };
+        (ty.dtype == DType::F32).then_some(Map { mb, c, d, h, w, axes: extents.len(), layout })
     }
 
     /// The tensor in memory.
     pub fn ty(&self) -> TensorType {
-        let Halo { top, bottom, left, right } = self.layout.halo;
-        let mut dims = vec![self.mb, self.blocks(), top + self.h + bottom, left + self.w + right];
+        let mut dims = vec![self.mb, self.blocks()];
+        let of = |(extent, (before, after))| before + extent + after;
+        dims.extend(self.extents().into_iter().zip(self.layout.halo.ends()).map(of).skip(AXES - self.axes));
         if self.layout.lanes > 1 {
             dims.push(self.layout.lanes);
         }
         TensorType::new(DType::F32, dims)
+    }
+
+    /// Planes, rows and columns.
+    pub fn extents(&self) -> [usize; AXES] {
+        [self.d, self.h, self.w]
+    }
+
+    /// The same map with other extents.
+    #[must_use]
+    pub fn with_extents(self, [d, h, w]: [usize; AXES]) -> Map {
+        Map { d, h, w, ..self }
+    }
+
+    /// Pixels of a channel.
+    pub fn pixels(&self) -> usize {
+        self.d * self.h * self.w
     }
 
     /// Blocks of channels.
@@ -140,9 +191,19 @@ impl Map {
         (self.layout.halo.left + self.w + self.layout.halo.right) as i64 * self.pixel_bytes()
     }
 
+    /// Bytes from one plane to the next.
+    pub fn plane_bytes(&self) -> i64 {
+        (self.layout.halo.top + self.h + self.layout.halo.bottom) as i64 * self.row_bytes()
+    }
+
+    /// Bytes from one plane, row and column to the next.
+    pub fn steps(&self) -> [i64; AXES] {
+        [self.plane_bytes(), self.row_bytes(), self.pixel_bytes()]
+    }
+
     /// Bytes from one block of channels to the next.
     pub fn block_bytes(&self) -> i64 {
-        (self.layout.halo.top + self.h + self.layout.halo.bottom) as i64 * self.row_bytes()
+        (self.layout.halo.front + self.d + self.layout.halo.back) as i64 * self.plane_bytes()
     }
 
     /// Bytes from one picture to the next.
@@ -150,11 +211,16 @@ impl Map {
         self.blocks() as i64 * self.block_bytes()
     }
 
-    /// Bytes from the first byte of a block to the pixel in row `h` and column `w`, counted from the map's first;
+    /// Bytes from the first byte of a block to the pixel in this plane, row and column, counted from the map's first;
     /// negative ones lie in the halo.
-    pub fn pixel(&self, h: i64, w: i64) -> i64 {
-        (self.layout.halo.top as i64 + h) * self.row_bytes()
-            + (self.layout.halo.left as i64 + w) * self.pixel_bytes()
+    pub fn pixel(&self, at: [i64; AXES]) -> i64 {
+        let axes = at.into_iter().zip(self.layout.halo.ends()).zip(self.steps());
+        axes.map(|((at, (before, _)), step)| (before as i64 + at) * step).sum()
+    }
+
+    /// Bytes from the first byte of a block to the map's first pixel.
+    pub fn origin(&self) -> i64 {
+        self.pixel([0; AXES])
     }
 
     /// Whether both have the same bytes: one pixel, or equal layouts.
@@ -163,7 +229,7 @@ impl Map {
         let whole = |m: &Map| m.c.is_multiple_of(m.layout.lanes);
         self.layout == other.layout
             || free(self) && free(other) && self.layout.lanes == other.layout.lanes
-            || self.h * self.w == 1 && free(self) && free(other) && whole(self) && whole(other)
+            || self.pixels() == 1 && free(self) && free(other) && whole(self) && whole(other)
     }
 }
 
@@ -174,25 +240,27 @@ pub fn relayout(from: &Map, to: &Map) -> Compute {
     let src = c.input(0, &Arg { dtype: from_ty.dtype, shape: &from_ty.shape, value: None });
     let lanes = |m: &Map| m.layout.lanes;
     let block = Expr::var(1);
-    let channel = if lanes(to) > 1 { block * Expr::int(lanes(to)) + Expr::var(4) } else { block };
+    let channel = if lanes(to) > 1 { block * Expr::int(lanes(to)) + Expr::var(2 + to.axes) } else { block };
     let mut inside: Option<Expr> = None;
-    let mut place = |at: Expr, before: usize, extent: usize, whole: bool| {
+    let mut place = |at: Expr, (before, after): (usize, usize), extent: usize| {
         let at = if before == 0 { at } else { at - Expr::int(before) };
-        if whole {
+        if before + after == 0 {
             return at;
         }
         let within = at.clone().within(extent);
         inside = Some(inside.take().map_or(within.clone(), |i| i.and(within)));
         at.clamp(0, extent as i64 - 1)
     };
-    let halo = to.layout.halo;
-    let h = place(Expr::var(2), halo.top, to.h, halo.top + halo.bottom == 0);
-    let w = place(Expr::var(3), halo.left, to.w, halo.left + halo.right == 0);
+    let missing = AXES - to.axes;
+    let halos = to.layout.halo.ends().into_iter().zip(from.layout.halo.ends());
+    let axes = halos.zip(to.extents()).skip(missing).enumerate();
+    let shift = |e: Expr, by: usize| if by == 0 { e } else { e + Expr::int(by) };
+    let axes = axes.map(|(i, ((to, from), extent))| shift(place(Expr::var(2 + i), to, extent), from.0));
+    let axes: Vec<Expr> = axes.collect();
     let real = (!to.c.is_multiple_of(lanes(to))).then(|| channel.clone().within(to.c));
     let channel = if real.is_some() { channel.clamp(0, to.c as i64 - 1) } else { channel };
-    let shift = |e: Expr, by: usize| if by == 0 { e } else { e + Expr::int(by) };
-    let (h, w) = (shift(h, from.layout.halo.top), shift(w, from.layout.halo.left));
-    let mut index = vec![Expr::var(0), channel.clone(), h, w];
+    let mut index = vec![Expr::var(0), channel.clone()];
+    index.extend(axes);
     if lanes(from) > 1 {
         index[1] = channel.clone() / Expr::int(lanes(from));
         index.push(Expr::binary(BinaryFn::Rem, channel, Expr::int(lanes(from))));

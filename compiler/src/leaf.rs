@@ -1,6 +1,6 @@
 //! Leaf programs: the innermost register tiles, as data.
 //!
-//! A [`Program`] is straight-line code over vectors of f32 with at most two counted loops:
+//! A [`Program`] is straight-line code over vectors of f32 with at most three counted loops:
 //!
 //! ```text
 //! leaf "conv_1x8" w8 {

@@ -7,6 +7,7 @@ use std::ops::Range;
 use octrt_ops::tensor::scale;
 use octrt_ops::{DType, Tensor, TensorType};
 
+use crate::layout::AXES;
 use crate::leaf::programs::Winograd;
 
 #[cfg(test)]
@@ -16,14 +17,15 @@ mod winograd;
 /// How a weight becomes another one. Elements without a source are 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// Convolution weights `[oc, ic / group, kh, kw]` as `[group][tile][block][kh][kw][channel][vector][lane]`.
+    /// Convolution weights `[oc, ic / group, taps..]` as `[group][tile][block][tap][channel][vector][lane]`; taps are the
+    /// elements of a window of one to three axes, row-major.
     Conv(ConvPacking),
     /// The same weights, 3x3, transformed: `[element][tile][block][channel][vector][lane]`, one group.
     Winograd(Winograd, ConvPacking),
-    /// Convolution weights of groups of any size as `[block][channel][kh][kw][lane]`, with the channels of
+    /// Convolution weights of groups of any size as `[block][channel][tap][lane]`, with the channels of
     /// [`GroupedPacking::blocks`].
     Grouped(GroupedPacking),
-    /// Depthwise weights `[c, 1, kh, kw]` as `[block][kh][kw][lane]`.
+    /// Depthwise weights `[c, 1, taps..]` as `[block][tap][lane]`.
     Depthwise {
         /// Channels of a block.
         lanes: usize,
@@ -109,7 +111,7 @@ impl GroupedPacking {
     }
 }
 
-/// Weights of the model `[oc, ic, kh, kw]` as numbers.
+/// Weights of the model `[oc, ic, taps..]` as numbers, with windows of one to three axes.
 struct Weights<'a> {
     /// Before they are multiplied by `factors`.
     bytes: &'a [u8],
@@ -123,12 +125,12 @@ struct Weights<'a> {
 impl<'a> Weights<'a> {
     fn new(t: &'a Tensor) -> Option<Weights<'a>> {
         match t.shape().dims() {
-            &[oc, ic, kh, kw] if t.dtype() == DType::F32 => {
+            &[oc, ic, ref window @ ..] if t.dtype() == DType::F32 && matches!(window.len(), 1..=AXES) => {
                 let (bytes, factors) = match t.unscaled() {
                     (bytes, factors) if factors.len() == oc => (bytes, factors),
                     _ => (t.bytes(), &[][..]),
                 };
-                Some(Weights { bytes, factors, oc, ic, taps: kh * kw })
+                Some(Weights { bytes, factors, oc, ic, taps: window.iter().product() })
             }
             _ => None,
         }
@@ -156,18 +158,15 @@ impl Packing {
     pub fn ty(&self, source: &TensorType) -> TensorType {
         let dims = source.shape.dims();
         let dim = |i: usize| dims.get(i).copied().unwrap_or(1);
+        let taps: usize = dims.iter().skip(2).product();
         let elements = match self {
-            Packing::Conv(p) => {
-                p.groups * p.vectors() * p.lanes * p.inputs(dim(1)).1 * p.src_lanes * dim(2) * dim(3)
-            }
+            Packing::Conv(p) => p.groups * p.vectors() * p.lanes * p.inputs(dim(1)).1 * p.src_lanes * taps,
             Packing::Winograd(size, p) => {
                 let elements = size.input() * size.input();
                 elements * p.vectors() * p.lanes * p.inputs(dim(1)).1 * p.src_lanes
             }
-            Packing::Grouped(p) => {
-                dim(0).div_ceil(p.lanes) * p.lanes * p.channels(dim(0), dim(1)) * dim(2) * dim(3)
-            }
-            Packing::Depthwise { lanes } => dim(0).div_ceil(*lanes) * lanes * dim(2) * dim(3),
+            Packing::Grouped(p) => dim(0).div_ceil(p.lanes) * p.lanes * p.channels(dim(0), dim(1)) * taps,
+            Packing::Depthwise { lanes } => dim(0).div_ceil(*lanes) * lanes * taps,
             Packing::Vector { len } => *len,
             Packing::Matrix { transposed, lanes, tiles, .. } => {
                 tiles.iter().sum::<usize>() * lanes * if *transposed { dim(1) } else { dim(0) }

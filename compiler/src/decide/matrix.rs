@@ -5,6 +5,7 @@ use octrt_ops::def::reduce::ReduceKind;
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::{DType, Element, Graph, Node, Op, Tensor, ValueId};
 
+use crate::layout::AXES;
 use crate::leaf::programs::Activation;
 use crate::strategy::gemm::GemmProblem;
 
@@ -50,17 +51,21 @@ pub(crate) fn problem<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> 
     fits.then_some(Product { problem, src, wei, transposed, scale, bias })
 }
 
-/// The pooling that a reduction is, when it reduces the rows and columns of `[mb, c, h, w]` and nothing else.
+/// The pooling that a reduction is, when it reduces all axes behind the channels of `[mb, c, extents..]` and nothing else.
 pub(crate) fn mean_over_maps(graph: &Graph, node: &Node) -> Option<GlobalPoolKind> {
     let Op::Reduce(r) = &node.op else { return None };
     let src = graph.ty(node.inputs.first().copied().flatten()?).ok()?;
-    let &[mb, c, h, w] = src.shape.dims() else { return None };
+    let &[mb, c, ref extents @ ..] = src.shape.dims() else { return None };
     let dst = with_args(graph, node, |args| node.op.as_operator().infer(args)).ok()?.ok()?;
-    let kept = if r.keep_dims { vec![mb, c, 1, 1] } else { vec![mb, c] };
-    let axes = graph.constant(node.input(1)?)?;
-    let axes: Vec<i64> = axes.to_i64s().ok()?.iter().map(|a| a.rem_euclid(4)).collect();
-    let maps = axes.len() == 2 && axes.contains(&2) && axes.contains(&3);
-    let fits = maps && h * w > 0 && src.dtype == DType::F32 && dst.first()?.shape.dims() == kept;
+    let kept = [vec![mb, c], if r.keep_dims { vec![1; extents.len()] } else { vec![] }].concat();
+    let (axes, rank) = (graph.constant(node.input(1)?)?, src.shape.rank() as i64);
+    let axes: Vec<i64> = axes.to_i64s().ok()?.iter().map(|a| a.rem_euclid(rank)).collect();
+    let maps = axes.len() == extents.len() && (2..rank).all(|axis| axes.contains(&axis));
+    let fits = maps
+        && matches!(extents.len(), 1..=AXES)
+        && extents.iter().all(|n| *n > 0)
+        && src.dtype == DType::F32
+        && dst.first()?.shape.dims() == kept;
     match r.kind {
         ReduceKind::Mean if fits => Some(GlobalPoolKind::Average),
         ReduceKind::Max if fits => Some(GlobalPoolKind::Max),

@@ -12,8 +12,8 @@ pub enum Reason {
     /// No strategy is made for the operator, or not for what its attributes say.
     #[error("no strategy is made for it")]
     NoStrategy,
-    /// An input is missing, a constant, empty, or not f32 of four dimensions.
-    #[error("input {0} is not computed maps of channels, f32 [n,c,h,w]")]
+    /// An input is missing, a constant, empty, or not f32 of three to five dimensions.
+    #[error("input {0} is not computed maps of channels, f32 [n,c,w], [n,c,h,w] or [n,c,d,h,w]")]
     NotMaps(usize),
     /// An input that the node would have to be given in blocks.
     #[error("input {0} lies plain, and the node is not worth a reorder")]

@@ -4,19 +4,46 @@ use octrt_ops::window::{AutoPad, Rounding, WindowAttrs, resolve};
 use super::*;
 
 fn halo(top: usize, bottom: usize, left: usize, right: usize) -> Halo {
-    Halo { top, bottom, left, right }
+    Halo { top, bottom, left, right, ..Halo::default() }
 }
 
 fn layouts() -> Vec<Layout> {
-    let halos = [Halo::default(), halo(1, 1, 1, 1), halo(0, 2, 3, 0), halo(0, 0, 1, 0)];
+    let deep = Halo { front: 2, back: 1, ..halo(0, 1, 1, 0) };
+    let halos = [Halo::default(), halo(1, 1, 1, 1), halo(0, 2, 3, 0), halo(0, 0, 1, 0), deep];
     let borders = [Border::Zero, Border::Lowest];
     let all = [1, 8, 16].into_iter().flat_map(|lanes| halos.map(|halo| (lanes, halo)));
     all.flat_map(|(lanes, halo)| borders.map(|border| Layout { lanes, halo, border })).collect()
 }
 
+/// Without a halo along axes that the map does not have.
+fn laid(plain: &Map, layout: Layout) -> Map {
+    let mut halo = layout.halo;
+    if plain.axes < 3 {
+        (halo.front, halo.back) = (0, 0);
+    }
+    if plain.axes < 2 {
+        (halo.top, halo.bottom) = (0, 0);
+    }
+    Map { layout: Layout { halo, ..layout }, ..*plain }
+}
+
+fn plain(dims: &[usize]) -> Map {
+    Map::new(&TensorType::new(DType::F32, dims.to_vec()), Layout::PLAIN).unwrap()
+}
+
 fn maps() -> Vec<Map> {
-    let extents = [(1, 8, 3, 4), (2, 20, 2, 3), (1, 5, 1, 1), (1, 16, 1, 1), (3, 1, 4, 1)];
-    extents.map(|(mb, c, h, w)| Map { mb, c, h, w, layout: Layout::PLAIN }).into()
+    let dims: [&[usize]; 9] = [
+        &[1, 8, 3, 4],
+        &[2, 20, 2, 3],
+        &[1, 5, 1, 1],
+        &[1, 16, 1, 1],
+        &[3, 1, 4, 1],
+        &[1, 20, 7],
+        &[2, 3, 1],
+        &[1, 16, 2, 3, 4],
+        &[2, 5, 3, 1, 2],
+    ];
+    dims.map(plain).into()
 }
 
 /// Elements that are all different.
@@ -32,21 +59,29 @@ fn moved(from: &Map, to: &Map, t: &Tensor) -> Tensor {
     out
 }
 
+/// All planes, rows and columns of a box.
+fn places([d, h, w]: [usize; AXES]) -> impl Iterator<Item = [usize; AXES]> {
+    let rows = (0..d).flat_map(move |d| (0..h).map(move |h| (d, h)));
+    rows.flat_map(move |(d, h)| (0..w).map(move |w| [d, h, w]))
+}
+
 /// The plain tensor as it lies in a layout, element by element.
 fn naive(map: &Map, plain: &Tensor) -> Vec<f32> {
     let x = plain.to_vec::<f32>().unwrap();
-    let (layout, mut out) = (map.layout, Vec::new());
-    let Halo { top, bottom, left, right } = layout.halo;
+    let (layout, extents, mut out) = (map.layout, map.extents(), Vec::new());
+    let ends = layout.halo.ends();
+    let room: [usize; AXES] = std::array::from_fn(|i| ends[i].0 + extents[i] + ends[i].1);
     for (n, block) in (0..map.mb).flat_map(|n| (0..map.blocks()).map(move |b| (n, b))) {
-        for (row, column) in
-            (0..top + map.h + bottom).flat_map(|r| (0..left + map.w + right).map(move |c| (r, c)))
-        {
+        for at in places(room) {
+            let at: [Option<usize>; AXES] =
+                std::array::from_fn(|i| at[i].checked_sub(ends[i].0).filter(|at| *at < extents[i]));
             for c in (0..layout.lanes).map(|lane| block * layout.lanes + lane) {
-                let inside = (top..top + map.h).contains(&row) && (left..left + map.w).contains(&column);
-                out.push(match (c < map.c, inside) {
+                out.push(match (c < map.c, at) {
                     (false, _) => 0.0,
-                    (true, false) => layout.border.value(),
-                    (true, true) => x[((n * map.c + c) * map.h + row - top) * map.w + column - left],
+                    (true, [Some(d), Some(h), Some(w)]) => {
+                        x[(((n * map.c + c) * map.d + d) * map.h + h) * map.w + w]
+                    }
+                    (true, _) => layout.border.value(),
                 });
             }
         }
@@ -55,11 +90,25 @@ fn naive(map: &Map, plain: &Tensor) -> Vec<f32> {
 }
 
 #[test]
+fn types_have_the_axes_of_the_tensor() {
+    let ty = |dims: &[usize], layout| laid(&plain(dims), layout).ty().shape.dims().to_vec();
+    let halo = Halo { front: 1, back: 2, top: 3, bottom: 4, left: 5, right: 6 };
+    let blocks = Layout { lanes: 8, halo, border: Border::Zero };
+    assert_eq!(ty(&[2, 20, 30], blocks), [2, 3, 41, 8]);
+    assert_eq!(ty(&[2, 20, 10, 30], blocks), [2, 3, 17, 41, 8]);
+    assert_eq!(ty(&[2, 20, 1, 10, 30], blocks), [2, 3, 4, 17, 41, 8]);
+    assert_eq!(ty(&[2, 20, 1, 10, 30], Layout::PLAIN), [2, 20, 1, 10, 30]);
+    let none = |dims: &[usize]| Map::new(&TensorType::new(DType::F32, dims.to_vec()), blocks).is_none();
+    assert!(none(&[2, 20]) && none(&[1, 2, 3, 4, 5, 6]));
+    assert!(Map::new(&TensorType::new(DType::I64, [1, 2, 3]), blocks).is_none());
+}
+
+#[test]
 fn values_go_to_their_places_and_come_back() {
     for plain in maps() {
         let t = counted(&plain);
         for layout in layouts() {
-            let map = Map { layout, ..plain };
+            let map = laid(&plain, layout);
             let there = moved(&plain, &map, &t);
             assert_eq!(there.to_vec::<f32>().unwrap(), naive(&map, &t), "{map:?}");
             assert_eq!(moved(&map, &plain, &there), t, "{map:?}");
@@ -72,7 +121,7 @@ fn any_layout_leads_to_any_other() {
     for plain in maps().into_iter().filter(|m| m.c % 8 != 0) {
         let t = counted(&plain);
         for (from, to) in layouts().into_iter().flat_map(|a| layouts().into_iter().map(move |b| (a, b))) {
-            let (from, to) = (Map { layout: from, ..plain }, Map { layout: to, ..plain });
+            let (from, to) = (laid(&plain, from), laid(&plain, to));
             let found = moved(&from, &to, &moved(&plain, &from, &t));
             assert_eq!(found, moved(&plain, &to, &t), "{from:?} {to:?}");
         }
@@ -85,7 +134,7 @@ fn same_bytes_need_no_move() {
     for plain in maps() {
         let t = counted(&plain);
         for (from, to) in layouts().into_iter().flat_map(|a| layouts().into_iter().map(move |b| (a, b))) {
-            let (from, to) = (Map { layout: from, ..plain }, Map { layout: to, ..plain });
+            let (from, to) = (laid(&plain, from), laid(&plain, to));
             assert_eq!(from.same_bytes(&to), to.same_bytes(&from));
             if from.same_bytes(&to) {
                 same += 1;
@@ -101,15 +150,15 @@ fn same_bytes_need_no_move() {
 fn distances_are_those_of_the_elements() {
     for plain in maps() {
         for layout in layouts() {
-            let map = Map { layout, ..plain };
+            let map = laid(&plain, layout);
             let there = moved(&plain, &map, &counted(&plain)).to_vec::<f32>().unwrap();
             let each = (0..map.mb).flat_map(|n| (0..map.c).map(move |c| (n, c)));
             for (i, (n, c)) in each.enumerate() {
-                for (h, w) in (0..map.h).flat_map(|h| (0..map.w).map(move |w| (h, w))) {
+                for (k, at) in places(map.extents()).enumerate() {
                     let lanes = layout.lanes;
                     let block = n as i64 * map.image_bytes() + (c / lanes) as i64 * map.block_bytes();
-                    let at = block + map.pixel(h as i64, w as i64) + 4 * (c % lanes) as i64;
-                    assert_eq!(there[at as usize / 4], ((i * map.h + h) * map.w + w) as f32 + 1.0, "{map:?}");
+                    let at = block + map.pixel(at.map(|i| i as i64)) + 4 * (c % lanes) as i64;
+                    assert_eq!(there[at as usize / 4], (i * map.pixels() + k) as f32 + 1.0, "{map:?}");
                 }
             }
             assert_eq!(map.image_bytes() * map.mb as i64, map.ty().bytes() as i64);
@@ -119,24 +168,27 @@ fn distances_are_those_of_the_elements() {
 
 #[test]
 fn halos_are_what_windows_reach() {
-    let of = |input: usize, kernel: usize, stride: usize, pads: &[usize; 4]| {
+    let of = |input: usize, kernel: usize, stride: usize, pads: &[usize; 6]| {
         let attrs = WindowAttrs {
-            kernel: &[kernel, kernel],
-            strides: &[stride, stride],
+            kernel: &[kernel; 3],
+            strides: &[stride; 3],
             dilations: &[],
             pads,
             auto_pad: AutoPad::NotSet,
             rounding: Rounding::Floor,
         };
-        Halo::of(&resolve(&[input, input], attrs).unwrap()).unwrap()
+        Halo::of(&resolve(&[input; 3], attrs).unwrap().try_into().unwrap())
     };
-    assert_eq!(of(8, 3, 1, &[1; 4]), halo(1, 1, 1, 1));
+    let all = |n| Halo { front: n, back: n, ..halo(n, n, n, n) };
+    assert_eq!(of(8, 3, 1, &[1; 6]), all(1));
     // The padding belongs to it also where the last window does not reach it.
-    assert_eq!(of(8, 3, 2, &[1; 4]), halo(1, 1, 1, 1));
-    assert_eq!(of(7, 3, 2, &[1; 4]), halo(1, 1, 1, 1));
-    assert_eq!(of(8, 5, 1, &[0, 1, 2, 3]), halo(0, 2, 1, 3));
-    assert_eq!(of(8, 1, 2, &[0; 4]), Halo::default());
-    assert!(Halo::of(&[]).is_none());
+    assert_eq!(of(8, 3, 2, &[1; 6]), all(1));
+    assert_eq!(of(7, 3, 2, &[1; 6]), all(1));
+    let uneven = Halo { front: 4, back: 5, ..halo(0, 2, 1, 3) };
+    assert_eq!(of(9, 5, 1, &[4, 0, 1, 5, 2, 3]), uneven);
+    assert_eq!(of(8, 1, 2, &[0; 6]), Halo::default());
     assert_eq!(halo(1, 0, 2, 0).union(halo(0, 3, 1, 1)), halo(1, 3, 2, 1));
+    assert_eq!(all(1).union(uneven), Halo { front: 4, back: 5, ..halo(1, 2, 1, 3) });
     assert!(Halo::default().is_none() && !halo(0, 0, 0, 1).is_none());
+    assert!(!Halo { back: 1, ..Halo::default() }.is_none());
 }

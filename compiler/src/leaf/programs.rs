@@ -92,7 +92,7 @@ pub enum Advance {
 /// What is repeated over the unrolled taps of a tile. Packed weights are used up in the order of the trips.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reduction {
-    /// Up to two loops, outermost first; none runs the taps once.
+    /// Up to three loops, outermost first; none runs the taps once.
     Loops(Vec<Axis>),
     /// One loop over a table of distances from `src`.
     Table,

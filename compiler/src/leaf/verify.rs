@@ -23,7 +23,7 @@ use super::{Inst, Operand, Program, SlotId, SlotKind, Step, Variable, Width};
 pub const MAX_SLOTS: usize = 64;
 
 /// Most loops of a program.
-pub const MAX_LOOPS: usize = 2;
+pub const MAX_LOOPS: usize = 3;
 
 /// A rule that a program breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

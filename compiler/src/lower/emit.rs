@@ -9,7 +9,7 @@ use super::calls::{Constant, Virtual};
 use super::{Lowering, Owner};
 use crate::decide::fuse::{self, Group};
 use crate::decide::{Kind, Tiled, Windows, concat, matrix};
-use crate::layout::{Layout, Map};
+use crate::layout::{AXES, Layout, Map};
 use crate::leaf::{BinaryOp, Width};
 use crate::pack::Packing;
 use crate::passes::is_whole;
@@ -99,7 +99,7 @@ impl Lowering<'_> {
         let mut strides = w.each(|a| a.stride);
         if let Some(compact) = self.subsampled(w, &src_map, &dst_map) {
             (src, src_map, strides) =
-                (self.subsample(src, &src_map, &compact, strides, owner)?, compact, [1, 1]);
+                (self.subsample(src, &src_map, &compact, strides, owner)?, compact, [1; AXES]);
         }
         let problem = ConvProblem {
             src: src_map,
@@ -149,10 +149,10 @@ impl Lowering<'_> {
 
     /// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.
     fn subsampled(&self, w: &Windows, src: &Map, dst: &Map) -> Option<Map> {
-        let pointwise = w.each(|a| a.kernel) == [1, 1] && w.each(|a| a.pad_begin) == [0, 0];
-        let sparse = w.each(|a| a.stride) != [1, 1] && src.layout.lanes > 1;
+        let pointwise = w.each(|a| a.kernel) == [1; AXES] && w.each(|a| a.pad_begin) == [0; AXES];
+        let sparse = w.each(|a| a.stride) != [1; AXES] && src.layout.lanes > 1;
         let layout = Layout::blocked(src.layout.lanes);
-        (pointwise && sparse).then_some(Map { h: dst.h, w: dst.w, layout, ..*src })
+        (pointwise && sparse).then_some(Map { layout, ..src.with_extents(dst.extents()) })
     }
 
     /// Puts the pixels at steps of a map side by side: maxima of one element each.
@@ -161,17 +161,17 @@ impl Lowering<'_> {
         src: Virtual,
         from: &Map,
         to: &Map,
-        strides: [usize; 2],
+        strides: [usize; AXES],
         owner: Owner<'_>,
     ) -> Result<Virtual, Refusal> {
         let problem = WindowProblem {
             kind: WindowKind::Max,
             src: *from,
             dst: *to,
-            kernel: [1, 1],
+            kernel: [1; AXES],
             strides,
-            dilations: [1, 1],
-            pads: [0, 0],
+            dilations: [1; AXES],
+            pads: [0; AXES],
             tail: Tail::NONE,
         };
         let nest = window::nest(&problem, self.options.target)?;
@@ -213,21 +213,23 @@ impl Lowering<'_> {
     fn global(&mut self, t: &Tiled, kind: GlobalPoolKind, owner: Owner<'_>) -> Result<(), Refusal> {
         let (src, src_map) = self.input(t, 0, owner)?;
         let kind = match kind {
-            GlobalPoolKind::Average => WindowKind::Sum(1.0 / (src_map.h * src_map.w) as f32),
+            GlobalPoolKind::Average => WindowKind::Sum(1.0 / src_map.pixels() as f32),
             GlobalPoolKind::Max => WindowKind::Max,
         };
-        let rank = self.ty(t.group.result)?.shape.rank();
-        let layout = match rank {
-            4 => self.choice.layouts[t.group.result.index()],
-            // Without the two axes of extent 1 the result is plain.
-            _ if src_map.c % src_map.layout.lanes == 0 => Layout::blocked(src_map.layout.lanes),
-            _ => return Err(Refusal::Unfit("channels that do not fill blocks, of a result without maps")),
+        let has_maps = self.ty(t.group.result)?.shape.rank() == 2 + src_map.axes;
+        let layout = match has_maps {
+            true => self.choice.layouts[t.group.result.index()],
+            // Without the axes of extent 1 the result is plain.
+            false if src_map.c % src_map.layout.lanes == 0 => Layout::blocked(src_map.layout.lanes),
+            false => {
+                return Err(Refusal::Unfit("channels that do not fill blocks, of a result without maps"));
+            }
         };
-        let dst_map = Map { h: 1, w: 1, layout, ..src_map };
+        let dst_map = Map { layout, ..src_map.with_extents([1; AXES]) };
         let nest = window::global(kind, &src_map, &dst_map, self.options.target)?;
-        let dst = match rank {
-            4 => self.result(t.group.result, owner)?.0,
-            _ => self.plain_result(t.group.result),
+        let dst = match has_maps {
+            true => self.result(t.group.result, owner)?.0,
+            false => self.plain_result(t.group.result),
         };
         self.call(nest, &[src], dst, owner, "pool")?;
         Ok(())

@@ -11,15 +11,21 @@
 
 use octrt_ops::expr::{BinaryFn, BufId, Expr};
 
-use crate::layout::Map;
+use crate::layout::{AXES, Map};
 
 pub mod conv;
 pub mod gemm;
 mod tail;
 
-/// Extent, and what lies before the first element, of each spatial axis of a map.
-fn spatial(map: &Map) -> [(usize, usize); 2] {
-    [(map.h, map.layout.halo.top), (map.w, map.layout.halo.left)]
+/// Extent, and what lies before the first element, of each axis that a map has.
+fn spatial(map: &Map) -> Vec<(usize, usize)> {
+    let ends = map.layout.halo.ends().map(|(before, _)| before);
+    map.extents().into_iter().zip(ends).skip(AXES - map.axes).collect()
+}
+
+/// The values for the axes that a map has.
+fn of_axes<T: Copy>(map: &Map, all: [T; AXES]) -> Vec<T> {
+    all[AXES - map.axes..].to_vec()
 }
 
 /// The index of an element of a map: picture, channel and position, counted from the map's first.

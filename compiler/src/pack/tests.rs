@@ -236,3 +236,23 @@ fn other_sources_leave_zeros() {
         assert!(packed(&packing, source).iter().all(|x| *x == 0.0), "{packing:?}");
     }
 }
+
+#[test]
+fn windows_of_any_axes_are_packed_by_their_taps() {
+    let windows: [&[usize]; 3] = [&[12], &[3, 4], &[2, 3, 2]];
+    let cases = [
+        (Packing::Conv(recipe([8, 8, 1, 1], &[3])), [20, 13]),
+        (Packing::Conv(recipe([16, 1, 1, 1], &[2])), [32, 3]),
+        (Packing::Conv(recipe([8, 8, 2, 2], &[1])), [16, 4]),
+        (Packing::Grouped(GroupedPacking { lanes: 8, groups: 5 }), [15, 3]),
+        (Packing::Depthwise { lanes: 8 }, [20, 1]),
+    ];
+    for (packing, channels) in cases {
+        let of = |window: &&[usize]| {
+            let dims = [&channels[..], *window].concat();
+            packed(&packing, &counted(&dims))
+        };
+        let [line, square, cube] = windows.each_ref().map(of);
+        assert!(line == square && line == cube && line.iter().any(|x| *x != 0.0), "{packing:?}");
+    }
+}

@@ -92,6 +92,9 @@ pub struct ConvCall {
 /// Most input channels times columns of a window that are unrolled.
 pub const UNROLLED: usize = 32;
 
+/// Names of the counted axes of a window: planes and rows.
+const AXES: [&str; 2] = ["kd", "kh"];
+
 /// A refusal: what the loops of the tile would have to be.
 fn unfit(expected: &'static str) -> Refusal {
     Refusal::Tensorize(expected)
@@ -347,8 +350,7 @@ impl Describe<'_> {
             self.tile.taps.iter().map(|l| self.extent(*l)).zip(steps.iter().copied()).collect();
         // A product of matrices has no window.
         let (&(columns, column), rows) = taps.split_last().unwrap_or((&(1, 0), &[]));
-        let counted: Vec<&(usize, i64)> = rows.iter().filter(|(n, _)| *n > 1).collect();
-        if columns * channels > UNROLLED || counted.len() > 1 {
+        if columns * channels > UNROLLED {
             let blocks = self.tile.part.1;
             let mut entries = vec![0];
             let all = [(blocks, block)].into_iter().chain(taps.iter().copied());
@@ -359,15 +361,16 @@ impl Describe<'_> {
             return Ok((vec![0], Reduction::Table, Some(entries), Vec::new()));
         }
         let unrolled = (0..columns as i64).map(|k| distance(k * column)).collect::<Result<_, _>>()?;
-        let mut axes = Vec::new();
-        let mut counts = Vec::new();
-        let mut back = 0;
-        if let Some(&&(n, step)) = counted.first() {
-            axes.push(Axis { name: "kh", src: Advance::Bytes(distance(step)?) });
-            counts.push(("kh", n));
-            back = n as i64 * step;
+        let names = AXES[AXES.len() - rows.len().min(AXES.len())..].iter().copied();
+        let (mut axes, mut counts, mut within) = (Vec::new(), Vec::new(), 0);
+        // The inner loops leave the pointer where they ended.
+        for (name, &(n, step)) in names.zip(rows).rev().filter(|(_, (n, _))| *n > 1) {
+            axes.push(Axis { name, src: Advance::Bytes(distance(step - within)?) });
+            counts.push((name, n));
+            within = n as i64 * step;
         }
-        axes.insert(0, Axis { name: "ic", src: Advance::Bytes(distance(block - back)?) });
+        axes.push(Axis { name: "ic", src: Advance::Bytes(distance(block - within)?) });
+        axes.reverse();
         Ok((unrolled, Reduction::Loops(axes), None, counts))
     }
 

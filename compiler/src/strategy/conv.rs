@@ -1,6 +1,6 @@
 //! A convolution on blocked activations, as the strategies see it.
 
-use crate::layout::Map;
+use crate::layout::{AXES, Map};
 use crate::leaf::Width;
 use crate::leaf::programs::{Activation, Epilogue, Residual};
 use crate::pack::ConvPacking;
@@ -26,14 +26,14 @@ pub struct ConvProblem {
     pub ic: usize,
     /// Output channels of a group.
     pub oc: usize,
-    /// Rows and columns of the window.
-    pub kernel: [usize; 2],
+    /// Planes, rows and columns of the window.
+    pub kernel: [usize; AXES],
     /// Steps between windows.
-    pub strides: [usize; 2],
+    pub strides: [usize; AXES],
     /// Steps between elements of a window.
-    pub dilations: [usize; 2],
-    /// Rows and columns before the first of the input that the first window covers.
-    pub pads: [usize; 2],
+    pub dilations: [usize; AXES],
+    /// Planes, rows and columns before the first of the input that the first window covers.
+    pub pads: [usize; AXES],
     /// Whether sums of whole numbers must stay exact, as they are in any order, but not with the fractions of Winograd's
     /// algorithm.
     pub whole: bool,
@@ -64,9 +64,9 @@ pub struct Tail {
 /// A tensor that is added to the results of an operator.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Addend {
-    /// Where it lies: a map of the extents of the output divided by `repeat`, rounded up.
+    /// Where it lies: a map of the extents of the output, rows and columns divided by `repeat`, rounded up.
     pub map: Map,
-    /// Rows and columns of the output that share a pixel: nearest upsampling.
+    /// Rows and columns of the output that share a pixel: nearest upsampling of maps of these two axes.
     pub repeat: usize,
     /// Whether it is added to the results of the activation rather than to its arguments.
     pub after: bool,
@@ -76,11 +76,13 @@ impl Addend {
     /// Its walk over these output pixels, in a buffer that is added now.
     ///
     /// # Errors
-    /// [`Refusal::Distance`].
-    pub fn walk(&self, nest: &mut NestBuilder, pixels: &[(usize, usize)]) -> Result<Walk, Refusal> {
+    /// [`Refusal::Distance`]; [`Refusal::Unfit`] where maps of other than two axes are upsampled.
+    pub fn walk(&self, nest: &mut NestBuilder, pixels: &[Pixel]) -> Result<Walk, Refusal> {
+        if self.repeat != 1 && self.map.axes != 2 {
+            return Err(Refusal::Unfit("an upsampled addend of other than rows and columns"));
+        }
         let buffer = nest.buffer(self.map.ty(), BufferRole::Src);
-        let at =
-            |&(h, w): &(usize, usize)| self.map.pixel((h / self.repeat) as i64, (w / self.repeat) as i64);
+        let at = |&[d, h, w]: &Pixel| self.map.pixel([d, h / self.repeat, w / self.repeat].map(|i| i as i64));
         let distances: Vec<i64> = pixels.iter().map(at).collect();
         Walk::new(nest, buffer, 0, self.map.block_bytes(), &distances)
     }
@@ -164,33 +166,53 @@ impl ConvProblem {
 
     /// Bytes of the packed weights of a vector of output channels.
     pub fn vector_bytes(&self, width: Width) -> usize {
-        self.src_blocks() * self.src.layout.lanes * self.kernel[0] * self.kernel[1] * width.bytes() as usize
+        self.src_blocks() * self.src.layout.lanes * self.taps() * width.bytes() as usize
+    }
+
+    /// Elements of a window.
+    pub fn taps(&self) -> usize {
+        self.kernel.iter().product()
     }
 
     /// Whether Winograd's algorithm serves it.
     pub fn is_3x3_s1(&self) -> bool {
-        self.kernel == [3, 3]
-            && self.strides == [1, 1]
-            && self.dilations == [1, 1]
+        self.src.axes == 2
+            && self.kernel == [1, 3, 3]
+            && self.strides == [1; AXES]
+            && self.dilations == [1; AXES]
             && self.groups == 1
             && self.sharing == Sharing::Merged(1)
     }
 
     /// The distance of the input pixel under the first tap of the window at an output pixel.
-    pub fn src_pixel(&self, oh: usize, ow: usize) -> i64 {
-        let at = |o: usize, axis: usize| (o * self.strides[axis]) as i64 - self.pads[axis] as i64;
-        self.src.pixel(at(oh, 0), at(ow, 1))
+    pub fn src_pixel(&self, at: Pixel) -> i64 {
+        self.src.pixel(std::array::from_fn(|i| (at[i] * self.strides[i]) as i64 - self.pads[i] as i64))
+    }
+
+    /// Bytes of the input from one plane, row and column of a window to the next.
+    pub fn tap_steps(&self) -> [i64; AXES] {
+        let steps = self.src.steps();
+        std::array::from_fn(|i| self.dilations[i] as i64 * steps[i])
     }
 
     /// All output pixels, row-major.
-    pub fn dst_pixels(&self) -> Vec<(usize, usize)> {
+    pub fn dst_pixels(&self) -> Vec<Pixel> {
         all_pixels(&self.dst)
     }
 }
 
+/// Plane, row and column.
+pub type Pixel = [usize; AXES];
+
 /// All pixels of a map, row-major.
-pub fn all_pixels(map: &Map) -> Vec<(usize, usize)> {
-    (0..map.h).flat_map(|h| (0..map.w).map(move |w| (h, w))).collect()
+pub fn all_pixels(map: &Map) -> Vec<Pixel> {
+    let rows = (0..map.d).flat_map(|d| (0..map.h).map(move |h| (d, h)));
+    rows.flat_map(|(d, h)| (0..map.w).map(move |w| [d, h, w])).collect()
+}
+
+/// Distances of pixels of a map from the first byte of a block.
+pub fn distances(map: &Map, pixels: &[Pixel]) -> Vec<i64> {
+    pixels.iter().map(|at| map.pixel(at.map(|i| i as i64))).collect()
 }
 
 /// Buffers that every convolution has first: src, wei and bias.

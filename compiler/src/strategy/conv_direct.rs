@@ -155,7 +155,7 @@ impl Direct<'_> {
     fn ahead(&self, vectors: usize, pixel_tiles: usize) -> i32 {
         let p = self.p;
         let all = p.groups * p.dst_blocks() * p.vector_bytes(self.width);
-        let columns = p.kernel[1] * p.src.layout.lanes;
+        let columns = p.kernel[2] * p.src.layout.lanes;
         if all <= self.target.caches().l2 / 2 || columns > UNROLLED || p.merged() > 1 || pixel_tiles < 4 {
             return 0;
         }
@@ -174,7 +174,7 @@ impl Direct<'_> {
         let Caches { l1, .. } = self.target.caches();
         let most = (l1 / 2 / block_bytes.max(1)).max(1);
         // Few tiles of pixels use no weight often enough: there, parts are for the digits of long sums.
-        let terms = p.kernel.iter().product::<usize>() * p.src.layout.lanes;
+        let terms = p.taps() * p.src.layout.lanes;
         let (most, is_long) = match pixel_tiles < MANY_TILES {
             true => ((TERMS / terms).max(1), blocks * terms >= 2 * TERMS),
             false => (most, true),

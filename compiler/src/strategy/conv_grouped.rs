@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! for block of oc parallel  for tile of pixels
-//!   call conv: for (channel, kh) from a table   (kw unrolled)
+//!   call conv: for (channel, kd, kh) from a table   (kw unrolled)
 //! ```
 //!
 //! Where groups do not fill blocks, weights are 0 for the channels of a block's other groups. So a number that is not finite
@@ -17,7 +17,7 @@ use crate::pack::GroupedPacking;
 use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
-use super::conv::{Addend, ConvProblem, operands};
+use super::conv::{Addend, ConvProblem, distances, operands};
 use super::pixels::{Walk, table};
 use super::refusal::{Refusal, distance};
 use super::tiles::{self, EvenSplit};
@@ -36,7 +36,7 @@ pub fn packing(p: &ConvProblem) -> Result<GroupedPacking, Refusal> {
     if seen > 8 * p.ic.max(p.dst.layout.lanes) {
         return Err(Refusal::Unfit("most of the work would be zeros of other groups"));
     }
-    if p.kernel[1] > COLUMNS {
+    if p.kernel[2] > COLUMNS {
         return Err(Refusal::Unfit("a window of many columns in groups that share blocks of channels"));
     }
     Ok(packing)
@@ -56,15 +56,15 @@ pub fn nest(p: &ConvProblem, packing: &GroupedPacking, target: Target) -> Result
     let outer = Distance::default().plus(b.parallel(), 1);
     let all = p.dst_pixels();
     let channels = packing.channels(p.oc * p.groups, p.ic);
-    let trips = channels * p.kernel[0];
-    let [src, wei, bias] = operands(&mut b, p, blocks * trips * p.kernel[1] * width.lanes() as usize);
+    let trips = channels * p.kernel[0] * p.kernel[1];
+    let [src, wei, bias] = operands(&mut b, p, blocks * trips * p.kernel[2] * width.lanes() as usize);
     let mut walk = |addend: Option<Addend>| match addend {
         Some(a) => a.walk(&mut b, &all).map(Some),
         None => Ok(None),
     };
     let (base, addend) = (walk(p.tail.base)?, walk(p.tail.addend)?);
-    let from: Vec<i64> = all.iter().map(|&(h, w)| p.src_pixel(h, w)).collect();
-    let to: Vec<i64> = all.iter().map(|&(h, w)| p.dst.pixel(h as i64, w as i64)).collect();
+    let from: Vec<i64> = all.iter().map(|at| p.src_pixel(*at)).collect();
+    let to = distances(&p.dst, &all);
     let src = Walk::new(&mut b, src, 0, p.src.block_bytes(), &from)?;
     let taps = taps(&mut b, p, packing)?;
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
@@ -126,7 +126,7 @@ impl Emitter<'_> {
                     "tap_offsets" => Some(SlotValue::Pointer(self.taps, block.times(4 * self.trips as i64))),
                     "taps" => Some(SlotValue::Number(self.trips as i64)),
                     "wei" => {
-                        let bytes = (self.trips * p.kernel[1]) as i64 * lane_bytes;
+                        let bytes = (self.trips * p.kernel[2]) as i64 * lane_bytes;
                         Some(SlotValue::Pointer(self.wei, block.times(bytes)))
                     }
                     "bias" => Some(SlotValue::Pointer(self.bias, block.times(lane_bytes))),
@@ -145,14 +145,14 @@ impl Emitter<'_> {
 
     fn program(&self, pixels: usize, used: Option<u8>) -> Result<Program, Refusal> {
         let p = self.p;
-        let column = distance(p.dilations[1] as i64 * p.src.pixel_bytes())?;
+        let column = distance(p.tap_steps()[2])?;
         let epilogue = p.tail.epilogue(&self.dst, self.base.as_ref(), self.addend.as_ref())?;
         let leaf = Conv {
             width: self.width,
             pixels,
             vectors: 1,
             channels: 1,
-            taps: (0..p.kernel[1] as i32).map(|k| k * column).collect(),
+            taps: (0..p.kernel[2] as i32).map(|k| k * column).collect(),
             src: self.src.grid()?,
             reduction: Reduction::Table,
             merged: 1,
@@ -168,13 +168,13 @@ impl Emitter<'_> {
 /// weights.
 fn taps(b: &mut NestBuilder, p: &ConvProblem, packing: &GroupedPacking) -> Result<BufferId, Refusal> {
     let lanes = p.src.layout.lanes;
+    let ([planes, rows, _], [plane, row, _]) = (p.kernel.map(|k| k as i64), p.tap_steps());
     let mut entries = Vec::new();
     for channels in packing.blocks(p.oc * p.groups, p.ic) {
         for channel in channels {
-            for kh in 0..p.kernel[0] {
-                let row = (kh * p.dilations[0]) as i64 * p.src.row_bytes();
-                let at = (channel / lanes) as i64 * p.src.block_bytes() + 4 * (channel % lanes) as i64;
-                entries.push(distance(row + at)?);
+            let at = (channel / lanes) as i64 * p.src.block_bytes() + 4 * (channel % lanes) as i64;
+            for (kd, kh) in (0..planes).flat_map(|kd| (0..rows).map(move |kh| (kd, kh))) {
+                entries.push(distance(kd * plane + kh * row + at)?);
             }
         }
     }

@@ -14,7 +14,7 @@
 
 use octrt_ops::{DType, TensorType};
 
-use crate::layout::Map;
+use crate::layout::{AXES, Map};
 use crate::leaf::programs::{
     Addend, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd, WinogradInput,
     WinogradOutput,
@@ -222,8 +222,8 @@ impl Emitter<'_> {
         {
             // A tile at an end of the map may hang over the input and its halo.
             let exists = |have: usize, tile: usize| have.saturating_sub(tile * m).min(n);
-            let below = halo.top + p.src.h + halo.bottom - (halo.top - p.pads[0]);
-            let beside = halo.left + p.src.w + halo.right - (halo.left - p.pads[1]);
+            let below = halo.top + p.src.h + halo.bottom - (halo.top - p.pads[1]);
+            let beside = halo.left + p.src.w + halo.right - (halo.left - p.pads[2]);
             // Where rows are some of many, all of them are whole.
             let last_row = if rows == self.tiles.rows { row0 + row_tiles - 1 } else { 0 };
             let (have_rows, have_columns) =
@@ -250,7 +250,7 @@ impl Emitter<'_> {
                         .times(m as i64 * p.src.row_bytes())
                         .and(&column.times(m as i64 * p.src.pixel_bytes()))
                         .and(&image.times(p.src.image_bytes()))
-                        .offset(p.src.pixel(-(p.pads[0] as i64), -(p.pads[1] as i64)));
+                        .offset(p.src_pixel([0; AXES]));
                     let from = block.map_or(from.clone(), |k| from.and(&k.times(p.src.block_bytes())));
                     let to = v.at(image, &within, block, self.lane_bytes());
                     b.call(program.clone(), &|name| match name {
@@ -410,7 +410,7 @@ impl Emitter<'_> {
                             .times(step * map.row_bytes())
                             .and(&column.times(step * map.pixel_bytes()))
                             .and(&image.times(map.image_bytes()))
-                            .offset(map.pixel(0, 0));
+                            .offset(map.origin());
                         block.map_or(at.clone(), |k| at.and(&k.times(map.block_bytes())))
                     };
                     let vectors = block.map_or(Distance::default(), |k| k.times(self.lane_bytes()));

@@ -1,7 +1,7 @@
 //! Element by element on activations of one layout, row by row: copies, activations, sums of two tensors, factors per
 //! channel, and the borders of halos.
 
-use crate::layout::{Halo, Map};
+use crate::layout::Map;
 use crate::leaf::programs::{Activation, Affine, Elementwise, Fill, Other};
 use crate::leaf::{BinaryOp, Program, Width};
 use crate::target::Target;
@@ -79,7 +79,7 @@ pub fn nest(p: &RowsProblem, target: Target) -> Result<TileNest, Refusal> {
     }
     // Without halos the rows of a block lie one after the other.
     let whole = maps.iter().all(|m| m.layout.halo.is_none());
-    let (rows, columns) = if whole { (1, p.src.h * p.src.w) } else { (p.src.h, p.src.w) };
+    let (planes, rows, columns) = if whole { (1, 1, p.src.pixels()) } else { (p.src.d, p.src.h, p.src.w) };
     let mut b = NestBuilder::new("elementwise", if p.src.mb > 1 { p.src.mb } else { p.src.blocks() });
     let src = b.buffer(p.src.ty(), BufferRole::Src);
     let other = other.map(|map| (b.buffer(map.ty(), BufferRole::Src), map));
@@ -87,30 +87,34 @@ pub fn nest(p: &RowsProblem, target: Target) -> Result<TileNest, Refusal> {
     let channel = per_channel.then(|| [(); 2].map(|()| b.buffer(vector.clone(), BufferRole::Src)));
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
     each_block(&mut b, &p.src, |b, image, block| {
-        b.each(rows, |b, row| {
-            let mut done = 0;
-            for (vectors, n, of) in trips(columns * lanes, width) {
-                let place = |buffer, map: &Map, first: usize| {
-                    let block = block.offset(first as i64).times(map.block_bytes());
-                    let at = image.times(map.image_bytes()).and(&block).plus(row, map.row_bytes());
-                    Some(SlotValue::Pointer(buffer, at.offset(map.pixel(0, 0) + done)))
-                };
-                let of_channel =
-                    |i: usize| Some(SlotValue::Pointer(channel?[i], block.offset(0).times(4 * lanes as i64)));
-                if n > 0 {
-                    b.call(p.program(width, vectors, of), &|name| match name {
-                        "src" => place(src, &p.src, 0),
-                        "other" => other.as_ref().and_then(|(buffer, map)| place(*buffer, map, 0)),
-                        "scale" => of_channel(0),
-                        "shift" => of_channel(1),
-                        "dst" => place(dst, &p.dst, p.first_block),
-                        "trips" => Some(SlotValue::Number(n as i64)),
-                        _ => None,
-                    })?;
+        each_plane(b, planes, |b, plane| {
+            b.each(rows, |b, row| {
+                let mut done = 0;
+                for (vectors, n, of) in trips(columns * lanes, width) {
+                    let place = |buffer, map: &Map, first: usize| {
+                        let block = block.offset(first as i64).times(map.block_bytes());
+                        let at = image.times(map.image_bytes()).and(&block).plus(row, map.row_bytes());
+                        let at = at.and(&plane.times(map.plane_bytes()));
+                        Some(SlotValue::Pointer(buffer, at.offset(map.origin() + done)))
+                    };
+                    let of_channel = |i: usize| {
+                        Some(SlotValue::Pointer(channel?[i], block.offset(0).times(4 * lanes as i64)))
+                    };
+                    if n > 0 {
+                        b.call(p.program(width, vectors, of), &|name| match name {
+                            "src" => place(src, &p.src, 0),
+                            "other" => other.as_ref().and_then(|(buffer, map)| place(*buffer, map, 0)),
+                            "scale" => of_channel(0),
+                            "shift" => of_channel(1),
+                            "dst" => place(dst, &p.dst, p.first_block),
+                            "trips" => Some(SlotValue::Number(n as i64)),
+                            _ => None,
+                        })?;
+                    }
+                    done += (vectors * n * usize::from(of) * 4) as i64;
                 }
-                done += (vectors * n * usize::from(of) * 4) as i64;
-            }
-            Ok(())
+                Ok(())
+            })
         })
     })?;
     Ok(b.finish())
@@ -131,6 +135,18 @@ fn each_block(
     }
 }
 
+/// Calls `body` for every plane of a map: without a loop where there is one.
+pub(super) fn each_plane<E>(
+    b: &mut NestBuilder,
+    planes: usize,
+    body: impl FnOnce(&mut NestBuilder, &Distance) -> Result<(), E>,
+) -> Result<(), E> {
+    match planes {
+        1 => body(b, &Distance::default()),
+        _ => b.each(planes, |b, plane| body(b, &Distance::default().plus(plane, 1))),
+    }
+}
+
 /// The block that a loop stands at.
 #[derive(Clone, Copy)]
 struct BlockAt(LoopId);
@@ -147,10 +163,11 @@ impl BlockAt {
 /// [`Refusal`] where there are no leaf programs.
 pub fn border(map: &Map, target: Target) -> Result<TileNest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
-    let Halo { top, bottom, left, right } = map.layout.halo;
+    let [(front, back), (top, bottom), (left, right)] = map.layout.halo.ends();
     let mut b = NestBuilder::new("border", if map.mb > 1 { map.mb } else { map.blocks() });
     let dst = b.buffer(map.ty(), BufferRole::Dst);
     let columns = left + map.w + right;
+    let plane = (top + map.h + bottom) * columns;
     let value = map.layout.border.value();
     each_block(&mut b, map, |b, image, block| {
         let base = image.times(map.image_bytes()).and(&block.offset(0).times(map.block_bytes()));
@@ -168,13 +185,23 @@ pub fn border(map: &Map, target: Target) -> Result<TileNest, Refusal> {
             }
             Ok(())
         };
-        // The right end of a row and the left end of the next one are one run.
-        run(b, base.clone(), top * columns + left)?;
-        let row_end = base.clone().offset(map.pixel(0, map.w as i64));
-        if left + right > 0 {
-            b.each(map.h - 1, |b, row| run(b, row_end.clone().plus(row, map.row_bytes()), left + right))?;
+        // The right end of a row and the left end of the next one are one run, and so are the ends of planes.
+        run(b, base.clone(), front * plane + top * columns + left)?;
+        let last_row = map.h as i64 - 1;
+        let row_end = base.clone().offset(map.pixel([0, 0, map.w as i64]));
+        if left + right > 0 && map.h > 1 {
+            each_plane(b, map.d, |b, plane| {
+                let row_end = row_end.and(&plane.times(map.plane_bytes()));
+                b.each(map.h - 1, |b, row| run(b, row_end.clone().plus(row, map.row_bytes()), left + right))
+            })?;
         }
-        run(b, base.offset(map.pixel(map.h as i64 - 1, map.w as i64)), right + bottom * columns)
+        let between = right + (bottom + top) * columns + left;
+        if map.d > 1 && between > 0 {
+            let plane_end = base.clone().offset(map.pixel([0, last_row, map.w as i64]));
+            b.each(map.d - 1, |b, d| run(b, plane_end.clone().plus(d, map.plane_bytes()), between))?;
+        }
+        let end = base.offset(map.pixel([map.d as i64 - 1, last_row, map.w as i64]));
+        run(b, end, right + bottom * columns + back * plane)
     })?;
     Ok(b.finish())
 }

@@ -1,7 +1,7 @@
 //! Copies of channels to other lanes: concatenation where the channels before do not fill blocks.
 //!
 //! ```text
-//! for row parallel  for block of channels  for run of lanes (unrolled)
+//! for row parallel  for plane  for block of channels  for run of lanes (unrolled)
 //!   call lanes: for pixel
 //! ```
 //!
@@ -10,6 +10,7 @@
 use crate::layout::Map;
 use crate::leaf::programs::{Lanes, Source};
 use crate::strategy::refusal::{Refusal, distance};
+use crate::strategy::rows::each_plane;
 use crate::target::Target;
 use crate::tile::{BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
@@ -32,35 +33,38 @@ pub fn nest(src: &Map, dst: &Map, first: usize, target: Target) -> Result<TileNe
     b.each(if src.mb > 1 { src.h } else { 1 }, |b, l| {
         let inner = Distance::default().plus(l, 1);
         let (image, row) = if src.mb > 1 { (outer, inner) } else { (Distance::default(), outer) };
-        // The lanes of a channel of the block.
-        let at = |map: &Map, block: &Distance, channel: usize| {
-            let block = block.clone().offset((channel / lanes) as i64);
-            image
-                .times(map.image_bytes())
-                .and(&block.times(map.block_bytes()))
-                .and(&row.times(map.row_bytes()))
-                .offset(map.pixel(0, 0) + 4 * (channel % lanes) as i64)
-        };
-        let call = |b: &mut NestBuilder, block: &Distance, channel: usize, source| {
-            let leaf = Lanes { width, lanes: run as u8, pixel_bytes, source };
-            b.call(leaf.program(), &|name| match name {
-                "src" => Some(SlotValue::Pointer(from, at(src, block, channel))),
-                "dst" => Some(SlotValue::Pointer(to, at(dst, block, first + channel))),
-                "trips" => Some(SlotValue::Number(src.w as i64)),
-                _ => None,
-            })
-        };
-        let (full, rest) = (src.c / lanes, (src.c % lanes).div_ceil(run) * run);
-        if full > 0 {
-            b.each(full, |b, l| {
-                let block = Distance::default().plus(l, 1);
-                (0..lanes).step_by(run).try_for_each(|c| call(b, &block, c, Source::Pixels))
-            })?;
-        }
-        let last = Distance::new(full as i64);
-        (0..rest).step_by(run).try_for_each(|c| call(b, &last, c, Source::Pixels))?;
-        let end = (first + rest).next_multiple_of(lanes) - first;
-        (rest..end).step_by(run).try_for_each(|c| call(b, &last, c, Source::Number(0.0)))
+        each_plane(b, src.d, |b, plane| {
+            // The lanes of a channel of the block.
+            let at = |map: &Map, block: &Distance, channel: usize| {
+                let block = block.clone().offset((channel / lanes) as i64);
+                image
+                    .times(map.image_bytes())
+                    .and(&block.times(map.block_bytes()))
+                    .and(&plane.times(map.plane_bytes()))
+                    .and(&row.times(map.row_bytes()))
+                    .offset(map.origin() + 4 * (channel % lanes) as i64)
+            };
+            let call = |b: &mut NestBuilder, block: &Distance, channel: usize, source| {
+                let leaf = Lanes { width, lanes: run as u8, pixel_bytes, source };
+                b.call(leaf.program(), &|name| match name {
+                    "src" => Some(SlotValue::Pointer(from, at(src, block, channel))),
+                    "dst" => Some(SlotValue::Pointer(to, at(dst, block, first + channel))),
+                    "trips" => Some(SlotValue::Number(src.w as i64)),
+                    _ => None,
+                })
+            };
+            let (full, rest) = (src.c / lanes, (src.c % lanes).div_ceil(run) * run);
+            if full > 0 {
+                b.each(full, |b, l| {
+                    let block = Distance::default().plus(l, 1);
+                    (0..lanes).step_by(run).try_for_each(|c| call(b, &block, c, Source::Pixels))
+                })?;
+            }
+            let last = Distance::new(full as i64);
+            (0..rest).step_by(run).try_for_each(|c| call(b, &last, c, Source::Pixels))?;
+            let end = (first + rest).next_multiple_of(lanes) - first;
+            (rest..end).step_by(run).try_for_each(|c| call(b, &last, c, Source::Number(0.0)))
+        })
     })?;
     Ok(b.finish())
 }

@@ -1,13 +1,13 @@
 //! Depthwise convolution and pooling: windows over one block of channels at a time.
 //!
 //! ```text
-//! for block parallel  for rows of the tile  for columns of the tile
-//!   call depthwise or pool: all taps unrolled
+//! for block parallel  for plane  for rows of the tile  for columns of the tile
+//!   call depthwise or pool: all taps unrolled, or those of a plane or row for kd and kh
 //! ```
 
 use octrt_ops::{DType, TensorType};
 
-use crate::layout::Map;
+use crate::layout::{AXES, Map};
 use crate::leaf::programs::{
     Advance, Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
 };
@@ -17,6 +17,7 @@ use crate::tile::{BufferId, BufferRole, Distance, MissingSlot, NestBuilder, Slot
 
 use super::conv::Tail;
 use super::refusal::{Refusal, distance};
+use super::rows::each_plane;
 use super::tiles::EvenSplit;
 
 /// What happens to a window.
@@ -40,14 +41,14 @@ pub struct WindowProblem {
     pub src: Map,
     /// The output.
     pub dst: Map,
-    /// Rows and columns of the window.
-    pub kernel: [usize; 2],
+    /// Planes, rows and columns of the window.
+    pub kernel: [usize; AXES],
     /// Steps between windows.
-    pub strides: [usize; 2],
+    pub strides: [usize; AXES],
     /// Steps between elements of a window.
-    pub dilations: [usize; 2],
-    /// Rows and columns before the first of the input that the first window covers.
-    pub pads: [usize; 2],
+    pub dilations: [usize; AXES],
+    /// Planes, rows and columns before the first of the input that the first window covers.
+    pub pads: [usize; AXES],
     /// What follows.
     pub tail: Tail,
 }
@@ -75,20 +76,22 @@ pub fn nest(p: &WindowProblem, target: Target) -> Result<TileNest, Refusal> {
     b.each(if p.src.mb > 1 { blocks } else { 1 }, |b, l| {
         let (image, block) =
             if p.src.mb > 1 { (one(outer), one(l)) } else { (Distance::default(), one(outer)) };
-        for (first_row, rows, n) in EvenSplit::new(p.dst.h, rows).runs() {
-            b.each(n, |b, row| {
-                let row = Distance::new(first_row as i64).plus(row, rows as i64);
-                for (first, columns, n) in EvenSplit::new(p.dst.w, columns).runs() {
-                    let program = emitter.program(rows, columns)?;
-                    b.each(n, |b, column| {
-                        let column = Distance::new(first as i64).plus(column, columns as i64);
-                        emitter.call(b, program, [&image, &block, &row, &column])
-                    })?;
-                }
-                Ok::<(), Refusal>(())
-            })?;
-        }
-        Ok::<(), Refusal>(())
+        each_plane(b, p.dst.d, |b, plane| {
+            for (first_row, rows, n) in EvenSplit::new(p.dst.h, rows).runs() {
+                b.each(n, |b, row| {
+                    let row = Distance::new(first_row as i64).plus(row, rows as i64);
+                    for (first, columns, n) in EvenSplit::new(p.dst.w, columns).runs() {
+                        let program = emitter.program(rows, columns)?;
+                        b.each(n, |b, column| {
+                            let column = Distance::new(first as i64).plus(column, columns as i64);
+                            emitter.call(b, program, [&image, &block], [plane, &row, &column])
+                        })?;
+                    }
+                    Ok::<(), Refusal>(())
+                })?;
+            }
+            Ok::<(), Refusal>(())
+        })
     })?;
     Ok(b.finish())
 }
@@ -107,7 +110,7 @@ impl<'a> Emitter<'a> {
         let vector = |n: usize| TensorType::new(DType::F32, [n * p.src.blocks() * width.lanes() as usize]);
         let src = b.buffer(p.src.ty(), BufferRole::Src);
         let weights = (p.kind == WindowKind::Weights)
-            .then(|| [vector(p.kernel[0] * p.kernel[1]), vector(1)].map(|ty| b.buffer(ty, BufferRole::Src)));
+            .then(|| [vector(p.kernel.iter().product()), vector(1)].map(|ty| b.buffer(ty, BufferRole::Src)));
         if p.tail.addend.is_some_and(|a| a.repeat != 1) {
             return Err(Refusal::Unfit("windows over each channel with an addend that is upsampled"));
         }
@@ -131,7 +134,13 @@ impl<'a> Emitter<'a> {
         fitting.ok_or(Refusal::Registers)
     }
 
-    fn grid(&self, map: &Map, [sh, sw]: [usize; 2], rows: usize, columns: usize) -> Result<Grid, Refusal> {
+    fn grid(
+        &self,
+        map: &Map,
+        [_, sh, sw]: [usize; AXES],
+        rows: usize,
+        columns: usize,
+    ) -> Result<Grid, Refusal> {
         let at = |h: usize, w: usize| (h * sh) as i64 * map.row_bytes() + (w * sw) as i64 * map.pixel_bytes();
         let distances = (0..rows)
             .flat_map(|h| (0..columns).map(move |w| (h, w)))
@@ -140,27 +149,44 @@ impl<'a> Emitter<'a> {
         Ok(Grid { pixels: Pixels::Fixed(distances), vector_bytes: distance(map.block_bytes())? })
     }
 
+    /// The taps that are unrolled, as distances, and the loops around them: over planes or rows of the window where it has
+    /// more than [`UNROLLED`].
+    fn taps(&self) -> Result<(Vec<i32>, Vec<Axis>), Refusal> {
+        let p = self.p;
+        let [kd, kh, kw] = p.kernel;
+        let steps = p.src.steps();
+        let tap =
+            |at: [usize; AXES]| (0..AXES).map(|i| (at[i] * p.dilations[i]) as i64 * steps[i]).sum::<i64>();
+        let (planes, rows) = match () {
+            () if kd * kh * kw <= UNROLLED => (kd, kh),
+            () if kh * kw <= UNROLLED => (1, kh),
+            () => (1, 1),
+        };
+        let rows_of = (0..planes).flat_map(|d| (0..rows).map(move |h| (d, h)));
+        let taps = rows_of.flat_map(|(d, h)| (0..kw).map(move |w| [d, h, w]));
+        let taps = taps.map(|at| distance(tap(at))).collect::<Result<_, _>>()?;
+        let looped = if rows == kh { 0 } else { kh };
+        let (plane, row) = (tap([1, 0, 0]), tap([0, 1, 0]));
+        let mut axes = Vec::new();
+        if planes < kd {
+            axes.push(Axis { name: "kd", src: Advance::Bytes(distance(plane - looped as i64 * row)?) });
+        }
+        if looped > 0 {
+            axes.push(Axis { name: "kh", src: Advance::Bytes(distance(row)?) });
+        }
+        Ok((taps, axes))
+    }
+
     fn program(&self, rows: usize, columns: usize) -> Result<Program, Refusal> {
         let p = self.p;
-        let [kh, kw] = p.kernel;
-        let tap = |h: usize, w: usize| {
-            let row = (h * p.dilations[0]) as i64 * p.src.row_bytes();
-            distance(row + (w * p.dilations[1]) as i64 * p.src.pixel_bytes())
-        };
-        let unrolled = if kh * kw <= UNROLLED { kh } else { 1 };
-        let taps = (0..unrolled).flat_map(|h| (0..kw).map(move |w| tap(h, w)));
-        let taps: Vec<i32> = taps.collect::<Result<_, _>>()?;
-        let axes = match unrolled == kh {
-            true => Vec::new(),
-            false => vec![Axis { name: "kh", src: Advance::Bytes(tap(1, 0)?) }],
-        };
+        let (taps, axes) = self.taps()?;
         let reduction = Reduction::Loops(axes);
         let src = self.grid(&p.src, p.strides, rows, columns)?;
-        let dst = self.grid(&p.dst, [1, 1], rows, columns)?;
+        let dst = self.grid(&p.dst, [1; AXES], rows, columns)?;
         let residual = match p.tail.addend {
             None => Residual::Absent,
-            Some(a) if a.after => Residual::After(self.grid(&a.map, [1, 1], rows, columns)?),
-            Some(a) => Residual::Before(self.grid(&a.map, [1, 1], rows, columns)?),
+            Some(a) if a.after => Residual::After(self.grid(&a.map, [1; AXES], rows, columns)?),
+            Some(a) => Residual::Before(self.grid(&a.map, [1; AXES], rows, columns)?),
         };
         let epilogue = Epilogue {
             base: None,
@@ -196,31 +222,36 @@ impl<'a> Emitter<'a> {
         })
     }
 
-    fn call(&self, b: &mut NestBuilder, program: Program, at: [&Distance; 4]) -> Result<(), MissingSlot> {
-        let [image, block, row, column] = at;
+    /// A call for a tile: of a picture and block; `at` are plane, row and column of its first pixel.
+    fn call(
+        &self,
+        b: &mut NestBuilder,
+        program: Program,
+        [image, block]: [&Distance; 2],
+        at: [&Distance; AXES],
+    ) -> Result<(), MissingSlot> {
         let p = self.p;
-        let place = |buffer: BufferId, map: &Map, [sh, sw]: [usize; 2], first: i64| {
-            let at = image
-                .times(map.image_bytes())
-                .and(&block.times(map.block_bytes()))
-                .and(&row.times(sh as i64 * map.row_bytes()))
-                .and(&column.times(sw as i64 * map.pixel_bytes()));
+        let place = |buffer: BufferId, map: &Map, strides: [usize; AXES], first: i64| {
+            let of = image.times(map.image_bytes()).and(&block.times(map.block_bytes()));
+            let axes = at.iter().zip(strides).zip(map.steps());
+            let at = axes.fold(of, |of, ((at, stride), step)| of.and(&at.times(stride as i64 * step)));
             SlotValue::Pointer(buffer, at.offset(first))
         };
         let vector = i64::from(self.width.bytes());
-        let taps = (p.kernel[0] * p.kernel[1]) as i64;
-        let first = p.src.pixel(-(p.pads[0] as i64), -(p.pads[1] as i64));
+        let taps = p.kernel.iter().product::<usize>() as i64;
+        let first = p.src.pixel(p.pads.map(|pad| -(pad as i64)));
         b.call(program, &|name| match name {
             "src" => Some(place(self.src, &p.src, p.strides, first)),
             "wei" => Some(SlotValue::Pointer(self.weights?[0], block.times(taps * vector))),
             "bias" => Some(SlotValue::Pointer(self.weights?[1], block.times(vector))),
-            "dst" => Some(place(self.dst, &p.dst, [1, 1], p.dst.pixel(0, 0))),
+            "dst" => Some(place(self.dst, &p.dst, [1; AXES], p.dst.origin())),
             "residual" => p
                 .tail
                 .addend
                 .map(|a| a.map)
-                .and_then(|map| Some(place(self.addend?, &map, [1, 1], map.pixel(0, 0)))),
-            "kh" => Some(SlotValue::Number(p.kernel[0] as i64)),
+                .and_then(|map| Some(place(self.addend?, &map, [1; AXES], map.origin()))),
+            "kd" => Some(SlotValue::Number(p.kernel[0] as i64)),
+            "kh" => Some(SlotValue::Number(p.kernel[1] as i64)),
             _ => None,
         })
     }
@@ -253,11 +284,21 @@ fn pieces(extent: usize) -> Vec<(usize, usize, usize)> {
 /// [`Refusal`] where there are no leaf programs or distances do not fit them.
 pub fn global(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<TileNest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
-    let (rows, columns, kind) = match kind {
-        WindowKind::Max => (vec![(0, src.h, 1)], vec![(0, src.w, 1)], PoolKind::Max),
-        WindowKind::Sum(factor) => (pieces(src.h), pieces(src.w), PoolKind::Average(Scale::Constant(factor))),
+    // Without rows around them, the rows of all planes lie one after the other.
+    let halo = src.layout.halo;
+    let [d, h, w] = if halo.top + halo.bottom == 0 { [1, src.d * src.h, src.w] } else { src.extents() };
+    let whole = |extent: usize| vec![(0, extent, 1)];
+    let (planes, rows, columns, kind) = match kind {
+        WindowKind::Max => (whole(d), whole(h), whole(w), PoolKind::Max),
+        WindowKind::Sum(factor) => {
+            let planes = [(0, 1, 1), (1, 1, d - 1)].into_iter().filter(|(_, _, n)| *n > 0).collect();
+            (planes, pieces(h), pieces(w), PoolKind::Average(Scale::Constant(factor)))
+        }
         WindowKind::Weights => return Err(Refusal::Defect("weights for a whole map")),
     };
+    let rows = planes.iter().flat_map(|plane| rows.iter().map(move |row| (plane, row)));
+    let pieces: Vec<[&(usize, usize, usize); AXES]> =
+        rows.flat_map(|(plane, row)| columns.iter().map(move |column| [plane, row, column])).collect();
     let blocks = src.blocks();
     let mut b = NestBuilder::new("global_pool", src.mb);
     let image = Distance::default().plus(b.parallel(), 1);
@@ -268,29 +309,32 @@ pub fn global(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<
             let block = Distance::new(first as i64).plus(l, vectors as i64);
             let place = |map: &Map| {
                 let at = image.times(map.image_bytes()).and(&block.times(map.block_bytes()));
-                at.offset(map.pixel(0, 0))
+                at.offset(map.origin())
             };
-            for (row, h, rows) in &rows {
-                for (column, w, columns) in &columns {
-                    let program =
-                        global_program((kind, width), (src, dst), [*h, *w], (vectors, row + column))?;
-                    b.each(*rows, |b, i| {
-                        b.each(*columns, |b, j| {
-                            let (down, right) = (src.row_bytes(), src.pixel_bytes());
+            for piece in &pieces {
+                let (first, extents) = (piece.map(|p| p.0 as i64), piece.map(|p| p.1));
+                let steps = src.steps();
+                let start: i64 = first.iter().zip(steps).map(|(first, step)| first * step).sum();
+                let program = global_program((kind, width), (src, dst), extents, (vectors, start == 0))?;
+                each_plane(b, piece[0].2, |b, plane| {
+                    b.each(piece[1].2, |b, i| {
+                        b.each(piece[2].2, |b, j| {
                             let at = place(src)
-                                .offset(*row as i64 * down + *column as i64 * right)
-                                .plus(i, *h as i64 * down)
-                                .plus(j, *w as i64 * right);
+                                .offset(start)
+                                .and(&plane.times(steps[0]))
+                                .plus(i, extents[1] as i64 * steps[1])
+                                .plus(j, extents[2] as i64 * steps[2]);
                             b.call(program, &|name| match name {
                                 "src" => Some(SlotValue::Pointer(from, at.clone())),
                                 "dst" | "residual" => Some(SlotValue::Pointer(to, place(dst))),
-                                "rows" => Some(SlotValue::Number(*h as i64)),
-                                "columns" => Some(SlotValue::Number(*w as i64)),
+                                "planes" => Some(SlotValue::Number(extents[0] as i64)),
+                                "rows" => Some(SlotValue::Number(extents[1] as i64)),
+                                "columns" => Some(SlotValue::Number(extents[2] as i64)),
                                 _ => None,
                             })
                         })
-                    })?;
-                }
+                    })
+                })?;
             }
             Ok::<(), Refusal>(())
         })?;
@@ -298,29 +342,33 @@ pub fn global(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<
     Ok(b.finish())
 }
 
-/// A piece of a map, which is added to what is stored unless it is the `first`: number 0.
+/// A piece of a map, which is added to what is stored unless it is the `first`.
 fn global_program(
     (kind, width): (PoolKind, Width),
     (src, dst): (&Map, &Map),
-    [h, w]: [usize; 2],
-    (vectors, first): (usize, usize),
+    [d, h, w]: [usize; AXES],
+    (vectors, is_first): (usize, bool),
 ) -> Result<Program, Refusal> {
-    let columns = Axis { name: "columns", src: Advance::Bytes(distance(src.pixel_bytes())?) };
-    let rest = src.row_bytes() - w as i64 * src.pixel_bytes();
-    let rows = Axis { name: "rows", src: Advance::Bytes(distance(rest)?) };
+    let axis = |name, bytes| distance(bytes).map(|bytes| Axis { name, src: Advance::Bytes(bytes) });
+    let columns = axis("columns", src.pixel_bytes())?;
+    let rows = axis("rows", src.row_bytes() - w as i64 * src.pixel_bytes())?;
+    let axes = match d {
+        1 => vec![rows, columns],
+        _ => vec![axis("planes", src.plane_bytes() - h as i64 * src.row_bytes())?, rows, columns],
+    };
     let grid = |map: &Map| {
         let pixels = Pixels::Strided { bytes: 0, repeat: 1 };
         Ok::<_, Refusal>(Grid { pixels, vector_bytes: distance(map.block_bytes())? })
     };
     let dst = grid(dst)?;
-    let residual = if first == 0 { Residual::Absent } else { Residual::Before(dst.clone()) };
+    let residual = if is_first { Residual::Absent } else { Residual::Before(dst.clone()) };
     let pool = Pool {
         width,
         pixels: 1,
         vectors,
         taps: vec![0],
         src: grid(src)?,
-        reduction: Reduction::Loops(vec![rows, columns]),
+        reduction: Reduction::Loops(axes),
         kind,
         sums: if h * w > MANY { Sums::Runs } else { Sums::Single },
         epilogue: Epilogue { residual, ..Epilogue::store(dst) },

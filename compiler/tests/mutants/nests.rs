@@ -15,9 +15,9 @@ use octrt_compiler::tile::{BufferRole, Distance, MissingSlot, NestBuilder, SlotV
 use octrt_compiler::{Isa, Target};
 use octrt_ops::{DType, Tensor, TensorType};
 
-const ONE: Halo = Halo { top: 1, bottom: 1, left: 1, right: 1 };
-const UNEVEN: Halo = Halo { top: 0, bottom: 1, left: 2, right: 1 };
-const NONE: Halo = Halo { top: 0, bottom: 0, left: 0, right: 0 };
+const ONE: Halo = Halo { front: 0, back: 0, top: 1, bottom: 1, left: 1, right: 1 };
+const UNEVEN: Halo = Halo { front: 0, back: 0, top: 0, bottom: 1, left: 2, right: 1 };
+const NONE: Halo = Halo { front: 0, back: 0, top: 0, bottom: 0, left: 0, right: 0 };
 
 /// All of them, for both widths.
 pub fn all() -> Vec<TileNest> {
@@ -30,7 +30,7 @@ fn lanes(target: Target) -> usize {
 }
 
 fn map(target: Target, [mb, c, h, w]: [usize; 4], halo: Halo) -> Map {
-    Map { mb, c, h, w, layout: Layout { lanes: lanes(target), halo, border: Border::Zero } }
+    Map { mb, c, d: 1, h, w, axes: 2, layout: Layout { lanes: lanes(target), halo, border: Border::Zero } }
 }
 
 fn conv(src: Map, dst: Map, kernel: usize, stride: usize) -> ConvProblem {
@@ -41,10 +41,10 @@ fn conv(src: Map, dst: Map, kernel: usize, stride: usize) -> ConvProblem {
         sharing: Sharing::Merged(1),
         ic: src.c,
         oc: dst.c,
-        kernel: [kernel; 2],
-        strides: [stride; 2],
-        dilations: [1; 2],
-        pads: [kernel / 2; 2],
+        kernel: [1, kernel, kernel],
+        strides: [1, stride, stride],
+        dilations: [1; 3],
+        pads: [0, kernel / 2, kernel / 2],
         whole: false,
         tail: Tail::NONE,
     }
@@ -64,14 +64,14 @@ fn convolutions(target: Target) -> Vec<TileNest> {
     (mixed.groups, mixed.sharing, mixed.ic, mixed.oc) = (b, Sharing::Mixed, 2, 2);
     let mut small = conv(map([1, b, 4, 4], ONE), map([1, b, 4, 4], ONE), 3, 1);
     small.tail.addend = addend(map([1, b, 4, 4], NONE), false);
-    let mut all: Vec<TileNest> =
-        [channel, odd, images, merged].iter().map(|p| conv_direct::nest(p, target).unwrap()).collect();
+    let direct = |p| conv_direct::schedule(p, target).unwrap().finish().unwrap().nest;
+    let mut all: Vec<TileNest> = [channel, odd, images, merged].iter().map(direct).collect();
     all.push(conv_grouped::nest(&mixed, &conv_grouped::packing(&mixed).unwrap(), target).unwrap());
     for mb in [1, 2] {
         (small.src.mb, small.dst.mb) = (mb, mb);
         small.tail.addend = small.tail.addend.filter(|_| mb == 1);
         match conv_winograd::plan(&small, Winograd::F2, target).unwrap() {
-            Plan::Whole(nest) => all.push(nest),
+            Plan::Whole(whole) => all.push(whole.nest),
             Plan::Parts(nests, _) => all.extend(*nests),
         }
     }
@@ -85,10 +85,10 @@ fn others(target: Target) -> Vec<TileNest> {
         kind,
         src: map([mb, 2 * b + 1, 4, 4], ONE),
         dst: map([mb, 2 * b + 1, 2, 2], UNEVEN),
-        kernel: [2; 2],
-        strides: [2; 2],
-        dilations: [1; 2],
-        pads: [1; 2],
+        kernel: [1, 2, 2],
+        strides: [1, 2, 2],
+        dilations: [1; 3],
+        pads: [0, 1, 1],
         tail: Tail { activation: Activation::Relu, ..Tail::NONE },
     };
     let row = |mb, with, halo| RowsProblem {
@@ -119,7 +119,8 @@ fn others(target: Target) -> Vec<TileNest> {
         shift::nest(&map([2, b, 2, 2], NONE), &map([2, 2 * b, 2, 2], NONE), 2, target).unwrap(),
     ];
     for (m, n, k) in [(1, 8 * b, 3), (5, 4 * b, 2), (4, b + 3, 2), (3, 4 * b, 512)] {
-        all.push(gemm::nest(&GemmProblem { m, n, k, activation: Activation::Identity }, target).unwrap());
+        let problem = GemmProblem { m, n, k, activation: Activation::Identity };
+        all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest);
     }
     all
 }

@@ -6,24 +6,25 @@ use octrt_ops::def::leaky_relu::LeakyRelu;
 use octrt_ops::def::unary::UnaryKind;
 use octrt_ops::{Graph, Tensor};
 
+use crate::axes;
 use crate::net::{Net, same};
 
 /// A graph, and the tile nests that its program must have for every target and precision.
 pub struct Case {
-    pub name: &'static str,
+    pub name: String,
     pub graph: Graph,
     pub uses: &'static [&'static str],
 }
 
-fn case(name: &'static str, uses: &'static [&'static str], write: impl FnOnce(&mut Net)) -> Case {
+pub fn case(name: impl Into<String>, uses: &'static [&'static str], write: impl FnOnce(&mut Net)) -> Case {
     let mut net = Net::new();
     write(&mut net);
-    Case { name, graph: net.finish(), uses }
+    Case { name: name.into(), graph: net.finish(), uses }
 }
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    let all = [convolutions(), sequences(), pools(), channels(), matrices(), joined(), shared()];
+    let all = [convolutions(), sequences(), pools(), channels(), matrices(), joined(), shared(), axes::all()];
     all.into_iter().flatten().collect()
 }
 

@@ -2,6 +2,7 @@
 //! code, they give what the graphs mean, for both vector widths and precisions.
 #![allow(missing_docs)]
 
+mod axes;
 mod cases;
 mod net;
 mod winograd;

@@ -23,11 +23,13 @@ use octrt_ops::{DType, Dim, Graph, Op, Tensor, ValueId};
 pub struct Net {
     pub graph: Graph,
     seed: u64,
+    /// Axes behind the channels.
+    pub axes: usize,
     /// What biases are near to.
     pub bias: f32,
 }
 
-/// The windows of a convolution or pooling, the same in rows and columns.
+/// The windows of a convolution or pooling, the same along all axes.
 #[derive(Clone, Copy)]
 pub struct Window {
     pub kernel: usize,
@@ -59,7 +61,7 @@ impl Window {
 
 impl Net {
     pub fn new() -> Net {
-        Net { graph: Graph::new("net"), seed: 0, bias: 0.1 }
+        Net { graph: Graph::new("net"), seed: 0, axes: 2, bias: 0.1 }
     }
 
     pub fn input(&mut self, dims: &[usize]) -> ValueId {
@@ -87,18 +89,19 @@ impl Net {
 
     /// A convolution from `ic` to `oc` channels with a bias; results are about as large as the input.
     pub fn conv(&mut self, x: ValueId, ic: usize, oc: usize, w: Window) -> ValueId {
-        self.conv_padded(x, [ic, oc], w, &[w.pad; 4])
+        self.conv_padded(x, [ic, oc], w, &vec![w.pad; 2 * self.axes])
     }
 
     /// As [`Net::conv`], with pads of their own.
-    pub fn conv_padded(&mut self, x: ValueId, [ic, oc]: [usize; 2], w: Window, pads: &[usize; 4]) -> ValueId {
-        let fan_in = ic / w.group * w.kernel * w.kernel;
-        let wei = self.numbers(&[oc, ic / w.group, w.kernel, w.kernel], 0.0, (3.0 / fan_in as f32).sqrt());
+    pub fn conv_padded(&mut self, x: ValueId, [ic, oc]: [usize; 2], w: Window, pads: &[usize]) -> ValueId {
+        let dims = [vec![oc, ic / w.group], vec![w.kernel; self.axes]].concat();
+        let fan_in: usize = dims[1..].iter().product();
+        let wei = self.numbers(&dims, 0.0, (3.0 / fan_in as f32).sqrt());
         let bias = self.numbers(&[oc], self.bias, 0.2);
         let op = Conv {
             kernel: vec![],
-            strides: vec![w.stride; 2],
-            dilations: vec![w.dilation; 2],
+            strides: vec![w.stride; self.axes],
+            dilations: vec![w.dilation; self.axes],
             pads: pads.to_vec(),
             auto_pad: AutoPad::NotSet,
             group: w.group,
@@ -129,10 +132,10 @@ impl Net {
 
     pub fn max_pool(&mut self, x: ValueId, w: Window) -> ValueId {
         let op = MaxPool {
-            kernel: vec![w.kernel; 2],
-            strides: vec![w.stride; 2],
+            kernel: vec![w.kernel; self.axes],
+            strides: vec![w.stride; self.axes],
             dilations: vec![],
-            pads: vec![w.pad; 4],
+            pads: vec![w.pad; 2 * self.axes],
             auto_pad: AutoPad::NotSet,
             ceil_mode: false,
         };
@@ -141,10 +144,10 @@ impl Net {
 
     pub fn average_pool(&mut self, x: ValueId, w: Window) -> ValueId {
         let op = AveragePool {
-            kernel: vec![w.kernel; 2],
-            strides: vec![w.stride; 2],
+            kernel: vec![w.kernel; self.axes],
+            strides: vec![w.stride; self.axes],
             dilations: vec![],
-            pads: vec![w.pad; 4],
+            pads: vec![w.pad; 2 * self.axes],
             auto_pad: AutoPad::NotSet,
             ceil_mode: false,
             count_include_pad: true,
@@ -156,9 +159,9 @@ impl Net {
         self.node(GlobalPool { kind }, &[x])
     }
 
-    /// The mean over rows and columns, without these axes.
+    /// The mean over all axes behind the channels, without them.
     pub fn mean(&mut self, x: ValueId) -> ValueId {
-        let axes = self.constant(Tensor::new([2], &[2i64, 3]).unwrap());
+        let axes = self.constant(Tensor::new([self.axes], &[2i64, 3, 4][..self.axes]).unwrap());
         self.node(
             Reduce { kind: ReduceKind::Mean, keep_dims: false, noop_with_empty_axes: false },
             &[x, axes],

@@ -93,12 +93,14 @@ impl Problem {
         let map = |c, h, w, halo| Map {
             mb: self.mb,
             c,
+            d: 1,
             h,
             w,
+            axes: 2,
             layout: Layout { lanes, halo, border: Border::Zero },
         };
-        let one = Halo { top: 1, bottom: 1, left: 1, right: 1 };
-        let more = Halo { top: 0, bottom: 1, left: 2, right: 1 };
+        let one = Halo { top: 1, bottom: 1, left: 1, right: 1, ..Halo::default() };
+        let more = Halo { bottom: 1, left: 2, right: 1, ..Halo::default() };
         let addend = self.repeat.map(|repeat| {
             let map = map(self.oc, self.h.div_ceil(repeat), self.w.div_ceil(repeat), Halo::default());
             Addend { map, repeat, after: false }
@@ -111,10 +113,10 @@ impl Problem {
             sharing: Sharing::Merged(1),
             ic: self.ic,
             oc: self.oc,
-            kernel: [3, 3],
-            strides: [1, 1],
-            dilations: [1, 1],
-            pads: [1, 1],
+            kernel: [1, 3, 3],
+            strides: [1; 3],
+            dilations: [1; 3],
+            pads: [0, 1, 1],
             whole: false,
             tail: Tail { activation, base: None, addend },
         }
@@ -232,6 +234,6 @@ fn a_kept_border_is_not_written() {
     let wei = packed(&Packing::Winograd(Winograd::F4, conv.packing()), &data.wei);
     let dst = run_nest(&whole.nest, &[&to_blocks(&data.src, &conv.src), &wei, &data.bias]);
     let nans = dst.to_f64s().iter().filter(|x| x.is_nan()).count();
-    let Halo { top, bottom, left, right } = conv.dst.layout.halo;
+    let Halo { top, bottom, left, right, .. } = conv.dst.layout.halo;
     assert_eq!(nans, 8 * ((64 + top + bottom) * (64 + left + right) - 64 * 64));
 }

@@ -13,7 +13,7 @@ use crate::problem::{Conv, Fill, Kind, Problem};
 pub type Family = (&'static str, fn() -> Vec<Problem>);
 
 /// Problems of convolutions and what surrounds them.
-pub const CONVOLUTIONS: [Family; 24] = [
+pub const CONVOLUTIONS: [Family; 37] = [
     ("kernels", lists::kernels),
     ("three_by_three", lists::three_by_three),
     ("depthwise", lists::depthwise),
@@ -29,15 +29,28 @@ pub const CONVOLUTIONS: [Family; 24] = [
     ("residuals_3d", || drawn(310_000, 30, |d| branches::residuals(d, 3))),
     ("pooled", || drawn(400_000, 240, |d| sequences::pooled(d, 2))),
     ("pooled_3d", || drawn(410_000, 30, |d| sequences::pooled(d, 3))),
-    ("joined", || drawn(500_000, 150, branches::joined)),
+    ("joined", || drawn(500_000, 150, |d| branches::joined(d, 2))),
     ("octave", || drawn(600_000, 180, |d| octave::octave(d, 2))),
     ("octave_3d", || drawn(610_000, 20, |d| octave::octave(d, 3))),
-    ("forked", || drawn(700_000, 180, branches::forked)),
+    ("forked", || drawn(700_000, 180, |d| branches::forked(d, 2))),
     ("weights", || drawn(710_000, 80, branches::weights)),
-    ("inverted", || drawn(800_000, 70, sequences::inverted)),
-    ("excited", || drawn(810_000, 40, branches::excited)),
-    ("moved", || drawn(820_000, 100, sequences::moved)),
-    ("elementwise", || drawn(830_000, 120, sequences::elementwise)),
+    ("inverted", || drawn(800_000, 70, |d| sequences::inverted(d, 2))),
+    ("excited", || drawn(810_000, 40, |d| branches::excited(d, 2))),
+    ("moved", || drawn(820_000, 100, |d| sequences::moved(d, 2))),
+    ("elementwise", || drawn(830_000, 120, |d| sequences::elementwise(d, 2))),
+    ("residuals_1d", || drawn(1_000_000, 40, |d| branches::residuals(d, 1))),
+    ("pooled_1d", || drawn(1_010_000, 40, |d| sequences::pooled(d, 1))),
+    ("joined_1d", || drawn(1_020_000, 40, |d| branches::joined(d, 1))),
+    ("joined_3d", || drawn(1_030_000, 40, |d| branches::joined(d, 3))),
+    ("forked_1d", || drawn(1_040_000, 40, |d| branches::forked(d, 1))),
+    ("forked_3d", || drawn(1_050_000, 40, |d| branches::forked(d, 3))),
+    ("inverted_1d", || drawn(1_060_000, 20, |d| sequences::inverted(d, 1))),
+    ("inverted_3d", || drawn(1_070_000, 20, |d| sequences::inverted(d, 3))),
+    ("excited_1d", || drawn(1_080_000, 20, |d| branches::excited(d, 1))),
+    ("excited_3d", || drawn(1_090_000, 20, |d| branches::excited(d, 3))),
+    ("elementwise_1d", || drawn(1_100_000, 40, |d| sequences::elementwise(d, 1))),
+    ("elementwise_3d", || drawn(1_110_000, 40, |d| sequences::elementwise(d, 3))),
+    ("moved_1d", || drawn(1_120_000, 30, |d| sequences::moved(d, 1))),
 ];
 
 /// Problems of other operators of convolutional networks.

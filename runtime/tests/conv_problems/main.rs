@@ -52,6 +52,8 @@ families! {
     kernels three_by_three depthwise paddings large
     single single_1d single_3d chains chains_1d chains_3d residuals residuals_3d pooled pooled_3d
     joined octave octave_3d forked weights inverted excited moved elementwise
+    residuals_1d pooled_1d joined_1d joined_3d forked_1d forked_3d inverted_1d inverted_3d excited_1d excited_3d
+    elementwise_1d elementwise_3d moved_1d
     gemm matmul pooling pooling_negative pooling_special transposed
 }
 

@@ -7,7 +7,7 @@ use octrt_ops::window::AutoPad;
 use octrt_ops::{Arg, Args, DType, Shape, TensorType};
 
 use super::tail::finished;
-use super::{index, rename, spatial};
+use super::{index, of_axes, rename, spatial};
 use crate::layout::Map;
 use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
@@ -54,32 +54,34 @@ impl ConvProblem {
     fn definition(&self) -> Result<Define, Refusal> {
         let groups = self.groups * self.merged();
         let channels = self.ic / self.merged();
-        let axes = 0..self.kernel.len();
-        let ends = axes.clone().map(|i| {
-            let last =
-                (spatial(&self.dst)[i].0 - 1) * self.strides[i] + (self.kernel[i] - 1) * self.dilations[i];
-            (last + 1).saturating_sub(spatial(&self.src)[i].0 + self.pads[i])
+        let extents = |map: &Map| spatial(map).into_iter().map(|(extent, _)| extent).collect::<Vec<_>>();
+        let (src, dst) = (extents(&self.src), extents(&self.dst));
+        let of = |all| of_axes(&self.src, all);
+        let (kernel, strides, dilations, pads) =
+            (of(self.kernel), of(self.strides), of(self.dilations), of(self.pads));
+        let ends = (0..kernel.len()).map(|i| {
+            let last = (dst[i] - 1) * strides[i] + (kernel[i] - 1) * dilations[i];
+            (last + 1).saturating_sub(src[i] + pads[i])
         });
         let conv = Conv {
             kernel: Vec::new(),
-            strides: self.strides.to_vec(),
-            dilations: self.dilations.to_vec(),
-            pads: self.pads.iter().copied().chain(ends).collect(),
+            pads: pads.iter().copied().chain(ends).collect(),
+            strides,
+            dilations,
             auto_pad: AutoPad::NotSet,
             group: groups,
         };
         let tensor = |lead: [usize; 2], rest: &[usize]| Shape::new([&lead[..], rest].concat());
-        let of_map = |map: &Map| spatial(map).map(|(extent, _)| extent);
-        let src = tensor([self.src.mb, groups * channels], &of_map(&self.src));
         let oc = self.oc * self.groups;
-        let shapes = [src, tensor([oc, channels], &self.kernel), Shape::new(vec![oc])];
+        let src = tensor([self.src.mb, groups * channels], &src);
+        let shapes = [src, tensor([oc, channels], &kernel), Shape::new(vec![oc])];
         let args = shapes.each_ref().map(|shape| Some(Arg { dtype: DType::F32, shape, value: None }));
         let compute = conv
             .define(Args(&args), Compute::of_whole_sums())
             .map_err(|_| Refusal::Defect("a convolution without a definition"))?;
         let stage = compute.stages.last().ok_or(Refusal::Defect("a definition without stages"))?;
         let reduce = stage.reduce.as_ref().ok_or(Refusal::Defect("a convolution that sums nothing"))?;
-        let expected = [&[self.dst.mb, oc][..], &of_map(&self.dst)].concat();
+        let expected = [&[self.dst.mb, oc][..], &dst].concat();
         if compute.ty(stage.dst).shape.dims() != expected {
             return Err(Refusal::Defect("a convolution whose windows are others"));
         }
@@ -91,7 +93,7 @@ impl ConvProblem {
         let named = |e: &Expr| rename(e, &stands_for);
         Ok(Define {
             dst: stage.dst,
-            index: (0..2 + self.kernel.len()).map(Expr::var).collect(),
+            index: (0..2 + kernel.len()).map(Expr::var).collect(),
             when: None,
             value: named(&stage.body),
             reduce: Some(Reduction {
@@ -105,10 +107,14 @@ impl ConvProblem {
     /// The naive nest on blocks, and its loops. Buffers, in order: src, wei, bias, what is added, dst.
     ///
     /// # Errors
-    /// [`Refusal::Defect`] where the definition is not what is expected.
+    /// [`Refusal::Unfit`] where maps of other than two axes are upsampled; [`Refusal::Defect`] where the definition is not
+    /// what is expected.
     pub fn naive(&self) -> Result<(Nest, ConvLoops), Refusal> {
+        if self.tail.addends().any(|a| a.repeat != 1 && a.map.axes != 2) {
+            return Err(Refusal::Unfit("an upsampled addend of other than rows and columns"));
+        }
         let definition = self.definition()?;
-        let axes = self.kernel.len() as u32;
+        let axes = self.src.axes as u32;
         let var = |first: u32| (0..axes).map(move |i| VarId(first + i)).collect::<Vec<_>>();
         let loops = ConvLoops {
             image: VarId(0),
@@ -128,11 +134,12 @@ impl ConvProblem {
             serial(loops.group, self.groups, Role::Data),
             serial(loops.block, self.dst_blocks(), Role::Data),
         ];
-        let windows = spatial(&self.dst).map(|(extent, _)| extent);
-        all.extend(loops.pixel.iter().zip(windows).map(|(l, n)| serial(*l, n, Role::Data)));
+        let pixels = loops.pixel.iter().zip(spatial(&self.dst));
+        all.extend(pixels.map(|(l, (n, _))| serial(*l, n, Role::Data)));
         all.push(serial(loops.lane, lanes, Role::Data));
         all.push(serial(loops.ic, self.src_blocks(), Role::Reduce));
-        all.extend(loops.taps.iter().zip(self.kernel).map(|(l, n)| serial(*l, n, Role::Reduce)));
+        let kernel = of_axes(&self.src, self.kernel);
+        all.extend(loops.taps.iter().zip(kernel).map(|(l, n)| serial(*l, n, Role::Reduce)));
         all.push(serial(loops.channel, channels, Role::Reduce));
         let (buffers, dst) = self.buffers();
         let define = self.on_blocks(&definition, &loops, dst, &all);
@@ -144,7 +151,7 @@ impl ConvProblem {
         let lanes = self.dst.layout.lanes;
         let floats = |dims: Vec<usize>| TensorType::new(DType::F32, dims);
         let mut wei = vec![self.groups * self.dst_blocks(), self.src_blocks()];
-        wei.extend(self.kernel);
+        wei.extend(of_axes(&self.src, self.kernel));
         wei.extend([self.src.layout.lanes, lanes]);
         let mut types = vec![self.src.ty(), floats(wei), floats(vec![self.bias_elements()])];
         types.extend(self.tail.addends().map(|a| a.map.ty()));
@@ -189,7 +196,7 @@ impl ConvProblem {
             match b {
                 buffers::SRC => {
                     let position = at.split_off(2);
-                    let position = position.into_iter().zip(self.pads);
+                    let position = position.into_iter().zip(of_axes(&self.src, self.pads));
                     let position = position.map(|(e, pad)| if pad == 0 { e } else { e - Expr::int(pad) });
                     let channel = at.pop().unwrap_or_else(|| Expr::int(0));
                     Expr::load(b, index(&self.src, v(loops.image), channel, position.collect()))

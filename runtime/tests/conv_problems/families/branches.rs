@@ -43,8 +43,8 @@ pub fn residuals(d: &mut Draft, axes: usize) -> Option<()> {
 }
 
 /// Results of two or three convolutions, or of one and its input, as one tensor, then a convolution or a normalisation.
-pub fn joined(d: &mut Draft) -> Option<()> {
-    let x = source(d, 2)?;
+pub fn joined(d: &mut Draft, axes: usize) -> Option<()> {
+    let x = source(d, axes)?;
     let first = conv(d, x)?;
     let first = tail(d, first)?;
     let shape = d.shape(first).to_vec();
@@ -77,8 +77,8 @@ pub fn joined(d: &mut Draft) -> Option<()> {
 }
 
 /// A result with two or three users that need different padding.
-pub fn forked(d: &mut Draft) -> Option<()> {
-    let x = source(d, 2)?;
+pub fn forked(d: &mut Draft, axes: usize) -> Option<()> {
+    let x = source(d, axes)?;
     let y = if d.r.one_in(4) {
         x
     } else {
@@ -110,8 +110,8 @@ pub fn forked(d: &mut Draft) -> Option<()> {
 }
 
 /// Squeeze and excitation: channels scaled by what a small network makes of their means.
-pub fn excited(d: &mut Draft) -> Option<()> {
-    let x = source(d, 2)?;
+pub fn excited(d: &mut Draft, axes: usize) -> Option<()> {
+    let x = source(d, axes)?;
     let y = conv(d, x)?;
     let y = tail(d, y)?;
     let channels = d.channels(y);
@@ -122,7 +122,7 @@ pub fn excited(d: &mut Draft) -> Option<()> {
     let limit = d.r.pick(&[Unary::Sigmoid, Unary::Clip(0.0, 1.0)]);
     let gate = d.add(Kind::Unary(limit), &[gate])?;
     let y = d.binary(Binary::Mul, y, gate)?;
-    let window = Window::uniform(2, 1, 1, 0);
+    let window = Window::uniform(axes, 1, 1, 0);
     let oc = d.r.pick(&CHANNELS);
     d.conv(Conv { oc, group: 1, bias: Bias::None, window }, y).map(drop)
 }

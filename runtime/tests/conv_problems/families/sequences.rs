@@ -29,15 +29,15 @@ pub fn chain(d: &mut Draft, axes: usize) -> Option<()> {
 }
 
 /// As MobileNet v2: expand, depthwise, project, add.
-pub fn inverted(d: &mut Draft) -> Option<()> {
-    let x = source(d, 2)?;
+pub fn inverted(d: &mut Draft, axes: usize) -> Option<()> {
+    let x = source(d, axes)?;
     let ic = d.channels(x);
     let hidden = ic * d.r.pick(&[2, 3, 4]);
     let y = plain(d, x, hidden, 1)?;
     let y = d.add(Kind::BatchNorm, &[y])?;
     let y = activation(d, y)?;
     let (kernel, stride) = (d.r.pick(&[3, 3, 5]), d.r.pick(&[1, 1, 2]));
-    let window = Window::uniform(2, kernel, stride, kernel / 2);
+    let window = Window::uniform(axes, kernel, stride, kernel / 2);
     let y = d.conv(Conv { oc: hidden, group: hidden, bias: Bias::None, window }, y)?;
     let y = d.add(Kind::BatchNorm, &[y])?;
     let y = activation(d, y)?;
@@ -75,8 +75,8 @@ pub fn pooled(d: &mut Draft, axes: usize) -> Option<()> {
 }
 
 /// What moves elements before, between and behind convolutions.
-pub fn moved(d: &mut Draft) -> Option<()> {
-    let x = source(d, 2)?;
+pub fn moved(d: &mut Draft, axes: usize) -> Option<()> {
+    let x = source(d, axes)?;
     let y = conv(d, x)?;
     let y = tail(d, y)?;
     let moved = try_hard(d, |d| {
@@ -88,7 +88,7 @@ pub fn moved(d: &mut Draft) -> Option<()> {
                 d.add(Kind::Slice(begin, end), &[y])
             }
             1 => {
-                let pads = d.r.list(4, &[0, 1, 2]);
+                let pads = d.r.list(2 * axes, &[0, 1, 2]);
                 d.add(Kind::Pad(pads), &[y])
             }
             2 => d.add(Kind::ChannelsLast, &[y]),
@@ -101,15 +101,15 @@ pub fn moved(d: &mut Draft) -> Option<()> {
 
 /// Operators of elements between convolutions, with operands of every shape that broadcasts; divisions by what has
 /// nothing in the padding of channels.
-pub fn elementwise(d: &mut Draft) -> Option<()> {
-    let x = source(d, 2)?;
+pub fn elementwise(d: &mut Draft, axes: usize) -> Option<()> {
+    let x = source(d, axes)?;
     let mut y = conv(d, x)?;
     for _ in 0..1 + d.r.below(3) {
         y = match d.r.below(4) {
             0 => activation(d, y)?,
             1 => {
                 let channels = d.channels(y);
-                let c = d.constant(&[1, channels, 1, 1], Fill::Positive)?;
+                let c = d.constant(&[vec![1, channels], vec![1; axes]].concat(), Fill::Positive)?;
                 d.add(Kind::Binary(Binary::Div), &[y, c])?
             }
             _ => {

@@ -1,0 +1,200 @@
+//! Graphs on maps of one axis and of three.
+
+use octrt_ops::def::binary::BinaryKind;
+use octrt_ops::def::global_pool::GlobalPoolKind;
+use octrt_ops::def::unary::UnaryKind;
+
+use crate::cases::{Case, case};
+use crate::net::{Net, same};
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    [1, 3]
+        .into_iter()
+        .flat_map(|axes| [convolutions(axes), sequences(axes), pools(axes)].into_iter().flatten())
+        .collect()
+}
+
+/// A case whose maps have so many axes.
+fn of(axes: usize, name: &str, uses: &'static [&'static str], write: impl FnOnce(&mut Net)) -> Case {
+    case(format!("{name}, {axes} axes"), uses, |n| {
+        n.axes = axes;
+        write(n);
+    })
+}
+
+/// Pictures, channels and the last of these extents.
+fn dims(axes: usize, mb: usize, c: usize, extents: [usize; 3]) -> Vec<usize> {
+    [&[mb, c], &extents[3 - axes..]].concat()
+}
+
+fn convolutions(axes: usize) -> Vec<Case> {
+    let one = |name, uses, dims: Vec<usize>, oc: usize, w| {
+        of(axes, name, uses, |n| {
+            let x = n.input(&dims);
+            let y = n.conv(x, dims[1], oc, w);
+            n.output(y);
+        })
+    };
+    let at = |mb, c, extents| dims(axes, mb, c, extents);
+    let uneven = of(axes, "uneven pads", &["conv"], |n| {
+        let x = n.input(&at(1, 8, [4, 5, 6]));
+        let pads: &[usize] = if axes == 1 { &[2, 1] } else { &[0, 1, 2, 1, 0, 3] };
+        let y = n.conv_padded(x, [8, 16], same(3).stride(2), pads);
+        n.output(y);
+    });
+    let depthwise = &["conv_depthwise"];
+    vec![
+        one("dense", &["conv"], at(1, 20, [3, 5, 7]), 24, same(3)),
+        one("dense, batch 3", &["conv"], at(3, 16, [2, 3, 5]), 40, same(3)),
+        one("dense, batch 2, stride 2", &["conv"], at(2, 17, [5, 4, 7]), 16, same(3).stride(2)),
+        one("pointwise", &["conv"], at(1, 24, [2, 3, 7]), 40, same(1)),
+        one("pointwise, stride 2", &["conv"], at(1, 20, [3, 4, 9]), 24, same(1).stride(2)),
+        one("pointwise, one pixel", &["conv"], at(1, 24, [1, 1, 1]), 20, same(1)),
+        one("stem", &["conv"], at(1, 3, [5, 6, 9]), 20, same(5).stride(2)),
+        one("stem of one channel", &["conv"], at(2, 1, [2, 4, 40]), 9, same(3)),
+        one("dilated", &["conv"], at(1, 17, [5, 6, 9]), 9, same(3).dilation(2).pad(2)),
+        one("no padding", &["conv"], at(1, 16, [4, 4, 5]), 33, same(3).pad(0)),
+        one("even window", &["conv"], at(1, 8, [3, 4, 6]), 8, same(2).pad(1)),
+        one("many channels", &["conv"], at(1, 160, [2, 2, 3]), 32, same(3)),
+        one("groups of 4", &["conv"], at(1, 32, [3, 3, 6]), 32, same(3).group(8)),
+        one("groups of 16", &["conv"], at(1, 32, [2, 3, 5]), 64, same(3).group(2)),
+        one("groups of 3, batch 2, stride 2", &[], at(2, 15, [3, 4, 9]), 15, same(3).group(5).stride(2)),
+        one("groups of 1 to 3", &[], at(1, 32, [2, 3, 5]), 96, same(3).group(32)),
+        one("depthwise", depthwise, at(1, 20, [4, 5, 13]), 20, same(3).group(20)),
+        one("depthwise, stride 2, batch 2", depthwise, at(2, 16, [4, 5, 9]), 16, same(3).group(16).stride(2)),
+        one("depthwise 5", depthwise, at(1, 8, [3, 5, 9]), 8, same(5).group(8)),
+        one("depthwise 7", depthwise, at(1, 8, [3, 4, 9]), 8, same(7).group(8)),
+        uneven,
+    ]
+}
+
+fn sequences(axes: usize) -> Vec<Case> {
+    let at = |mb, c, extents| dims(axes, mb, c, extents);
+    let residual = |mb| {
+        move |n: &mut Net| {
+            let x = n.input(&at(mb, 20, [3, 4, 9]));
+            let a = n.conv(x, 20, 24, same(3));
+            let a = n.relu(a);
+            let b = n.conv(a, 24, 24, same(3));
+            let b = n.conv(b, 24, 24, same(1));
+            let sum = n.add(b, a);
+            let y = n.relu(sum);
+            let tail = n.conv(y, 24, 10, same(1).stride(2));
+            n.output(tail);
+        }
+    };
+    let inverted = |n: &mut Net| {
+        let x = n.input(&at(1, 16, [2, 5, 11]));
+        let a = n.conv(x, 16, 40, same(1));
+        let a = n.clip(a, 0.0, 0.6);
+        let a = n.conv(a, 40, 40, same(3).group(40));
+        let a = n.unary(UnaryKind::HardSwish, a);
+        let a = n.conv(a, 40, 16, same(1));
+        let y = n.add(a, x);
+        n.output(y);
+        n.output(a);
+    };
+    let gate = |n: &mut Net| {
+        let x = n.input(&at(2, 16, [2, 3, 6]));
+        let x = n.conv(x, 16, 32, same(1));
+        let s = n.global_pool(x, GlobalPoolKind::Average);
+        let s = n.conv(s, 32, 8, same(1));
+        let s = n.relu(s);
+        let s = n.conv(s, 8, 32, same(1));
+        let s = n.unary(UnaryKind::Sigmoid, s);
+        let x = n.binary(BinaryKind::Mul, x, s);
+        let half = n.constant(octrt_ops::Tensor::scalar(0.5f32));
+        let x = n.binary(BinaryKind::Mul, x, half);
+        let y = n.conv(x, 32, 16, same(3));
+        n.output(y);
+    };
+    let joined = |second: usize| {
+        move |n: &mut Net| {
+            let x = n.input(&at(1, 16, [2, 3, 7]));
+            let a = n.conv(x, 16, 32, same(1));
+            let b = n.conv(x, 16, second, same(3));
+            let both = n.concat(&[a, b, x]);
+            let both = n.norm(both, 48 + second);
+            let both = n.relu(both);
+            let y = n.conv(both, 48 + second, 12, same(3).stride(2));
+            n.output(y);
+        }
+    };
+    // One of them with a halo, one without.
+    let sums = |n: &mut Net| {
+        let x = n.input(&at(1, 16, [2, 3, 7]));
+        let a = n.conv(x, 16, 16, same(3));
+        let b = n.conv(a, 16, 16, same(3));
+        let c = n.binary(BinaryKind::Sub, a, b);
+        let c = n.binary(BinaryKind::Mul, c, a);
+        let y = n.conv(c, 16, 16, same(3).stride(2));
+        n.output(y);
+        n.output(c);
+    };
+    let classifier = |n: &mut Net| {
+        let x = n.input(&at(1, 16, [2, 2, 4]));
+        let size = [4, 8, 16][axes - 1];
+        let a = n.conv(x, 16, 24, same(3));
+        let a = n.flatten(a);
+        let y = n.gemm(a, 24 * size, 30);
+        n.output(y);
+    };
+    vec![
+        of(axes, "residual", &["conv", "border"], residual(1)),
+        of(axes, "residual, batch 2", &["conv", "border"], residual(2)),
+        of(axes, "inverted residual", &["conv", "conv_depthwise"], inverted),
+        of(axes, "squeeze and excitation", &["conv", "global_pool"], gate),
+        of(axes, "concat", &["elementwise", "conv"], joined(16)),
+        of(axes, "concat within a block", &["conv", "shift"], joined(12)),
+        of(axes, "elementwise", &["elementwise"], sums),
+        of(axes, "classifier", &["gemm"], classifier),
+    ]
+}
+
+fn pools(axes: usize) -> Vec<Case> {
+    let at = |mb, c, extents| dims(axes, mb, c, extents);
+    let negative = |mb: usize| {
+        move |n: &mut Net| {
+            let x = n.input(&at(mb, 16, [4, 5, 11]));
+            n.bias = -10.0;
+            let a = n.conv(x, 16, 20, same(1));
+            // Both a maximum and a convolution want a border.
+            let b = n.conv(a, 20, 24, same(3));
+            let a = n.max_pool(a, same(3).stride(2));
+            n.output(a);
+            n.output(b);
+        }
+    };
+    let average = |n: &mut Net| {
+        let x = n.input(&at(1, 16, [4, 4, 12]));
+        let a = n.conv(x, 16, 20, same(1));
+        let b = n.average_pool(a, same(3));
+        let c = n.average_pool(a, same(2).stride(2).pad(0));
+        n.output(b);
+        n.output(c);
+    };
+    // Of maps with a halo, and without.
+    let global = |halo: bool| {
+        move |n: &mut Net| {
+            let x = n.input(&at(2, 16, [3, 7, 9]));
+            let a = n.conv(x, 16, 48, same(1));
+            let mean = n.global_pool(a, GlobalPoolKind::Average);
+            let most = n.global_pool(a, GlobalPoolKind::Max);
+            let flat = n.mean(a);
+            let class = n.gemm(flat, 48, 10);
+            [mean, most, class].into_iter().for_each(|v| n.output(v));
+            if halo {
+                let y = n.conv(a, 48, 8, same(3));
+                n.output(y);
+            }
+        }
+    };
+    vec![
+        of(axes, "maxima of negative numbers", &["conv", "max_pool"], negative(1)),
+        of(axes, "maxima of negative numbers, batch 2", &["conv", "max_pool"], negative(2)),
+        of(axes, "averages", &["average_pool"], average),
+        of(axes, "global pools", &["global_pool", "gemm"], global(false)),
+        of(axes, "global pools of maps with a halo", &["global_pool", "gemm"], global(true)),
+    ]
+}
