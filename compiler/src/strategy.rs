@@ -21,6 +21,7 @@ pub mod conv_grouped;
 pub mod conv_winograd;
 pub mod elementwise;
 pub mod gemm;
+pub mod global_pool;
 pub mod pixels;
 pub mod reduction;
 pub mod refusal;

@@ -18,7 +18,7 @@ use crate::strategy::conv_winograd::Plan;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
 use crate::strategy::window::{self, WindowKind, WindowProblem};
-use crate::strategy::{conv_choice, gemm, shift};
+use crate::strategy::{conv_choice, gemm, global_pool, shift};
 
 impl Lowering<'_> {
     /// Adds the calls of a group.
@@ -174,7 +174,7 @@ impl Lowering<'_> {
             pads: [0; AXES],
             tail: Tail::NONE,
         };
-        let nest = window::nest(&problem, self.options.target)?;
+        let nest = window::schedule(&problem, self.options.target)?.finish()?;
         let place = self.out.temporary(Some(to.ty()));
         self.call(nest, &[src], place, owner, "subsample")?;
         Ok(place)
@@ -194,7 +194,7 @@ impl Lowering<'_> {
             pads: w.each(|a| a.pad_begin),
             tail,
         };
-        let nest = window::nest(&problem, self.options.target)?;
+        let nest = window::schedule(&problem, self.options.target)?.finish()?;
         let mut sources = vec![src];
         let mut stage = "pool";
         if kind == WindowKind::Weights {
@@ -226,7 +226,7 @@ impl Lowering<'_> {
             }
         };
         let dst_map = Map { layout, ..src_map.with_extents([1; AXES]) };
-        let nest = window::global(kind, &src_map, &dst_map, self.options.target)?;
+        let nest = global_pool::nest(kind, &src_map, &dst_map, self.options.target)?;
         let dst = match has_maps {
             true => self.result(t.group.result, owner)?.0,
             false => self.plain_result(t.group.result),

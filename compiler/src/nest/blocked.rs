@@ -16,6 +16,7 @@ use crate::layout::{AXES, Map};
 pub mod conv;
 pub mod gemm;
 mod tail;
+pub mod window;
 
 /// Extent, and what lies before the first element, of each axis that a map has.
 fn spatial(map: &Map) -> Vec<(usize, usize)> {

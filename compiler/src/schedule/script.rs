@@ -16,7 +16,8 @@ use super::cut::{Run, cut};
 use super::pack::{flatten, pack};
 use super::split_sum::{Part, split_sum};
 use super::start_from::start_from;
-use super::tensorize::{self, Tile};
+use super::tensorize::conv::{self, ConvTile};
+use super::tensorize::window::{self, WindowTile};
 use super::{Rule, ScheduleError, loop_of, refused};
 use crate::leaf::Width;
 use crate::loop_ir::{Form, Loop, Role};
@@ -282,14 +283,25 @@ impl Schedule {
         Ok(())
     }
 
-    /// See [`tensorize::conv`].
+    /// See [`conv::conv`].
     ///
     /// # Errors
     /// As there.
-    pub fn tensorize(&mut self, tile: &Tile, width: Width) -> Result<(), Refusal> {
-        let (nest, program) = tensorize::conv(&self.nest, tile, width)?;
+    pub fn tensorize_conv(&mut self, tile: &ConvTile, width: Width) -> Result<(), Refusal> {
+        let (nest, program) = conv::conv(&self.nest, tile, width)?;
         self.nest = nest;
-        self.note(format_args!("tensorize {} -> {program}", steps::spelled(tile, width)));
+        self.note(format_args!("tensorize conv {} -> {program}", steps::conv(tile, width)));
+        Ok(())
+    }
+
+    /// See [`window::window`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn tensorize_window(&mut self, tile: &WindowTile, width: Width) -> Result<(), Refusal> {
+        let (nest, program) = window::window(&self.nest, tile, width)?;
+        self.nest = nest;
+        self.note(format_args!("tensorize window {} -> {program}", steps::window(tile, width)));
         Ok(())
     }
 

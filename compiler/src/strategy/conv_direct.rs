@@ -19,7 +19,7 @@ use crate::leaf::{Width, registers};
 use crate::nest::blocked::conv::{ConvLoops, buffers};
 use crate::schedule::cut::Run;
 use crate::schedule::script::Schedule;
-use crate::schedule::tensorize::{Tile, UNROLLED, describe};
+use crate::schedule::tensorize::conv::{ConvTile, UNROLLED, describe};
 use crate::target::{Caches, Target};
 
 use super::conv::ConvProblem;
@@ -122,22 +122,28 @@ impl Direct<'_> {
     }
 
     /// Schedules the pixels of a tile of output channels.
-    fn pixels(&self, s: &mut Schedule, pixel: VarId, split: EvenSplit, tile: &Tile) -> Result<(), Refusal> {
+    fn pixels(
+        &self,
+        s: &mut Schedule,
+        pixel: VarId,
+        split: EvenSplit,
+        tile: &ConvTile,
+    ) -> Result<(), Refusal> {
         let ahead = self.ahead(s.extent(tile.vector), split.large + split.small);
         let runs: Vec<(usize, usize)> = split.runs().map(|(_, size, n)| (size, n)).collect();
         let mut before = 0;
         for (run, (_, n)) in s.cut(pixel, &runs)?.iter().zip(&runs) {
             // Each tile of pixels brings its share of the next tile's weights.
             let number = Expr::Var(run.outer) + Expr::int(before);
-            let tile = Tile { pixel: run.inner, ahead: (ahead, number), ..tile.named(&|l| run.of(l)) };
-            s.tensorize(&tile, self.width)?;
+            let tile = ConvTile { pixel: run.inner, ahead: (ahead, number), ..tile.named(&|l| run.of(l)) };
+            s.tensorize_conv(&tile, self.width)?;
             before += n;
         }
         Ok(())
     }
 
-    fn tile(&self, of: &dyn Fn(VarId) -> VarId, (pixel, vector): (VarId, VarId), start: Expr) -> Tile {
-        Tile {
+    fn tile(&self, of: &dyn Fn(VarId) -> VarId, (pixel, vector): (VarId, VarId), start: Expr) -> ConvTile {
+        ConvTile {
             pixel,
             pixels: self.pixels,
             vector,

@@ -14,7 +14,7 @@ use crate::leaf::programs::Activation;
 use crate::nest::blocked::gemm::{BIAS, BLOCK, LANE, ROW, SUM, WEI};
 use crate::schedule::cut::Run;
 use crate::schedule::script::Schedule;
-use crate::schedule::tensorize::Tile;
+use crate::schedule::tensorize::conv::ConvTile;
 use crate::target::Target;
 
 use super::refusal::Refusal;
@@ -118,9 +118,19 @@ fn rows(
         let [vector, lane, ic, channel] = [vector, lane, ic, channel].map(|l| run.of(l));
         let part = (Expr::int(0), p.k / unrolled);
         let (taps, ahead) = (Vec::new(), (0, Expr::int(0)));
-        let tile =
-            Tile { pixel: run.inner, pixels: p.m, vector, lane, ic, taps, channel, part, base: None, ahead };
-        s.tensorize(&tile, width)?;
+        let tile = ConvTile {
+            pixel: run.inner,
+            pixels: p.m,
+            vector,
+            lane,
+            ic,
+            taps,
+            channel,
+            part,
+            base: None,
+            ahead,
+        };
+        s.tensorize_conv(&tile, width)?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use octrt_compiler::strategy::conv_winograd::{self, Plan};
 use octrt_compiler::strategy::gemm::{self, GemmProblem};
 use octrt_compiler::strategy::rows::{self, RowsProblem, With};
 use octrt_compiler::strategy::window::{self, WindowKind, WindowProblem};
-use octrt_compiler::strategy::{conv_direct, conv_grouped, shift};
+use octrt_compiler::strategy::{conv_direct, conv_grouped, global_pool, shift};
 use octrt_compiler::tile::{BufferRole, Distance, MissingSlot, NestBuilder, SlotValue, TileNest};
 use octrt_compiler::{Isa, Target};
 use octrt_ops::{DType, Tensor, TensorType};
@@ -98,18 +98,19 @@ fn others(target: Target) -> Vec<TileNest> {
         first_block: 1,
         activation: Activation::Relu,
     };
+    let scheduled = |p: WindowProblem| window::schedule(&p, target).unwrap().finish().unwrap().nest;
     let mut all = vec![
-        window::nest(&window(1, WindowKind::Weights), target).unwrap(),
-        window::nest(&window(2, WindowKind::Max), target).unwrap(),
-        window::nest(&window(1, WindowKind::Sum(0.25)), target).unwrap(),
-        window::global(
+        scheduled(window(1, WindowKind::Weights)),
+        scheduled(window(2, WindowKind::Max)),
+        scheduled(window(1, WindowKind::Sum(0.25))),
+        global_pool::nest(
             WindowKind::Sum(0.5),
             &map([3, 2 * b, 2, 2], ONE),
             &map([3, 2 * b, 1, 1], NONE),
             target,
         )
         .unwrap(),
-        window::global(WindowKind::Sum(0.5), &map([3, b, 1, 520], NONE), &map([3, b, 1, 1], NONE), target)
+        global_pool::nest(WindowKind::Sum(0.5), &map([3, b, 1, 520], NONE), &map([3, b, 1, 1], NONE), target)
             .unwrap(),
         rows::nest(&row(1, With::Nothing, NONE), target).unwrap(),
         rows::nest(&row(2, With::Channel, UNEVEN), target).unwrap(),

@@ -6,8 +6,9 @@
 //!            | `start_from` buffer
 //!            | `split_sum` loop `outside` loop `into` number+ (`first` buffer)?
 //!            | `pack` buffer `in` loop `by` loop | `flatten` buffer
-//!            | `tensorize` loop `of` number `vector` loop `lane` loop `ic` loop (`taps` loop+)? `channel` loop
+//!            | `tensorize` `conv` loop `of` number `vector` loop `lane` loop `ic` loop (`taps` loop+)? `channel` loop
 //!              `start` expr `of` number (`base` buffer)? (`ahead` number expr)? `width` number
+//!            | `tensorize` `window` (`rows` loop)? `columns` loop `lane` loop `taps` loop+ `width` number
 //! ```
 //!
 //! `4x6` is four tiles of six. What a step makes follows as `->` and the new loops, in the order of the code.
@@ -18,7 +19,8 @@ use super::Schedule;
 use crate::leaf::Width;
 use crate::loop_ir::text::{ParseError, Parser, numbered};
 use crate::schedule::ScheduleError;
-use crate::schedule::tensorize::Tile;
+use crate::schedule::tensorize::conv::ConvTile;
+use crate::schedule::tensorize::window::WindowTile;
 use crate::strategy::refusal::Refusal;
 
 /// Why a step that is given as text is not taken.
@@ -64,7 +66,7 @@ fn run(p: &mut Parser) -> Result<(usize, usize), ParseError> {
     })
 }
 
-fn tile(p: &mut Parser) -> Result<(Tile, Width), ParseError> {
+fn conv_tile(p: &mut Parser) -> Result<(ConvTile, Width), ParseError> {
     let pixel = loop_(p)?;
     p.keyword("of")?;
     let pixels = number(p)?;
@@ -88,12 +90,36 @@ fn tile(p: &mut Parser) -> Result<(Tile, Width), ParseError> {
         Err(_) => (0, Expr::int(0)),
     };
     p.keyword("width")?;
-    let width = p.word("`8` or `16`", |s| Width::ALL.into_iter().find(|w| w.lanes().to_string() == s))?;
-    Ok((Tile { pixel, pixels, vector, lane, ic, taps, channel, part, base, ahead }, width))
+    let width = width(p)?;
+    Ok((ConvTile { pixel, pixels, vector, lane, ic, taps, channel, part, base, ahead }, width))
 }
 
-/// Prints what follows `tensorize`.
-pub(super) fn spelled(t: &Tile, width: Width) -> String {
+fn width(p: &mut Parser) -> Result<Width, ParseError> {
+    p.word("`8` or `16`", |s| Width::ALL.into_iter().find(|w| w.lanes().to_string() == s))
+}
+
+fn window_tile(p: &mut Parser) -> Result<(WindowTile, Width), ParseError> {
+    let rows = if p.keyword("rows").is_ok() { Some(loop_(p)?) } else { None };
+    p.keyword("columns")?;
+    let columns = loop_(p)?;
+    p.keyword("lane")?;
+    let lane = loop_(p)?;
+    p.keyword("taps")?;
+    let taps = several(p, loop_)?;
+    p.keyword("width")?;
+    Ok((WindowTile { rows, columns, lane, taps }, width(p)?))
+}
+
+/// Prints what follows `tensorize window`.
+pub(super) fn window(t: &WindowTile, width: Width) -> String {
+    let rows = t.rows.map_or(String::new(), |l| format!("rows {l} "));
+    let taps: Vec<String> = t.taps.iter().map(ToString::to_string).collect();
+    let lanes = width.lanes();
+    format!("{rows}columns {} lane {} taps {} width {lanes}", t.columns, t.lane, taps.join(" "))
+}
+
+/// Prints what follows `tensorize conv`.
+pub(super) fn conv(t: &ConvTile, width: Width) -> String {
     let taps: Vec<String> = t.taps.iter().map(|l| format!(" {l}")).collect();
     let taps = if taps.is_empty() { String::new() } else { format!(" taps{}", taps.concat()) };
     let mut out = format!(
@@ -178,9 +204,15 @@ impl Schedule {
                 self.flatten(b)?;
             }
             "tensorize" => {
-                let (tile, width) = tile(&mut p)?;
+                if p.keyword("window").is_ok() {
+                    let (tile, width) = window_tile(&mut p)?;
+                    p.end()?;
+                    return Ok(self.tensorize_window(&tile, width)?);
+                }
+                p.keyword("conv")?;
+                let (tile, width) = conv_tile(&mut p)?;
                 p.end()?;
-                self.tensorize(&tile, width)?;
+                self.tensorize_conv(&tile, width)?;
             }
             _ => return Err(Parser::new(step)?.token().error("a primitive").into()),
         }

@@ -1,0 +1,52 @@
+//! Calls in the place of loops.
+
+use octrt_ops::expr::VarId;
+
+use crate::leaf::Program;
+use crate::nest::{Nest, Stmt};
+use crate::strategy::refusal::Refusal;
+use crate::tile::{MissingSlot, SlotValue};
+
+/// What slots of a program get, by name.
+#[derive(Debug, Default)]
+pub(super) struct Values(Vec<(&'static str, SlotValue)>);
+
+impl Values {
+    pub(super) fn new() -> Values {
+        Values::default()
+    }
+
+    /// A slot's value, if there is one.
+    pub(super) fn set(&mut self, name: &'static str, value: Option<SlotValue>) {
+        self.0.extend(value.map(|v| (name, v)));
+    }
+
+    pub(super) fn number(&mut self, name: &'static str, n: usize) {
+        self.0.push((name, SlotValue::Number(n as i64)));
+    }
+}
+
+/// The nest with a call of a program in the place of a loop, and the program's name.
+///
+/// # Errors
+/// [`MissingSlot`] for a slot that has no value.
+pub(super) fn calls(
+    mut nest: Nest,
+    at: VarId,
+    program: Program,
+    values: &Values,
+) -> Result<(Nest, String), Refusal> {
+    let value = |slot: &str| values.0.iter().find(|(name, _)| *name == slot).map(|(_, v)| v.clone());
+    let missing = |slot: &str| MissingSlot { program: program.name.clone(), slot: slot.to_string() };
+    let slots = program.slots.iter().map(|s| value(&s.name).ok_or_else(|| missing(&s.name)));
+    let slots: Vec<SlotValue> = slots.collect::<Result<_, _>>()?;
+    let name = program.name.clone();
+    let leaf = match nest.leaves.iter().position(|l| *l == program) {
+        Some(known) => known,
+        None => {
+            nest.leaves.push(program);
+            nest.leaves.len() - 1
+        }
+    };
+    Ok((nest.replaced(at, &[Stmt::Call { leaf, slots }]), name))
+}

@@ -1,0 +1,372 @@
+//! Sums of products over channels and windows as leaf programs.
+
+use octrt_ops::compute::ReduceFn;
+use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, VarId};
+
+use super::call::{Values, calls};
+use super::finish::Finish;
+use super::walk::{ELEMENT, Walk, distance_of, spelled, table, take};
+use super::{outside, unfit};
+use crate::leaf::Width;
+use crate::leaf::programs::{Advance, Axis, Conv, Epilogue, Reduction, Residual, Start};
+use crate::loop_ir::affine::Affine;
+use crate::nest::index::{bounds, expr};
+use crate::nest::{Define, Nest, pointer};
+use crate::strategy::refusal::{Refusal, distance};
+
+/// The loops of a tile, all inside the first, and what its call is told beside.
+#[derive(Clone, Debug)]
+pub struct ConvTile {
+    /// Pixels.
+    pub pixel: VarId,
+    /// How many pixels there are in all, of which the tile has some.
+    pub pixels: usize,
+    /// Vectors of output channels.
+    pub vector: VarId,
+    /// Output channels of a vector.
+    pub lane: VarId,
+    /// Blocks of input channels of the part of the sum.
+    pub ic: VarId,
+    /// The axes of the window.
+    pub taps: Vec<VarId>,
+    /// Input channels of a block.
+    pub channel: VarId,
+    /// The first block of the part, and how many blocks the whole sum has.
+    pub part: (Expr, usize),
+    /// The buffer that is added to the sum before all others.
+    pub base: Option<BufId>,
+    /// Bytes of the next tile's weights that each trip brings near, 0 for none, and the number of the call among those
+    /// that share the work.
+    pub ahead: (i32, Expr),
+}
+
+impl ConvTile {
+    /// The same tile where its loops have other names.
+    #[must_use]
+    pub fn named(&self, of: &dyn Fn(VarId) -> VarId) -> ConvTile {
+        ConvTile {
+            pixel: of(self.pixel),
+            vector: of(self.vector),
+            lane: of(self.lane),
+            ic: of(self.ic),
+            taps: self.taps.iter().map(|l| of(*l)).collect(),
+            channel: of(self.channel),
+            ..self.clone()
+        }
+    }
+}
+
+/// A call of a convolution's leaf program before it is written down.
+#[derive(Clone, Debug)]
+pub struct ConvCall {
+    /// The leaf.
+    pub leaf: Conv,
+    src: Walk,
+    dst: Walk,
+    base: Option<Walk>,
+    residual: Option<Walk>,
+    /// Where the weights of the tile begin.
+    wei: (BufId, Affine),
+    bias: Option<(BufId, Affine)>,
+    /// Distances of the taps of all blocks of the sum, and where those of the part begin.
+    taps: Option<(Vec<i32>, Affine)>,
+    /// The counted loops.
+    counts: Vec<(&'static str, usize)>,
+    /// Where the weights lie that are brought near.
+    ahead: Affine,
+}
+
+/// Most input channels times columns of a window that are unrolled.
+pub const UNROLLED: usize = 32;
+
+/// Names of the counted axes of a window: planes and rows.
+const AXES: [&str; 2] = ["kd", "kh"];
+
+/// The call that stands for what is inside `tile.pixel`.
+///
+/// # Errors
+/// [`Refusal::Unfit`] where the loops do something else, [`Refusal::Distance`].
+pub fn describe(nest: &Nest, tile: &ConvTile, width: Width) -> Result<ConvCall, Refusal> {
+    let whole = nest.find(tile.pixel).ok_or(unfit("a loop that is there"))?;
+    let (loops, Some(define)) = whole.chain() else {
+        return Err(unfit("loops around one definition, each directly in the one before"));
+    };
+    let inside = [tile.vector, tile.lane, tile.ic, tile.channel].into_iter().chain(tile.taps.iter().copied());
+    let inside: Vec<VarId> = inside.collect();
+    if loops.len() != inside.len() + 1 || !loops[1..].iter().all(|l| inside.contains(&l.id)) {
+        return Err(unfit("the loops of a tile, and no others"));
+    }
+    Describe { nest, tile, width, define }.call()
+}
+
+struct Describe<'a> {
+    nest: &'a Nest,
+    tile: &'a ConvTile,
+    width: Width,
+    define: &'a Define,
+}
+
+impl Describe<'_> {
+    fn extent(&self, l: VarId) -> usize {
+        self.nest.extent(l).unwrap_or(1)
+    }
+
+    /// See [`outside`].
+    fn outside(&self, at: &mut Affine, expected: &[(VarId, i64)], what: &'static str) -> Result<(), Refusal> {
+        outside(self.nest, at, expected, what)
+    }
+
+    /// The loops of the sum, which results do not depend on.
+    fn summed(&self) -> impl Iterator<Item = VarId> {
+        [self.tile.ic, self.tile.channel].into_iter().chain(self.tile.taps.iter().copied())
+    }
+
+    /// The walk through a tensor with an element for each result.
+    fn results(&self, buffer: BufId, index: &[Expr]) -> Result<Walk, Refusal> {
+        let mut at = distance_of(self.nest, buffer, index);
+        let none: Vec<(VarId, i64)> = self.summed().map(|l| (l, 0)).collect();
+        self.outside(&mut at, &none, "results that the loops of the sum do not move")?;
+        self.outside(&mut at, &[(self.tile.lane, ELEMENT)], "results whose lanes lie side by side")?;
+        Walk::new(self.nest, buffer, at, (self.tile.pixel, self.tile.vector), (self.tile.pixels, 0))
+    }
+
+    fn loaded(&self, e: &Expr) -> Result<Walk, Refusal> {
+        match e {
+            Expr::Load(b, index) => self.results(*b, index),
+            _ => Err(unfit("an addend that is an element")),
+        }
+    }
+
+    /// Groups that share a vector: those whose lanes see their own input channels.
+    fn merged(&self, wei: &mut Affine, src: &mut Affine) -> Result<usize, Refusal> {
+        let own = self.extent(self.tile.channel) as i64;
+        let group = Expr::Var(self.tile.lane) / Expr::int(own);
+        let lanes = i64::from(self.width.lanes());
+        let remove = |sum: &mut Affine, bytes: i64| {
+            let at = sum.terms.iter().position(|(factor, e)| *e == group && *factor == bytes);
+            at.map(|i| sum.terms.swap_remove(i))
+        };
+        let found = (remove(wei, own * lanes * ELEMENT), remove(src, own * ELEMENT));
+        match found {
+            (None, None) => Ok(1),
+            (Some(_), Some(_)) if lanes % own == 0 => Ok((lanes / own) as usize),
+            _ => Err(unfit("lanes of weights and of input that share groups alike")),
+        }
+    }
+
+    fn call(&self) -> Result<ConvCall, Refusal> {
+        let Define { dst, index, when, value, reduce: Some(sum) } = self.define else {
+            return Err(unfit("a reduction"));
+        };
+        let Expr::Binary(BinaryFn::Mul, src, wei) = value else { return Err(unfit("a sum of products")) };
+        let (Expr::Load(src, src_index), Expr::Load(wei, wei_index)) = (&**src, &**wei) else {
+            return Err(unfit("a sum of products of two elements"));
+        };
+        if sum.combine != ReduceFn::Sum {
+            return Err(unfit("a sum"));
+        }
+        let (tile, width) = (self.tile, self.width);
+        let mut src_at = distance_of(self.nest, *src, src_index);
+        let mut wei_at = distance_of(self.nest, *wei, wei_index);
+        let merged = self.merged(&mut wei_at, &mut src_at)?;
+        let lanes = width.lanes() as usize;
+        let channels = if merged > 1 { lanes } else { self.extent(tile.channel) };
+        let (vectors, blocks) = (self.extent(tile.vector), self.extent(tile.ic));
+        // Weights are used up in the order of the trips.
+        let vector = lanes as i64 * ELEMENT;
+        let mut bytes = vector * vectors as i64;
+        let mut expected = vec![(tile.lane, ELEMENT), (tile.vector, vector), (tile.channel, bytes)];
+        bytes *= channels as i64;
+        for &tap in tile.taps.iter().rev() {
+            expected.push((tap, bytes));
+            bytes *= self.extent(tap) as i64;
+        }
+        expected.push((tile.ic, bytes));
+        self.outside(&mut wei_at, &expected, "weights that are packed in the order of the loops")?;
+        let steps: Vec<i64> = tile.taps.iter().map(|l| take(&mut src_at, *l)).collect();
+        let block = take(&mut src_at, tile.ic);
+        let own = [(tile.lane, 0), (tile.vector, 0), (tile.channel, ELEMENT)];
+        self.outside(
+            &mut src_at,
+            &own,
+            "input channels that lie side by side, the same for all output channels",
+        )?;
+        let (columns, reduction, taps, mut counts) = self.reduction(&steps, block, channels)?;
+        let start = Affine::of(&tile.part.0);
+        // A table of taps tells blocks apart.
+        let src_at = if taps.is_some() { src_at.plus(&start, -block) } else { src_at };
+        let src = Walk::new(self.nest, *src, src_at, (tile.pixel, tile.vector), (tile.pixels, block))?;
+        counts.push(("ic", blocks));
+        let window: usize = tile.taps.iter().map(|l| self.extent(*l)).product();
+        counts.push(("taps", blocks * window));
+        let taps = taps.map(|entries| (entries, Affine::default().plus(&start, ELEMENT * window as i64)));
+        let dst_walk = self.results(*dst, index)?;
+        let is_base = |b: BufId| b == *dst || Some(b) == tile.base;
+        let finish = Finish::of(&sum.finish, is_base)
+            .filter(|f| f.scale.is_none())
+            .ok_or(unfit("a sum to which elements are added, and a function of it"))?;
+        let base = finish.base.map(|e| self.loaded(e)).transpose()?;
+        let residual = finish.residual.map(|e| self.loaded(e)).transpose()?;
+        let (start, bias) = self.start(&sum.init)?;
+        let grid = |w: &Option<Walk>| w.as_ref().map(Walk::grid).transpose();
+        let epilogue = Epilogue {
+            base: grid(&base)?,
+            residual: match grid(&residual)? {
+                None => Residual::Absent,
+                Some(grid) if finish.after => Residual::After(grid),
+                Some(grid) => Residual::Before(grid),
+            },
+            activation: finish.activation,
+            dst: dst_walk.grid()?,
+            tail: match when {
+                Some(Expr::Compare(CompareFn::Lt, a, b)) => self.used(a, b)?,
+                Some(_) => return Err(unfit("a condition that columns are below their number")),
+                None => None,
+            },
+            used: match finish.exists {
+                Some((a, b)) => self.used(a, b)?,
+                None => None,
+            },
+            pool: None,
+        };
+        // A tile of the whole sum later, and as far as the calls before have brought it.
+        let (ahead, number) = &tile.ahead;
+        let all = Affine { constant: bytes * tile.part.1 as i64, terms: Vec::new() };
+        let counted: usize = tile.taps.iter().rev().skip(1).map(|l| self.extent(*l)).product();
+        let trips = (blocks * counted) as i64;
+        let ahead_at = wei_at.plus(&all, 1).plus(&Affine::of(number), trips * i64::from(*ahead));
+        let leaf = Conv {
+            width,
+            pixels: self.extent(tile.pixel),
+            vectors,
+            channels,
+            taps: columns,
+            src: src.grid()?,
+            reduction,
+            merged,
+            ahead: *ahead,
+            start,
+            epilogue,
+        };
+        let (wei, ahead) = ((*wei, wei_at), ahead_at);
+        Ok(ConvCall { leaf, src, dst: dst_walk, base, residual, wei, bias, taps, counts, ahead })
+    }
+
+    /// What a sum starts from.
+    fn start(&self, init: &Expr) -> Result<(Start, Option<(BufId, Affine)>), Refusal> {
+        match init {
+            e if *e == Expr::f32(0.0) => Ok((Start::Zero, None)),
+            Expr::Load(b, index) => {
+                let mut at = distance_of(self.nest, *b, index);
+                let none: Vec<(VarId, i64)> =
+                    self.summed().chain([self.tile.pixel]).map(|l| (l, 0)).collect();
+                let what = "a bias that follows output channels only";
+                self.outside(&mut at, &none, what)?;
+                let vector = i64::from(self.width.bytes());
+                self.outside(&mut at, &[(self.tile.lane, ELEMENT), (self.tile.vector, vector)], what)?;
+                Ok((Start::Bias, Some((*b, at))))
+            }
+            _ => Err(unfit("a sum that starts from 0 or from a bias")),
+        }
+    }
+
+    /// Unrolled taps, the loops over the others, or the table that takes their place.
+    #[allow(clippy::type_complexity)]
+    fn reduction(
+        &self,
+        steps: &[i64],
+        block: i64,
+        channels: usize,
+    ) -> Result<(Vec<i32>, Reduction, Option<Vec<i32>>, Vec<(&'static str, usize)>), Refusal> {
+        let taps: Vec<(usize, i64)> =
+            self.tile.taps.iter().map(|l| self.extent(*l)).zip(steps.iter().copied()).collect();
+        // A product of matrices has no window.
+        let (&(columns, column), rows) = taps.split_last().unwrap_or((&(1, 0), &[]));
+        if columns * channels > UNROLLED {
+            let blocks = self.tile.part.1;
+            let mut entries = vec![0];
+            let all = [(blocks, block)].into_iter().chain(taps.iter().copied());
+            for (n, step) in all {
+                entries = entries.iter().flat_map(|at| (0..n as i64).map(move |i| at + i * step)).collect();
+            }
+            let entries = entries.into_iter().map(distance).collect::<Result<_, _>>()?;
+            return Ok((vec![0], Reduction::Table, Some(entries), Vec::new()));
+        }
+        let unrolled = (0..columns as i64).map(|k| distance(k * column)).collect::<Result<_, _>>()?;
+        let names = AXES[AXES.len() - rows.len().min(AXES.len())..].iter().copied();
+        let (mut axes, mut counts, mut within) = (Vec::new(), Vec::new(), 0);
+        // The inner loops leave the pointer where they ended.
+        for (name, &(n, step)) in names.zip(rows).rev().filter(|(_, (n, _))| *n > 1) {
+            axes.push(Axis { name, src: Advance::Bytes(distance(step - within)?) });
+            counts.push((name, n));
+            within = n as i64 * step;
+        }
+        axes.push(Axis { name: "ic", src: Advance::Bytes(distance(block - within)?) });
+        axes.reverse();
+        Ok((unrolled, Reduction::Loops(axes), None, counts))
+    }
+
+    /// Lanes of the last vector that exist, those with `a < b`, where not all do.
+    fn used(&self, a: &Expr, b: &Expr) -> Result<Option<u8>, Refusal> {
+        let mut rest = Affine::of(a).plus(&Affine::of(b), -1);
+        if bounds(&expr(&rest), &|l| self.nest.extent(l)).is_some_and(|(_, hi)| hi < 0) {
+            return Ok(None);
+        }
+        let lanes = i64::from(self.width.lanes());
+        if take(&mut rest, self.tile.lane) != 1 {
+            return Err(unfit("lanes that are counted one by one"));
+        }
+        let vector = take(&mut rest, self.tile.vector);
+        rest.terms.retain(|(_, e)| !matches!(e, Expr::Var(l) if self.extent(*l) == 1));
+        let used = -(rest.constant + vector * (self.extent(self.tile.vector) as i64 - 1));
+        match (&rest.terms[..], used) {
+            ([], used) if (1..lanes).contains(&used) => Ok(Some(used as u8)),
+            _ => Err(unfit("a last vector of which some lanes exist")),
+        }
+    }
+}
+
+/// The nest with a call in the place of what is inside `tile.pixel`, and the name of its program.
+///
+/// # Errors
+/// As [`describe`].
+pub fn conv(nest: &Nest, tile: &ConvTile, width: Width) -> Result<(Nest, String), Refusal> {
+    let call = describe(nest, tile, width)?;
+    let mut out = nest.clone();
+    let program = call.leaf.program();
+    let pixels = |walk: &Walk, nest: &mut Nest| Ok::<_, Refusal>((walk.pointer(nest)?, walk.offsets(nest)?));
+    let (base, residual) = (call.base.as_ref(), call.residual.as_ref());
+    let base = base.map(|w| pixels(w, &mut out)).transpose()?;
+    let residual = residual.map(|w| pixels(w, &mut out)).transpose()?;
+    let src = pixels(&call.src, &mut out)?;
+    let taps = match &call.taps {
+        Some((entries, at)) => {
+            let at = spelled(nest, at)?;
+            Some(pointer(table(&mut out, entries)?, at))
+        }
+        None => None,
+    };
+    let dst = pixels(&call.dst, &mut out)?;
+    let vector = |b: BufId, at: &Affine| spelled(nest, at).map(|at| pointer(b, at));
+    let bias = call.bias.as_ref().map(|(b, at)| vector(*b, at)).transpose()?;
+    let (wei, ahead) = (vector(call.wei.0, &call.wei.1)?, vector(call.wei.0, &call.ahead)?);
+    let mut values = Values::new();
+    values.set("src", Some(src.0));
+    values.set("src_offsets", src.1);
+    values.set("wei", Some(wei));
+    values.set("ahead", Some(ahead));
+    values.set("bias", bias);
+    values.set("dst", Some(dst.0));
+    values.set("dst_offsets", dst.1);
+    if let Some((at, offsets)) = base {
+        values.set("base", Some(at));
+        values.set("base_offsets", offsets);
+    }
+    if let Some((at, offsets)) = residual {
+        values.set("residual", Some(at));
+        values.set("residual_offsets", offsets);
+    }
+    values.set("tap_offsets", taps);
+    call.counts.iter().for_each(|(name, n)| values.number(name, *n));
+    calls(out, tile.pixel, program, &values)
+}

@@ -1,0 +1,250 @@
+//! Windows over every channel by itself as leaf programs.
+
+use octrt_ops::compute::ReduceFn;
+use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
+
+use super::call::{Values, calls};
+use super::finish::Finish;
+use super::walk::{ELEMENT, distance_of, spelled, take};
+use super::{outside, unfit};
+use crate::leaf::programs::{
+    Advance, Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
+};
+use crate::leaf::{Program, Width};
+use crate::loop_ir::affine::Affine;
+use crate::nest::{Define, Nest, pointer};
+use crate::strategy::refusal::{Refusal, distance};
+use crate::tile::SlotValue;
+
+/// The loops of a tile of windows, all inside the first.
+#[derive(Clone, Debug)]
+pub struct WindowTile {
+    /// Rows of pixels, where maps have rows.
+    pub rows: Option<VarId>,
+    /// Columns of pixels.
+    pub columns: VarId,
+    /// Channels.
+    pub lane: VarId,
+    /// The axes of the window.
+    pub taps: Vec<VarId>,
+}
+
+impl WindowTile {
+    /// The same tile where its loops have other names.
+    #[must_use]
+    pub fn in_run(&self, of: &dyn Fn(VarId) -> VarId, rows: Option<VarId>, columns: VarId) -> WindowTile {
+        let taps = self.taps.iter().map(|l| of(*l)).collect();
+        WindowTile { rows, columns, lane: of(self.lane), taps }
+    }
+
+    fn first(&self) -> VarId {
+        self.rows.unwrap_or(self.columns)
+    }
+}
+
+/// Most taps that are unrolled at once.
+const UNROLLED: usize = 25;
+
+/// Names of the axes of a window.
+const AXES: [&str; 3] = ["kd", "kh", "kw"];
+
+/// An address, and how far it is from one row and column of pixels to the next.
+#[derive(Clone, Debug)]
+struct Place {
+    buffer: BufId,
+    at: Affine,
+    steps: [i64; 2],
+}
+
+impl Place {
+    fn grid(&self, [rows, columns]: [usize; 2]) -> Result<Grid, Refusal> {
+        let [down, right] = self.steps;
+        let at = |r: usize, c: usize| distance(r as i64 * down + c as i64 * right);
+        let all = (0..rows).flat_map(|r| (0..columns).map(move |c| at(r, c)));
+        Ok(Grid { pixels: Pixels::Fixed(all.collect::<Result<_, _>>()?), vector_bytes: 0 })
+    }
+
+    fn pointer(&self, nest: &Nest) -> Result<SlotValue, Refusal> {
+        Ok(pointer(self.buffer, spelled(nest, &self.at)?))
+    }
+}
+
+/// A call of windows before it is written down.
+#[derive(Clone, Debug)]
+pub struct WindowCall<'a> {
+    width: Width,
+    kind: Option<PoolKind>,
+    taps: Vec<i32>,
+    axes: Vec<Axis>,
+    counts: Vec<(&'static str, usize)>,
+    src: Place,
+    dst: Place,
+    residual: Option<Place>,
+    wei: Option<(BufId, Affine)>,
+    bias: Option<(BufId, Affine)>,
+    finish: Finish<'a>,
+}
+
+impl WindowCall<'_> {
+    /// The program for a tile of so many rows and columns.
+    ///
+    /// # Errors
+    /// [`Refusal::Distance`].
+    pub fn program(&self, tile: [usize; 2]) -> Result<Program, Refusal> {
+        let (width, pixels, vectors, taps) = (self.width, tile[0] * tile[1], 1, self.taps.clone());
+        let (src, reduction) = (self.src.grid(tile)?, Reduction::Loops(self.axes.clone()));
+        let residual = self.residual.as_ref().map(|r| r.grid(tile)).transpose()?;
+        let epilogue = Epilogue {
+            residual: match residual {
+                None => Residual::Absent,
+                Some(grid) if self.finish.after => Residual::After(grid),
+                Some(grid) => Residual::Before(grid),
+            },
+            activation: self.finish.activation,
+            ..Epilogue::store(self.dst.grid(tile)?)
+        };
+        let (start, sums) = (Start::Bias, Sums::Single);
+        Ok(match self.kind {
+            None => Depthwise { width, pixels, vectors, taps, src, reduction, start, epilogue }.program(),
+            Some(kind) => {
+                Pool { width, pixels, vectors, taps, src, reduction, kind, sums, epilogue }.program()
+            }
+        })
+    }
+}
+
+/// The call that stands for what is inside the first loop of a tile.
+///
+/// # Errors
+/// [`Refusal::Tensorize`] where the loops do something else, [`Refusal::Distance`].
+pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<WindowCall<'a>, Refusal> {
+    let whole = nest.find(tile.first()).ok_or(unfit("a loop that is there"))?;
+    let (loops, define) = whole.chain();
+    let define = define.ok_or(unfit("loops around one definition, each directly in the one before"))?;
+    let own: Vec<VarId> =
+        tile.rows.into_iter().chain([tile.columns, tile.lane]).chain(tile.taps.iter().copied()).collect();
+    if loops.len() != own.len() || !loops.iter().all(|l| own.contains(&l.id)) {
+        return Err(unfit("the loops of a tile, and no others"));
+    }
+    let Define { dst, index, when: None, value, reduce: Some(sum) } = define else {
+        return Err(unfit("a reduction"));
+    };
+    let extent = |l: VarId| nest.extent(l).unwrap_or(1);
+    let (src, wei) = match value {
+        Expr::Binary(BinaryFn::Mul, a, b) => (&**a, Some(&**b)),
+        e => (e, None),
+    };
+    let finish = Finish::of(&sum.finish, |_| false).filter(|f| f.base.is_none() && f.exists.is_none());
+    let finish = finish.ok_or(unfit("a result to which an element is added, and a function of it"))?;
+    let constant = |e: &Expr, v: f32| *e == Expr::Const(Scalar::F32(v));
+    let kind = match (sum.combine, wei.is_some(), finish.scale) {
+        (ReduceFn::Sum, true, None) => None,
+        (ReduceFn::Max, false, None) if constant(&sum.init, f32::NEG_INFINITY) => Some(PoolKind::Max),
+        (ReduceFn::Sum, false, Some(factor)) if constant(&sum.init, 0.0) => {
+            Some(PoolKind::Average(Scale::Constant(factor)))
+        }
+        _ => return Err(unfit("a sum of products, a largest element, or a sum times a factor")),
+    };
+    let place = |b: BufId, index: &[Expr]| {
+        let mut at = distance_of(nest, b, index);
+        let taps: Vec<i64> = tile.taps.iter().map(|l| take(&mut at, *l)).collect();
+        outside(nest, &mut at, &[(tile.lane, ELEMENT)], "channels that lie side by side")?;
+        let steps = [tile.rows, Some(tile.columns)].map(|l| l.map_or(0, |l| take(&mut at, l)));
+        Ok::<_, Refusal>((Place { buffer: b, at, steps }, taps))
+    };
+    let loaded = |e: &Expr| match e {
+        Expr::Load(b, index) => place(*b, index),
+        _ => Err(unfit("elements of tensors")),
+    };
+    let (src, steps) = loaded(src)?;
+    let still = |(place, taps): (Place, Vec<i64>)| match taps.iter().all(|s| *s == 0) {
+        true => Ok(place),
+        false => Err(unfit("results that the loops of the window do not move")),
+    };
+    let dst = still(place(*dst, index)?)?;
+    let residual = finish.residual.map(|e| still(loaded(e)?)).transpose()?;
+    let extents: Vec<usize> = tile.taps.iter().map(|l| extent(*l)).collect();
+    let wei = match wei {
+        None => None,
+        Some(Expr::Load(b, index)) => {
+            let mut at = distance_of(nest, *b, index);
+            let mut bytes = i64::from(width.bytes());
+            let mut expected = vec![(tile.lane, ELEMENT), (tile.columns, 0)];
+            expected.extend(tile.rows.map(|l| (l, 0)));
+            for (l, n) in tile.taps.iter().zip(&extents).rev() {
+                expected.push((*l, bytes));
+                bytes *= *n as i64;
+            }
+            outside(nest, &mut at, &expected, "weights that are packed in the order of the loops")?;
+            Some((*b, at))
+        }
+        Some(_) => return Err(unfit("weights that are elements")),
+    };
+    let bias = match (&sum.init, kind) {
+        (Expr::Load(b, index), None) => {
+            let mut at = distance_of(nest, *b, index);
+            let mut expected = vec![(tile.lane, ELEMENT)];
+            expected.extend(own.iter().filter(|l| **l != tile.lane).map(|l| (*l, 0)));
+            outside(nest, &mut at, &expected, "a bias that follows channels only")?;
+            Some((*b, at))
+        }
+        (_, None) => return Err(unfit("a sum that starts from a bias")),
+        _ => None,
+    };
+    let (taps, axes, counts) = unrolled(&extents, &steps)?;
+    Ok(WindowCall { width, kind, taps, axes, counts, src, dst, residual, wei, bias, finish })
+}
+
+/// The taps that are unrolled as distances, and the loops around them, with their trips: as many of the innermost axes are
+/// unrolled as have no more than [`UNROLLED`] taps, and at least one.
+#[allow(clippy::type_complexity)]
+fn unrolled(
+    extents: &[usize],
+    steps: &[i64],
+) -> Result<(Vec<i32>, Vec<Axis>, Vec<(&'static str, usize)>), Refusal> {
+    let all: Vec<(&str, usize, i64)> = AXES[AXES.len() - extents.len().min(AXES.len())..]
+        .iter()
+        .zip(extents)
+        .zip(steps)
+        .map(|((name, n), step)| (*name, *n, *step))
+        .collect();
+    let mut first = all.len().saturating_sub(1);
+    while first > 0 && all[first - 1..].iter().map(|(_, n, _)| n).product::<usize>() <= UNROLLED {
+        first -= 1;
+    }
+    let (counted, inner) = all.split_at(first);
+    let mut taps = vec![0];
+    for &(_, n, step) in inner {
+        taps = taps.iter().flat_map(|at| (0..n as i64).map(move |i| at + i * step)).collect();
+    }
+    let taps = taps.into_iter().map(distance).collect::<Result<_, _>>()?;
+    let (mut axes, mut counts, mut within) = (Vec::new(), Vec::new(), 0);
+    for &(name, n, step) in counted.iter().rev().filter(|(_, n, _)| *n > 1) {
+        axes.push(Axis { name, src: Advance::Bytes(distance(step - within)?) });
+        counts.push((name, n));
+        within = n as i64 * step;
+    }
+    axes.reverse();
+    Ok((taps, axes, counts))
+}
+
+/// The nest with a call in the place of what is inside the first loop of a tile, and the name of its program.
+///
+/// # Errors
+/// As [`describe`].
+pub fn window(nest: &Nest, tile: &WindowTile, width: Width) -> Result<(Nest, String), Refusal> {
+    let call = describe(nest, tile, width)?;
+    let rows = tile.rows.map_or(1, |l| nest.extent(l).unwrap_or(1));
+    let program = call.program([rows, nest.extent(tile.columns).unwrap_or(1)])?;
+    let vector = |v: &Option<(BufId, Affine)>| {
+        v.as_ref().map(|(b, at)| spelled(nest, at).map(|at| pointer(*b, at))).transpose()
+    };
+    let mut values = Values::new();
+    values.set("src", Some(call.src.pointer(nest)?));
+    values.set("dst", Some(call.dst.pointer(nest)?));
+    values.set("residual", call.residual.as_ref().map(|r| r.pointer(nest)).transpose()?);
+    values.set("wei", vector(&call.wei)?);
+    values.set("bias", vector(&call.bias)?);
+    call.counts.iter().for_each(|(name, n)| values.number(name, *n));
+    calls(nest.clone(), tile.first(), program, &values)
+}

@@ -1,0 +1,157 @@
+//! Poolings over whole maps.
+//!
+//! ```text
+//! for picture parallel  for tile of channels  for piece of the map
+//!   call pool: for rows  for columns
+//! ```
+
+use crate::layout::{AXES, Map};
+use crate::leaf::programs::{
+    Advance, Axis, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Sums,
+};
+use crate::leaf::{Program, Width};
+use crate::target::Target;
+use crate::tile::{BufferRole, Distance, NestBuilder, SlotValue, TileNest};
+
+use super::refusal::{Refusal, distance};
+use super::rows::each_plane;
+use super::tiles::EvenSplit;
+use super::window::WindowKind;
+
+/// Most rows and columns that are added one after the other.
+const RUN: usize = 512;
+
+/// Pixels from which on each row is a sum of its own.
+const MANY: usize = 128;
+
+/// Pieces of an axis of at most [`RUN`] elements: first element, extent, how many. The first stands alone.
+fn pieces(extent: usize) -> Vec<(usize, usize, usize)> {
+    let mut pieces = vec![];
+    for (first, size, n) in EvenSplit::new(extent, RUN).runs() {
+        if first == 0 {
+            pieces.extend([(0, size, 1), (size, size, n - 1)]);
+        } else {
+            pieces.push((first, size, n));
+        }
+    }
+    pieces.retain(|(_, _, n)| *n > 0);
+    pieces
+}
+
+/// Averages or maxima over whole maps: one pixel per channel, several blocks of channels at once. A large map is averaged in
+/// pieces, rows by themselves, whose averages are added. Buffers: src, dst.
+///
+/// # Errors
+/// [`Refusal`] where there are no leaf programs or distances do not fit them.
+pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<TileNest, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
+    // Without rows around them, the rows of all planes lie one after the other.
+    let halo = src.layout.halo;
+    let [d, h, w] = if halo.top + halo.bottom == 0 { [1, src.d * src.h, src.w] } else { src.extents() };
+    let whole = |extent: usize| vec![(0, extent, 1)];
+    let (planes, rows, columns, kind) = match kind {
+        WindowKind::Max => (whole(d), whole(h), whole(w), PoolKind::Max),
+        WindowKind::Sum(factor) => {
+            let planes = [(0, 1, 1), (1, 1, d - 1)].into_iter().filter(|(_, _, n)| *n > 0).collect();
+            (planes, pieces(h), pieces(w), PoolKind::Average(Scale::Constant(factor)))
+        }
+        WindowKind::Weights => return Err(Refusal::Defect("weights for a whole map")),
+    };
+    let rows = planes.iter().flat_map(|plane| rows.iter().map(move |row| (plane, row)));
+    let pieces: Vec<[&(usize, usize, usize); AXES]> =
+        rows.flat_map(|(plane, row)| columns.iter().map(move |column| [plane, row, column])).collect();
+    let blocks = src.blocks();
+    let mut b = NestBuilder::new("global_pool", src.mb);
+    let image = Distance::default().plus(b.parallel(), 1);
+    let from = b.buffer(src.ty(), BufferRole::Src);
+    let to = b.buffer(dst.ty(), BufferRole::Dst);
+    for (first, vectors, n) in EvenSplit::new(blocks, 4).runs() {
+        b.each(n, |b, l| {
+            let block = Distance::new(first as i64).plus(l, vectors as i64);
+            let place = |map: &Map| {
+                let at = image.times(map.image_bytes()).and(&block.times(map.block_bytes()));
+                at.offset(map.origin())
+            };
+            for piece in &pieces {
+                let (first, extents) = (piece.map(|p| p.0 as i64), piece.map(|p| p.1));
+                let steps = src.steps();
+                let start: i64 = first.iter().zip(steps).map(|(first, step)| first * step).sum();
+                let program = global_program((kind, width), (src, dst), extents, (vectors, start == 0))?;
+                each_plane(b, piece[0].2, |b, plane| {
+                    b.each(piece[1].2, |b, i| {
+                        b.each(piece[2].2, |b, j| {
+                            let at = place(src)
+                                .offset(start)
+                                .and(&plane.times(steps[0]))
+                                .plus(i, extents[1] as i64 * steps[1])
+                                .plus(j, extents[2] as i64 * steps[2]);
+                            b.call(program, &|name| match name {
+                                "src" => Some(SlotValue::Pointer(from, at.clone())),
+                                "dst" | "residual" => Some(SlotValue::Pointer(to, place(dst))),
+                                "planes" => Some(SlotValue::Number(extents[0] as i64)),
+                                "rows" => Some(SlotValue::Number(extents[1] as i64)),
+                                "columns" => Some(SlotValue::Number(extents[2] as i64)),
+                                _ => None,
+                            })
+                        })
+                    })
+                })?;
+            }
+            Ok::<(), Refusal>(())
+        })?;
+    }
+    Ok(b.finish())
+}
+
+/// A piece of a map, which is added to what is stored unless it is the `first`.
+fn global_program(
+    (kind, width): (PoolKind, Width),
+    (src, dst): (&Map, &Map),
+    [d, h, w]: [usize; AXES],
+    (vectors, is_first): (usize, bool),
+) -> Result<Program, Refusal> {
+    let axis = |name, bytes| distance(bytes).map(|bytes| Axis { name, src: Advance::Bytes(bytes) });
+    let columns = axis("columns", src.pixel_bytes())?;
+    let rows = axis("rows", src.row_bytes() - w as i64 * src.pixel_bytes())?;
+    let axes = match d {
+        1 => vec![rows, columns],
+        _ => vec![axis("planes", src.plane_bytes() - h as i64 * src.row_bytes())?, rows, columns],
+    };
+    let grid = |map: &Map| {
+        let pixels = Pixels::Strided { bytes: 0, repeat: 1 };
+        Ok::<_, Refusal>(Grid { pixels, vector_bytes: distance(map.block_bytes())? })
+    };
+    let dst = grid(dst)?;
+    let residual = if is_first { Residual::Absent } else { Residual::Before(dst.clone()) };
+    let pool = Pool {
+        width,
+        pixels: 1,
+        vectors,
+        taps: vec![0],
+        src: grid(src)?,
+        reduction: Reduction::Loops(axes),
+        kind,
+        sums: if h * w > MANY { Sums::Runs } else { Sums::Single },
+        epilogue: Epilogue { residual, ..Epilogue::store(dst) },
+    };
+    Ok(pool.program())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_an_axis() {
+        for extent in (1..3000).chain([262_144]) {
+            let mut next = 0;
+            for (first, size, n) in pieces(extent) {
+                assert_eq!(first, next, "{extent}");
+                assert!((1..=RUN).contains(&size), "{extent}");
+                assert!(first > 0 || n == 1, "{extent}");
+                next += size * n;
+            }
+            assert_eq!(next, extent);
+        }
+    }
+}
