@@ -181,6 +181,19 @@ impl Map {
         self.c.div_ceil(self.layout.lanes)
     }
 
+    /// The index, in the tensor in memory, of the first lane of a block of channels at a pixel, which is counted from the map's
+    /// first.
+    pub fn index(&self, image: &Expr, block: &Expr, pixel: [Expr; AXES]) -> Vec<Expr> {
+        let ends = self.layout.halo.ends();
+        let moved = pixel.into_iter().zip(ends).map(|(at, (before, _))| at + Expr::int(before));
+        let mut index = vec![image.clone(), block.clone()];
+        index.extend(moved.skip(AXES - self.axes));
+        if self.layout.lanes > 1 {
+            index.push(Expr::int(0));
+        }
+        index
+    }
+
     /// Bytes from one pixel to the next.
     pub fn pixel_bytes(&self) -> i64 {
         4 * self.layout.lanes as i64

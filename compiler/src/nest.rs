@@ -33,6 +33,7 @@ use crate::loop_ir::{Loop, Reduction};
 use crate::tile::{BufferId, BufferRole, Distance, LoopId, SlotValue, TileBuffer, TileNest};
 
 pub mod blocked;
+pub mod build;
 pub mod index;
 pub mod interp;
 pub mod text;

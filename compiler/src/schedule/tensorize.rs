@@ -12,11 +12,13 @@
 //! table of distances. What the leaf computes is what the loops do: every stride that it takes for granted is checked, else
 //! the primitive refuses.
 
-use octrt_ops::expr::VarId;
+use octrt_ops::expr::{BufId, Expr, VarId};
 
+use crate::loop_ir::Loop;
 use crate::loop_ir::affine::Affine;
 use crate::nest::Nest;
 use crate::strategy::refusal::Refusal;
+use crate::tile::Distance;
 
 mod call;
 pub mod conv;
@@ -24,7 +26,17 @@ mod finish;
 mod walk;
 pub mod window;
 
-use walk::take;
+use walk::{distance_of, of_loops, take};
+
+/// The distance of an element from the beginning of a buffer, with these loops around it.
+pub(crate) fn address(
+    nest: &Nest,
+    around: &[&Loop],
+    buffer: BufId,
+    index: &[Expr],
+) -> Result<Distance, Refusal> {
+    of_loops(around, &distance_of(nest, buffer, index))
+}
 
 /// A refusal: what the loops of the tile would have to be.
 fn unfit(expected: &'static str) -> Refusal {

@@ -5,16 +5,18 @@
 //!   call pool: for rows  for columns
 //! ```
 
+use octrt_ops::expr::Expr;
+
 use crate::layout::{AXES, Map};
 use crate::leaf::programs::{
     Advance, Axis, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Sums,
 };
 use crate::leaf::{Program, Width};
+use crate::nest::build::{Builder, Value};
 use crate::target::Target;
-use crate::tile::{BufferRole, Distance, NestBuilder, SlotValue, TileNest};
+use crate::tile::{BufferRole, TileNest};
 
 use super::refusal::{Refusal, distance};
-use super::rows::each_plane;
 use super::tiles::EvenSplit;
 use super::window::WindowKind;
 
@@ -61,46 +63,41 @@ pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<Ti
     let pieces: Vec<[&(usize, usize, usize); AXES]> =
         rows.flat_map(|(plane, row)| columns.iter().map(move |column| [plane, row, column])).collect();
     let blocks = src.blocks();
-    let mut b = NestBuilder::new("global_pool", src.mb);
-    let image = Distance::default().plus(b.parallel(), 1);
+    let mut b = Builder::new("global_pool", src.mb);
+    let image = b.parallel();
     let from = b.buffer(src.ty(), BufferRole::Src);
     let to = b.buffer(dst.ty(), BufferRole::Dst);
     for (first, vectors, n) in EvenSplit::new(blocks, 4).runs() {
         b.each(n, |b, l| {
-            let block = Distance::new(first as i64).plus(l, vectors as i64);
-            let place = |map: &Map| {
-                let at = image.times(map.image_bytes()).and(&block.times(map.block_bytes()));
-                at.offset(map.origin())
-            };
+            let block = l.clone() * Expr::int(vectors) + Expr::int(first);
+            let result = dst.index(&image, &block, [0; AXES].map(Expr::int));
             for piece in &pieces {
-                let (first, extents) = (piece.map(|p| p.0 as i64), piece.map(|p| p.1));
-                let steps = src.steps();
-                let start: i64 = first.iter().zip(steps).map(|(first, step)| first * step).sum();
-                let program = global_program((kind, width), (src, dst), extents, (vectors, start == 0))?;
-                each_plane(b, piece[0].2, |b, plane| {
+                let (first, extents) = (piece.map(|p| p.0), piece.map(|p| p.1));
+                let is_first = first == [0; AXES];
+                let program = global_program((kind, width), (src, dst), extents, (vectors, is_first))?;
+                b.each(piece[0].2, |b, plane| {
                     b.each(piece[1].2, |b, i| {
                         b.each(piece[2].2, |b, j| {
-                            let at = place(src)
-                                .offset(start)
-                                .and(&plane.times(steps[0]))
-                                .plus(i, extents[1] as i64 * steps[1])
-                                .plus(j, extents[2] as i64 * steps[2]);
+                            let of = |axis: usize, i: &Expr| {
+                                i.clone() * Expr::int(extents[axis]) + Expr::int(first[axis])
+                            };
+                            let at = src.index(&image, &block, [of(0, plane), of(1, i), of(2, j)]);
                             b.call(program, &|name| match name {
-                                "src" => Some(SlotValue::Pointer(from, at.clone())),
-                                "dst" | "residual" => Some(SlotValue::Pointer(to, place(dst))),
-                                "planes" => Some(SlotValue::Number(extents[0] as i64)),
-                                "rows" => Some(SlotValue::Number(extents[1] as i64)),
-                                "columns" => Some(SlotValue::Number(extents[2] as i64)),
+                                "src" => Some(Value::At(from, at.clone())),
+                                "dst" | "residual" => Some(Value::At(to, result.clone())),
+                                "planes" => Some(Value::Number(extents[0] as i64)),
+                                "rows" => Some(Value::Number(extents[1] as i64)),
+                                "columns" => Some(Value::Number(extents[2] as i64)),
                                 _ => None,
                             })
                         })
                     })
                 })?;
             }
-            Ok::<(), Refusal>(())
+            Ok(())
         })?;
     }
-    Ok(b.finish())
+    b.finish()
 }
 
 /// A piece of a map, which is added to what is stored unless it is the `first`.

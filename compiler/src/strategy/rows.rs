@@ -1,11 +1,14 @@
 //! Element by element on activations of one layout, row by row: copies, activations, sums of two tensors, factors per
 //! channel, and the borders of halos.
 
-use crate::layout::Map;
+use octrt_ops::expr::Expr;
+
+use crate::layout::{AXES, Map};
 use crate::leaf::programs::{Activation, Affine, Elementwise, Fill, Other};
 use crate::leaf::{BinaryOp, Program, Width};
+use crate::nest::build::{Builder, Value};
 use crate::target::Target;
-use crate::tile::{BufferRole, Distance, LoopId, MissingSlot, NestBuilder, SlotValue, TileNest};
+use crate::tile::{BufferRole, TileNest};
 
 use super::refusal::Refusal;
 
@@ -80,26 +83,23 @@ pub fn nest(p: &RowsProblem, target: Target) -> Result<TileNest, Refusal> {
     // Without halos the rows of a block lie one after the other.
     let whole = maps.iter().all(|m| m.layout.halo.is_none());
     let (planes, rows, columns) = if whole { (1, 1, p.src.pixels()) } else { (p.src.d, p.src.h, p.src.w) };
-    let mut b = NestBuilder::new("elementwise", if p.src.mb > 1 { p.src.mb } else { p.src.blocks() });
+    let mut b = Builder::new("elementwise", if p.src.mb > 1 { p.src.mb } else { p.src.blocks() });
     let src = b.buffer(p.src.ty(), BufferRole::Src);
     let other = other.map(|map| (b.buffer(map.ty(), BufferRole::Src), map));
     let vector = octrt_ops::TensorType::new(octrt_ops::DType::F32, [p.src.blocks() * lanes]);
     let channel = per_channel.then(|| [(); 2].map(|()| b.buffer(vector.clone(), BufferRole::Src)));
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
     each_block(&mut b, &p.src, |b, image, block| {
-        each_plane(b, planes, |b, plane| {
+        b.each(planes, |b, plane| {
             b.each(rows, |b, row| {
                 let mut done = 0;
                 for (vectors, n, of) in trips(columns * lanes, width) {
                     let place = |buffer, map: &Map, first: usize| {
-                        let block = block.offset(first as i64).times(map.block_bytes());
-                        let at = image.times(map.image_bytes()).and(&block).plus(row, map.row_bytes());
-                        let at = at.and(&plane.times(map.plane_bytes()));
-                        Some(SlotValue::Pointer(buffer, at.offset(map.origin() + done)))
+                        let pixel = [plane.clone(), row.clone(), Expr::int(0)];
+                        let at = map.index(image, &(block.clone() + Expr::int(first)), pixel);
+                        Some(Value::At(buffer, further(at, done)))
                     };
-                    let of_channel = |i: usize| {
-                        Some(SlotValue::Pointer(channel?[i], block.offset(0).times(4 * lanes as i64)))
-                    };
+                    let of_channel = |i| Some(Value::At(channel?[i], vec![block.clone() * Expr::int(lanes)]));
                     if n > 0 {
                         b.call(p.program(width, vectors, of), &|name| match name {
                             "src" => place(src, &p.src, 0),
@@ -107,53 +107,39 @@ pub fn nest(p: &RowsProblem, target: Target) -> Result<TileNest, Refusal> {
                             "scale" => of_channel(0),
                             "shift" => of_channel(1),
                             "dst" => place(dst, &p.dst, p.first_block),
-                            "trips" => Some(SlotValue::Number(n as i64)),
+                            "trips" => Some(Value::Number(n as i64)),
                             _ => None,
                         })?;
                     }
-                    done += (vectors * n * usize::from(of) * 4) as i64;
+                    done += vectors * n * usize::from(of);
                 }
                 Ok(())
             })
         })
     })?;
-    Ok(b.finish())
+    b.finish()
+}
+
+/// The place some elements behind another one.
+fn further(mut index: Vec<Expr>, elements: usize) -> Vec<Expr> {
+    if let Some(last) = index.last_mut() {
+        *last = last.clone() + Expr::int(elements);
+    }
+    index
 }
 
 /// Calls `body` for every picture and block: the parallel loop runs over pictures, or over blocks where there is one
 /// picture.
 fn each_block(
-    b: &mut NestBuilder,
+    b: &mut Builder,
     map: &Map,
-    body: impl FnOnce(&mut NestBuilder, &Distance, BlockAt) -> Result<(), MissingSlot>,
-) -> Result<(), MissingSlot> {
+    body: impl FnOnce(&mut Builder, &Expr, &Expr) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let outer = b.parallel();
     if map.mb > 1 {
-        b.each(map.blocks(), |b, l| body(b, &Distance::default().plus(outer, 1), BlockAt(l)))
+        b.each(map.blocks(), |b, block| body(b, &outer, block))
     } else {
-        body(b, &Distance::default(), BlockAt(outer))
-    }
-}
-
-/// Calls `body` for every plane of a map: without a loop where there is one.
-pub(super) fn each_plane<E>(
-    b: &mut NestBuilder,
-    planes: usize,
-    body: impl FnOnce(&mut NestBuilder, &Distance) -> Result<(), E>,
-) -> Result<(), E> {
-    match planes {
-        1 => body(b, &Distance::default()),
-        _ => b.each(planes, |b, plane| body(b, &Distance::default().plus(plane, 1))),
-    }
-}
-
-/// The block that a loop stands at.
-#[derive(Clone, Copy)]
-struct BlockAt(LoopId);
-
-impl BlockAt {
-    fn offset(self, first: i64) -> Distance {
-        Distance::new(first).plus(self.0, 1)
+        body(b, &Expr::int(0), &outer)
     }
 }
 
@@ -164,44 +150,43 @@ impl BlockAt {
 pub fn border(map: &Map, target: Target) -> Result<TileNest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let [(front, back), (top, bottom), (left, right)] = map.layout.halo.ends();
-    let mut b = NestBuilder::new("border", if map.mb > 1 { map.mb } else { map.blocks() });
+    let mut b = Builder::new("border", if map.mb > 1 { map.mb } else { map.blocks() });
     let dst = b.buffer(map.ty(), BufferRole::Dst);
     let columns = left + map.w + right;
     let plane = (top + map.h + bottom) * columns;
     let value = map.layout.border.value();
     each_block(&mut b, map, |b, image, block| {
-        let base = image.times(map.image_bytes()).and(&block.offset(0).times(map.block_bytes()));
-        let run = |b: &mut NestBuilder, at: Distance, pixels: usize| {
+        let run = |b: &mut Builder, at: [Expr; AXES], pixels: usize| {
             let mut done = 0;
             for (vectors, n, lanes) in trips(pixels * map.layout.lanes, width) {
                 if n > 0 {
+                    let at = further(map.index(image, block, at.clone()), done);
                     b.call(Fill { width, value, lanes }.program(), &|name| match name {
-                        "dst" => Some(SlotValue::Pointer(dst, at.clone().offset(done))),
-                        "trips" => Some(SlotValue::Number((vectors * n) as i64)),
+                        "dst" => Some(Value::At(dst, at.clone())),
+                        "trips" => Some(Value::Number((vectors * n) as i64)),
                         _ => None,
                     })?;
                 }
-                done += (vectors * n * usize::from(lanes) * 4) as i64;
+                done += vectors * n * usize::from(lanes);
             }
             Ok(())
         };
+        let before = |n: usize| Expr::int(-(n as i64));
         // The right end of a row and the left end of the next one are one run, and so are the ends of planes.
-        run(b, base.clone(), front * plane + top * columns + left)?;
-        let last_row = map.h as i64 - 1;
-        let row_end = base.clone().offset(map.pixel([0, 0, map.w as i64]));
+        let first = [before(front), before(top), before(left)];
+        run(b, first, front * plane + top * columns + left)?;
+        let (row, column) = (Expr::int(map.h - 1), Expr::int(map.w));
         if left + right > 0 && map.h > 1 {
-            each_plane(b, map.d, |b, plane| {
-                let row_end = row_end.and(&plane.times(map.plane_bytes()));
-                b.each(map.h - 1, |b, row| run(b, row_end.clone().plus(row, map.row_bytes()), left + right))
+            b.each(map.d, |b, d| {
+                let end = |row: &Expr| [d.clone(), row.clone(), column.clone()];
+                b.each(map.h - 1, |b, row| run(b, end(row), left + right))
             })?;
         }
         let between = right + (bottom + top) * columns + left;
         if map.d > 1 && between > 0 {
-            let plane_end = base.clone().offset(map.pixel([0, last_row, map.w as i64]));
-            b.each(map.d - 1, |b, d| run(b, plane_end.clone().plus(d, map.plane_bytes()), between))?;
+            b.each(map.d - 1, |b, d| run(b, [d.clone(), row.clone(), column.clone()], between))?;
         }
-        let end = base.offset(map.pixel([map.d as i64 - 1, last_row, map.w as i64]));
-        run(b, end, right + bottom * columns + back * plane)
+        run(b, [Expr::int(map.d - 1), row, column], right + bottom * columns + back * plane)
     })?;
-    Ok(b.finish())
+    b.finish()
 }

@@ -72,7 +72,7 @@ fn convolutions(target: Target) -> Vec<TileNest> {
         small.tail.addend = small.tail.addend.filter(|_| mb == 1);
         match conv_winograd::plan(&small, Winograd::F2, target).unwrap() {
             Plan::Whole(whole) => all.push(whole.nest),
-            Plan::Parts(nests, _) => all.extend(*nests),
+            Plan::Parts(nests, _) => all.extend(nests.map(|part| part.nest)),
         }
     }
     all

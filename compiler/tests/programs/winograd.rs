@@ -179,10 +179,10 @@ fn by(size: Option<Winograd>, p: &Problem, data: &Data, target: Target) -> Optio
         Plan::Whole(whole) => run_nest(&whole.nest, &[&src, &wei].into_iter().chain(end).collect::<Vec<_>>()),
         Plan::Parts(nests, types) => {
             let [input, products, output] = &**nests;
-            let v = run_nest(input, &[&src]);
-            let m = run_nest(products, &[&v, &wei]);
+            let v = run_nest(&input.nest, &[&src]);
+            let m = run_nest(&products.nest, &[&v, &wei]);
             assert_eq!([v.ty(), m.ty()], [&types[0], &types[1]]);
-            run_nest(output, &[&m].into_iter().chain(end).collect::<Vec<_>>())
+            run_nest(&output.nest, &[&m].into_iter().chain(end).collect::<Vec<_>>())
         }
     };
     assert_eq!(dst.dtype(), DType::F32);

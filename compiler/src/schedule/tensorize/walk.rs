@@ -4,8 +4,8 @@ use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
 use octrt_ops::{Tensor, TensorType};
 
 use crate::leaf::programs::{Grid, Pixels};
-use crate::loop_ir::KernelBuffer;
 use crate::loop_ir::affine::{Affine, uses};
+use crate::loop_ir::{KernelBuffer, Loop};
 use crate::nest::index::bounds;
 use crate::nest::{Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
@@ -165,9 +165,14 @@ pub(super) fn table(nest: &mut Nest, entries: &[i32]) -> Result<BufId, Refusal> 
 
 /// A sum of loops as a distance, outermost loops first; those of one iteration are left out.
 pub(super) fn spelled(nest: &Nest, sum: &Affine) -> Result<Distance, Refusal> {
+    of_loops(&nest.loops(), sum)
+}
+
+/// As [`spelled`], of these loops.
+pub(super) fn of_loops(loops: &[&Loop], sum: &Affine) -> Result<Distance, Refusal> {
     let mut distance = Distance::new(sum.constant);
     let mut left = sum.terms.len();
-    for l in nest.loops() {
+    for l in loops {
         let Some((factor, _)) = sum.terms.iter().find(|(_, e)| *e == Expr::Var(l.id)) else { continue };
         left -= 1;
         if l.extent > 1 {

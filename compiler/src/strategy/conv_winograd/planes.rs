@@ -1,5 +1,6 @@
 //! How tiles are chunked, and where their transforms lie.
 
+use octrt_ops::expr::{BufId, Expr};
 use octrt_ops::{DType, TensorType};
 
 use crate::layout::Map;
@@ -7,7 +8,6 @@ use crate::leaf::Width;
 use crate::leaf::programs::Winograd;
 use crate::strategy::conv::ConvProblem;
 use crate::target::Target;
-use crate::tile::{BufferId, Distance};
 
 /// Rows of tiles of a map.
 #[derive(Clone, Copy)]
@@ -47,54 +47,37 @@ pub(super) fn weight_bytes(p: &ConvProblem, size: Winograd) -> usize {
     4 * size.input() * size.input() * p.src_blocks() * p.dst_blocks() * lanes * lanes
 }
 
-/// A run of tiles in V and M: `[element][block][tile]` vectors.
+/// Tiles in V and M: vectors `[element][block][tile]`, for each picture where several share the buffer.
 #[derive(Clone, Copy)]
 pub(super) struct Planes {
-    pub(super) buffer: BufferId,
+    pub(super) buffer: BufId,
     pub(super) tiles: usize,
-    /// From one block to the next.
-    pub(super) block_bytes: i64,
-    /// From one element to the next.
-    pub(super) plane_bytes: i64,
-    /// From one picture to the next; 0 in a thread's own memory.
-    pub(super) image_bytes: i64,
+    lanes: usize,
+    batched: bool,
 }
 
 impl Planes {
-    /// The type and the distances for so many blocks and tiles. Elements lie an odd number of cache lines apart, so that
-    /// those of a tile do not compete for one place in the cache.
-    pub(super) fn layout(
-        width: Width,
-        size: Winograd,
-        blocks: usize,
-        tiles: usize,
-    ) -> (TensorType, i64, i64) {
-        let lanes = width.lanes() as usize;
-        let lines = (blocks * tiles * 4 * lanes).div_ceil(64) | 1;
-        let elements = size.input() * size.input();
-        let ty = TensorType::new(DType::F32, [elements, 16 * lines]);
-        (ty, (tiles * 4 * lanes) as i64, 64 * lines as i64)
+    /// The type for so many blocks and tiles. Elements lie an odd number of cache lines apart, so that those of a tile do not
+    /// compete for one place in the cache.
+    pub(super) fn ty(width: Width, size: Winograd, blocks: usize, tiles: usize) -> TensorType {
+        let lines = (blocks * tiles * width.bytes() as usize).div_ceil(64) | 1;
+        TensorType::new(DType::F32, [size.input() * size.input(), 16 * lines])
     }
 
-    pub(super) fn new(buffer: BufferId, width: Width, size: Winograd, blocks: usize, tiles: usize) -> Planes {
-        let (_, block_bytes, plane_bytes) = Planes::layout(width, size, blocks, tiles);
-        Planes { buffer, tiles, block_bytes, plane_bytes, image_bytes: 0 }
+    /// Those of one thread, or of every picture of a batch.
+    pub(super) fn new(buffer: BufId, width: Width, tiles: usize, batched: bool) -> Planes {
+        Planes { buffer, tiles, lanes: width.lanes() as usize, batched }
     }
 
-    /// The same for every picture of a batch.
-    pub(super) fn each_image(self, size: Winograd) -> Planes {
-        Planes { image_bytes: self.plane_bytes * (size.input() * size.input()) as i64, ..self }
+    /// The first lane of an element of a tile.
+    pub(super) fn index(&self, image: &Expr, element: &Expr, block: &Expr, tile: &Expr) -> Vec<Expr> {
+        let vector = block.clone() * Expr::int(self.tiles) + tile.clone();
+        let image = self.batched.then(|| image.clone());
+        image.into_iter().chain([element.clone(), vector * Expr::int(self.lanes)]).collect()
     }
 
-    /// The distance of a tile, for one block of channels where one is named.
-    pub(super) fn at(
-        &self,
-        image: &Distance,
-        tile: &Distance,
-        block: Option<&Distance>,
-        lane_bytes: i64,
-    ) -> Distance {
-        let at = tile.times(lane_bytes).and(&image.times(self.image_bytes));
-        block.map_or(at.clone(), |k| at.and(&k.times(self.block_bytes)))
+    /// Bytes from one block of channels to the next.
+    pub(super) fn block_bytes(&self) -> i64 {
+        (self.tiles * 4 * self.lanes) as i64
     }
 }

@@ -1,0 +1,177 @@
+//! Nests of calls that are written down as they are: copies, borders, transforms.
+
+use std::collections::BTreeMap;
+
+use octrt_ops::TensorType;
+use octrt_ops::expr::{BufId, Expr, VarId};
+
+use super::{Nest, Stmt, pointer};
+use crate::leaf::Program;
+use crate::loop_ir::{Form, Loop, Role};
+use crate::schedule::tensorize::address;
+use crate::strategy::refusal::Refusal;
+use crate::tile::{BufferRole, Distance, LoopId, MissingSlot, SlotValue, TileBuffer, TileNest};
+
+/// What a slot of a called program gets.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// The address of an element; its last index may lie beyond the extent, in the elements that follow.
+    At(BufId, Vec<Expr>),
+    /// A count or a stride in bytes.
+    Number(i64),
+}
+
+/// A nest that is being written: loops get fresh variables, equal programs are kept once.
+#[derive(Debug)]
+pub struct Builder {
+    nest: Nest,
+    outer: Loop,
+    next: u32,
+    open: Vec<(Loop, Vec<Stmt>)>,
+}
+
+impl Builder {
+    /// A nest whose outermost loop, which threads share, has this extent.
+    pub fn new(name: &str, extent: usize) -> Builder {
+        let nest = Nest { name: name.into(), buffers: Vec::new(), leaves: Vec::new(), body: Vec::new() };
+        let outer = Loop { id: VarId(0), extent, role: Role::Data, form: Form::Parallel };
+        Builder { nest, outer, next: 1, open: Vec::new() }
+    }
+
+    /// The iteration of the outermost loop.
+    pub fn parallel(&self) -> Expr {
+        iteration(&self.outer)
+    }
+
+    /// Adds a buffer.
+    pub fn buffer(&mut self, ty: TensorType, role: BufferRole) -> BufId {
+        self.nest.buffer(TileBuffer { ty, role })
+    }
+
+    /// Writes a loop around what `body` writes, which is given the iteration: none where there is one iteration, and nothing
+    /// at all where there is none.
+    ///
+    /// # Errors
+    /// Those of `body`; the nest is of no use then.
+    pub fn each(
+        &mut self,
+        extent: usize,
+        body: impl FnOnce(&mut Builder, &Expr) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        match extent {
+            0 => Ok(()),
+            1 => body(self, &Expr::int(0)),
+            _ => {
+                let l = Loop { id: VarId(self.next), extent, role: Role::Data, form: Form::Serial };
+                self.next += 1;
+                let at = iteration(&l);
+                self.open.push((l, Vec::new()));
+                body(self, &at)?;
+                if let Some((l, stmts)) = self.open.pop() {
+                    self.push(Stmt::Loop(l, stmts));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a call. `value` names the value of each slot of the program.
+    ///
+    /// # Errors
+    /// [`Refusal::Slot`] for a slot that `value` does not know; [`Refusal::Tensorize`] for an index that is no sum of loops.
+    pub fn call(&mut self, program: Program, value: &dyn Fn(&str) -> Option<Value>) -> Result<(), Refusal> {
+        let around: Vec<&Loop> =
+            std::iter::once(&self.outer).chain(self.open.iter().map(|(l, _)| l)).collect();
+        let mut slots = Vec::with_capacity(program.slots.len());
+        for slot in &program.slots {
+            let missing = || MissingSlot { program: program.name.clone(), slot: slot.name.clone() };
+            slots.push(match value(&slot.name).ok_or_else(missing)? {
+                Value::Number(n) => SlotValue::Number(n),
+                Value::At(buffer, index) => pointer(buffer, address(&self.nest, &around, buffer, &index)?),
+            });
+        }
+        let leaf = self.leaf(&program);
+        self.push(Stmt::Call { leaf, slots });
+        Ok(())
+    }
+
+    /// Writes what another nest does, with these buffers in the place of its own, in their order, and fresh loops, none of
+    /// which is shared by threads.
+    pub fn embed(&mut self, nest: &Nest, buffers: &[BufId]) {
+        let mut names = BTreeMap::new();
+        for l in nest.loops() {
+            names.insert(l.id, VarId(self.next));
+            self.next += 1;
+        }
+        let leaves: Vec<usize> = nest.leaves.iter().map(|program| self.leaf(program)).collect();
+        let into = Embedded { names: &names, buffers, leaves: &leaves };
+        for s in &nest.body {
+            let s = into.stmt(s);
+            self.push(s);
+        }
+    }
+
+    /// The position of a program, which is added where it is new.
+    fn leaf(&mut self, program: &Program) -> usize {
+        let known = self.nest.leaves.iter().position(|l| l == program);
+        known.unwrap_or_else(|| {
+            self.nest.leaves.push(program.clone());
+            self.nest.leaves.len() - 1
+        })
+    }
+
+    fn push(&mut self, stmt: Stmt) {
+        match self.open.last_mut() {
+            Some((_, stmts)) => stmts.push(stmt),
+            None => self.nest.body.push(stmt),
+        }
+    }
+
+    /// The nest.
+    ///
+    /// # Errors
+    /// [`Refusal::Defect`]: never, there are calls only.
+    pub fn finish(mut self) -> Result<TileNest, Refusal> {
+        self.nest.body = vec![Stmt::Loop(self.outer, self.nest.body)];
+        self.nest.tiles().ok_or(Refusal::Defect("a nest that defines elements"))
+    }
+}
+
+/// The variable of a loop, 0 where there is one iteration.
+fn iteration(l: &Loop) -> Expr {
+    if l.extent == 1 { Expr::int(0) } else { Expr::Var(l.id) }
+}
+
+/// How the statements of a nest are named in another one.
+struct Embedded<'a> {
+    names: &'a BTreeMap<VarId, VarId>,
+    buffers: &'a [BufId],
+    leaves: &'a [usize],
+}
+
+impl Embedded<'_> {
+    fn stmt(&self, s: &Stmt) -> Stmt {
+        match s {
+            Stmt::Loop(l, body) => {
+                let id = self.names.get(&l.id).copied().unwrap_or(l.id);
+                let l = Loop { id, form: Form::Serial, ..l.clone() };
+                Stmt::Loop(l, body.iter().map(|s| self.stmt(s)).collect())
+            }
+            Stmt::Call { leaf, slots } => {
+                let slots = slots.iter().map(|v| self.value(v)).collect();
+                Stmt::Call { leaf: self.leaves.get(*leaf).copied().unwrap_or(*leaf), slots }
+            }
+            Stmt::Define(d) => Stmt::Define(d.clone()),
+        }
+    }
+
+    fn value(&self, v: &SlotValue) -> SlotValue {
+        let SlotValue::Pointer(b, at) = v else { return v.clone() };
+        let named = |(l, factor): &(LoopId, i64)| {
+            let name = self.names.get(&VarId(l.0)).map_or(*l, |l| LoopId(l.0));
+            (name, *factor)
+        };
+        let at = Distance { base: at.base, terms: at.terms.iter().map(named).collect() };
+        pointer(self.buffers.get(b.index()).copied().unwrap_or(BufId(b.0)), at)
+    }
+}

@@ -1,0 +1,213 @@
+//! The transforms of tiles: leaf programs, tile by tile.
+
+use octrt_ops::expr::{BufId, Expr};
+use octrt_ops::{DType, TensorType};
+
+use super::planes::{Planes, Tiles};
+use crate::layout::Map;
+use crate::leaf::programs::{Addend, WinogradInput, WinogradOutput};
+use crate::leaf::{Program, Width, registers};
+use crate::nest::build::{Builder, Value};
+use crate::strategy::conv::{self, ConvProblem};
+use crate::strategy::refusal::{Refusal, distance};
+use crate::tile::BufferRole;
+
+/// Base and residual with their buffers.
+pub(super) type Addends = [Option<(BufId, conv::Addend)>; 2];
+
+/// Which tiles: picture, first row of tiles and how many, and the block of channels where it is one.
+pub(super) struct Of<'a> {
+    pub(super) image: &'a Expr,
+    pub(super) first: &'a Expr,
+    pub(super) rows: usize,
+    pub(super) block: Option<&'a Expr>,
+}
+
+impl Of<'_> {
+    /// The first block, and how many the call does.
+    fn blocks(&self, all: usize) -> (Expr, i64) {
+        self.block.map_or((Expr::int(0), all as i64), |block| (block.clone(), 1))
+    }
+}
+
+/// Writes transforms.
+pub(super) struct Transforms<'a> {
+    pub(super) p: &'a ConvProblem,
+    pub(super) width: Width,
+    pub(super) tiles: Tiles,
+}
+
+impl Transforms<'_> {
+    fn vectors(&self, b: &mut Builder, n: usize, role: BufferRole) -> BufId {
+        b.buffer(TensorType::new(DType::F32, [n * self.width.lanes() as usize]), role)
+    }
+
+    pub(super) fn bias(&self, b: &mut Builder) -> BufId {
+        self.vectors(b, self.p.dst_blocks(), BufferRole::Src)
+    }
+
+    pub(super) fn addends(&self, b: &mut Builder) -> Addends {
+        [self.p.tail.base, self.p.tail.addend].map(|a| a.map(|a| (b.buffer(a.map.ty(), BufferRole::Src), a)))
+    }
+
+    /// Room for the transform of a tile's columns.
+    pub(super) fn temporary(&self, b: &mut Builder) -> BufId {
+        let input = self.tiles.size.input();
+        self.vectors(b, input * input, BufferRole::Scratch)
+    }
+
+    /// Tiles in `rows` rows from `first` on of a map, as whole ones and those cut at its ends: row and column of the first, numbers of
+    /// them, rows and columns of their pixels that exist.
+    fn runs(&self, rows: usize, last: bool, map: &Map) -> Vec<[(usize, usize, usize); 2]> {
+        let m = self.tiles.size.output();
+        let axis = |tiles: usize, extent: usize, cut: bool| {
+            let rest = extent % m;
+            match cut && rest != 0 {
+                true => vec![(0, tiles - 1, m), (tiles - 1, 1, rest)],
+                false => vec![(0, tiles, m)],
+            }
+        };
+        let columns = axis(self.tiles.columns, map.w, true);
+        let rows = axis(rows, map.h, last);
+        let all = rows.iter().flat_map(|r| columns.iter().map(move |c| [*r, *c]));
+        all.filter(|[r, c]| r.1 > 0 && c.1 > 0).collect()
+    }
+
+    /// Calls `body` for every tile of a run: its row, its column, and its number in the chunk.
+    fn each_tile(
+        &self,
+        b: &mut Builder,
+        of: &Of<'_>,
+        [(row0, rows, _), (column0, columns, _)]: [(usize, usize, usize); 2],
+        body: impl Fn(&mut Builder, [Expr; 2], &Expr) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        b.each(rows, |b, r| {
+            b.each(columns, |b, c| {
+                let (row, column) = (r.clone() + Expr::int(row0), c.clone() + Expr::int(column0));
+                let number = row.clone() * Expr::int(self.tiles.columns) + column.clone();
+                body(b, [of.first.clone() + row, column], &number)
+            })
+        })
+    }
+
+    pub(super) fn input(
+        &self,
+        b: &mut Builder,
+        (src, v, temporary): (BufId, Planes, BufId),
+        of: &Of<'_>,
+    ) -> Result<(), Refusal> {
+        let (p, m, n) = (self.p, self.tiles.size.output(), self.tiles.size.input());
+        let halo = p.src.layout.halo;
+        let all = of.rows == self.tiles.rows;
+        let (block, blocks) = of.blocks(p.src_blocks());
+        for run in self.runs(of.rows, all, &p.dst) {
+            let [(row0, row_tiles, _), (column0, column_tiles, _)] = run;
+            // A tile at an end of the map may hang over the input and its halo.
+            let exists = |have: usize, tile: usize| have.saturating_sub(tile * m).min(n);
+            let below = halo.top + p.src.h + halo.bottom - (halo.top - p.pads[1]);
+            let beside = halo.left + p.src.w + halo.right - (halo.left - p.pads[2]);
+            // Where rows are some of many, all of them are whole.
+            let last_row = if all { row0 + row_tiles - 1 } else { 0 };
+            let leaf = WinogradInput {
+                width: self.width,
+                size: self.tiles.size,
+                rows: exists(below, last_row),
+                columns: exists(beside, column0 + column_tiles - 1),
+                row_bytes: distance(p.src.row_bytes())?,
+                pixel_bytes: distance(p.src.pixel_bytes())?,
+                plane_bytes: self.plane_bytes(p.src_blocks(), v)?,
+            };
+            let program = leaf.program();
+            self.each_tile(b, of, run, |b, [row, column], number| {
+                let of_tile = |at: Expr, pad: usize| at * Expr::int(m) - Expr::int(pad);
+                let pixel = [Expr::int(0), of_tile(row, p.pads[1]), of_tile(column, p.pads[2])];
+                let from = p.src.index(of.image, &block, pixel);
+                let to = v.index(of.image, &Expr::int(0), &block, number);
+                b.call(program.clone(), &|name| match name {
+                    "src" => Some(Value::At(src, from.clone())),
+                    "dst" => Some(Value::At(v.buffer, to.clone())),
+                    "scratch" => Some(Value::At(temporary, vec![Expr::int(0)])),
+                    "blocks" => Some(Value::Number(blocks)),
+                    "src_step" => Some(Value::Number(p.src.block_bytes())),
+                    "dst_step" => Some(Value::Number(v.block_bytes())),
+                    _ => None,
+                })
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Bytes from one element of the transforms to the next, all of which a leaf program reaches.
+    fn plane_bytes(&self, blocks: usize, planes: Planes) -> Result<i32, Refusal> {
+        let ty = Planes::ty(self.width, self.tiles.size, blocks, planes.tiles);
+        distance(ty.bytes() as i64)?;
+        distance((ty.bytes() / ty.shape[0]) as i64)
+    }
+
+    fn output_program(&self, m: Planes, rows: usize, columns: usize) -> Result<Program, Refusal> {
+        let p = self.p;
+        let addend = |a: conv::Addend| {
+            Ok::<_, Refusal>(Addend {
+                row_bytes: distance(a.map.row_bytes())?,
+                pixel_bytes: distance(a.map.pixel_bytes())?,
+                repeat: a.repeat,
+            })
+        };
+        let leaf = WinogradOutput {
+            width: self.width,
+            size: self.tiles.size,
+            rows,
+            columns,
+            plane_bytes: self.plane_bytes(p.dst_blocks(), m)?,
+            row_bytes: distance(p.dst.row_bytes())?,
+            pixel_bytes: distance(p.dst.pixel_bytes())?,
+            base: p.tail.base.map(addend).transpose()?,
+            residual: p.tail.addend.map(addend).transpose()?,
+            activation: p.tail.activation,
+        };
+        let program = leaf.program();
+        registers::allocate(&program).map_err(|_| Refusal::Registers)?;
+        Ok(program)
+    }
+
+    pub(super) fn output(
+        &self,
+        b: &mut Builder,
+        (m, bias, addends, dst, temporary): (Planes, BufId, Addends, BufId, BufId),
+        of: &Of<'_>,
+    ) -> Result<(), Refusal> {
+        let (p, step) = (self.p, self.tiles.size.output());
+        let [base, residual] = addends;
+        let (block, blocks) = of.blocks(p.dst_blocks());
+        for run in self.runs(of.rows, of.rows == self.tiles.rows, &p.dst) {
+            let program = self.output_program(m, run[0].2, run[1].2)?;
+            self.each_tile(b, of, run, |b, [row, column], number| {
+                let from = m.index(of.image, &Expr::int(0), &block, number);
+                let place = |map: &Map, step: usize| {
+                    let pixel =
+                        [Expr::int(0), row.clone() * Expr::int(step), column.clone() * Expr::int(step)];
+                    map.index(of.image, &block, pixel)
+                };
+                let added = |(buffer, a): (BufId, conv::Addend)| {
+                    Some(Value::At(buffer, place(&a.map, step / a.repeat)))
+                };
+                let lanes = Expr::int(self.width.lanes());
+                b.call(program.clone(), &|name| match name {
+                    "src" => Some(Value::At(m.buffer, from.clone())),
+                    "dst" => Some(Value::At(dst, place(&p.dst, step))),
+                    "scratch" => Some(Value::At(temporary, vec![Expr::int(0)])),
+                    "bias" => Some(Value::At(bias, vec![block.clone() * lanes.clone()])),
+                    "base" => added(base?),
+                    "residual" => added(residual?),
+                    "blocks" => Some(Value::Number(blocks)),
+                    "src_step" => Some(Value::Number(m.block_bytes())),
+                    "dst_step" => Some(Value::Number(p.dst.block_bytes())),
+                    "base_step" => Some(Value::Number(base?.1.map.block_bytes())),
+                    "residual_step" => Some(Value::Number(residual?.1.map.block_bytes())),
+                    _ => None,
+                })
+            })?;
+        }
+        Ok(())
+    }
+}
