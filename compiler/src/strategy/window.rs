@@ -6,7 +6,7 @@
 
 use crate::layout::{AXES, Map};
 use crate::leaf::{Width, registers};
-use crate::nest::blocked::window::BIAS;
+use crate::nest::blocked::window::{BIAS, WEI};
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::window::{WindowTile, describe};
 use crate::target::Target;
@@ -76,7 +76,7 @@ pub fn schedule(p: &WindowProblem, target: Target) -> Result<Schedule, Refusal> 
         for run in s.cut(columns, &runs(p.dst.w, most))? {
             s.tensorize_window(&tile.in_run(&|l| run.of(l), None, run.inner), width)?;
         }
-        return Ok(s);
+        return finished(s, p);
     };
     for down in s.cut(row, &runs(p.dst.h, rows))? {
         let columns = down.of(columns);
@@ -86,6 +86,14 @@ pub fn schedule(p: &WindowProblem, target: Target) -> Result<Schedule, Refusal> 
             s.reorder(&[row, right.inner])?;
             s.tensorize_window(&tile.in_run(&|l| right.of(down.of(l)), Some(row), right.inner), width)?;
         }
+    }
+    finished(s, p)
+}
+
+/// Weights are a vector, as they are packed.
+fn finished(mut s: Schedule, p: &WindowProblem) -> Result<Schedule, Refusal> {
+    if p.kind == WindowKind::Weights {
+        s.flatten(WEI)?;
     }
     Ok(s)
 }

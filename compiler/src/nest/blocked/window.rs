@@ -30,6 +30,8 @@ pub struct WindowLoops {
     pub taps: Vec<VarId>,
 }
 
+/// The weights of a depthwise convolution.
+pub const WEI: BufId = BufId(1);
 /// The bias of a depthwise convolution, with zeros for lanes that are no channels.
 pub const BIAS: BufId = BufId(2);
 
@@ -105,7 +107,7 @@ impl WindowProblem {
                 let taps = loops.taps.iter().map(|l| v(*l));
                 let at: Vec<Expr> = [v(loops.block)].into_iter().chain(taps).chain([v(loops.lane)]).collect();
                 let bias = Expr::load(BIAS, [channel.clone()]);
-                (ReduceFn::Sum, 0.0, src * Expr::load(BufId(1), at), Expr::Acc + bias)
+                (ReduceFn::Sum, 0.0, src * Expr::load(WEI, at), Expr::Acc + bias)
             }
             WindowKind::Max => (ReduceFn::Max, f32::NEG_INFINITY, src, Expr::Acc),
             WindowKind::Sum(factor) => (ReduceFn::Sum, 0.0, src, Expr::Acc * Expr::f32(factor)),
