@@ -26,6 +26,8 @@
 //! [blocks](blocked); schedules rewrite it with the [primitives](crate::schedule), the last of which,
 //! [`tensorize`](crate::schedule::tensorize), makes a call of what is inside. A nest of calls only is a [`TileNest`].
 
+use std::sync::Arc;
+
 use octrt_ops::expr::{BufId, Expr, VarId};
 
 use crate::leaf::Program;
@@ -77,8 +79,8 @@ pub struct Nest {
     pub name: String,
     /// All buffers; a [`BufId`] is a position here.
     pub buffers: Vec<TileBuffer>,
-    /// The leaf programs that are called.
-    pub leaves: Vec<Program>,
+    /// The leaf programs that are called; nests share them.
+    pub leaves: Vec<Arc<Program>>,
     /// What it does.
     pub body: Vec<Stmt>,
 }
@@ -209,18 +211,20 @@ impl Nest {
         path
     }
 
-    /// With other statements in the place of a loop.
-    #[must_use]
-    pub fn replaced(&self, id: VarId, with: &[Stmt]) -> Nest {
-        fn within(stmts: &[Stmt], id: VarId, with: &[Stmt]) -> Vec<Stmt> {
-            let each = |s: &Stmt| match s {
-                Stmt::Loop(l, _) if l.id == id => with.to_vec(),
-                Stmt::Loop(l, body) => vec![Stmt::Loop(l.clone(), within(body, id, with))],
-                other => vec![other.clone()],
-            };
-            stmts.iter().flat_map(each).collect()
+    /// Puts other statements in the place of a loop.
+    pub fn replace(&mut self, id: VarId, with: Vec<Stmt>) {
+        fn within(stmts: &mut Vec<Stmt>, id: VarId, with: &mut Option<Vec<Stmt>>) {
+            if let Some(at) = stmts.iter().position(|s| matches!(s, Stmt::Loop(l, _) if l.id == id)) {
+                stmts.splice(at..=at, with.take().unwrap_or_default());
+                return;
+            }
+            for s in stmts {
+                if let (Stmt::Loop(_, body), true) = (s, with.is_some()) {
+                    within(body, id, with);
+                }
+            }
         }
-        Nest { body: within(&self.body, id, with), ..self.clone() }
+        within(&mut self.body, id, &mut Some(with));
     }
 
     /// The buffer that is written.
@@ -240,7 +244,8 @@ impl Nest {
     pub fn tiles(&self) -> Option<TileNest> {
         let body = tiles(&self.body)?;
         let name = self.name.clone();
-        let (buffers, leaves) = (self.buffers.clone(), self.leaves.clone());
+        let buffers = self.buffers.clone();
+        let leaves: Vec<Program> = self.leaves.iter().map(|l| (**l).clone()).collect();
         let is_parallel =
             |s: &Stmt| matches!(s, Stmt::Loop(l, _) if l.form == crate::loop_ir::Form::Parallel);
         if let [Stmt::Loop(l, inner)] = &self.body[..]

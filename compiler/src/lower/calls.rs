@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use octrt_ops::TensorType;
 
@@ -59,7 +60,7 @@ pub struct Call {
     /// What it runs.
     pub work: Work,
     /// How a tile nest was made, where a schedule made it.
-    pub schedule: Option<Box<Schedule>>,
+    pub schedule: Option<Arc<Schedule>>,
     /// Name of the node it belongs to.
     pub node: String,
     /// ONNX name of the node's operator; [`LAYOUT`] for reorders.

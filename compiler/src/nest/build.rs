@@ -1,6 +1,7 @@
 //! Nests of calls that are written down as they are: copies, borders, transforms.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use octrt_ops::TensorType;
 use octrt_ops::expr::{BufId, Expr, VarId};
@@ -113,9 +114,9 @@ impl Builder {
 
     /// The position of a program, which is added where it is new.
     fn leaf(&mut self, program: &Program) -> usize {
-        let known = self.nest.leaves.iter().position(|l| l == program);
+        let known = self.nest.leaves.iter().position(|l| **l == *program);
         known.unwrap_or_else(|| {
-            self.nest.leaves.push(program.clone());
+            self.nest.leaves.push(Arc::new(program.clone()));
             self.nest.leaves.len() - 1
         })
     }

@@ -46,7 +46,8 @@ pub(super) fn renamed(stmts: &[Stmt], next: &mut u32) -> (Vec<Stmt>, BTreeMap<Va
     (stmts.iter().map(|s| s.map(&expr, &named)).collect(), names)
 }
 
-/// Cuts a serial data loop into runs of tiles that stand one after the other: `(size, how many)` of each run.
+/// What a serial data loop becomes that is cut into runs of tiles, which stand one after the other: `(size, how many)` of
+/// each run.
 ///
 /// ```text
 /// for L in 49 { e(L) }
@@ -57,7 +58,7 @@ pub(super) fn renamed(stmts: &[Stmt], next: &mut u32) -> (Vec<Stmt>, BTreeMap<Va
 ///
 /// # Errors
 /// [`ScheduleError`] when the runs do not make up the loop, or it is not a serial data loop around definitions.
-pub fn cut(nest: &Nest, l: VarId, runs: &[(usize, usize)]) -> Result<(Nest, Vec<Run>), ScheduleError> {
+pub fn cut(nest: &Nest, l: VarId, runs: &[(usize, usize)]) -> Result<(Vec<Stmt>, Vec<Run>), ScheduleError> {
     const NAME: &str = "cut";
     let (of, body) = loop_of(NAME, nest, l)?;
     let other = |expected: String, found: String| refused(NAME, nest, Rule::Loop { id: l, expected, found });
@@ -94,7 +95,7 @@ pub fn cut(nest: &Nest, l: VarId, runs: &[(usize, usize)]) -> Result<(Nest, Vec<
         out.push(Run { outer, inner, renamed: names });
         first += size * n;
     }
-    Ok((nest.replaced(l, &stmts), out))
+    Ok((stmts, out))
 }
 
 /// Whether a call stands in statements.

@@ -8,7 +8,7 @@ use crate::loop_ir::affine::Affine;
 use crate::nest::index::expr;
 use crate::nest::{Define, Nest, Stmt};
 
-/// Lays weights `[vector, i.., lane]` out tile by tile, in the order in which tiles of vectors read them:
+/// What the loop `at` becomes when weights `[vector, i.., lane]` are laid out tile by tile, in the order in which tiles of vectors read them:
 /// `[tile, i.., vector, lane]`, for tiles whose vectors are those of the loop `vectors`.
 ///
 /// ```text
@@ -21,7 +21,7 @@ use crate::nest::{Define, Nest, Stmt};
 ///
 /// # Errors
 /// [`ScheduleError`] where what is inside `at` loads nothing of the buffer, or vectors are not its first dimension.
-pub fn pack(nest: &Nest, buffer: BufId, (at, vectors): (VarId, VarId)) -> Result<Nest, ScheduleError> {
+pub fn pack(nest: &Nest, buffer: BufId, (at, vectors): (VarId, VarId)) -> Result<Stmt, ScheduleError> {
     const NAME: &str = "pack";
     let count = nest.extent(vectors).ok_or_else(|| refused(NAME, nest, Rule::Unknown(vectors)))? as i64;
     let inside = |expected| refused(NAME, nest, Rule::Inside { id: at, expected });
@@ -40,7 +40,7 @@ pub fn pack(nest: &Nest, buffer: BufId, (at, vectors): (VarId, VarId)) -> Result
     };
     let stmt = rebuilt(whole, &each);
     match found.get() {
-        Some(true) => Ok(nest.replaced(at, &[stmt])),
+        Some(true) => Ok(stmt),
         Some(false) => Err(inside("a first index that grows by one with the vectors")),
         None => Err(inside("a load of the buffer")),
     }
@@ -76,11 +76,11 @@ fn packed(index: &[Expr], shape: &Shape, (vectors, count): (VarId, i64)) -> Opti
     Some(expr(&place.plus(&vector, lanes)))
 }
 
-/// Declares a buffer whose loads are all packed as the vector that it is.
+/// The type of a buffer whose loads are all packed: the vector that it is.
 ///
 /// # Errors
 /// [`ScheduleError`] where a load of it is not packed yet.
-pub fn flatten(nest: &Nest, buffer: BufId) -> Result<Nest, ScheduleError> {
+pub fn flatten(nest: &Nest, buffer: BufId) -> Result<TensorType, ScheduleError> {
     let mut left = false;
     let mut look = |s: &Stmt| {
         if let Stmt::Define(d) = s {
@@ -94,9 +94,7 @@ pub fn flatten(nest: &Nest, buffer: BufId) -> Result<Nest, ScheduleError> {
         let id = nest.loops().first().map_or(VarId(0), |l| l.id);
         return Err(refused("flatten", nest, Rule::Inside { id, expected: "loads that are all packed" }));
     }
-    let mut nest = nest.clone();
-    if let Some(b) = nest.buffers.get_mut(buffer.0 as usize) {
-        b.ty = TensorType::new(b.ty.dtype, [b.ty.shape.numel()]);
-    }
-    Ok(nest)
+    let ty = nest.buffers.get(buffer.0 as usize).map(|b| &b.ty);
+    let ty = ty.ok_or_else(|| refused("flatten", nest, Rule::Unknown(VarId(0))))?;
+    Ok(TensorType::new(ty.dtype, [ty.shape.numel()]))
 }

@@ -9,6 +9,7 @@
 //! The text of a schedule, [`apply`](Schedule::apply)ed to the same nest, makes the same schedule.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use octrt_ops::expr::{BufId, Expr, VarId};
 
@@ -16,10 +17,12 @@ use super::cut::{Run, cut};
 use super::pack::{flatten, pack};
 use super::split_sum::{Part, split_sum};
 use super::start_from::start_from;
+use super::tensorize::Tables;
 use super::tensorize::conv::{self, ConvTile};
 use super::tensorize::window::{self, WindowTile};
 use super::{Rule, ScheduleError, loop_of, refused};
 use crate::leaf::Width;
+use crate::leaf::programs::Conv;
 use crate::loop_ir::{Form, Loop, Role};
 use crate::nest::{Nest, Stmt, around};
 use crate::strategy::refusal::Refusal;
@@ -35,6 +38,8 @@ pub struct Schedule {
     naive: Nest,
     nest: Nest,
     steps: String,
+    /// Tables that were made already.
+    tables: Tables,
 }
 
 /// A nest for code generation, and the schedule that made it, where one did.
@@ -43,7 +48,7 @@ pub struct Scheduled {
     /// The nest.
     pub nest: TileNest,
     /// How it was made.
-    pub schedule: Option<Box<Schedule>>,
+    pub schedule: Option<Arc<Schedule>>,
 }
 
 impl From<TileNest> for Scheduled {
@@ -75,7 +80,7 @@ fn whole_id(s: &Stmt) -> VarId {
 impl Schedule {
     /// Begins with a naive nest.
     pub fn new(nest: Nest) -> Schedule {
-        Schedule { naive: nest.clone(), nest, steps: String::new() }
+        Schedule { naive: nest.clone(), nest, steps: String::new(), tables: Tables::default() }
     }
 
     /// The nest that the schedule began with.
@@ -115,7 +120,8 @@ impl Schedule {
         let body = body.iter().map(|s| s.map(&place, &Loop::clone)).collect();
         let loops = [(outer, of.extent / factor), (inner, factor)];
         let loops = loops.map(|(id, extent)| Loop { id, extent, ..of.clone() });
-        self.nest = self.nest.replaced(l, &around(loops.into_iter(), body));
+        let stmts = around(loops.into_iter(), body);
+        self.nest.replace(l, stmts);
         self.note(format_args!("split {l} by {factor} -> {outer} {inner}"));
         Ok([outer, inner])
     }
@@ -157,7 +163,7 @@ impl Schedule {
         let inner =
             around(chain[loops.len()..].iter().map(|l| (*l).clone()), vec![Stmt::Define(define.map(&place))]);
         let fused = Stmt::Loop(Loop { id, extent, role, form: Form::Serial }, inner);
-        self.nest = self.nest.replaced(first, &[fused]);
+        self.nest.replace(first, vec![fused]);
         self.note(format_args!("fuse {} -> {id}", names(loops)));
         Ok(id)
     }
@@ -194,7 +200,7 @@ impl Schedule {
         }
         let at = whole_id(whole);
         let body = around(found.into_iter().cloned(), inside.to_vec());
-        self.nest = self.nest.replaced(at, &body);
+        self.nest.replace(at, body);
         self.note(format_args!("reorder {}", names(order)));
         Ok(())
     }
@@ -212,7 +218,8 @@ impl Schedule {
             return Err(refused("parallel", &self.nest, Rule::Loop { id: l, expected, found }));
         }
         let of = Loop { form: Form::Parallel, ..of.clone() };
-        self.nest = Nest { body: vec![Stmt::Loop(of, body.to_vec())], ..self.nest.clone() };
+        let body = body.to_vec();
+        self.nest.body = vec![Stmt::Loop(of, body)];
         self.note(format_args!("parallel {l}"));
         Ok(())
     }
@@ -222,8 +229,8 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn cut(&mut self, l: VarId, runs: &[(usize, usize)]) -> Result<Vec<Run>, ScheduleError> {
-        let (nest, made) = cut(&self.nest, l, runs)?;
-        self.nest = nest;
+        let (stmts, made) = cut(&self.nest, l, runs)?;
+        self.nest.replace(l, stmts);
         let sizes: Vec<String> = runs.iter().map(|(size, n)| format!("{n}x{size}")).collect();
         let loops: Vec<String> = made.iter().map(|r| format!("{} {}", r.outer, r.inner)).collect();
         self.note(format_args!("cut {l} into {} -> {}", sizes.join(" "), loops.join(", ")));
@@ -250,8 +257,8 @@ impl Schedule {
         sizes: &[usize],
         first: Option<BufId>,
     ) -> Result<Vec<Part>, ScheduleError> {
-        let (nest, parts) = split_sum(&self.nest, (at, sum), sizes, first)?;
-        self.nest = nest;
+        let (stmts, parts) = split_sum(&self.nest, (at, sum), sizes, first)?;
+        self.nest.replace(at, stmts);
         let outer: Vec<VarId> = parts.iter().map(|p| p.outer).collect();
         let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
         let first = first.map_or(String::new(), |b| format!(" first {b}"));
@@ -268,7 +275,8 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn pack(&mut self, buffer: BufId, at: VarId, vectors: VarId) -> Result<(), ScheduleError> {
-        self.nest = pack(&self.nest, buffer, (at, vectors))?;
+        let stmt = pack(&self.nest, buffer, (at, vectors))?;
+        self.nest.replace(at, vec![stmt]);
         self.note(format_args!("pack {buffer} in {at} by {vectors}"));
         Ok(())
     }
@@ -278,9 +286,20 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn flatten(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
-        self.nest = flatten(&self.nest, buffer)?;
+        let ty = flatten(&self.nest, buffer)?;
+        if let Some(b) = self.nest.buffers.get_mut(buffer.0 as usize) {
+            b.ty = ty;
+        }
         self.note(format_args!("flatten {buffer}"));
         Ok(())
+    }
+
+    /// The leaf program that [`tensorize_conv`](Self::tensorize_conv) would call.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn conv(&mut self, tile: &ConvTile, width: Width) -> Result<Conv, Refusal> {
+        conv::describe(&self.nest, tile, width, &mut self.tables).map(|call| call.leaf)
     }
 
     /// See [`conv::conv`].
@@ -288,8 +307,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn tensorize_conv(&mut self, tile: &ConvTile, width: Width) -> Result<(), Refusal> {
-        let (nest, program) = conv::conv(&self.nest, tile, width)?;
-        self.nest = nest;
+        let program = conv::conv(&mut self.nest, tile, width, &mut self.tables)?;
         self.note(format_args!("tensorize conv {} -> {program}", steps::conv(tile, width)));
         Ok(())
     }
@@ -299,8 +317,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn tensorize_window(&mut self, tile: &WindowTile, width: Width) -> Result<(), Refusal> {
-        let (nest, program) = window::window(&self.nest, tile, width)?;
-        self.nest = nest;
+        let program = window::window(&mut self.nest, tile, width)?;
         self.note(format_args!("tensorize window {} -> {program}", steps::window(tile, width)));
         Ok(())
     }
@@ -309,9 +326,10 @@ impl Schedule {
     ///
     /// # Errors
     /// [`Refusal::Defect`] where no call has replaced a definition yet.
-    pub fn finish(self) -> Result<Scheduled, Refusal> {
+    pub fn finish(mut self) -> Result<Scheduled, Refusal> {
+        self.tables = Tables::default();
         let nest = self.nest.tiles().ok_or(Refusal::Defect("a schedule that leaves definitions"))?;
-        Ok(Scheduled { nest, schedule: Some(Box::new(self)) })
+        Ok(Scheduled { nest, schedule: Some(Arc::new(self)) })
     }
 
     /// The naive nest, the steps and what they make, as a test file.

@@ -25,7 +25,8 @@ impl Part {
     }
 }
 
-/// Splits the reduce loop `sum` of a definition in parts of these sizes, outside the data loop `at`: reassociates the sum.
+/// What the data loop `at` becomes when the reduce loop `sum` of the definition inside is split in parts of these sizes,
+/// outside of it: reassociates the sum.
 ///
 /// ```text
 /// for L0 in 49 { reduce L1 in 64 { b[L0]  init i  sum e(L1)  finish f(acc) } }
@@ -46,7 +47,7 @@ pub fn split_sum(
     (at, sum): (VarId, VarId),
     sizes: &[usize],
     first: Option<BufId>,
-) -> Result<(Nest, Vec<Part>), ScheduleError> {
+) -> Result<(Vec<Stmt>, Vec<Part>), ScheduleError> {
     const NAME: &str = "split_sum";
     let (outside, body) = loop_of(NAME, nest, at)?;
     let (of, _) = loop_of(NAME, nest, sum)?;
@@ -123,7 +124,7 @@ pub fn split_sum(
         start += size * n;
         i += n;
     }
-    Ok((nest.replaced(at, &stmts), parts))
+    Ok((stmts, parts))
 }
 
 /// A statement whose one definition is another reduction.

@@ -26,6 +26,7 @@ mod finish;
 mod walk;
 pub mod window;
 
+pub use walk::Tables;
 use walk::{distance_of, of_loops, take};
 
 /// The distance of an element from the beginning of a buffer, with these loops around it.

@@ -19,7 +19,7 @@ use crate::leaf::{Width, registers};
 use crate::nest::blocked::conv::{ConvLoops, buffers};
 use crate::schedule::cut::Run;
 use crate::schedule::script::Schedule;
-use crate::schedule::tensorize::conv::{ConvTile, UNROLLED, describe};
+use crate::schedule::tensorize::conv::{ConvTile, UNROLLED};
 use crate::target::{Caches, Target};
 
 use super::conv::ConvProblem;
@@ -106,7 +106,7 @@ impl Direct<'_> {
         s.pack(buffers::WEI, pixel, run.inner)?;
         let of = |l: VarId| run.of(l);
         let whole = self.tile(&of, (pixel, run.inner), Expr::int(0));
-        let most = self.most_pixels(describe(s.nest(), &whole, self.width)?.leaf)?;
+        let most = self.most_pixels(s.conv(&whole, self.width)?)?;
         let split = EvenSplit::new(s.extent(pixel), most);
         let sizes = self.parts(s.extent(pixel));
         let base = self.p.tail.base.map(|_| BufId(buffers::BIAS.0 + 1));

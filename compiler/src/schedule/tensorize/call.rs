@@ -1,5 +1,7 @@
 //! Calls in the place of loops.
 
+use std::sync::Arc;
+
 use octrt_ops::expr::VarId;
 
 use crate::leaf::Program;
@@ -26,27 +28,28 @@ impl Values {
     }
 }
 
-/// The nest with a call of a program in the place of a loop, and the program's name.
+/// Puts a call of a program in the place of a loop; gives the program's name.
 ///
 /// # Errors
 /// [`MissingSlot`] for a slot that has no value.
 pub(super) fn calls(
-    mut nest: Nest,
+    nest: &mut Nest,
     at: VarId,
     program: Program,
     values: &Values,
-) -> Result<(Nest, String), Refusal> {
+) -> Result<String, Refusal> {
     let value = |slot: &str| values.0.iter().find(|(name, _)| *name == slot).map(|(_, v)| v.clone());
     let missing = |slot: &str| MissingSlot { program: program.name.clone(), slot: slot.to_string() };
     let slots = program.slots.iter().map(|s| value(&s.name).ok_or_else(|| missing(&s.name)));
     let slots: Vec<SlotValue> = slots.collect::<Result<_, _>>()?;
     let name = program.name.clone();
-    let leaf = match nest.leaves.iter().position(|l| *l == program) {
+    let leaf = match nest.leaves.iter().position(|l| **l == program) {
         Some(known) => known,
         None => {
-            nest.leaves.push(program);
+            nest.leaves.push(Arc::new(program));
             nest.leaves.len() - 1
         }
     };
-    Ok((nest.replaced(at, &[Stmt::Call { leaf, slots }]), name))
+    nest.replace(at, vec![Stmt::Call { leaf, slots }]);
+    Ok(name)
 }

@@ -5,8 +5,10 @@ use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, VarId};
 
 use super::call::{Values, calls};
 use super::finish::Finish;
-use super::walk::{ELEMENT, Walk, distance_of, spelled, table, take};
+use super::walk::{ELEMENT, Tables, Walk, distance_of, distances, spelled, table, take};
 use super::{outside, unfit};
+use octrt_ops::Tensor;
+
 use crate::leaf::Width;
 use crate::leaf::programs::{Advance, Axis, Conv, Epilogue, Reduction, Residual, Start};
 use crate::loop_ir::affine::Affine;
@@ -69,7 +71,7 @@ pub struct ConvCall {
     wei: (BufId, Affine),
     bias: Option<(BufId, Affine)>,
     /// Distances of the taps of all blocks of the sum, and where those of the part begin.
-    taps: Option<(Vec<i32>, Affine)>,
+    taps: Option<(Tensor, Affine)>,
     /// The counted loops.
     counts: Vec<(&'static str, usize)>,
     /// Where the weights lie that are brought near.
@@ -86,7 +88,12 @@ const AXES: [&str; 2] = ["kd", "kh"];
 ///
 /// # Errors
 /// [`Refusal::Unfit`] where the loops do something else, [`Refusal::Distance`].
-pub fn describe(nest: &Nest, tile: &ConvTile, width: Width) -> Result<ConvCall, Refusal> {
+pub fn describe(
+    nest: &Nest,
+    tile: &ConvTile,
+    width: Width,
+    tables: &mut Tables,
+) -> Result<ConvCall, Refusal> {
     let whole = nest.find(tile.pixel).ok_or(unfit("a loop that is there"))?;
     let (loops, Some(define)) = whole.chain() else {
         return Err(unfit("loops around one definition, each directly in the one before"));
@@ -96,7 +103,7 @@ pub fn describe(nest: &Nest, tile: &ConvTile, width: Width) -> Result<ConvCall, 
     if loops.len() != inside.len() + 1 || !loops[1..].iter().all(|l| inside.contains(&l.id)) {
         return Err(unfit("the loops of a tile, and no others"));
     }
-    Describe { nest, tile, width, define }.call()
+    Describe { nest, tile, width, define }.call(tables)
 }
 
 struct Describe<'a> {
@@ -122,17 +129,17 @@ impl Describe<'_> {
     }
 
     /// The walk through a tensor with an element for each result.
-    fn results(&self, buffer: BufId, index: &[Expr]) -> Result<Walk, Refusal> {
+    fn results(&self, buffer: BufId, index: &[Expr], tables: &mut Tables) -> Result<Walk, Refusal> {
         let mut at = distance_of(self.nest, buffer, index);
         let none: Vec<(VarId, i64)> = self.summed().map(|l| (l, 0)).collect();
         self.outside(&mut at, &none, "results that the loops of the sum do not move")?;
         self.outside(&mut at, &[(self.tile.lane, ELEMENT)], "results whose lanes lie side by side")?;
-        Walk::new(self.nest, buffer, at, (self.tile.pixel, self.tile.vector), (self.tile.pixels, 0))
+        Walk::new((self.nest, tables), buffer, at, (self.tile.pixel, self.tile.vector), (self.tile.pixels, 0))
     }
 
-    fn loaded(&self, e: &Expr) -> Result<Walk, Refusal> {
+    fn loaded(&self, e: &Expr, tables: &mut Tables) -> Result<Walk, Refusal> {
         match e {
-            Expr::Load(b, index) => self.results(*b, index),
+            Expr::Load(b, index) => self.results(*b, index, tables),
             _ => Err(unfit("an addend that is an element")),
         }
     }
@@ -154,7 +161,7 @@ impl Describe<'_> {
         }
     }
 
-    fn call(&self) -> Result<ConvCall, Refusal> {
+    fn call(&self, tables: &mut Tables) -> Result<ConvCall, Refusal> {
         let Define { dst, index, when, value, reduce: Some(sum) } = self.define else {
             return Err(unfit("a reduction"));
         };
@@ -195,18 +202,19 @@ impl Describe<'_> {
         let start = Affine::of(&tile.part.0);
         // A table of taps tells blocks apart.
         let src_at = if taps.is_some() { src_at.plus(&start, -block) } else { src_at };
-        let src = Walk::new(self.nest, *src, src_at, (tile.pixel, tile.vector), (tile.pixels, block))?;
+        let src =
+            Walk::new((self.nest, tables), *src, src_at, (tile.pixel, tile.vector), (tile.pixels, block))?;
         counts.push(("ic", blocks));
         let window: usize = tile.taps.iter().map(|l| self.extent(*l)).product();
         counts.push(("taps", blocks * window));
         let taps = taps.map(|entries| (entries, Affine::default().plus(&start, ELEMENT * window as i64)));
-        let dst_walk = self.results(*dst, index)?;
+        let dst_walk = self.results(*dst, index, tables)?;
         let is_base = |b: BufId| b == *dst || Some(b) == tile.base;
         let finish = Finish::of(&sum.finish, is_base)
             .filter(|f| f.scale.is_none())
             .ok_or(unfit("a sum to which elements are added, and a function of it"))?;
-        let base = finish.base.map(|e| self.loaded(e)).transpose()?;
-        let residual = finish.residual.map(|e| self.loaded(e)).transpose()?;
+        let base = finish.base.map(|e| self.loaded(e, tables)).transpose()?;
+        let residual = finish.residual.map(|e| self.loaded(e, tables)).transpose()?;
         let (start, bias) = self.start(&sum.init)?;
         let grid = |w: &Option<Walk>| w.as_ref().map(Walk::grid).transpose();
         let epilogue = Epilogue {
@@ -277,7 +285,7 @@ impl Describe<'_> {
         steps: &[i64],
         block: i64,
         channels: usize,
-    ) -> Result<(Vec<i32>, Reduction, Option<Vec<i32>>, Vec<(&'static str, usize)>), Refusal> {
+    ) -> Result<(Vec<i32>, Reduction, Option<Tensor>, Vec<(&'static str, usize)>), Refusal> {
         let taps: Vec<(usize, i64)> =
             self.tile.taps.iter().map(|l| self.extent(*l)).zip(steps.iter().copied()).collect();
         // A product of matrices has no window.
@@ -290,7 +298,7 @@ impl Describe<'_> {
                 entries = entries.iter().flat_map(|at| (0..n as i64).map(move |i| at + i * step)).collect();
             }
             let entries = entries.into_iter().map(distance).collect::<Result<_, _>>()?;
-            return Ok((vec![0], Reduction::Table, Some(entries), Vec::new()));
+            return Ok((vec![0], Reduction::Table, Some(distances(entries)?), Vec::new()));
         }
         let unrolled = (0..columns as i64).map(|k| distance(k * column)).collect::<Result<_, _>>()?;
         let names = AXES[AXES.len() - rows.len().min(AXES.len())..].iter().copied();
@@ -326,28 +334,27 @@ impl Describe<'_> {
     }
 }
 
-/// The nest with a call in the place of what is inside `tile.pixel`, and the name of its program.
+/// Puts a call in the place of what is inside `tile.pixel`; gives the name of its program.
 ///
 /// # Errors
 /// As [`describe`].
-pub fn conv(nest: &Nest, tile: &ConvTile, width: Width) -> Result<(Nest, String), Refusal> {
-    let call = describe(nest, tile, width)?;
-    let mut out = nest.clone();
+pub fn conv(out: &mut Nest, tile: &ConvTile, width: Width, tables: &mut Tables) -> Result<String, Refusal> {
+    let call = describe(out, tile, width, tables)?;
     let program = call.leaf.program();
     let pixels = |walk: &Walk, nest: &mut Nest| Ok::<_, Refusal>((walk.pointer(nest)?, walk.offsets(nest)?));
     let (base, residual) = (call.base.as_ref(), call.residual.as_ref());
-    let base = base.map(|w| pixels(w, &mut out)).transpose()?;
-    let residual = residual.map(|w| pixels(w, &mut out)).transpose()?;
-    let src = pixels(&call.src, &mut out)?;
+    let base = base.map(|w| pixels(w, out)).transpose()?;
+    let residual = residual.map(|w| pixels(w, out)).transpose()?;
+    let src = pixels(&call.src, out)?;
     let taps = match &call.taps {
         Some((entries, at)) => {
-            let at = spelled(nest, at)?;
-            Some(pointer(table(&mut out, entries)?, at))
+            let at = spelled(out, at)?;
+            Some(pointer(table(out, entries), at))
         }
         None => None,
     };
-    let dst = pixels(&call.dst, &mut out)?;
-    let vector = |b: BufId, at: &Affine| spelled(nest, at).map(|at| pointer(b, at));
+    let dst = pixels(&call.dst, out)?;
+    let vector = |b: BufId, at: &Affine| spelled(out, at).map(|at| pointer(b, at));
     let bias = call.bias.as_ref().map(|(b, at)| vector(*b, at)).transpose()?;
     let (wei, ahead) = (vector(call.wei.0, &call.wei.1)?, vector(call.wei.0, &call.ahead)?);
     let mut values = Values::new();

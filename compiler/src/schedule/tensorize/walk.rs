@@ -33,7 +33,7 @@ enum Place {
     /// Every pixel as many bytes after the one before.
     Even(i64),
     /// Distances of all pixels, and the number of the tile's first.
-    Table(Vec<i32>, Affine),
+    Table(Tensor, Affine),
 }
 
 /// The distance of an element of a buffer in bytes.
@@ -72,10 +72,6 @@ impl<'a> Digit<'a> {
         steps.reverse();
         Digit { of: e, steps }
     }
-
-    fn of(&self, number: i64) -> i64 {
-        self.steps.iter().fold(number, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
-    }
 }
 
 impl Walk {
@@ -85,7 +81,7 @@ impl Walk {
     /// # Errors
     /// [`Refusal::Distance`], and [`Refusal::Unfit`] where positions are neither affine nor digits of one number.
     pub(super) fn new(
-        nest: &Nest,
+        (nest, tables): (&Nest, &mut Tables),
         buffer: BufId,
         mut at: Affine,
         (pixel, vector): (VarId, VarId),
@@ -109,21 +105,19 @@ impl Walk {
         if !alike || !known || take(&mut first, pixel) != 1 {
             return Err(Refusal::Tensorize("positions that are those of one number of pixels"));
         }
-        let last = pixels as i64 - 1;
         // Whole blocks are no part of positions, so that all blocks share a table.
         let block = if vector_bytes > 0 { vector_bytes } else { block };
         let inside = if block > 0 { at.constant.rem_euclid(block) } else { at.constant };
-        let place = |p: i64| inside + digits.iter().map(|(c, d)| c * d.of(p)).sum::<i64>();
-        let step = if last > 0 { place(1) - place(0) } else { 0 };
-        let even = (0..=last).all(|p| place(p) == place(0) + step * p);
-        if even && step.checked_mul(TILE).is_some_and(|far| distance(far).is_ok()) {
-            let start = Affine { constant: at.constant - inside + place(0), ..at.clone() };
-            let at = start.plus(&first, step);
-            return Ok(Walk { buffer, at, place: Place::Even(step), vector_bytes });
-        }
-        let entries: Vec<i32> = (0..=last).map(|p| distance(place(p))).collect::<Result<_, _>>()?;
+        let digits = digits.into_iter().map(|(c, d)| (c, d.steps)).collect();
         at.constant -= inside;
-        Ok(Walk { buffer, at, place: Place::Table(entries, first), vector_bytes })
+        match tables.positions(Positions { digits, inside, pixels })? {
+            Found::Even { start, step } => {
+                at.constant += start;
+                let at = at.plus(&first, step);
+                Ok(Walk { buffer, at, place: Place::Even(step), vector_bytes })
+            }
+            Found::Table(table) => Ok(Walk { buffer, at, place: Place::Table(table, first), vector_bytes }),
+        }
     }
 
     /// Where the pixels and vectors of a tile lie, for a leaf builder.
@@ -144,23 +138,75 @@ impl Walk {
     pub(super) fn offsets(&self, nest: &mut Nest) -> Result<Option<SlotValue>, Refusal> {
         match &self.place {
             Place::Even(_) => Ok(None),
-            Place::Table(entries, first) => {
+            Place::Table(distances, first) => {
                 let at = spelled(nest, &Affine::default().plus(first, ELEMENT))?;
-                Ok(Some(pointer(table(nest, entries)?, at)))
+                Ok(Some(pointer(table(nest, distances), at)))
             }
         }
     }
 }
 
-/// The buffer of a table with these entries.
-pub(super) fn table(nest: &mut Nest, entries: &[i32]) -> Result<BufId, Refusal> {
-    let table = Tensor::new([entries.len()], entries);
-    let table = table.map_err(|_| Refusal::Defect("a table of another extent"))?;
-    let same = |b: &TileBuffer| matches!(&b.role, BufferRole::Table(t) if *t == table);
-    Ok(match nest.buffers.iter().position(same) {
+/// The buffer of a table.
+pub(super) fn table(nest: &mut Nest, table: &Tensor) -> BufId {
+    let same = |b: &TileBuffer| matches!(&b.role, BufferRole::Table(t) if t == table);
+    match nest.buffers.iter().position(same) {
         Some(known) => BufId(known as u32),
-        None => nest.buffer(TileBuffer { ty: table.ty().clone(), role: BufferRole::Table(table) }),
-    })
+        None => nest.buffer(TileBuffer { ty: table.ty().clone(), role: BufferRole::Table(table.clone()) }),
+    }
+}
+
+/// Distances as a table.
+pub(super) fn distances(entries: Vec<i32>) -> Result<Tensor, Refusal> {
+    Tensor::new([entries.len()], &entries).map_err(|_| Refusal::Defect("a table of another extent"))
+}
+
+/// Positions of pixels in a tensor: sums of digits of their numbers.
+#[derive(Clone, Debug, PartialEq)]
+struct Positions {
+    /// Bytes for each digit, and how it comes from the number.
+    digits: Vec<(i64, Vec<(BinaryFn, i64)>)>,
+    /// Bytes of the first pixel.
+    inside: i64,
+    pixels: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    /// Every pixel as many bytes after the one before.
+    Even {
+        start: i64,
+        step: i64,
+    },
+    Table(Tensor),
+}
+
+/// Tables of positions that were made already: the calls of a nest share them.
+#[derive(Clone, Debug, Default)]
+pub struct Tables(Vec<(Positions, Found)>);
+
+impl Tables {
+    fn positions(&mut self, of: Positions) -> Result<Found, Refusal> {
+        if let Some((_, found)) = self.0.iter().find(|(known, _)| *known == of) {
+            return Ok(found.clone());
+        }
+        let digit = |n: i64, steps: &[(BinaryFn, i64)]| {
+            steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
+        };
+        let place = |p| of.inside + of.digits.iter().map(|(c, steps)| c * digit(p, steps)).sum::<i64>();
+        let places: Vec<i64> = (0..of.pixels as i64).map(place).collect();
+        let start = places.first().copied().unwrap_or(of.inside);
+        let step = places.get(1).map_or(0, |second| second - start);
+        let even = places.iter().zip(0..).all(|(at, i)| *at == start + step * i);
+        let found = match even && step.checked_mul(TILE).is_some_and(|far| distance(far).is_ok()) {
+            true => Found::Even { start, step },
+            false => {
+                let entries = places.into_iter().map(distance).collect::<Result<_, _>>()?;
+                Found::Table(distances(entries)?)
+            }
+        };
+        self.0.push((of, found.clone()));
+        Ok(found)
+    }
 }
 
 /// A sum of loops as a distance, outermost loops first; those of one iteration are left out.

@@ -228,11 +228,11 @@ fn unrolled(
     Ok((taps, axes, counts))
 }
 
-/// The nest with a call in the place of what is inside the first loop of a tile, and the name of its program.
+/// Puts a call in the place of what is inside the first loop of a tile; gives the name of its program.
 ///
 /// # Errors
 /// As [`describe`].
-pub fn window(nest: &Nest, tile: &WindowTile, width: Width) -> Result<(Nest, String), Refusal> {
+pub fn window(nest: &mut Nest, tile: &WindowTile, width: Width) -> Result<String, Refusal> {
     let call = describe(nest, tile, width)?;
     let rows = tile.rows.map_or(1, |l| nest.extent(l).unwrap_or(1));
     let program = call.program([rows, nest.extent(tile.columns).unwrap_or(1)])?;
@@ -246,5 +246,5 @@ pub fn window(nest: &Nest, tile: &WindowTile, width: Width) -> Result<(Nest, Str
     values.set("wei", vector(&call.wei)?);
     values.set("bias", vector(&call.bias)?);
     call.counts.iter().for_each(|(name, n)| values.number(name, *n));
-    calls(nest.clone(), tile.first(), program, &values)
+    calls(nest, tile.first(), program, &values)
 }
