@@ -15,8 +15,6 @@
 //!
 //! How many registers there are is a matter of [`registers`](super::registers).
 
-use std::collections::BTreeSet;
-
 use super::{Inst, Operand, Program, SlotId, SlotKind, Step, Variable, Width};
 
 /// Most slots of a program.
@@ -89,15 +87,43 @@ pub enum Violation {
 /// # Errors
 /// The first rule that it breaks.
 pub fn verify(program: &Program) -> Result<(), VerifyError> {
-    let mut checker = Checker { program, loops: 0, assigned: BTreeSet::new() };
+    let mut checker = Checker { program, loops: 0, assigned: Assigned::default() };
     let check = checker.slots().and_then(|()| checker.block(&program.body));
     check.map_err(|violation| VerifyError { program: program.name.clone(), violation })
+}
+
+/// A set of variables: vectors, pointers and offsets by number.
+#[derive(Clone, Default)]
+struct Assigned([Vec<bool>; 3]);
+
+impl Assigned {
+    fn place(v: Variable) -> (usize, usize) {
+        match v {
+            Variable::Vector(v) => (0, v.0.into()),
+            Variable::Pointer(p) => (1, p.0.into()),
+            Variable::Offset(o) => (2, o.0.into()),
+        }
+    }
+
+    fn contains(&self, v: Variable) -> bool {
+        let (kind, i) = Assigned::place(v);
+        self.0[kind].get(i) == Some(&true)
+    }
+
+    fn insert(&mut self, v: Variable) {
+        let (kind, i) = Assigned::place(v);
+        let all = &mut self.0[kind];
+        if all.len() <= i {
+            all.resize(i + 1, false);
+        }
+        all[i] = true;
+    }
 }
 
 struct Checker<'a> {
     program: &'a Program,
     loops: usize,
-    assigned: BTreeSet<Variable>,
+    assigned: Assigned,
 }
 
 impl Checker<'_> {
@@ -120,7 +146,7 @@ impl Checker<'_> {
     }
 
     fn inst(&mut self, inst: &Inst) -> Result<(), Violation> {
-        if let Some(variable) = inst.reads().find(|v| !self.assigned.contains(v)) {
+        if let Some(variable) = inst.reads().find(|v| !self.assigned.contains(*v)) {
             return Err(Violation::Unassigned { inst: inst.to_string(), variable });
         }
         self.distances(inst)?;
@@ -148,7 +174,7 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        self.assigned.extend(inst.assigns());
+        inst.assigns().into_iter().for_each(|v| self.assigned.insert(v));
         Ok(())
     }
 
