@@ -1,6 +1,8 @@
 //! Graphs on maps of one axis and of three.
 
+use octrt_ops::Tensor;
 use octrt_ops::def::binary::BinaryKind;
+use octrt_ops::def::concat::Concat;
 use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::def::unary::UnaryKind;
 
@@ -9,10 +11,25 @@ use crate::net::{Net, same};
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [1, 3]
-        .into_iter()
-        .flat_map(|axes| [convolutions(axes), sequences(axes), pools(axes)].into_iter().flatten())
-        .collect()
+    let of = |axes| [convolutions(axes), sequences(axes), pools(axes)].into_iter().flatten();
+    [1, 3].into_iter().flat_map(of).chain([mixed()]).collect()
+}
+
+/// Operands of more axes, which give a sum of more axes, and axes that are counted from the end.
+fn mixed() -> Case {
+    case("operands of other ranks", &["conv", "elementwise"], |n| {
+        n.axes = 1;
+        let x = n.input(&[1, 16, 6]);
+        let a = n.conv(x, 16, 16, same(3));
+        let other = n.input(&[1, 16, 16, 6]);
+        let sum = n.add(a, other);
+        let one = n.constant(Tensor::new([1, 1, 1, 1], &[0.5f32]).unwrap());
+        let scaled = n.binary(BinaryKind::Mul, a, one);
+        let pictures = n.node(Concat { axis: -3 }, &[a, a]);
+        let channels = n.node(Concat { axis: -2 }, &[a, x]);
+        let y = n.conv(channels, 32, 16, same(1));
+        [sum, scaled, pictures, y].into_iter().for_each(|v| n.output(v));
+    })
 }
 
 /// A case whose maps have so many axes.
@@ -104,7 +121,7 @@ fn sequences(axes: usize) -> Vec<Case> {
         let s = n.conv(s, 8, 32, same(1));
         let s = n.unary(UnaryKind::Sigmoid, s);
         let x = n.binary(BinaryKind::Mul, x, s);
-        let half = n.constant(octrt_ops::Tensor::scalar(0.5f32));
+        let half = n.constant(Tensor::scalar(0.5f32));
         let x = n.binary(BinaryKind::Mul, x, half);
         let y = n.conv(x, 32, 16, same(3));
         n.output(y);
