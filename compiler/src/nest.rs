@@ -174,20 +174,22 @@ impl Nest {
 
     /// Number of iterations of a loop.
     pub fn extent(&self, id: VarId) -> Option<usize> {
-        self.loops().iter().find(|l| l.id == id).map(|l| l.extent)
+        match self.find(id) {
+            Some(Stmt::Loop(l, _)) => Some(l.extent),
+            _ => None,
+        }
     }
 
     /// The statement that is this loop.
     pub fn find(&self, id: VarId) -> Option<&Stmt> {
-        let mut found = None;
-        for s in &self.body {
-            s.visit(&mut |s| {
-                if matches!(s, Stmt::Loop(l, _) if l.id == id) {
-                    found = Some(s);
-                }
-            });
+        fn within(stmts: &[Stmt], id: VarId) -> Option<&Stmt> {
+            stmts.iter().find_map(|s| match s {
+                Stmt::Loop(l, _) if l.id == id => Some(s),
+                Stmt::Loop(_, body) => within(body, id),
+                _ => None,
+            })
         }
-        found
+        within(&self.body, id)
     }
 
     /// The loops around a loop, outermost first.

@@ -5,12 +5,13 @@ use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, VarId};
 
 use super::call::{Values, calls};
 use super::finish::Finish;
-use super::walk::{ELEMENT, Tables, Walk, distance_of, distances, spelled, table, take};
+use super::walk::{ELEMENT, Tables, Walk, distance_of, distances, of_loops, table, take};
 use super::{outside, unfit};
 use octrt_ops::Tensor;
 
 use crate::leaf::Width;
 use crate::leaf::programs::{Advance, Axis, Conv, Epilogue, Reduction, Residual, Start};
+use crate::loop_ir::Loop;
 use crate::loop_ir::affine::Affine;
 use crate::nest::index::{bounds, expr};
 use crate::nest::{Define, Nest, pointer};
@@ -340,21 +341,25 @@ impl Describe<'_> {
 /// As [`describe`].
 pub fn conv(out: &mut Nest, tile: &ConvTile, width: Width, tables: &mut Tables) -> Result<String, Refusal> {
     let call = describe(out, tile, width, tables)?;
+    let around: Vec<Loop> = out.outside(tile.pixel).into_iter().cloned().collect();
+    let around: Vec<&Loop> = around.iter().collect();
     let program = call.leaf.program();
-    let pixels = |walk: &Walk, nest: &mut Nest| Ok::<_, Refusal>((walk.pointer(nest)?, walk.offsets(nest)?));
+    let pixels = |walk: &Walk, nest: &mut Nest| {
+        Ok::<_, Refusal>((walk.pointer(&around)?, walk.offsets(nest, &around)?))
+    };
     let (base, residual) = (call.base.as_ref(), call.residual.as_ref());
     let base = base.map(|w| pixels(w, out)).transpose()?;
     let residual = residual.map(|w| pixels(w, out)).transpose()?;
     let src = pixels(&call.src, out)?;
     let taps = match &call.taps {
         Some((entries, at)) => {
-            let at = spelled(out, at)?;
+            let at = of_loops(&around, at)?;
             Some(pointer(table(out, entries), at))
         }
         None => None,
     };
     let dst = pixels(&call.dst, out)?;
-    let vector = |b: BufId, at: &Affine| spelled(out, at).map(|at| pointer(b, at));
+    let vector = |b: BufId, at: &Affine| of_loops(&around, at).map(|at| pointer(b, at));
     let bias = call.bias.as_ref().map(|(b, at)| vector(*b, at)).transpose()?;
     let (wei, ahead) = (vector(call.wei.0, &call.wei.1)?, vector(call.wei.0, &call.ahead)?);
     let mut values = Values::new();

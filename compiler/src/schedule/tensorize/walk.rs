@@ -130,16 +130,16 @@ impl Walk {
     }
 
     /// The address of the tile.
-    pub(super) fn pointer(&self, nest: &Nest) -> Result<SlotValue, Refusal> {
-        Ok(pointer(self.buffer, spelled(nest, &self.at)?))
+    pub(super) fn pointer(&self, around: &[&Loop]) -> Result<SlotValue, Refusal> {
+        Ok(pointer(self.buffer, of_loops(around, &self.at)?))
     }
 
     /// The address of the tile's distances, where they are in a table, which is a buffer of the nest then.
-    pub(super) fn offsets(&self, nest: &mut Nest) -> Result<Option<SlotValue>, Refusal> {
+    pub(super) fn offsets(&self, nest: &mut Nest, around: &[&Loop]) -> Result<Option<SlotValue>, Refusal> {
         match &self.place {
             Place::Even(_) => Ok(None),
             Place::Table(distances, first) => {
-                let at = spelled(nest, &Affine::default().plus(first, ELEMENT))?;
+                let at = of_loops(around, &Affine::default().plus(first, ELEMENT))?;
                 Ok(Some(pointer(table(nest, distances), at)))
             }
         }
@@ -209,12 +209,7 @@ impl Tables {
     }
 }
 
-/// A sum of loops as a distance, outermost loops first; those of one iteration are left out.
-pub(super) fn spelled(nest: &Nest, sum: &Affine) -> Result<Distance, Refusal> {
-    of_loops(&nest.loops(), sum)
-}
-
-/// As [`spelled`], of these loops.
+/// A sum of these loops as a distance, in their order; those of one iteration are left out.
 pub(super) fn of_loops(loops: &[&Loop], sum: &Affine) -> Result<Distance, Refusal> {
     let mut distance = Distance::new(sum.constant);
     let mut left = sum.terms.len();

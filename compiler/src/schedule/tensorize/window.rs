@@ -5,12 +5,13 @@ use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
 
 use super::call::{Values, calls};
 use super::finish::Finish;
-use super::walk::{ELEMENT, distance_of, spelled, take};
+use super::walk::{ELEMENT, distance_of, of_loops, take};
 use super::{outside, unfit};
 use crate::leaf::programs::{
     Advance, Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
 };
 use crate::leaf::{Program, Width};
+use crate::loop_ir::Loop;
 use crate::loop_ir::affine::Affine;
 use crate::nest::{Define, Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
@@ -64,8 +65,8 @@ impl Place {
         Ok(Grid { pixels: Pixels::Fixed(all.collect::<Result<_, _>>()?), vector_bytes: 0 })
     }
 
-    fn pointer(&self, nest: &Nest) -> Result<SlotValue, Refusal> {
-        Ok(pointer(self.buffer, spelled(nest, &self.at)?))
+    fn pointer(&self, around: &[&Loop]) -> Result<SlotValue, Refusal> {
+        Ok(pointer(self.buffer, of_loops(around, &self.at)?))
     }
 }
 
@@ -234,15 +235,16 @@ fn unrolled(
 /// As [`describe`].
 pub fn window(nest: &mut Nest, tile: &WindowTile, width: Width) -> Result<String, Refusal> {
     let call = describe(nest, tile, width)?;
+    let around = nest.outside(tile.first());
     let rows = tile.rows.map_or(1, |l| nest.extent(l).unwrap_or(1));
     let program = call.program([rows, nest.extent(tile.columns).unwrap_or(1)])?;
     let vector = |v: &Option<(BufId, Affine)>| {
-        v.as_ref().map(|(b, at)| spelled(nest, at).map(|at| pointer(*b, at))).transpose()
+        v.as_ref().map(|(b, at)| of_loops(&around, at).map(|at| pointer(*b, at))).transpose()
     };
     let mut values = Values::new();
-    values.set("src", Some(call.src.pointer(nest)?));
-    values.set("dst", Some(call.dst.pointer(nest)?));
-    values.set("residual", call.residual.as_ref().map(|r| r.pointer(nest)).transpose()?);
+    values.set("src", Some(call.src.pointer(&around)?));
+    values.set("dst", Some(call.dst.pointer(&around)?));
+    values.set("residual", call.residual.as_ref().map(|r| r.pointer(&around)).transpose()?);
     values.set("wei", vector(&call.wei)?);
     values.set("bias", vector(&call.bias)?);
     call.counts.iter().for_each(|(name, n)| values.number(name, *n));
