@@ -131,7 +131,7 @@ fn schedule(lowered: &Lowered) -> Result<(Vec<Nest>, Vec<FunctionId>), CompileEr
         let function = match &call.work {
             Work::Tile(nest) => {
                 let alike = tiled.entry(outline(nest)).or_default();
-                let same = |f: &&FunctionId| matches!(&nests[f.0 as usize], Nest::Tile(t) if t == nest);
+                let same = |f: &&FunctionId| matches!(&nests[f.0 as usize], Nest::Tile(t) if *t == **nest);
                 match alike.iter().find(same) {
                     Some(known) => *known,
                     None => {
@@ -139,7 +139,7 @@ fn schedule(lowered: &Lowered) -> Result<(Vec<Nest>, Vec<FunctionId>), CompileEr
                             |e| CompileError::internal("strategy", &call.node, format!("{e}\n{nest}"));
                         tile::verify::verify(nest).map_err(internal)?;
                         alike.push(next);
-                        nests.push(Nest::Tile(nest.clone()));
+                        nests.push(Nest::Tile((**nest).clone()));
                         next
                     }
                 }

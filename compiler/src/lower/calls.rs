@@ -51,7 +51,7 @@ pub enum Work {
     /// A naive kernel that is not scheduled yet. Its name is that of the stage.
     Naive(Kernel),
     /// A tile nest.
-    Tile(TileNest),
+    Tile(Arc<TileNest>),
 }
 
 /// A call.

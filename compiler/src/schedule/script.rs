@@ -46,14 +46,14 @@ pub struct Schedule {
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     /// The nest.
-    pub nest: TileNest,
+    pub nest: Arc<TileNest>,
     /// How it was made.
     pub schedule: Option<Arc<Schedule>>,
 }
 
 impl From<TileNest> for Scheduled {
     fn from(nest: TileNest) -> Scheduled {
-        Scheduled { nest, schedule: None }
+        Scheduled { nest: Arc::new(nest), schedule: None }
     }
 }
 
@@ -329,7 +329,7 @@ impl Schedule {
     pub fn finish(mut self) -> Result<Scheduled, Refusal> {
         self.tables = Tables::default();
         let nest = self.nest.tiles().ok_or(Refusal::Defect("a schedule that leaves definitions"))?;
-        Ok(Scheduled { nest, schedule: Some(Arc::new(self)) })
+        Ok(Scheduled { nest: Arc::new(nest), schedule: Some(Arc::new(self)) })
     }
 
     /// The naive nest, the steps and what they make, as a test file.

@@ -64,15 +64,15 @@ fn convolutions(target: Target) -> Vec<TileNest> {
     (mixed.groups, mixed.sharing, mixed.ic, mixed.oc) = (b, Sharing::Mixed, 2, 2);
     let mut small = conv(map([1, b, 4, 4], ONE), map([1, b, 4, 4], ONE), 3, 1);
     small.tail.addend = addend(map([1, b, 4, 4], NONE), false);
-    let direct = |p| conv_direct::schedule(p, target).unwrap().finish().unwrap().nest;
+    let direct = |p| conv_direct::schedule(p, target).unwrap().finish().unwrap().nest.as_ref().clone();
     let mut all: Vec<TileNest> = [channel, odd, images, merged].iter().map(direct).collect();
     all.push(conv_grouped::nest(&mixed, &conv_grouped::packing(&mixed).unwrap(), target).unwrap());
     for mb in [1, 2] {
         (small.src.mb, small.dst.mb) = (mb, mb);
         small.tail.addend = small.tail.addend.filter(|_| mb == 1);
         match conv_winograd::plan(&small, Winograd::F2, target).unwrap() {
-            Plan::Whole(whole) => all.push(whole.nest),
-            Plan::Parts(nests, _) => all.extend(nests.map(|part| part.nest)),
+            Plan::Whole(whole) => all.push(whole.nest.as_ref().clone()),
+            Plan::Parts(nests, _) => all.extend(nests.map(|part| part.nest.as_ref().clone())),
         }
     }
     all
@@ -98,7 +98,8 @@ fn others(target: Target) -> Vec<TileNest> {
         first_block: 1,
         activation: Activation::Relu,
     };
-    let scheduled = |p: WindowProblem| window::schedule(&p, target).unwrap().finish().unwrap().nest;
+    let scheduled =
+        |p: WindowProblem| window::schedule(&p, target).unwrap().finish().unwrap().nest.as_ref().clone();
     let mut all = vec![
         scheduled(window(1, WindowKind::Weights)),
         scheduled(window(2, WindowKind::Max)),
@@ -121,7 +122,7 @@ fn others(target: Target) -> Vec<TileNest> {
     ];
     for (m, n, k) in [(1, 8 * b, 3), (5, 4 * b, 2), (4, b + 3, 2), (3, 4 * b, 512)] {
         let problem = GemmProblem { m, n, k, activation: Activation::Identity };
-        all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest);
+        all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest.as_ref().clone());
     }
     all
 }
