@@ -155,6 +155,25 @@ fn loops_plan_and_code_are_emitted_for_every_function() {
 }
 
 #[test]
+fn the_schedule_of_a_node_is_emitted_as_a_test_file() {
+    let folder = Folder::new();
+    let model = folder.tiny_model();
+    let of = |node: &str| {
+        octrt(&["compile", &model, "--emit", "schedule", "--node", node, "--target", "x86-64-v3"])
+    };
+    let conv = of("conv");
+    let text = conv.text();
+    assert!(text.starts_with("; test 'conv' (Conv): conv\n; start_from b2\n; fuse L3 L4"), "{text}");
+    let (steps, made) = text.split_once("\n; ---- expect\n").unwrap();
+    assert!(steps.contains("\n; tensorize conv ") && steps.contains("\nnest \"conv\" {"), "{text}");
+    assert!(steps.contains("init 0.0f32") && !made.contains("init"), "{text}");
+    assert!(made.contains("call 0 \"conv_8x8\""), "{text}");
+    of("flat").assert_fails(2, "node 'flat'");
+    of("no such node").assert_fails(2, "node 'no such node' is none of the compiled graph's");
+    octrt(&["compile", &model, "--node", "conv", "-o", &folder.path("x")]).assert_fails(2, "--emit");
+}
+
+#[test]
 fn compile_writes_a_file_for_any_target() {
     let folder = Folder::new();
     let (model, file) = (folder.tiny_model(), folder.path("asm.txt"));
