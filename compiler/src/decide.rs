@@ -16,7 +16,7 @@ use octrt_ops::{DType, Graph, Node, Op, ValueId};
 use crate::layout::{AXES, Border, Halo, Layout, Map};
 use crate::leaf::BinaryOp;
 use crate::strategy::conv::Sharing;
-use crate::strategy::window::WindowKind;
+use crate::strategy::problem::WindowKind;
 use crate::target::Target;
 
 pub(crate) mod concat;

@@ -23,6 +23,7 @@ pub mod elementwise;
 pub mod gemm;
 pub mod global_pool;
 pub mod pixels;
+pub mod problem;
 pub mod reduction;
 pub mod refusal;
 pub mod rows;

@@ -7,7 +7,7 @@ use octrt_ops::{DType, Element, Graph, Node, Op, Tensor, ValueId};
 
 use crate::layout::AXES;
 use crate::leaf::programs::Activation;
-use crate::strategy::gemm::GemmProblem;
+use crate::strategy::problem::GemmProblem;
 
 /// A product `src * wei + bias` with a constant `wei`.
 pub(crate) struct Product<'a> {

@@ -15,10 +15,10 @@ use crate::pack::Packing;
 use crate::passes::is_whole;
 use crate::strategy::conv::{Addend, ConvProblem, Tail};
 use crate::strategy::conv_winograd::Plan;
+use crate::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
-use crate::strategy::window::{self, WindowKind, WindowProblem};
-use crate::strategy::{conv_choice, gemm, global_pool, shift};
+use crate::strategy::{conv_choice, gemm, global_pool, shift, window};
 
 impl Lowering<'_> {
     /// Adds the calls of a group.
@@ -389,7 +389,7 @@ impl Lowering<'_> {
         let product = matrix::problem(graph, graph.node(t.group.root));
         let product = product.ok_or(Refusal::Defect("a product of matrices that is none"))?;
         let width = self.width()?;
-        let problem = gemm::GemmProblem { activation: t.group.activation, ..product.problem };
+        let problem = GemmProblem { activation: t.group.activation, ..product.problem };
         let tiles = gemm::tiles(&problem, width);
         let lanes = width.lanes() as usize;
         let len = tiles.iter().sum::<usize>() * lanes;

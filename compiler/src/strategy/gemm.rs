@@ -10,28 +10,15 @@
 use octrt_ops::expr::{Expr, VarId};
 
 use crate::leaf::Width;
-use crate::leaf::programs::Activation;
 use crate::nest::blocked::gemm::{BIAS, BLOCK, LANE, ROW, SUM, WEI};
 use crate::schedule::cut::Run;
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::conv::ConvTile;
 use crate::target::Target;
 
+use super::problem::GemmProblem;
 use super::refusal::Refusal;
 use super::tiles::{self, EvenSplit};
-
-/// `dst[m, n] = activation(sum over k of src[m, k] * wei[k, n] + bias[n])`. Buffers, in order: src, wei, bias, dst.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GemmProblem {
-    /// Rows of the result.
-    pub m: usize,
-    /// Columns of the result.
-    pub n: usize,
-    /// Summed extent.
-    pub k: usize,
-    /// What follows.
-    pub activation: Activation,
-}
 
 /// Terms of a part of a sum.
 const PART: usize = 256;

@@ -16,9 +16,9 @@ use crate::nest::build::{Builder, Value};
 use crate::target::Target;
 use crate::tile::{BufferRole, TileNest};
 
+use super::problem::WindowKind;
 use super::refusal::{Refusal, distance};
 use super::tiles::EvenSplit;
-use super::window::WindowKind;
 
 /// Most rows and columns that are added one after the other.
 const RUN: usize = 512;

@@ -4,49 +4,15 @@
 //! blocks parallel -> cut rows and columns in tiles -> tensorize
 //! ```
 
-use crate::layout::{AXES, Map};
 use crate::leaf::{Width, registers};
 use crate::nest::blocked::window::{BIAS, WEI};
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::window::{WindowTile, describe};
 use crate::target::Target;
 
-use super::conv::Tail;
+use super::problem::{WindowKind, WindowProblem};
 use super::refusal::Refusal;
 use super::tiles::EvenSplit;
-
-/// What happens to a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum WindowKind {
-    /// A weight for each of its elements: depthwise convolution.
-    Weights,
-    /// Its largest element.
-    Max,
-    /// The sum of its elements times a factor.
-    Sum(f32),
-}
-
-/// Windows over every channel by itself. Buffers of its nest, in order: src; wei and bias for
-/// [`WindowKind::Weights`]; the addend if there is one; dst.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WindowProblem {
-    /// What happens to a window.
-    pub kind: WindowKind,
-    /// The input; its halo is at least the padding.
-    pub src: Map,
-    /// The output.
-    pub dst: Map,
-    /// Planes, rows and columns of the window.
-    pub kernel: [usize; AXES],
-    /// Steps between windows.
-    pub strides: [usize; AXES],
-    /// Steps between elements of a window.
-    pub dilations: [usize; AXES],
-    /// Planes, rows and columns before the first of the input that the first window covers.
-    pub pads: [usize; AXES],
-    /// What follows.
-    pub tail: Tail,
-}
 
 /// The schedule.
 ///

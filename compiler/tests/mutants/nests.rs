@@ -7,10 +7,9 @@ use octrt_compiler::leaf::programs::{
 };
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
 use octrt_compiler::strategy::conv_winograd::{self, Plan};
-use octrt_compiler::strategy::gemm::{self, GemmProblem};
+use octrt_compiler::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
 use octrt_compiler::strategy::rows::{self, RowsProblem, With};
-use octrt_compiler::strategy::window::{self, WindowKind, WindowProblem};
-use octrt_compiler::strategy::{conv_direct, conv_grouped, global_pool, shift};
+use octrt_compiler::strategy::{conv_direct, conv_grouped, gemm, global_pool, shift, window};
 use octrt_compiler::tile::{BufferRole, Distance, MissingSlot, NestBuilder, SlotValue, TileNest};
 use octrt_compiler::{Isa, Target};
 use octrt_ops::{DType, Tensor, TensorType};

@@ -9,7 +9,7 @@ use super::rename;
 use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
 use crate::nest::{Define, Nest, Stmt, around};
-use crate::strategy::gemm::GemmProblem;
+use crate::strategy::problem::GemmProblem;
 use crate::strategy::refusal::Refusal;
 use crate::tile::{BufferRole, TileBuffer};
 

@@ -11,8 +11,8 @@ use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
 use crate::nest::{Define, Nest, Stmt, around};
 use crate::strategy::conv::Addend;
+use crate::strategy::problem::{WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
-use crate::strategy::window::{WindowKind, WindowProblem};
 use crate::tile::{BufferRole, TileBuffer};
 
 /// The loops of naive windows, outermost first.
