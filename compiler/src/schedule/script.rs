@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use octrt_ops::expr::{BufId, Expr, VarId};
 
-use super::cut::{Run, cut};
+use super::cut::{Run, cut, has_call};
 use super::pack::{flatten, pack};
 use super::split_sum::{Part, split_sum};
 use super::start_from::start_from;
@@ -103,12 +103,20 @@ impl Schedule {
         self.nest.extent(l).unwrap_or(1)
     }
 
-    /// Splits a loop into loops over tiles and in a tile of `factor` iterations, which divides its extent.
+    /// Splits a serial loop into loops over tiles and in a tile of `factor` iterations, which divides its extent.
     ///
     /// # Errors
-    /// [`ScheduleError`] where it does not: see [`cut`](Self::cut).
+    /// [`ScheduleError`] where it does not (see [`cut`](Self::cut)), for another loop, or one around calls.
     pub fn split(&mut self, l: VarId, factor: usize) -> Result<[VarId; 2], ScheduleError> {
         let (of, body) = loop_of("split", &self.nest, l)?;
+        if of.form != Form::Serial {
+            let (expected, found) = ("a serial loop".into(), of.to_string());
+            return Err(refused("split", &self.nest, Rule::Loop { id: l, expected, found }));
+        }
+        if has_call(body) {
+            let expected = "definitions, which no call has replaced";
+            return Err(refused("split", &self.nest, Rule::Inside { id: l, expected }));
+        }
         if of.extent.checked_rem(factor) != Some(0) {
             let (expected, found) = (format!("a factor that divides {}", of.extent), factor.to_string());
             return Err(refused("split", &self.nest, Rule::Loop { id: l, expected, found }));
@@ -168,7 +176,7 @@ impl Schedule {
         Ok(id)
     }
 
-    /// Puts loops that stand directly inside each other in a new order, outermost first. Reduce loops keep theirs.
+    /// Puts serial loops that stand directly inside each other in a new order, outermost first. Reduce loops keep theirs.
     ///
     /// # Errors
     /// [`ScheduleError`] where these are no such loops, or reduce loops change places.
@@ -189,6 +197,10 @@ impl Schedule {
         let twice = |(i, id): (usize, &VarId)| order[..i].contains(id);
         if found.len() != chain.len() || order.len() != chain.len() || order.iter().enumerate().any(twice) {
             return refuse(Rule::Order(order.len()));
+        }
+        if let Some(l) = chain.iter().find(|l| l.form != Form::Serial) {
+            let (expected, found) = ("serial loops".into(), l.to_string());
+            return refuse(Rule::Loop { id: l.id, expected, found });
         }
         let reduce = |loops: &[&Loop]| -> Vec<VarId> {
             loops.iter().filter(|l| l.role == Role::Reduce).map(|l| l.id).collect()

@@ -14,9 +14,9 @@
 
 use octrt_ops::expr::{BufId, Expr, VarId};
 
-use crate::loop_ir::Loop;
 use crate::loop_ir::affine::Affine;
-use crate::nest::Nest;
+use crate::loop_ir::{Loop, Role};
+use crate::nest::{Define, Nest};
 use crate::strategy::refusal::Refusal;
 use crate::tile::Distance;
 
@@ -42,6 +42,23 @@ pub(crate) fn address(
 /// A refusal: what the loops of the tile would have to be.
 fn unfit(expected: &'static str) -> Refusal {
     Refusal::Tensorize(expected)
+}
+
+/// The definition inside the loops of a tile: `data` in any order, the first of them outermost, and `sum` in the order in which
+/// the leaf adds, none of which has another loop beside or between.
+fn inside<'a>(nest: &'a Nest, data: &[VarId], sum: &[VarId]) -> Result<&'a Define, Refusal> {
+    let whole = data.first().and_then(|l| nest.find(*l)).ok_or(unfit("a loop that is there"))?;
+    let (loops, define) = whole.chain();
+    let define = define.ok_or(unfit("loops around one definition, each directly in the one before"))?;
+    let of = |role| loops.iter().filter(move |l| l.role == role).map(|l| l.id);
+    let all = of(Role::Data).count() == data.len() && of(Role::Data).all(|l| data.contains(&l));
+    if !all || loops.len() != data.len() + sum.len() {
+        return Err(unfit("the loops of a tile, and no others"));
+    }
+    match of(Role::Reduce).eq(sum.iter().copied()) {
+        true => Ok(define),
+        false => Err(unfit("a sum in the order of the leaf: blocks of channels, window, channels")),
+    }
 }
 
 /// Takes loops inside a tile out of a distance, in which it must grow with them as `expected`; those of one iteration may

@@ -1,14 +1,13 @@
 //! Sums of products over channels and windows as leaf programs.
 
+use octrt_ops::Tensor;
 use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, VarId};
 
 use super::call::{Values, calls};
 use super::finish::Finish;
 use super::walk::{ELEMENT, Tables, Walk, distance_of, distances, of_loops, table, take};
-use super::{outside, unfit};
-use octrt_ops::Tensor;
-
+use super::{inside, outside, unfit};
 use crate::leaf::Width;
 use crate::leaf::programs::{Advance, Axis, Conv, Epilogue, Reduction, Residual, Start};
 use crate::loop_ir::Loop;
@@ -44,6 +43,11 @@ pub struct ConvTile {
 }
 
 impl ConvTile {
+    /// The loops of the sum, in the order in which the leaf adds.
+    fn summed(&self) -> impl Iterator<Item = VarId> {
+        [self.ic].into_iter().chain(self.taps.iter().copied()).chain([self.channel])
+    }
+
     /// The same tile where its loops have other names.
     #[must_use]
     pub fn named(&self, of: &dyn Fn(VarId) -> VarId) -> ConvTile {
@@ -88,22 +92,15 @@ const AXES: [&str; 2] = ["kd", "kh"];
 /// The call that stands for what is inside `tile.pixel`.
 ///
 /// # Errors
-/// [`Refusal::Unfit`] where the loops do something else, [`Refusal::Distance`].
+/// [`Refusal::Tensorize`] where the loops do something else, [`Refusal::Distance`].
 pub fn describe(
     nest: &Nest,
     tile: &ConvTile,
     width: Width,
     tables: &mut Tables,
 ) -> Result<ConvCall, Refusal> {
-    let whole = nest.find(tile.pixel).ok_or(unfit("a loop that is there"))?;
-    let (loops, Some(define)) = whole.chain() else {
-        return Err(unfit("loops around one definition, each directly in the one before"));
-    };
-    let inside = [tile.vector, tile.lane, tile.ic, tile.channel].into_iter().chain(tile.taps.iter().copied());
-    let inside: Vec<VarId> = inside.collect();
-    if loops.len() != inside.len() + 1 || !loops[1..].iter().all(|l| inside.contains(&l.id)) {
-        return Err(unfit("the loops of a tile, and no others"));
-    }
+    let sum: Vec<VarId> = tile.summed().collect();
+    let define = inside(nest, &[tile.pixel, tile.vector, tile.lane], &sum)?;
     Describe { nest, tile, width, define }.call(tables)
 }
 
@@ -124,15 +121,10 @@ impl Describe<'_> {
         outside(self.nest, at, expected, what)
     }
 
-    /// The loops of the sum, which results do not depend on.
-    fn summed(&self) -> impl Iterator<Item = VarId> {
-        [self.tile.ic, self.tile.channel].into_iter().chain(self.tile.taps.iter().copied())
-    }
-
     /// The walk through a tensor with an element for each result.
     fn results(&self, buffer: BufId, index: &[Expr], tables: &mut Tables) -> Result<Walk, Refusal> {
         let mut at = distance_of(self.nest, buffer, index);
-        let none: Vec<(VarId, i64)> = self.summed().map(|l| (l, 0)).collect();
+        let none: Vec<(VarId, i64)> = self.tile.summed().map(|l| (l, 0)).collect();
         self.outside(&mut at, &none, "results that the loops of the sum do not move")?;
         self.outside(&mut at, &[(self.tile.lane, ELEMENT)], "results whose lanes lie side by side")?;
         Walk::new((self.nest, tables), buffer, at, (self.tile.pixel, self.tile.vector), (self.tile.pixels, 0))
@@ -268,7 +260,7 @@ impl Describe<'_> {
             Expr::Load(b, index) => {
                 let mut at = distance_of(self.nest, *b, index);
                 let none: Vec<(VarId, i64)> =
-                    self.summed().chain([self.tile.pixel]).map(|l| (l, 0)).collect();
+                    self.tile.summed().chain([self.tile.pixel]).map(|l| (l, 0)).collect();
                 let what = "a bias that follows output channels only";
                 self.outside(&mut at, &none, what)?;
                 let vector = i64::from(self.width.bytes());

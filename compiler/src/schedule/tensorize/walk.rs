@@ -79,7 +79,7 @@ impl Walk {
     /// `pixels`, and its vectors are left. Blocks are `block` bytes from each other where vectors are not.
     ///
     /// # Errors
-    /// [`Refusal::Distance`], and [`Refusal::Unfit`] where positions are neither affine nor digits of one number.
+    /// [`Refusal::Distance`], and [`Refusal::Tensorize`] where positions are neither affine nor digits of one number.
     pub(super) fn new(
         (nest, tables): (&Nest, &mut Tables),
         buffer: BufId,

@@ -6,7 +6,7 @@ use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
 use super::call::{Values, calls};
 use super::finish::Finish;
 use super::walk::{ELEMENT, distance_of, of_loops, take};
-use super::{outside, unfit};
+use super::{inside, outside, unfit};
 use crate::leaf::programs::{
     Advance, Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
 };
@@ -119,14 +119,8 @@ impl WindowCall<'_> {
 /// # Errors
 /// [`Refusal::Tensorize`] where the loops do something else, [`Refusal::Distance`].
 pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<WindowCall<'a>, Refusal> {
-    let whole = nest.find(tile.first()).ok_or(unfit("a loop that is there"))?;
-    let (loops, define) = whole.chain();
-    let define = define.ok_or(unfit("loops around one definition, each directly in the one before"))?;
-    let own: Vec<VarId> =
-        tile.rows.into_iter().chain([tile.columns, tile.lane]).chain(tile.taps.iter().copied()).collect();
-    if loops.len() != own.len() || !loops.iter().all(|l| own.contains(&l.id)) {
-        return Err(unfit("the loops of a tile, and no others"));
-    }
+    let data: Vec<VarId> = tile.rows.into_iter().chain([tile.columns, tile.lane]).collect();
+    let define = inside(nest, &data, &tile.taps)?;
     let Define { dst, index, when: None, value, reduce: Some(sum) } = define else {
         return Err(unfit("a reduction"));
     };
@@ -185,7 +179,8 @@ pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<W
         (Expr::Load(b, index), None) => {
             let mut at = distance_of(nest, *b, index);
             let mut expected = vec![(tile.lane, ELEMENT)];
-            expected.extend(own.iter().filter(|l| **l != tile.lane).map(|l| (*l, 0)));
+            let others = data.iter().filter(|l| **l != tile.lane).chain(&tile.taps);
+            expected.extend(others.map(|l| (*l, 0)));
             outside(nest, &mut at, &expected, "a bias that follows channels only")?;
             Some((*b, at))
         }
