@@ -18,6 +18,7 @@ pub mod conv;
 pub mod conv_choice;
 pub mod conv_direct;
 pub mod conv_grouped;
+pub mod conv_tiling;
 pub mod conv_winograd;
 pub mod elementwise;
 pub mod gemm;

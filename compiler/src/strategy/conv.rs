@@ -2,12 +2,9 @@
 
 use crate::layout::{AXES, Map};
 use crate::leaf::Width;
-use crate::leaf::programs::{Activation, Epilogue, Residual};
+use crate::leaf::programs::Activation;
 use crate::pack::ConvPacking;
-use crate::tile::{BufferId, BufferRole, NestBuilder};
 
-use super::pixels::Walk;
-use super::refusal::Refusal;
 use super::tiles;
 
 /// A convolution with what follows it. Buffers of its nests, in order: src, wei, bias, what is added; then
@@ -72,22 +69,6 @@ pub struct Addend {
     pub after: bool,
 }
 
-impl Addend {
-    /// Its walk over these output pixels, in a buffer that is added now.
-    ///
-    /// # Errors
-    /// [`Refusal::Distance`]; [`Refusal::Unfit`] where maps of other than two axes are upsampled.
-    pub fn walk(&self, nest: &mut NestBuilder, pixels: &[Pixel]) -> Result<Walk, Refusal> {
-        if self.repeat != 1 && self.map.axes != 2 {
-            return Err(Refusal::Unfit("an upsampled addend of other than rows and columns"));
-        }
-        let buffer = nest.buffer(self.map.ty(), BufferRole::Src);
-        let at = |&[d, h, w]: &Pixel| self.map.pixel([d, h / self.repeat, w / self.repeat].map(|i| i as i64));
-        let distances: Vec<i64> = pixels.iter().map(at).collect();
-        Walk::new(nest, buffer, 0, self.map.block_bytes(), &distances)
-    }
-}
-
 impl Tail {
     /// Stores results as they are.
     pub const NONE: Tail = Tail { activation: Activation::Identity, base: None, addend: None };
@@ -95,33 +76,6 @@ impl Tail {
     /// What is added, in the order of the buffers.
     pub fn addends(&self) -> impl Iterator<Item = Addend> {
         [self.base, self.addend].into_iter().flatten()
-    }
-
-    /// The end of a leaf program whose results go to `dst`.
-    ///
-    /// # Errors
-    /// [`Refusal::Distance`].
-    pub fn epilogue(
-        &self,
-        dst: &Walk,
-        base: Option<&Walk>,
-        addend: Option<&Walk>,
-    ) -> Result<Epilogue, Refusal> {
-        let residual = match (addend, &self.addend) {
-            (Some(walk), Some(a)) if a.after => Residual::After(walk.grid()?),
-            (Some(walk), Some(_)) => Residual::Before(walk.grid()?),
-            _ => Residual::Absent,
-        };
-        let base = base.map(Walk::grid).transpose()?;
-        Ok(Epilogue {
-            base,
-            residual,
-            activation: self.activation,
-            dst: dst.grid()?,
-            tail: None,
-            used: None,
-            pool: None,
-        })
     }
 }
 
@@ -183,43 +137,4 @@ impl ConvProblem {
             && self.groups == 1
             && self.sharing == Sharing::Merged(1)
     }
-
-    /// The distance of the input pixel under the first tap of the window at an output pixel.
-    pub fn src_pixel(&self, at: Pixel) -> i64 {
-        self.src.pixel(std::array::from_fn(|i| (at[i] * self.strides[i]) as i64 - self.pads[i] as i64))
-    }
-
-    /// Bytes of the input from one plane, row and column of a window to the next.
-    pub fn tap_steps(&self) -> [i64; AXES] {
-        let steps = self.src.steps();
-        std::array::from_fn(|i| self.dilations[i] as i64 * steps[i])
-    }
-
-    /// All output pixels, row-major.
-    pub fn dst_pixels(&self) -> Vec<Pixel> {
-        all_pixels(&self.dst)
-    }
-}
-
-/// Plane, row and column.
-pub type Pixel = [usize; AXES];
-
-/// All pixels of a map, row-major.
-pub fn all_pixels(map: &Map) -> Vec<Pixel> {
-    let rows = (0..map.d).flat_map(|d| (0..map.h).map(move |h| (d, h)));
-    rows.flat_map(|(d, h)| (0..map.w).map(move |w| [d, h, w])).collect()
-}
-
-/// Distances of pixels of a map from the first byte of a block.
-pub fn distances(map: &Map, pixels: &[Pixel]) -> Vec<i64> {
-    pixels.iter().map(|at| map.pixel(at.map(|i| i as i64))).collect()
-}
-
-/// Buffers that every convolution has first: src, wei and bias.
-pub fn operands(nest: &mut NestBuilder, p: &ConvProblem, wei_elements: usize) -> [BufferId; 3] {
-    let vector = |n: usize| octrt_ops::TensorType::new(octrt_ops::DType::F32, [n]);
-    let bias = p.bias_elements();
-    let src = nest.buffer(p.src.ty(), BufferRole::Src);
-    let wei = nest.buffer(vector(wei_elements), BufferRole::Src);
-    [src, wei, nest.buffer(vector(bias), BufferRole::Src)]
 }

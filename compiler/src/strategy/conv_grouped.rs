@@ -17,8 +17,8 @@ use crate::pack::GroupedPacking;
 use crate::target::Target;
 use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
-use super::conv::{Addend, ConvProblem, distances, operands};
-use super::pixels::{Walk, table};
+use super::conv::{Addend, ConvProblem};
+use super::pixels::{Walk, distances, operands, table};
 use super::refusal::{Refusal, distance};
 use super::tiles::{self, EvenSplit};
 

@@ -47,6 +47,8 @@ pub mod buffers {
     pub const WEI: BufId = BufId(1);
     /// The bias, with zeros for lanes that are no channels.
     pub const BIAS: BufId = BufId(2);
+    /// What is added first, where something is.
+    pub const BASE: BufId = BufId(3);
 }
 
 impl ConvProblem {
@@ -60,7 +62,7 @@ impl ConvProblem {
         let (kernel, strides, dilations, pads) =
             (of(self.kernel), of(self.strides), of(self.dilations), of(self.pads));
         let ends = (0..kernel.len()).map(|i| {
-            let last = (dst[i] - 1) * strides[i] + (kernel[i] - 1) * dilations[i];
+            let last = dst[i].saturating_sub(1) * strides[i] + (kernel[i] - 1) * dilations[i];
             (last + 1).saturating_sub(src[i] + pads[i])
         });
         let conv = Conv {

@@ -84,7 +84,7 @@ pub struct ConvCall {
 }
 
 /// Most input channels times columns of a window that are unrolled.
-pub const UNROLLED: usize = 32;
+const UNROLLED: usize = 32;
 
 /// Names of the counted axes of a window: planes and rows.
 const AXES: [&str; 2] = ["kd", "kh"];

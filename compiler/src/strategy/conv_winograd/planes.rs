@@ -22,6 +22,23 @@ impl Tiles {
         let of = |extent: usize| extent.div_ceil(size.output());
         Tiles { size, rows: of(map.h), columns: of(map.w) }
     }
+
+    /// Tiles in `rows` rows from `first` on of a map, as whole ones and those cut at its ends: row and column of the first, numbers of
+    /// them, rows and columns of their pixels that exist.
+    pub(super) fn runs(&self, rows: usize, last: bool, map: &Map) -> Vec<[(usize, usize, usize); 2]> {
+        let m = self.size.output();
+        let axis = |tiles: usize, extent: usize, cut: bool| {
+            let rest = extent % m;
+            match cut && rest != 0 {
+                true => vec![(0, tiles - 1, m), (tiles - 1, 1, rest)],
+                false => vec![(0, tiles, m)],
+            }
+        };
+        let columns = axis(self.columns, map.w, true);
+        let rows = axis(rows, map.h, last);
+        let all = rows.iter().flat_map(|r| columns.iter().map(move |c| [*r, *c]));
+        all.filter(|[r, c]| r.1 > 0 && c.1 > 0).collect()
+    }
 }
 
 /// How many rows of tiles make a chunk, so that the fewest bytes come from beyond the level-2 cache: weights once for each

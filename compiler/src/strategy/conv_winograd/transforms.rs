@@ -56,23 +56,6 @@ impl Transforms<'_> {
         self.vectors(b, input * input, BufferRole::Scratch)
     }
 
-    /// Tiles in `rows` rows from `first` on of a map, as whole ones and those cut at its ends: row and column of the first, numbers of
-    /// them, rows and columns of their pixels that exist.
-    fn runs(&self, rows: usize, last: bool, map: &Map) -> Vec<[(usize, usize, usize); 2]> {
-        let m = self.tiles.size.output();
-        let axis = |tiles: usize, extent: usize, cut: bool| {
-            let rest = extent % m;
-            match cut && rest != 0 {
-                true => vec![(0, tiles - 1, m), (tiles - 1, 1, rest)],
-                false => vec![(0, tiles, m)],
-            }
-        };
-        let columns = axis(self.tiles.columns, map.w, true);
-        let rows = axis(rows, map.h, last);
-        let all = rows.iter().flat_map(|r| columns.iter().map(move |c| [*r, *c]));
-        all.filter(|[r, c]| r.1 > 0 && c.1 > 0).collect()
-    }
-
     /// Calls `body` for every tile of a run: its row, its column, and its number in the chunk.
     fn each_tile(
         &self,
@@ -100,7 +83,7 @@ impl Transforms<'_> {
         let halo = p.src.layout.halo;
         let all = of.rows == self.tiles.rows;
         let (block, blocks) = of.blocks(p.src_blocks());
-        for run in self.runs(of.rows, all, &p.dst) {
+        for run in self.tiles.runs(of.rows, all, &p.dst) {
             let [(row0, row_tiles, _), (column0, column_tiles, _)] = run;
             // A tile at an end of the map may hang over the input and its halo.
             let exists = |have: usize, tile: usize| have.saturating_sub(tile * m).min(n);
@@ -179,7 +162,7 @@ impl Transforms<'_> {
         let (p, step) = (self.p, self.tiles.size.output());
         let [base, residual] = addends;
         let (block, blocks) = of.blocks(p.dst_blocks());
-        for run in self.runs(of.rows, of.rows == self.tiles.rows, &p.dst) {
+        for run in self.tiles.runs(of.rows, of.rows == self.tiles.rows, &p.dst) {
             let program = self.output_program(m, run[0].2, run[1].2)?;
             self.each_tile(b, of, run, |b, [row, column], number| {
                 let from = m.index(of.image, &Expr::int(0), &block, number);

@@ -1,0 +1,91 @@
+//! The numbers of direct convolution's schedule: how many pixels, chunks and parts.
+
+use crate::leaf::programs::{Conv, Epilogue, Reduction, Start};
+use crate::leaf::{Width, registers};
+use crate::target::{Caches, Target};
+
+use super::conv::ConvProblem;
+use super::refusal::Refusal;
+use super::tiles;
+
+/// From this many tiles of pixels on, parts of the input channels pay.
+const MANY_TILES: usize = 6;
+
+/// Terms of a part where there are fewer tiles, unless one block of input channels has more.
+const TERMS: usize = 288;
+
+/// In how many runs of equal length the output pixels are cut: few, but so many that the input of one stays in the
+/// level-2 cache while weights pass. For a multiple of eight, which usual numbers of threads share evenly, an eighth more
+/// bytes are allowed.
+pub fn chunks(p: &ConvProblem, pixels: usize, width: Width, target: Target) -> usize {
+    let l2 = target.caches().l2;
+    let weights = p.groups * p.dst_blocks() * p.vector_bytes(width);
+    let src = p.src.image_bytes() as usize;
+    let passes = tiles::vectors(p.dst_blocks()).len();
+    // Bytes that come from beyond the level-2 cache.
+    let traffic = |n: usize| {
+        let fits = src / n + p.vector_bytes(width) * 2 <= l2 * 3 / 4;
+        let again = if weights + src / n <= l2 * 3 / 4 { 1 } else { n };
+        weights * again + src * if fits { 1 } else { passes }
+    };
+    let cost = |n: usize| if n == 1 || n.is_multiple_of(8) { traffic(n) } else { traffic(n) / 8 * 9 };
+    let good = |n: &usize| pixels.is_multiple_of(*n) && pixels / n >= 8 * tiles::pixels(width, 2);
+    (1..=pixels.min(256)).filter(|n| *n == 1 || good(n)).min_by_key(|&n| (cost(n), n)).unwrap_or(1)
+}
+
+/// Blocks of input channels of each part of the sum. They are those of the widest tile of output channels for all, so
+/// that equal weights of two channels give equal sums.
+pub fn parts(p: &ConvProblem, pixels: usize, width: Width, target: Target) -> Vec<usize> {
+    let blocks = p.src_blocks();
+    let vectors = tiles::vectors(p.dst_blocks()).into_iter().max().unwrap_or(1);
+    let pixel_tiles = pixels.div_ceil(tiles::pixels(width, vectors));
+    let block_bytes = p.vector_bytes(width) * vectors / blocks.max(1);
+    let Caches { l1, .. } = target.caches();
+    let most = (l1 / 2 / block_bytes.max(1)).max(1);
+    // Few tiles of pixels use no weight often enough: there, parts are for the digits of long sums.
+    let terms = p.taps() * p.src.layout.lanes;
+    let (most, is_long) = match pixel_tiles < MANY_TILES {
+        true => ((TERMS / terms).max(1), blocks * terms >= 2 * TERMS),
+        false => (most, true),
+    };
+    if p.merged() > 1 || blocks <= most || !is_long {
+        return vec![blocks];
+    }
+    // The first parts are larger by a block each where the number of parts does not divide.
+    let parts = blocks.div_ceil(most);
+    (0..parts).map(|i| blocks / parts + usize::from(i < blocks % parts)).collect()
+}
+
+/// Bytes of the next tile's weights that each trip brings near, where weights come from beyond the level-2 cache.
+pub fn ahead(p: &ConvProblem, leaf: &Conv, pixel_tiles: usize, target: Target) -> i32 {
+    let all = p.groups * p.dst_blocks() * p.vector_bytes(leaf.width);
+    if all <= target.caches().l2 / 2
+        || leaf.reduction == Reduction::Table
+        || leaf.merged > 1
+        || pixel_tiles < 4
+    {
+        return 0;
+    }
+    let trip = leaf.taps.len() * leaf.channels * leaf.vectors * leaf.width.bytes() as usize;
+    trip.div_ceil(pixel_tiles).next_multiple_of(4).min(256) as i32
+}
+
+/// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.
+pub fn most_pixels(leaf: Conv) -> Result<usize, Refusal> {
+    let pixels = tiles::pixels(leaf.width, leaf.vectors);
+    // Distances of pixels share the general registers with those of taps.
+    let pixels = if leaf.reduction == Reduction::Table { pixels.min(10) } else { pixels };
+    let most = match leaf.merged {
+        1 => pixels,
+        merged => pixels.min((tiles::pixels(leaf.width, 2) * 2 / merged).max(1)),
+    };
+    let most = most.min(leaf.pixels);
+    let last = Epilogue { base: Some(leaf.epilogue.dst.clone()), ..leaf.epilogue.clone() };
+    let last = Conv { start: Start::Zero, epilogue: last, ..leaf.clone() };
+    let ways = if leaf.merged > 1 { vec![leaf] } else { vec![leaf, last] };
+    let fits = |n: &usize| {
+        let fits = |leaf: &Conv| Conv { pixels: *n, ahead: 4, ..leaf.clone() }.program();
+        ways.iter().all(|leaf| registers::allocate(&fits(leaf)).is_ok())
+    };
+    (1..=most).rev().find(fits).ok_or(Refusal::Registers)
+}
