@@ -229,6 +229,19 @@ impl Nest {
         within(&mut self.body, id, &mut Some(with));
     }
 
+    /// With every definition rebuilt by `f`; `None` where `f` gives none for one.
+    pub fn each_define(&self, f: &dyn Fn(&Define) -> Option<Define>) -> Option<Nest> {
+        fn within(stmts: &[Stmt], f: &dyn Fn(&Define) -> Option<Define>) -> Option<Vec<Stmt>> {
+            let each = |s: &Stmt| match s {
+                Stmt::Define(d) => f(d).map(Stmt::Define),
+                Stmt::Loop(l, body) => Some(Stmt::Loop(l.clone(), within(body, f)?)),
+                call @ Stmt::Call { .. } => Some(call.clone()),
+            };
+            stmts.iter().map(each).collect()
+        }
+        Some(Nest { body: within(&self.body, f)?, ..self.clone() })
+    }
+
     /// The buffer that is written.
     pub fn dst(&self) -> Option<BufId> {
         let at = self.buffers.iter().position(|b| b.role == BufferRole::Dst)?;
@@ -289,19 +302,4 @@ fn tiles(stmts: &[Stmt]) -> Option<Vec<crate::tile::Stmt>> {
 /// An address some bytes into a buffer.
 pub fn pointer(buffer: BufId, at: Distance) -> SlotValue {
     SlotValue::Pointer(BufferId(buffer.0), at)
-}
-
-impl Nest {
-    /// With every definition rebuilt by `f`; `None` where `f` gives none for one.
-    pub fn each_define(&self, f: &dyn Fn(&Define) -> Option<Define>) -> Option<Nest> {
-        fn within(stmts: &[Stmt], f: &dyn Fn(&Define) -> Option<Define>) -> Option<Vec<Stmt>> {
-            let each = |s: &Stmt| match s {
-                Stmt::Define(d) => f(d).map(Stmt::Define),
-                Stmt::Loop(l, body) => Some(Stmt::Loop(l.clone(), within(body, f)?)),
-                call @ Stmt::Call { .. } => Some(call.clone()),
-            };
-            stmts.iter().map(each).collect()
-        }
-        Some(Nest { body: within(&self.body, f)?, ..self.clone() })
-    }
 }

@@ -1,8 +1,10 @@
-//! Schedule primitives: rewrites of a loop nest that keep what it computes, bit for bit.
+//! Schedule primitives: rewrites of a nest that keep what it computes.
 //!
-//! Each is a function from a kernel that [`verify`]s to one that verifies and defines the same elements with the same
-//! values: reductions combine in the order in which they did. What cannot be done is refused with a
-//! [`ScheduleError`]; a kernel that does not verify is refused by every primitive.
+//! What cannot be done is refused with a [`ScheduleError`]. Two sets stand here until there is one nest. Those on
+//! [`Kernel`]s ([`split`], [`fuse`], [`reorder`], [`parallel`], [`unroll`], [`vectorize`]) are functions from a kernel that
+//! [`verify`]s to one that verifies and defines the same elements with the same bits. Those on trees of loops are steps of a
+//! [`Schedule`](script::Schedule): what they make is verified when calls are all that is left; [`start_from`] and
+//! [`split_sum`] reassociate sums, [`pack`] changes how weights lie, the others keep every bit.
 
 use std::fmt::Write;
 

@@ -70,6 +70,18 @@ pub enum BufferRole {
     Scratch,
 }
 
+impl BufferRole {
+    /// The word for it in text forms.
+    pub fn word(&self) -> &'static str {
+        match self {
+            BufferRole::Src => "in",
+            BufferRole::Table(_) => "table",
+            BufferRole::Dst => "out",
+            BufferRole::Scratch => "scratch",
+        }
+    }
+}
+
 /// A tensor that a nest touches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TileBuffer {

@@ -9,7 +9,7 @@
 //! The definition reads padded tensors; here padding is the halo of the input, which holds it already. Lanes past the last
 //! channel of the input hold numbers, and the weights there are 0; those of the output become 0.
 
-use octrt_ops::expr::{BinaryFn, BufId, Expr};
+use octrt_ops::expr::{BufId, Expr};
 
 use crate::layout::{AXES, Map};
 
@@ -18,32 +18,19 @@ pub mod gemm;
 mod tail;
 pub mod window;
 
-/// Extent, and what lies before the first element, of each axis that a map has.
-fn spatial(map: &Map) -> Vec<(usize, usize)> {
-    let ends = map.layout.halo.ends().map(|(before, _)| before);
-    map.extents().into_iter().zip(ends).skip(AXES - map.axes).collect()
-}
-
 /// The values for the axes that a map has.
 fn of_axes<T: Copy>(map: &Map, all: [T; AXES]) -> Vec<T> {
     all[AXES - map.axes..].to_vec()
 }
 
-/// The index of an element of a map: picture, channel and position, counted from the map's first.
-fn index(map: &Map, n: Expr, channel: Expr, position: Vec<Expr>) -> Vec<Expr> {
+/// The index of an element of a map: picture, channel and position, counted from the map's first; to be resolved.
+fn index(map: &Map, n: &Expr, channel: Expr, position: Vec<Expr>) -> Vec<Expr> {
     let lanes = map.layout.lanes;
-    let mut index = vec![n];
-    let position = position.into_iter().zip(spatial(map)).map(|(e, (_, before))| match before {
-        0 => e,
-        before => e + Expr::int(before),
-    });
-    if lanes == 1 {
-        index.push(channel);
-        index.extend(position);
-    } else {
-        index.push(channel.clone() / Expr::int(lanes));
-        index.extend(position);
-        index.push(Expr::binary(BinaryFn::Rem, channel, Expr::int(lanes)));
+    let mut pixel = [0; AXES].map(Expr::int);
+    pixel.iter_mut().skip(AXES - map.axes).zip(position).for_each(|(of, at)| *of = at);
+    let mut index = map.index(n, &(channel.clone() / Expr::int(lanes)), pixel);
+    if let (Some(lane), true) = (index.last_mut(), lanes > 1) {
+        *lane = channel % Expr::int(lanes);
     }
     index
 }

@@ -19,7 +19,6 @@ mod parse;
 pub use parse::parse;
 
 use super::{Define, Nest, Stmt};
-use crate::tile::BufferRole;
 
 fn separated(items: &[impl fmt::Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -29,12 +28,7 @@ impl fmt::Display for Nest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "nest \"{}\" {{", self.name)?;
         for (i, b) in self.buffers.iter().enumerate() {
-            let role = match b.role {
-                BufferRole::Src => "in",
-                BufferRole::Table(_) => "table",
-                BufferRole::Dst => "out",
-                BufferRole::Scratch => "scratch",
-            };
+            let role = b.role.word();
             writeln!(f, "  {role} b{i}: {}", b.ty)?;
         }
         self.body.iter().try_for_each(|s| self.stmt(f, s, 1))?;

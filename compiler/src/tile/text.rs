@@ -56,12 +56,7 @@ impl fmt::Display for TileNest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "tile \"{}\" {{", self.name)?;
         for (i, b) in self.buffers.iter().enumerate() {
-            let role = match b.role {
-                BufferRole::Src => "in",
-                BufferRole::Table(_) => "table",
-                BufferRole::Dst => "out",
-                BufferRole::Scratch => "scratch",
-            };
+            let role = b.role.word();
             write!(f, "  {role} {}: {}", BufferId(i as u32), b.ty)?;
             match &b.role {
                 BufferRole::Table(t) => writeln!(f, " = {}", entries(t))?,

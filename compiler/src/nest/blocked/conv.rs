@@ -7,7 +7,7 @@ use octrt_ops::window::AutoPad;
 use octrt_ops::{Arg, Args, DType, Shape, TensorType};
 
 use super::tail::finished;
-use super::{index, of_axes, rename, spatial};
+use super::{index, of_axes, rename};
 use crate::layout::Map;
 use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
@@ -56,7 +56,7 @@ impl ConvProblem {
     fn definition(&self) -> Result<Define, Refusal> {
         let groups = self.groups * self.merged();
         let channels = self.ic / self.merged();
-        let extents = |map: &Map| spatial(map).into_iter().map(|(extent, _)| extent).collect::<Vec<_>>();
+        let extents = |map: &Map| of_axes(map, map.extents());
         let (src, dst) = (extents(&self.src), extents(&self.dst));
         let of = |all| of_axes(&self.src, all);
         let (kernel, strides, dilations, pads) =
@@ -136,8 +136,8 @@ impl ConvProblem {
             serial(loops.group, self.groups, Role::Data),
             serial(loops.block, self.dst_blocks(), Role::Data),
         ];
-        let pixels = loops.pixel.iter().zip(spatial(&self.dst));
-        all.extend(pixels.map(|(l, (n, _))| serial(*l, n, Role::Data)));
+        let pixels = loops.pixel.iter().zip(of_axes(&self.dst, self.dst.extents()));
+        all.extend(pixels.map(|(l, n)| serial(*l, n, Role::Data)));
         all.push(serial(loops.lane, lanes, Role::Data));
         all.push(serial(loops.ic, self.src_blocks(), Role::Reduce));
         let kernel = of_axes(&self.src, self.kernel);
@@ -201,7 +201,7 @@ impl ConvProblem {
                     let position = position.into_iter().zip(of_axes(&self.src, self.pads));
                     let position = position.map(|(e, pad)| if pad == 0 { e } else { e - Expr::int(pad) });
                     let channel = at.pop().unwrap_or_else(|| Expr::int(0));
-                    Expr::load(b, index(&self.src, v(loops.image), channel, position.collect()))
+                    Expr::load(b, index(&self.src, &v(loops.image), channel, position.collect()))
                 }
                 buffers::WEI => {
                     let mut at = vec![block.clone(), v(loops.ic)];
@@ -226,7 +226,7 @@ impl ConvProblem {
                 1 => e.clone(),
                 n => e.clone() / Expr::int(n),
             });
-            resolve(&Expr::load(BufId(b), index(&a.map, v(loops.image), oc.clone(), at.collect())), &extents)
+            resolve(&Expr::load(BufId(b), index(&a.map, &v(loops.image), oc.clone(), at.collect())), &extents)
         };
         let reduce = definition.reduce.as_ref().map(|r| {
             let finish = finished(&self.tail, rebuild(&r.finish), &addend);
@@ -234,7 +234,7 @@ impl ConvProblem {
             let finish = exists.select(finish, Expr::f32(0.0));
             Reduction { combine: r.combine, init: rebuild(&r.init), finish: resolve(&finish, &extents) }
         });
-        let at = index(&self.dst, v(loops.image), oc.clone(), pixel.clone());
+        let at = index(&self.dst, &v(loops.image), oc.clone(), pixel.clone());
         let stored = resolve(&Expr::Load(dst, at), &extents);
         let index = match stored {
             Expr::Load(_, index) => index,

@@ -5,7 +5,7 @@ use octrt_ops::expr::{BufId, Expr, Scalar, VarId};
 use octrt_ops::{DType, TensorType};
 
 use super::tail::finished;
-use super::{index, of_axes, spatial};
+use super::{index, of_axes};
 use crate::layout::Map;
 use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
@@ -60,7 +60,8 @@ impl WindowProblem {
             serial(loops.image, self.dst.mb, Role::Data),
             serial(loops.block, self.dst.blocks(), Role::Data),
         ];
-        all.extend(loops.pixel.iter().zip(spatial(&self.dst)).map(|(l, (n, _))| serial(*l, n, Role::Data)));
+        let pixels = loops.pixel.iter().zip(of_axes(&self.dst, self.dst.extents()));
+        all.extend(pixels.map(|(l, n)| serial(*l, n, Role::Data)));
         all.push(serial(loops.lane, self.dst.layout.lanes, Role::Data));
         all.extend(loops.taps.iter().zip(&kernel).map(|(l, n)| serial(*l, *n, Role::Reduce)));
         let floats = |dims: Vec<usize>| TensorType::new(DType::F32, dims);
@@ -92,7 +93,7 @@ impl WindowProblem {
         let channel = v(loops.block) * Expr::int(self.src.layout.lanes) + v(loops.lane);
         let pixel: Vec<Expr> = loops.pixel.iter().map(|l| v(*l)).collect();
         let element = |b: BufId, map: &Map, at: Vec<Expr>| {
-            resolve(&Expr::Load(b, index(map, v(loops.image), channel.clone(), at)), &extents)
+            resolve(&Expr::Load(b, index(map, &v(loops.image), channel.clone(), at)), &extents)
         };
         let of = |all| of_axes(&self.src, all);
         let (strides, dilations, pads) = (of(self.strides), of(self.dilations), of(self.pads));

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use octrt::compiler::codegen::Codegen;
 use octrt::compiler::decide::choose;
-use octrt::compiler::lower::calls::Work;
+use octrt::compiler::lower::calls::{Call, Work};
 use octrt::compiler::lower::lower_graph;
-use octrt::compiler::pipeline::{self, Decided};
+use octrt::compiler::pipeline;
 use octrt::compiler::place::program::Program;
 use octrt::compiler::{CompileError, Isa, Options, Target};
 use octrt::ops::Graph;
@@ -54,7 +54,10 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
         let decided = pipeline::decide(&graph, options).map_err(fail)?;
         return match emit {
             Stage::Passes => Ok(text::print(&decided.optimized)),
-            Stage::Schedule => schedules(decided, options, args.node.as_deref()).map_err(fail)?,
+            Stage::Schedule => {
+                let lowered = lower_graph(&decided.optimized, decided.choice, options).map_err(fail)?;
+                Ok(schedules(&lowered.calls, args.node.as_deref())?)
+            }
             _ => Ok(nests(&decided.optimized, options).map_err(fail)?),
         };
     }
@@ -93,12 +96,7 @@ fn nests(graph: &Graph, options: Options) -> Result<String, CompileError> {
 }
 
 /// The schedules of a node, or of all: each a naive nest, the steps, and what they make of it. Equal ones are shown once.
-fn schedules(
-    decided: Decided,
-    options: Options,
-    node: Option<&str>,
-) -> Result<anyhow::Result<String>, CompileError> {
-    let calls = lower_graph(&decided.optimized, decided.choice, options)?.calls;
+fn schedules(calls: &[Call], node: Option<&str>) -> Result<String, Failure> {
     let mut all: Vec<(String, String)> = Vec::new();
     for call in calls.iter().filter(|call| node.is_none_or(|name| call.node == name)) {
         let Some(schedule) = &call.schedule else { continue };
@@ -111,10 +109,10 @@ fn schedules(
     if let (true, Some(name)) = (all.is_empty(), node) {
         let known = calls.iter().any(|call| call.node == name);
         let why = if known { "was not made by a schedule" } else { "is none of the compiled graph's" };
-        return Ok(Err(Failure::Usage(format!("node '{name}' {why}")).into()));
+        return Err(Failure::Usage(format!("node '{name}' {why}")));
     }
     let text = |(test, users)| format!("; test {users}\n{test}");
-    Ok(Ok(all.into_iter().map(text).collect::<Vec<_>>().join("\n")))
+    Ok(all.into_iter().map(text).collect::<Vec<_>>().join("\n"))
 }
 
 /// Every leaf program once, under a comment with the functions that call it.
