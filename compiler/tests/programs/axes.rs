@@ -3,11 +3,10 @@
 use octrt_ops::Tensor;
 use octrt_ops::def::binary::BinaryKind;
 use octrt_ops::def::concat::Concat;
-use octrt_ops::def::global_pool::GlobalPoolKind;
-use octrt_ops::def::unary::UnaryKind;
 
 use crate::cases::{Case, case};
 use crate::net::{Net, same};
+use crate::networks::{average, concat, gate, global, inverted, negative, residual};
 
 /// All of them.
 pub fn all() -> Vec<Case> {
@@ -88,56 +87,6 @@ fn convolutions(axes: usize) -> Vec<Case> {
 
 fn sequences(axes: usize) -> Vec<Case> {
     let at = |mb, c, extents| dims(axes, mb, c, extents);
-    let residual = |mb| {
-        move |n: &mut Net| {
-            let x = n.input(&at(mb, 20, [3, 4, 9]));
-            let a = n.conv(x, 20, 24, same(3));
-            let a = n.relu(a);
-            let b = n.conv(a, 24, 24, same(3));
-            let b = n.conv(b, 24, 24, same(1));
-            let sum = n.add(b, a);
-            let y = n.relu(sum);
-            let tail = n.conv(y, 24, 10, same(1).stride(2));
-            n.output(tail);
-        }
-    };
-    let inverted = |n: &mut Net| {
-        let x = n.input(&at(1, 16, [2, 5, 11]));
-        let a = n.conv(x, 16, 40, same(1));
-        let a = n.clip(a, 0.0, 0.6);
-        let a = n.conv(a, 40, 40, same(3).group(40));
-        let a = n.unary(UnaryKind::HardSwish, a);
-        let a = n.conv(a, 40, 16, same(1));
-        let y = n.add(a, x);
-        n.output(y);
-        n.output(a);
-    };
-    let gate = |n: &mut Net| {
-        let x = n.input(&at(2, 16, [2, 3, 6]));
-        let x = n.conv(x, 16, 32, same(1));
-        let s = n.global_pool(x, GlobalPoolKind::Average);
-        let s = n.conv(s, 32, 8, same(1));
-        let s = n.relu(s);
-        let s = n.conv(s, 8, 32, same(1));
-        let s = n.unary(UnaryKind::Sigmoid, s);
-        let x = n.binary(BinaryKind::Mul, x, s);
-        let half = n.constant(Tensor::scalar(0.5f32));
-        let x = n.binary(BinaryKind::Mul, x, half);
-        let y = n.conv(x, 32, 16, same(3));
-        n.output(y);
-    };
-    let joined = |second: usize| {
-        move |n: &mut Net| {
-            let x = n.input(&at(1, 16, [2, 3, 7]));
-            let a = n.conv(x, 16, 32, same(1));
-            let b = n.conv(x, 16, second, same(3));
-            let both = n.concat(&[a, b, x]);
-            let both = n.norm(both, 48 + second);
-            let both = n.relu(both);
-            let y = n.conv(both, 48 + second, 12, same(3).stride(2));
-            n.output(y);
-        }
-    };
     // One of them with a halo, one without.
     let sums = |n: &mut Net| {
         let x = n.input(&at(1, 16, [2, 3, 7]));
@@ -158,12 +107,12 @@ fn sequences(axes: usize) -> Vec<Case> {
         n.output(y);
     };
     vec![
-        of(axes, "residual", &["conv", "border"], residual(1)),
-        of(axes, "residual, batch 2", &["conv", "border"], residual(2)),
-        of(axes, "inverted residual", &["conv", "conv_depthwise"], inverted),
-        of(axes, "squeeze and excitation", &["conv", "global_pool"], gate),
-        of(axes, "concat", &["elementwise", "conv"], joined(16)),
-        of(axes, "concat within a block", &["conv", "shift"], joined(12)),
+        of(axes, "residual", &["conv", "border"], residual(at(1, 20, [3, 4, 9]))),
+        of(axes, "residual, batch 2", &["conv", "border"], residual(at(2, 20, [3, 4, 9]))),
+        of(axes, "inverted residual", &["conv", "conv_depthwise"], inverted(at(1, 16, [2, 5, 11]))),
+        of(axes, "squeeze and excitation", &["conv", "global_pool"], gate(at(2, 16, [2, 3, 6]))),
+        of(axes, "concat", &["elementwise", "conv"], concat(at(1, 16, [2, 3, 7]), 16)),
+        of(axes, "concat within a block", &["conv", "shift"], concat(at(1, 16, [2, 3, 7]), 12)),
         of(axes, "elementwise", &["elementwise"], sums),
         of(axes, "classifier", &["gemm"], classifier),
     ]
@@ -171,47 +120,21 @@ fn sequences(axes: usize) -> Vec<Case> {
 
 fn pools(axes: usize) -> Vec<Case> {
     let at = |mb, c, extents| dims(axes, mb, c, extents);
-    let negative = |mb: usize| {
-        move |n: &mut Net| {
-            let x = n.input(&at(mb, 16, [4, 5, 11]));
-            n.bias = -10.0;
-            let a = n.conv(x, 16, 20, same(1));
-            // Both a maximum and a convolution want a border.
-            let b = n.conv(a, 20, 24, same(3));
-            let a = n.max_pool(a, same(3).stride(2));
-            n.output(a);
-            n.output(b);
-        }
-    };
-    let average = |n: &mut Net| {
-        let x = n.input(&at(1, 16, [4, 4, 12]));
-        let a = n.conv(x, 16, 20, same(1));
-        let b = n.average_pool(a, same(3));
-        let c = n.average_pool(a, same(2).stride(2).pad(0));
-        n.output(b);
-        n.output(c);
-    };
-    // Of maps with a halo, and without.
-    let global = |halo: bool| {
-        move |n: &mut Net| {
-            let x = n.input(&at(2, 16, [3, 7, 9]));
-            let a = n.conv(x, 16, 48, same(1));
-            let mean = n.global_pool(a, GlobalPoolKind::Average);
-            let most = n.global_pool(a, GlobalPoolKind::Max);
-            let flat = n.mean(a);
-            let class = n.gemm(flat, 48, 10);
-            [mean, most, class].into_iter().for_each(|v| n.output(v));
-            if halo {
-                let y = n.conv(a, 48, 8, same(3));
-                n.output(y);
-            }
-        }
-    };
     vec![
-        of(axes, "maxima of negative numbers", &["conv", "max_pool"], negative(1)),
-        of(axes, "maxima of negative numbers, batch 2", &["conv", "max_pool"], negative(2)),
-        of(axes, "averages", &["average_pool"], average),
-        of(axes, "global pools", &["global_pool", "gemm"], global(false)),
-        of(axes, "global pools of maps with a halo", &["global_pool", "gemm"], global(true)),
+        of(axes, "maxima of negative numbers", &["conv", "max_pool"], negative(at(1, 16, [4, 5, 11]))),
+        of(
+            axes,
+            "maxima of negative numbers, batch 2",
+            &["conv", "max_pool"],
+            negative(at(2, 16, [4, 5, 11])),
+        ),
+        of(axes, "averages", &["average_pool"], average(at(1, 16, [4, 4, 12]))),
+        of(axes, "global pools", &["global_pool", "gemm"], global(at(2, 16, [3, 7, 9]), false)),
+        of(
+            axes,
+            "global pools of maps with a halo",
+            &["global_pool", "gemm"],
+            global(at(2, 16, [3, 7, 9]), true),
+        ),
     ]
 }

@@ -1,13 +1,13 @@
 //! The graphs.
 
+use octrt_ops::Graph;
 use octrt_ops::def::binary::BinaryKind;
 use octrt_ops::def::global_pool::GlobalPoolKind;
-use octrt_ops::def::leaky_relu::LeakyRelu;
 use octrt_ops::def::unary::UnaryKind;
-use octrt_ops::{Graph, Tensor};
 
 use crate::axes;
 use crate::net::{Net, same};
+use crate::networks::{average, concat, gate, global, inverted, negative, residual};
 
 /// A graph, and the tile nests that its program must have for every target and precision.
 pub struct Case {
@@ -93,46 +93,6 @@ fn convolutions() -> Vec<Case> {
 }
 
 fn sequences() -> Vec<Case> {
-    let residual = |dims: [usize; 4]| {
-        move |n: &mut Net| {
-            let c = dims[1];
-            let x = n.input(&dims);
-            let a = n.conv(x, c, 24, same(3));
-            let a = n.relu(a);
-            let b = n.conv(a, 24, 24, same(3));
-            let b = n.conv(b, 24, 24, same(1));
-            let sum = n.add(b, a);
-            let y = n.relu(sum);
-            let tail = n.conv(y, 24, 10, same(1).stride(2));
-            n.output(tail);
-        }
-    };
-    let inverted = |n: &mut Net| {
-        let x = n.input(&[1, 16, 11, 11]);
-        let a = n.conv(x, 16, 40, same(1));
-        let a = n.clip(a, 0.0, 0.6);
-        let a = n.conv(a, 40, 40, same(3).group(40));
-        let a = n.unary(UnaryKind::HardSwish, a);
-        let a = n.conv(a, 40, 16, same(1));
-        let y = n.add(a, x);
-        n.output(y);
-        n.output(a);
-    };
-    let gate = |n: &mut Net| {
-        let x = n.input(&[2, 16, 6, 6]);
-        let x = n.conv(x, 16, 32, same(1));
-        let s = n.global_pool(x, GlobalPoolKind::Average);
-        let s = n.conv(s, 32, 8, same(1));
-        let s = n.relu(s);
-        let s = n.conv(s, 8, 32, same(1));
-        let s = n.unary(UnaryKind::Sigmoid, s);
-        let x = n.binary(BinaryKind::Mul, x, s);
-        let half = n.constant(Tensor::scalar(0.5f32));
-        let x = n.binary(BinaryKind::Mul, x, half);
-        let x = n.node(LeakyRelu { alpha: 0.1 }, &[x]);
-        let y = n.conv(x, 32, 16, same(3));
-        n.output(y);
-    };
     let after = |n: &mut Net| {
         let x = n.input(&[1, 16, 8, 8]);
         let low = n.conv(x, 16, 20, same(1));
@@ -142,27 +102,15 @@ fn sequences() -> Vec<Case> {
         n.output(y);
     };
     vec![
-        case("residual", &["conv", "border"], residual([1, 20, 9, 9])),
-        case("residual, batch 2", &["conv", "border"], residual([2, 16, 8, 8])),
-        case("inverted residual", &["conv", "conv_depthwise"], inverted),
-        case("squeeze and excitation", &["conv", "global_pool"], gate),
+        case("residual", &["conv", "border"], residual(vec![1, 20, 9, 9])),
+        case("residual, batch 2", &["conv", "border"], residual(vec![2, 16, 8, 8])),
+        case("inverted residual", &["conv", "conv_depthwise"], inverted(vec![1, 16, 11, 11])),
+        case("squeeze and excitation", &["conv", "global_pool"], gate(vec![2, 16, 6, 6])),
         case("sum after the activation", &["conv"], after),
     ]
 }
 
 fn pools() -> Vec<Case> {
-    let negative = |mb: usize| {
-        move |n: &mut Net| {
-            let x = n.input(&[mb, 16, 11, 11]);
-            n.bias = -10.0;
-            let a = n.conv(x, 16, 20, same(1));
-            // Both a maximum and a convolution want a border.
-            let b = n.conv(a, 20, 24, same(3));
-            let a = n.max_pool(a, same(3).stride(2));
-            n.output(a);
-            n.output(b);
-        }
-    };
     let stem = |n: &mut Net| {
         let x = n.input(&[1, 3, 29, 29]);
         let a = n.conv(x, 3, 16, same(7).stride(2));
@@ -171,45 +119,16 @@ fn pools() -> Vec<Case> {
         let y = n.conv(a, 16, 16, same(1));
         n.output(y);
     };
-    let average = |n: &mut Net| {
-        let x = n.input(&[1, 16, 12, 12]);
-        let a = n.conv(x, 16, 20, same(1));
-        let b = n.average_pool(a, same(3));
-        let c = n.average_pool(a, same(2).stride(2).pad(0));
-        n.output(b);
-        n.output(c);
-    };
-    let global = |n: &mut Net| {
-        let x = n.input(&[2, 16, 7, 5]);
-        let a = n.conv(x, 16, 48, same(1));
-        let mean = n.global_pool(a, GlobalPoolKind::Average);
-        let most = n.global_pool(a, GlobalPoolKind::Max);
-        let flat = n.mean(a);
-        let class = n.gemm(flat, 48, 10);
-        [mean, most, class].into_iter().for_each(|v| n.output(v));
-    };
     vec![
-        case("maxima of negative numbers", &["conv", "max_pool"], negative(1)),
-        case("maxima of negative numbers, batch 2", &["conv", "max_pool"], negative(2)),
+        case("maxima of negative numbers", &["conv", "max_pool"], negative(vec![1, 16, 11, 11])),
+        case("maxima of negative numbers, batch 2", &["conv", "max_pool"], negative(vec![2, 16, 11, 11])),
         case("stem with pool", &["conv", "max_pool"], stem),
-        case("averages", &["average_pool"], average),
-        case("global pools", &["global_pool", "gemm"], global),
+        case("averages", &["average_pool"], average(vec![1, 16, 12, 12])),
+        case("global pools", &["global_pool", "gemm"], global(vec![2, 16, 7, 5], false)),
     ]
 }
 
 fn channels() -> Vec<Case> {
-    let concat = |second: usize| {
-        move |n: &mut Net| {
-            let x = n.input(&[1, 16, 9, 9]);
-            let a = n.conv(x, 16, 32, same(1));
-            let b = n.conv(x, 16, second, same(3).stride(1));
-            let both = n.concat(&[a, b, x]);
-            let both = n.norm(both, 48 + second);
-            let both = n.relu(both);
-            let y = n.conv(both, 48 + second, 12, same(3).stride(2));
-            n.output(y);
-        }
-    };
     let octave = |mb: usize, hw: usize| {
         move |n: &mut Net| {
             let high = n.input(&[mb, 24, 2 * hw, 2 * hw]);
@@ -229,8 +148,8 @@ fn channels() -> Vec<Case> {
         }
     };
     vec![
-        case("concat", &["elementwise", "conv"], concat(16)),
-        case("concat within a block", &["conv", "shift"], concat(12)),
+        case("concat", &["elementwise", "conv"], concat(vec![1, 16, 9, 9], 16)),
+        case("concat within a block", &["conv", "shift"], concat(vec![1, 16, 9, 9], 12)),
         case("octave", &["conv"], octave(1, 7)),
         case("octave, batch 2, smaller", &["conv"], octave(2, 4)),
     ]

@@ -5,6 +5,7 @@
 mod axes;
 mod cases;
 mod net;
+mod networks;
 mod winograd;
 
 use octrt_compiler::artifact::Constant;
