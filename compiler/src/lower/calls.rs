@@ -7,7 +7,6 @@ use std::sync::Arc;
 use octrt_ops::TensorType;
 
 use crate::artifact::Repeat;
-use crate::loop_ir::Kernel;
 use crate::nest::Nest;
 use crate::schedule::script::Schedule;
 use crate::strategy::refusal::Refusal;
@@ -48,10 +47,10 @@ impl Virtual {
 /// What a call runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
-    /// A naive kernel that is not scheduled yet. Its name is that of the stage.
-    Naive(Kernel),
-    /// A tile nest.
-    Tile(Arc<Nest>),
+    /// A naive nest that is not scheduled yet. Its name is that of the stage.
+    Naive(Nest),
+    /// A nest of calls.
+    Scheduled(Arc<Nest>),
 }
 
 /// A call.
@@ -59,7 +58,7 @@ pub enum Work {
 pub struct Call {
     /// What it runs.
     pub work: Work,
-    /// How a tile nest was made, where a schedule made it.
+    /// How a nest of calls was made, where a schedule made it.
     pub schedule: Option<Arc<Schedule>>,
     /// Name of the node it belongs to.
     pub node: String,

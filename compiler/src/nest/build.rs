@@ -8,7 +8,7 @@ use octrt_ops::expr::{BufId, Expr, VarId};
 
 use super::{Buffer, BufferRole, Distance, Nest, SlotValue, Stmt, pointer};
 use crate::leaf::Program;
-use crate::loop_ir::{Form, Loop, Role};
+use crate::nest::{Form, Loop, Role};
 use crate::schedule::tensorize::address;
 use crate::strategy::refusal::Refusal;
 
@@ -55,7 +55,7 @@ impl Builder {
 
     /// Adds a buffer.
     pub fn buffer(&mut self, ty: TensorType, role: BufferRole) -> BufId {
-        self.nest.buffer(Buffer { ty, role })
+        self.nest.buffer(Buffer::new(ty, role))
     }
 
     /// Writes a loop around what `body` writes, which is given the iteration: none where there is one iteration, and nothing

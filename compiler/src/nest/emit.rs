@@ -7,7 +7,7 @@ use octrt_ops::expr::{BufId, VarId};
 
 use super::{Buffer, BufferRole, MissingSlot, Nest, SlotValue, Stmt};
 use crate::leaf::Program;
-use crate::loop_ir::{Form, Loop, Role};
+use crate::nest::{Form, Loop, Role};
 
 /// A nest that is being written: loops get fresh ids, equal leaves are kept once.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl NestBuilder {
 
     /// Adds a buffer.
     pub fn buffer(&mut self, ty: TensorType, role: BufferRole) -> BufId {
-        self.nest.buffers.push(Buffer { ty, role });
+        self.nest.buffers.push(Buffer::new(ty, role));
         BufId((self.nest.buffers.len() - 1) as u32)
     }
 

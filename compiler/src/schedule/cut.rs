@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use octrt_ops::expr::{Expr, VarId};
 
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
-use crate::loop_ir::{Form, Loop, Role};
-use crate::nest::{Nest, Stmt};
+use crate::nest::{Form, Loop, Nest, Role, Stmt};
 
 /// A run of equal tiles, or another copy of what was one statement.
 #[derive(Clone, Debug)]

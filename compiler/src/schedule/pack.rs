@@ -4,7 +4,7 @@ use octrt_ops::expr::{BufId, Expr, VarId};
 use octrt_ops::{Shape, TensorType};
 
 use super::{Rule, ScheduleError, refused};
-use crate::loop_ir::affine::Affine;
+use crate::nest::affine::Affine;
 use crate::nest::index::expr;
 use crate::nest::{Define, Nest, Stmt};
 

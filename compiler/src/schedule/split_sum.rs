@@ -5,8 +5,8 @@ use octrt_ops::expr::{BinaryFn, BufId, Expr, VarId};
 
 use super::cut::{Run, has_call, renamed};
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
-use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::{Define, Nest, Stmt};
+use crate::nest::{Form, Loop, Reduction, Role};
 
 /// A part of a sum, or several equal ones.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use octrt_ops::expr::{BinaryFn, BufId, Expr};
 
 use super::{Rule, ScheduleError, refused};
-use crate::loop_ir::Reduction;
+use crate::nest::Reduction;
 use crate::nest::{Define, Nest};
 use octrt_ops::compute::ReduceFn;
 

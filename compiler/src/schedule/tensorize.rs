@@ -14,10 +14,10 @@
 
 use octrt_ops::expr::{BufId, Expr, VarId};
 
-use crate::loop_ir::affine::Affine;
-use crate::loop_ir::{Loop, Role};
 use crate::nest::Distance;
+use crate::nest::affine::Affine;
 use crate::nest::{Define, Nest};
+use crate::nest::{Loop, Role};
 use crate::strategy::refusal::Refusal;
 
 mod call;

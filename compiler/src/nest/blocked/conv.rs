@@ -9,10 +9,10 @@ use octrt_ops::{Arg, Args, DType, Shape, TensorType};
 use super::tail::finished;
 use super::{index, of_axes, rename};
 use crate::layout::Map;
-use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
 use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
+use crate::nest::{Form, Loop, Reduction, Role};
 use crate::strategy::conv::{Addend, ConvProblem};
 use crate::strategy::refusal::Refusal;
 
@@ -94,6 +94,7 @@ impl ConvProblem {
         };
         let named = |e: &Expr| rename(e, &stands_for);
         Ok(Define {
+            update: false,
             dst: stage.dst,
             index: (0..2 + kernel.len()).map(Expr::var).collect(),
             when: None,
@@ -157,8 +158,8 @@ impl ConvProblem {
         wei.extend([self.src.layout.lanes, lanes]);
         let mut types = vec![self.src.ty(), floats(wei), floats(vec![self.bias_elements()])];
         types.extend(self.tail.addends().map(|a| a.map.ty()));
-        let mut all: Vec<Buffer> = types.into_iter().map(|ty| Buffer { ty, role: BufferRole::Src }).collect();
-        all.push(Buffer { ty: self.dst.ty(), role: BufferRole::Dst });
+        let mut all: Vec<Buffer> = types.into_iter().map(|ty| Buffer::new(ty, BufferRole::Src)).collect();
+        all.push(Buffer::new(self.dst.ty(), BufferRole::Dst));
         let dst = BufId(all.len() as u32 - 1);
         (all, dst)
     }
@@ -239,6 +240,6 @@ impl ConvProblem {
             Expr::Load(_, index) => index,
             _ => Vec::new(),
         };
-        Define { dst, index, when: None, value: rebuild(&definition.value), reduce }
+        Define { dst, index, when: None, value: rebuild(&definition.value), reduce, update: false }
     }
 }

@@ -67,7 +67,14 @@ impl Parser<'_> {
                 BufferRole::Table(self.table(&ty, mark)?)
             }
         };
-        Ok(Buffer { ty, role })
+        let range = if self.words.takes("range") { Some(self.range()?) } else { None };
+        Ok(Buffer { ty, role, range })
+    }
+
+    fn range(&mut self) -> Result<(i64, i64), ParseError> {
+        let lo = self.words.number("the smallest element")?;
+        self.words.expect("..")?;
+        Ok((lo, self.words.number("the largest element")?))
     }
 
     fn ty(&mut self) -> Result<TensorType, ParseError> {
@@ -105,7 +112,9 @@ impl Parser<'_> {
                     self.words.expect("{")?;
                     Stmt::Loop(of, self.block(depth + 1)?)
                 }
-                element if numbered(element, 'b').is_some() => Stmt::Define(self.define()?),
+                element if element == "update" || numbered(element, 'b').is_some() => {
+                    Stmt::Define(self.define()?)
+                }
                 _ => return Err(self.words.error("`for`, `reduce`, `call`, an element or `}`")),
             });
         }
@@ -113,12 +122,13 @@ impl Parser<'_> {
     }
 
     fn define(&mut self) -> Result<Define, ParseError> {
+        let update = self.words.takes("update");
         let dst = BufId(self.words.numbered("an element", 'b')?);
         self.words.expect("[")?;
         let index = self.words.list("]", expr)?;
         let when = if self.words.takes("when") { Some(expr(&mut self.words)?) } else { None };
         let (value, reduce) = definition(&mut self.words)?;
-        Ok(Define { dst, index, when, value, reduce })
+        Ok(Define { dst, index, when, value, reduce, update })
     }
 
     fn call(&mut self) -> Result<Stmt, ParseError> {

@@ -171,6 +171,16 @@ impl Schedule {
                 p.end()?;
                 self.parallel(l)?;
             }
+            "unroll" => {
+                let l = loop_(&mut p)?;
+                p.end()?;
+                self.unroll(l)?;
+            }
+            "vectorize" => {
+                let l = loop_(&mut p)?;
+                p.end()?;
+                self.vectorize(l)?;
+            }
             "cut" => {
                 let l = loop_(&mut p)?;
                 p.expect("into")?;

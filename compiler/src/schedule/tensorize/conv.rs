@@ -10,8 +10,8 @@ use super::walk::{ELEMENT, Tables, Walk, distance_of, distances, of_loops, table
 use super::{inside, outside, unfit};
 use crate::leaf::Width;
 use crate::leaf::programs::{Advance, Axis, Conv, Epilogue, Reduction, Residual, Start};
-use crate::loop_ir::Loop;
-use crate::loop_ir::affine::Affine;
+use crate::nest::Loop;
+use crate::nest::affine::Affine;
 use crate::nest::index::{bounds, expr};
 use crate::nest::{Define, Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
@@ -155,7 +155,7 @@ impl Describe<'_> {
     }
 
     fn call(&self, tables: &mut Tables) -> Result<ConvCall, Refusal> {
-        let Define { dst, index, when, value, reduce: Some(sum) } = self.define else {
+        let Define { dst, index, when, value, reduce: Some(sum), update: false } = self.define else {
             return Err(unfit("a reduction"));
         };
         let Expr::Binary(BinaryFn::Mul, src, wei) = value else { return Err(unfit("a sum of products")) };

@@ -4,8 +4,8 @@ use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
 use octrt_ops::{Tensor, TensorType};
 
 use crate::leaf::programs::{Grid, Pixels};
-use crate::loop_ir::affine::{Affine, uses};
-use crate::loop_ir::{KernelBuffer, Loop};
+use crate::nest::Loop;
+use crate::nest::affine::{Affine, uses};
 use crate::nest::index::bounds;
 use crate::nest::{Buffer, BufferRole, Distance, SlotValue};
 use crate::nest::{Nest, pointer};
@@ -42,8 +42,8 @@ pub(super) fn distance_of(nest: &Nest, buffer: BufId, index: &[Expr]) -> Affine 
     let ty = ty.unwrap_or_else(|| TensorType::new(octrt_ops::DType::F32, []));
     // Packed weights are a vector.
     let packed = index.len() == 1 && ty.shape.rank() > 1;
-    let ty = if packed { TensorType::new(ty.dtype, [ty.shape.numel()]) } else { ty };
-    let flat = Affine::flat(&KernelBuffer { ty, range: None }, index);
+    let shape = if packed { [ty.shape.numel()].into() } else { ty.shape };
+    let flat = Affine::flat(&shape, index);
     Affine::default().plus(&flat, ELEMENT)
 }
 
@@ -151,7 +151,7 @@ pub(super) fn table(nest: &mut Nest, table: &Tensor) -> BufId {
     let same = |b: &Buffer| matches!(&b.role, BufferRole::Table(t) if t == table);
     match nest.buffers.iter().position(same) {
         Some(known) => BufId(known as u32),
-        None => nest.buffer(Buffer { ty: table.ty().clone(), role: BufferRole::Table(table.clone()) }),
+        None => nest.buffer(Buffer::new(table.ty().clone(), BufferRole::Table(table.clone()))),
     }
 }
 

@@ -11,9 +11,9 @@ use crate::leaf::programs::{
     Advance, Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
 };
 use crate::leaf::{Program, Width};
-use crate::loop_ir::Loop;
-use crate::loop_ir::affine::Affine;
+use crate::nest::Loop;
 use crate::nest::SlotValue;
+use crate::nest::affine::Affine;
 use crate::nest::{Define, Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
 
@@ -121,7 +121,7 @@ impl WindowCall<'_> {
 pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<WindowCall<'a>, Refusal> {
     let data: Vec<VarId> = tile.rows.into_iter().chain([tile.columns, tile.lane]).collect();
     let define = inside(nest, &data, &tile.taps)?;
-    let Define { dst, index, when: None, value, reduce: Some(sum) } = define else {
+    let Define { dst, index, when: None, value, reduce: Some(sum), update: false } = define else {
         return Err(unfit("a reduction"));
     };
     let extent = |l: VarId| nest.extent(l).unwrap_or(1);

@@ -10,9 +10,9 @@ use octrt_ops::{DType, TensorType};
 
 use super::planes::Planes;
 use crate::leaf::Width;
-use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
+use crate::nest::{Form, Loop, Reduction, Role};
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::conv::ConvTile;
 use crate::strategy::refusal::Refusal;
@@ -72,6 +72,7 @@ impl Products {
         let vector = v(ELEMENT) * Expr::int(self.dst_blocks) + v(BLOCK);
         let wei = Expr::load(U, [vector, v(IC), v(CHANNEL), v(LANE)]);
         let define = Define {
+            update: false,
             dst: M,
             index: place(&self.types[1], M, BLOCK, LANE),
             when: None,
@@ -80,7 +81,7 @@ impl Products {
         };
         let [v, m] = self.types.clone();
         let buffers = [(v, BufferRole::Src), (self.weights(), BufferRole::Src), (m, BufferRole::Dst)];
-        let buffers = buffers.map(|(ty, role)| Buffer { ty, role }).to_vec();
+        let buffers = buffers.map(|(ty, role)| Buffer::new(ty, role)).to_vec();
         let body = around(loops.into_iter(), vec![Stmt::Define(define)]);
         Nest { name: "winograd_products".into(), buffers, leaves: Vec::new(), body }
     }
