@@ -1,5 +1,6 @@
 //! Integer expressions as sums of multiples: for strides, addresses and simplification.
 
+use octrt_ops::Shape;
 use octrt_ops::expr::{BinaryFn, Expr, Scalar, UnaryFn, VarId};
 
 use super::KernelBuffer;
@@ -17,81 +18,131 @@ pub struct Affine {
 impl Affine {
     /// The sum that an i64 expression is.
     pub fn of(e: &Expr) -> Affine {
+        let mut sum = Affine::default();
+        sum.add(e, 1);
+        sum
+    }
+
+    /// Adds `factor * e`.
+    fn add(&mut self, e: &Expr, factor: i64) {
         match e {
-            Expr::Const(Scalar::I64(v)) => Affine { constant: *v, terms: Vec::new() },
-            Expr::Binary(BinaryFn::Add, a, b) => Affine::of(a).plus(&Affine::of(b), 1),
-            Expr::Binary(BinaryFn::Sub, a, b) => Affine::of(a).plus(&Affine::of(b), -1),
-            Expr::Unary(UnaryFn::Neg, a) => Affine::default().plus(&Affine::of(a), -1),
-            Expr::Binary(BinaryFn::Mul, a, b) => match (Affine::of(a), Affine::of(b)) {
-                (a, b) if b.terms.is_empty() => Affine::default().plus(&a, b.constant),
-                (a, b) if a.terms.is_empty() => Affine::default().plus(&b, a.constant),
-                _ => Affine::atom(simplify(e)),
+            Expr::Const(Scalar::I64(v)) => self.add_constant(*v, factor),
+            Expr::Var(_) => self.add_atom(e, factor),
+            Expr::Binary(BinaryFn::Add, a, b) => {
+                self.add(a, factor);
+                self.add(b, factor);
+            }
+            Expr::Binary(BinaryFn::Sub, a, b) => {
+                self.add(a, factor);
+                self.add(b, factor.wrapping_neg());
+            }
+            Expr::Unary(UnaryFn::Neg, a) => self.add(a, factor.wrapping_neg()),
+            Expr::Binary(BinaryFn::Mul, a, b) => match (Affine::of(b), &**a) {
+                (b, a) if b.terms.is_empty() => self.add(a, factor.wrapping_mul(b.constant)),
+                (b, a) => match Affine::of(a) {
+                    a if a.terms.is_empty() => self.add_sum(&b, factor.wrapping_mul(a.constant)),
+                    _ => self.add_simple(&simplify(e), factor),
+                },
             },
-            _ => Affine::atom(simplify(e)),
+            _ => self.add_simple(&simplify(e), factor),
         }
     }
 
-    fn atom(e: Expr) -> Affine {
+    /// Adds `factor * e` of what is no sum.
+    fn add_simple(&mut self, e: &Expr, factor: i64) {
         match e {
-            Expr::Const(Scalar::I64(v)) => Affine { constant: v, terms: Vec::new() },
-            e => Affine { constant: 0, terms: vec![(1, e)] },
+            Expr::Const(Scalar::I64(v)) => self.add_constant(*v, factor),
+            e => self.add_atom(e, factor),
+        }
+    }
+
+    fn add_constant(&mut self, v: i64, factor: i64) {
+        self.constant = self.constant.wrapping_add(v.wrapping_mul(factor));
+    }
+
+    fn add_atom(&mut self, atom: &Expr, factor: i64) {
+        match self.terms.iter().position(|(_, a)| a == atom) {
+            Some(at) => {
+                let c = self.terms[at].0.wrapping_add(factor);
+                match c {
+                    0 => {
+                        self.terms.remove(at);
+                    }
+                    c => self.terms[at].0 = c,
+                }
+            }
+            None if factor != 0 => self.terms.push((factor, atom.clone())),
+            None => {}
+        }
+    }
+
+    /// Adds `factor * other`.
+    pub fn add_sum(&mut self, other: &Affine, factor: i64) {
+        self.add_constant(other.constant, factor);
+        for (c, atom) in &other.terms {
+            self.add_atom(atom, c.wrapping_mul(factor));
         }
     }
 
     /// `self + factor * other`.
     pub fn plus(&self, other: &Affine, factor: i64) -> Affine {
         let mut sum = self.clone();
-        sum.constant = sum.constant.wrapping_add(other.constant.wrapping_mul(factor));
-        for (c, atom) in &other.terms {
-            let c = c.wrapping_mul(factor);
-            match sum.terms.iter_mut().find(|(_, a)| a == atom) {
-                Some((have, _)) => *have = have.wrapping_add(c),
-                None => sum.terms.push((c, atom.clone())),
-            }
-        }
-        sum.terms.retain(|(c, _)| *c != 0);
+        sum.add_sum(other, factor);
         sum
     }
 
     /// Row-major position of `index` in a buffer, in elements.
     pub fn flat(buffer: &KernelBuffer, index: &[Expr]) -> Affine {
-        let strides = buffer.ty.shape.strides();
-        let sum = index
-            .iter()
-            .zip(strides)
-            .fold(Affine::default(), |sum, (e, s)| sum.plus(&Affine::of(e), s as i64));
+        Affine::at(&buffer.ty.shape, index, 1)
+    }
+
+    /// Row-major position of `index` in a tensor of this shape, in elements, `factor` times.
+    pub fn at(shape: &Shape, index: &[Expr], factor: i64) -> Affine {
+        let mut sum = Affine::default();
+        for (e, stride) in index.iter().zip(shape.strides()) {
+            sum.add(e, factor.wrapping_mul(stride as i64));
+        }
         sum.joined()
     }
 
     /// An equal sum in which quotients and remainders of the same division are their dividend again, as the position of an
     /// element of a reshaped tensor is: `s * (e / s) + e % s` is `e`, and `s * (e / s % m) + e % s` is `e % (s * m)`.
-    fn joined(self) -> Affine {
-        let rest_of = |e: &Expr| match e {
-            Expr::Binary(BinaryFn::Rem, a, s) => match **s {
-                Expr::Const(Scalar::I64(s)) if s > 0 => Some(((**a).clone(), s)),
-                _ => None,
-            },
-            _ => None,
-        };
-        for (i, (c, atom)) in self.terms.iter().enumerate() {
-            let Some((e, s)) = rest_of(atom) else { continue };
-            let quotient = e.clone() / Expr::int(s);
-            for (j, (factor, other)) in self.terms.iter().enumerate().filter(|(j, _)| *j != i) {
-                let whole = match rest_of(other) {
-                    _ if c.checked_mul(s) != Some(*factor) => continue,
-                    _ if *other == quotient => Affine::of(&e),
-                    Some((dividend, m)) if dividend == quotient => match s.checked_mul(m) {
-                        Some(s) => Affine::atom(e.clone() % Expr::int(s)),
-                        None => continue,
-                    },
-                    _ => continue,
-                };
-                let terms = self.terms.iter().enumerate().filter(|(k, _)| *k != i && *k != j);
-                let terms = terms.map(|(_, t)| t.clone()).collect();
-                return Affine { constant: self.constant, terms }.plus(&whole, *c).joined();
-            }
+    fn joined(mut self) -> Affine {
+        while let Some((i, j, whole)) = self.divided() {
+            let c = self.terms[i].0;
+            let mut at = 0;
+            self.terms.retain(|_| {
+                at += 1;
+                at - 1 != i && at - 1 != j
+            });
+            self.add_sum(&whole, c);
         }
         self
+    }
+
+    /// A remainder and its quotient among the terms, and what they are together, once.
+    fn divided(&self) -> Option<(usize, usize, Affine)> {
+        for (i, (c, atom)) in self.terms.iter().enumerate() {
+            let Some((e, s)) = by_literal(BinaryFn::Rem, atom) else { continue };
+            let is_quotient = |q: &Expr| by_literal(BinaryFn::Div, q) == Some((e, s));
+            for (j, (factor, other)) in self.terms.iter().enumerate().filter(|(j, _)| *j != i) {
+                if c.checked_mul(s) != Some(*factor) {
+                    continue;
+                }
+                if is_quotient(other) {
+                    return Some((i, j, Affine::of(e)));
+                }
+                if let Some((dividend, m)) = by_literal(BinaryFn::Rem, other)
+                    && is_quotient(dividend)
+                    && let Some(s) = s.checked_mul(m)
+                {
+                    let mut whole = Affine::default();
+                    whole.add_atom(&(e.clone() % Expr::int(s)), 1);
+                    return Some((i, j, whole));
+                }
+            }
+        }
+        None
     }
 
     /// How much the sum grows when `v` grows by one; `None` when it depends on `v` in another way.
@@ -105,6 +156,17 @@ impl Affine {
             }
         }
         Some(stride)
+    }
+}
+
+/// The first operand of a quotient or remainder by a positive literal, and the literal.
+fn by_literal(f: BinaryFn, e: &Expr) -> Option<(&Expr, i64)> {
+    match e {
+        Expr::Binary(of, a, s) if *of == f => match **s {
+            Expr::Const(Scalar::I64(s)) if s > 0 => Some((a, s)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

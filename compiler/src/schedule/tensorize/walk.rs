@@ -1,11 +1,11 @@
 //! Where the pixels of a tile lie in a tensor.
 
 use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
-use octrt_ops::{Tensor, TensorType};
+use octrt_ops::{Shape, Tensor};
 
 use crate::leaf::programs::{Grid, Pixels};
+use crate::loop_ir::Loop;
 use crate::loop_ir::affine::{Affine, uses};
-use crate::loop_ir::{KernelBuffer, Loop};
 use crate::nest::index::bounds;
 use crate::nest::{Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
@@ -38,13 +38,12 @@ enum Place {
 
 /// The distance of an element of a buffer in bytes.
 pub(super) fn distance_of(nest: &Nest, buffer: BufId, index: &[Expr]) -> Affine {
-    let ty = nest.buffers.get(buffer.0 as usize).map(|b| b.ty.clone());
-    let ty = ty.unwrap_or_else(|| TensorType::new(octrt_ops::DType::F32, []));
-    // Packed weights are a vector.
-    let packed = index.len() == 1 && ty.shape.rank() > 1;
-    let ty = if packed { TensorType::new(ty.dtype, [ty.shape.numel()]) } else { ty };
-    let flat = Affine::flat(&KernelBuffer { ty, range: None }, index);
-    Affine::default().plus(&flat, ELEMENT)
+    let Some(b) = nest.buffers.get(buffer.0 as usize) else { return Affine::default() };
+    match index {
+        // Packed weights are a vector.
+        [_] => Affine::at(&Shape::from([b.ty.shape.numel()]), index, ELEMENT),
+        _ => Affine::at(&b.ty.shape, index, ELEMENT),
+    }
 }
 
 /// The bytes by which a sum grows with a loop, taken out of it; 0 where the loop does not occur.
@@ -139,7 +138,9 @@ impl Walk {
         match &self.place {
             Place::Even(_) => Ok(None),
             Place::Table(distances, first) => {
-                let at = of_loops(around, &Affine::default().plus(first, ELEMENT))?;
+                let mut entry = Affine::default();
+                entry.add_sum(first, ELEMENT);
+                let at = of_loops(around, &entry)?;
                 Ok(Some(pointer(table(nest, distances), at)))
             }
         }
