@@ -69,12 +69,17 @@ fn names(loops: &[VarId]) -> String {
     loops.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// The variable of a loop.
-fn whole_id(s: &Stmt) -> VarId {
-    match s {
-        Stmt::Loop(l, _) => l.id,
-        _ => VarId(u32::MAX),
+/// The first `count` of a loop and those that stand directly inside each other, and what the last of them holds.
+fn unwrapped(l: Loop, body: Vec<Stmt>, count: usize) -> (Vec<Loop>, Vec<Stmt>) {
+    let (mut loops, mut inner) = (vec![l], body);
+    while loops.len() < count
+        && let [Stmt::Loop(..)] = inner[..]
+        && let Some(Stmt::Loop(l, body)) = inner.pop()
+    {
+        loops.push(l);
+        inner = body;
     }
+    (loops, inner)
 }
 
 impl Schedule {
@@ -124,12 +129,11 @@ impl Schedule {
         let next = self.nest.fresh().0;
         let [outer, inner] = [VarId(next), VarId(next + 1)];
         let at = Expr::Var(outer) * Expr::int(factor) + Expr::Var(inner);
-        let place = |e: &Expr| e.substitute(&|v| if v == l { at.clone() } else { Expr::Var(v) });
-        let body = body.iter().map(|s| s.map(&place, &Loop::clone)).collect();
-        let loops = [(outer, of.extent / factor), (inner, factor)];
-        let loops = loops.map(|(id, extent)| Loop { id, extent, ..of.clone() });
-        let stmts = around(loops.into_iter(), body);
-        self.nest.replace(l, stmts);
+        self.nest.edit(l, |of, mut body| {
+            body.iter_mut().for_each(|s| s.substitute(l, &at));
+            let loops = [(outer, of.extent / factor), (inner, factor)];
+            around(loops.into_iter().map(|(id, extent)| Loop { id, extent, ..of.clone() }), body)
+        });
         self.note(format_args!("split {l} by {factor} -> {outer} {inner}"));
         Ok([outer, inner])
     }
@@ -149,11 +153,10 @@ impl Schedule {
         let (chain, define) = whole.chain();
         let names_match = chain.len() >= loops.len() && chain.iter().zip(loops).all(|(l, id)| l.id == *id);
         let alike = |l: &&Loop| l.form == Form::Serial && l.role == chain[0].role;
-        let (true, true, Some(define)) = (names_match, chain.iter().take(loops.len()).all(alike), define)
-        else {
+        if !names_match || !chain.iter().take(loops.len()).all(alike) || define.is_none() {
             let expected = "the other loops directly inside, serial and of one role";
             return Err(refused("fuse", &self.nest, Rule::Inside { id: first, expected }));
-        };
+        }
         let id = self.nest.fresh();
         let role = chain[0].role;
         let extent = chain[..loops.len()].iter().map(|l| l.extent).product();
@@ -165,13 +168,16 @@ impl Schedule {
             values.push((l.id, if i == 0 { rest.clone() } else { rest.clone() % n.clone() }));
             rest = rest / n;
         }
-        let place = |e: &Expr| {
-            e.substitute(&|v| values.iter().find(|(l, _)| *l == v).map_or(Expr::Var(v), |(_, e)| e.clone()))
-        };
-        let inner =
-            around(chain[loops.len()..].iter().map(|l| (*l).clone()), vec![Stmt::Define(define.map(&place))]);
-        let fused = Stmt::Loop(Loop { id, extent, role, form: Form::Serial }, inner);
-        self.nest.replace(first, vec![fused]);
+        let count = loops.len();
+        self.nest.edit(first, |l, body| {
+            let (_, mut inner) = unwrapped(l, body, count);
+            let mut place = |e: &Expr| match e {
+                Expr::Var(v) => values.iter().find(|(l, _)| l == v).map(|(_, e)| e.clone()),
+                _ => None,
+            };
+            inner.iter_mut().for_each(|s| s.each_define(&mut |d| d.rewrite(&mut place)));
+            vec![Stmt::Loop(Loop { id, extent, role, form: Form::Serial }, inner)]
+        });
         self.note(format_args!("fuse {} -> {id}", names(loops)));
         Ok(id)
     }
@@ -210,9 +216,12 @@ impl Schedule {
             let (expected, found) = (format!("reduce loop {was} here, as before"), id.to_string());
             return refuse(Rule::Loop { id: *id, expected, found });
         }
-        let at = whole_id(whole);
-        let body = around(found.into_iter().cloned(), inside.to_vec());
-        self.nest.replace(at, body);
+        let at = chain.first().map_or(VarId(u32::MAX), |l| l.id);
+        self.nest.edit(at, |l, body| {
+            let (mut chain, inner) = unwrapped(l, body, order.len());
+            chain.sort_by_key(|l| order.iter().position(|id| *id == l.id));
+            around(chain.into_iter(), inner)
+        });
         self.note(format_args!("reorder {}", names(order)));
         Ok(())
     }
@@ -222,16 +231,14 @@ impl Schedule {
     /// # Errors
     /// [`ScheduleError`] for any other loop.
     pub fn parallel(&mut self, l: VarId) -> Result<(), ScheduleError> {
-        let (of, body) = loop_of("parallel", &self.nest, l)?;
+        let (of, _) = loop_of("parallel", &self.nest, l)?;
         let outermost = matches!(&self.nest.body[..], [Stmt::Loop(first, _)] if first.id == l);
         if !outermost || of.role != Role::Data || of.form != Form::Serial {
             let expected = "the outermost loop, a serial data loop".into();
             let found = of.to_string();
             return Err(refused("parallel", &self.nest, Rule::Loop { id: l, expected, found }));
         }
-        let of = Loop { form: Form::Parallel, ..of.clone() };
-        let body = body.to_vec();
-        self.nest.body = vec![Stmt::Loop(of, body)];
+        self.nest.edit(l, |of, body| vec![Stmt::Loop(Loop { form: Form::Parallel, ..of }, body)]);
         self.note(format_args!("parallel {l}"));
         Ok(())
     }
@@ -241,8 +248,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn cut(&mut self, l: VarId, runs: &[(usize, usize)]) -> Result<Vec<Run>, ScheduleError> {
-        let (stmts, made) = cut(&self.nest, l, runs)?;
-        self.nest.replace(l, stmts);
+        let made = cut(&mut self.nest, l, runs)?;
         let sizes: Vec<String> = runs.iter().map(|(size, n)| format!("{n}x{size}")).collect();
         let loops: Vec<String> = made.iter().map(|r| format!("{} {}", r.outer, r.inner)).collect();
         self.note(format_args!("cut {l} into {} -> {}", sizes.join(" "), loops.join(", ")));
@@ -254,7 +260,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn start_from(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
-        self.nest = start_from(&self.nest, buffer)?;
+        start_from(&mut self.nest, buffer)?;
         self.note(format_args!("start_from {buffer}"));
         Ok(())
     }
@@ -269,8 +275,7 @@ impl Schedule {
         sizes: &[usize],
         first: Option<BufId>,
     ) -> Result<Vec<Part>, ScheduleError> {
-        let (stmts, parts) = split_sum(&self.nest, (at, sum), sizes, first)?;
-        self.nest.replace(at, stmts);
+        let parts = split_sum(&mut self.nest, (at, sum), sizes, first)?;
         let outer: Vec<VarId> = parts.iter().map(|p| p.outer).collect();
         let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
         let first = first.map_or(String::new(), |b| format!(" first {b}"));
@@ -287,8 +292,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn pack(&mut self, buffer: BufId, at: VarId, vectors: VarId) -> Result<(), ScheduleError> {
-        let stmt = pack(&self.nest, buffer, (at, vectors))?;
-        self.nest.replace(at, vec![stmt]);
+        pack(&mut self.nest, buffer, (at, vectors))?;
         self.note(format_args!("pack {buffer} in {at} by {vectors}"));
         Ok(())
     }
@@ -298,10 +302,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn flatten(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
-        let ty = flatten(&self.nest, buffer)?;
-        if let Some(b) = self.nest.buffers.get_mut(buffer.0 as usize) {
-            b.ty = ty;
-        }
+        flatten(&mut self.nest, buffer)?;
         self.note(format_args!("flatten {buffer}"));
         Ok(())
     }
