@@ -1,7 +1,7 @@
 //! Integer expressions as sums of multiples: for strides, addresses and simplification.
 
 use octrt_ops::Shape;
-use octrt_ops::expr::{BinaryFn, Expr, Scalar, UnaryFn, VarId};
+use octrt_ops::expr::{BinaryFn, CompareFn, Expr, Scalar, UnaryFn, VarId};
 
 use super::KernelBuffer;
 
@@ -41,14 +41,22 @@ impl Affine {
                 (b, a) if b.terms.is_empty() => self.add(a, factor.wrapping_mul(b.constant)),
                 (b, a) => match Affine::of(a) {
                     a if a.terms.is_empty() => self.add_sum(&b, factor.wrapping_mul(a.constant)),
-                    _ => self.add_simple(&simplify(e), factor),
+                    _ => self.add_other(e, factor),
                 },
             },
-            _ => self.add_simple(&simplify(e), factor),
+            _ => self.add_other(e, factor),
         }
     }
 
     /// Adds `factor * e` of what is no sum.
+    fn add_other(&mut self, e: &Expr, factor: i64) {
+        match is_simple(e) {
+            true => self.add_simple(e, factor),
+            false => self.add_simple(&simplify(e), factor),
+        }
+    }
+
+    /// As [`add_other`](Self::add_other), of what is simplified.
     fn add_simple(&mut self, e: &Expr, factor: i64) {
         match e {
             Expr::Const(Scalar::I64(v)) => self.add_constant(*v, factor),
@@ -179,61 +187,70 @@ pub fn uses(e: &Expr, v: VarId) -> bool {
 
 /// An equal expression without operations on integer literals that can be done now.
 pub fn simplify(e: &Expr) -> Expr {
+    let e = match e {
+        Expr::Const(_) | Expr::Var(_) | Expr::Acc => return e.clone(),
+        Expr::Load(b, index) => return Expr::Load(*b, index.iter().map(simplify).collect()),
+        Expr::Unary(f, a) => Expr::unary(*f, simplify(a)),
+        Expr::Bits(a) => simplify(a).bits(),
+        Expr::Cast(d, a) => simplify(a).cast(*d),
+        Expr::Select(c, a, b) => simplify(c).select(simplify(a), simplify(b)),
+        Expr::Compare(f, a, b) => Expr::compare(*f, simplify(a), simplify(b)),
+        Expr::Binary(f, a, b) => Expr::binary(*f, simplify(a), simplify(b)),
+    };
+    simpler(&e).unwrap_or(e)
+}
+
+/// Whether [`simplify`] leaves an expression as it is.
+fn is_simple(e: &Expr) -> bool {
+    let mut simple = true;
+    e.visit(&mut |e| simple = simple && simpler(e).is_none());
+    simple
+}
+
+/// What an operation on simple operands is, where it can be done now.
+fn simpler(e: &Expr) -> Option<Expr> {
     let int = |e: &Expr| match e {
         Expr::Const(Scalar::I64(v)) => Some(*v),
         _ => None,
     };
     let yes = |e: &Expr| matches!(e, Expr::Const(Scalar::Bool(true)));
     match e {
-        Expr::Const(_) | Expr::Var(_) | Expr::Acc => e.clone(),
-        Expr::Load(b, index) => Expr::Load(*b, index.iter().map(simplify).collect()),
-        Expr::Unary(f, a) => Expr::unary(*f, simplify(a)),
-        Expr::Bits(a) => simplify(a).bits(),
-        Expr::Cast(d, a) => match simplify(a) {
-            Expr::Const(s) => Expr::Const(s.cast(*d)),
-            a => a.cast(*d),
+        Expr::Cast(d, a) => match **a {
+            Expr::Const(s) => Some(Expr::Const(s.cast(*d))),
+            _ => None,
         },
-        Expr::Select(c, a, b) => match simplify(c) {
-            Expr::Const(Scalar::Bool(true)) => simplify(a),
-            Expr::Const(Scalar::Bool(false)) => simplify(b),
-            c => c.select(simplify(a), simplify(b)),
+        Expr::Select(c, a, b) => match **c {
+            Expr::Const(Scalar::Bool(true)) => Some((**a).clone()),
+            Expr::Const(Scalar::Bool(false)) => Some((**b).clone()),
+            _ => None,
         },
         Expr::Compare(f, a, b) => {
-            let (a, b) = (simplify(a), simplify(b));
-            match (int(&a), int(&b)) {
-                (Some(x), Some(y)) => {
-                    use octrt_ops::expr::CompareFn::*;
-                    Expr::Const(Scalar::Bool(match f {
-                        Eq => x == y,
-                        Ne => x != y,
-                        Lt => x < y,
-                        Le => x <= y,
-                        Gt => x > y,
-                        Ge => x >= y,
-                    }))
-                }
-                _ => Expr::compare(*f, a, b),
-            }
+            let (x, y) = (int(a)?, int(b)?);
+            Some(Expr::Const(Scalar::Bool(match f {
+                CompareFn::Eq => x == y,
+                CompareFn::Ne => x != y,
+                CompareFn::Lt => x < y,
+                CompareFn::Le => x <= y,
+                CompareFn::Gt => x > y,
+                CompareFn::Ge => x >= y,
+            })))
         }
-        Expr::Binary(f, a, b) => {
-            let (a, b) = (simplify(a), simplify(b));
-            match (f, int(&a), int(&b)) {
-                (_, Some(x), Some(y)) => match octrt_ops::expr::binary(*f, Scalar::I64(x), Scalar::I64(y)) {
-                    Some(s) => Expr::Const(s),
-                    None => Expr::binary(*f, a, b),
-                },
-                (BinaryFn::Add, Some(0), _) | (BinaryFn::Mul, Some(1), _) => b,
-                (BinaryFn::Add | BinaryFn::Sub, _, Some(0)) | (BinaryFn::Mul | BinaryFn::Div, _, Some(1)) => {
-                    a
-                }
-                (BinaryFn::Mul, Some(0), _) | (BinaryFn::Mul, _, Some(0)) | (BinaryFn::Rem, _, Some(1)) => {
-                    Expr::int(0)
-                }
-                (BinaryFn::And, ..) if yes(&a) => b,
-                (BinaryFn::And, ..) if yes(&b) => a,
-                _ => Expr::binary(*f, a, b),
+        Expr::Binary(f, a, b) => match (f, int(a), int(b)) {
+            (_, Some(x), Some(y)) => {
+                octrt_ops::expr::binary(*f, Scalar::I64(x), Scalar::I64(y)).map(Expr::Const)
             }
-        }
+            (BinaryFn::Add, Some(0), _) | (BinaryFn::Mul, Some(1), _) => Some((**b).clone()),
+            (BinaryFn::Add | BinaryFn::Sub, _, Some(0)) | (BinaryFn::Mul | BinaryFn::Div, _, Some(1)) => {
+                Some((**a).clone())
+            }
+            (BinaryFn::Mul, Some(0), _) | (BinaryFn::Mul, _, Some(0)) | (BinaryFn::Rem, _, Some(1)) => {
+                Some(Expr::int(0))
+            }
+            (BinaryFn::And, ..) if yes(a) => Some((**b).clone()),
+            (BinaryFn::And, ..) if yes(b) => Some((**a).clone()),
+            _ => None,
+        },
+        Expr::Const(_) | Expr::Var(_) | Expr::Acc | Expr::Load(..) | Expr::Unary(..) | Expr::Bits(_) => None,
     }
 }
 
@@ -279,6 +296,9 @@ mod tests {
         let x = Expr::var(0);
         assert_eq!(simplify(&((x.clone() / Expr::int(1)) * Expr::int(1) + Expr::int(0))), x);
         assert_eq!(simplify(&(x.clone() * Expr::int(0))), Expr::int(0));
-        assert_eq!(simplify(&Expr::int(2).within(3).select(x.clone(), Expr::int(9))), x);
+        let chosen = Expr::int(2).within(3).select(x.clone(), Expr::int(9));
+        assert_eq!(simplify(&chosen), x);
+        assert!(!is_simple(&chosen) && !is_simple(&(x.clone() / (Expr::int(1) + Expr::int(1)))));
+        assert!(is_simple(&((x / Expr::int(4)) % Expr::int(7))));
     }
 }

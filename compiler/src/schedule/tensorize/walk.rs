@@ -194,14 +194,14 @@ impl Tables {
             steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
         };
         let place = |p| of.inside + of.digits.iter().map(|(c, steps)| c * digit(p, steps)).sum::<i64>();
-        let places: Vec<i64> = (0..of.pixels as i64).map(place).collect();
-        let start = places.first().copied().unwrap_or(of.inside);
-        let step = places.get(1).map_or(0, |second| second - start);
-        let even = places.iter().zip(0..).all(|(at, i)| *at == start + step * i);
+        let pixels = of.pixels as i64;
+        let start = place(0);
+        let step = if pixels > 1 { place(1) - start } else { 0 };
+        let even = (0..pixels).all(|p| place(p) == start + step * p);
         let found = match even && step.checked_mul(TILE).is_some_and(|far| distance(far).is_ok()) {
             true => Found::Even { start, step },
             false => {
-                let entries = places.into_iter().map(distance).collect::<Result<_, _>>()?;
+                let entries = (0..pixels).map(|p| distance(place(p))).collect::<Result<_, _>>()?;
                 Found::Table(distances(entries)?)
             }
         };
