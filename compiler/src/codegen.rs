@@ -16,7 +16,7 @@ use crate::artifact::Function;
 use crate::error::CompileError;
 use crate::leaf::Program;
 use crate::leaf::x64::{self, AssembleError};
-use crate::place::program::Nest;
+use crate::place::program::Body;
 use crate::target::{Isa, Target};
 
 mod emitter;
@@ -88,10 +88,10 @@ impl Codegen {
         Ok(Codegen { target, quick: isa("none")?, thorough: isa("speed")?, leaves: Leaves::default() })
     }
 
-    fn isa(&self, nest: &Nest) -> &dyn TargetIsa {
+    fn isa(&self, nest: &Body) -> &dyn TargetIsa {
         match nest {
-            Nest::Tile(_) => &*self.quick,
-            Nest::Loop(_) => &*self.thorough,
+            Body::Tile(_) => &*self.quick,
+            Body::Loop(_) => &*self.thorough,
         }
     }
 
@@ -99,11 +99,11 @@ impl Codegen {
     ///
     /// # Errors
     /// [`CompileError::Internal`] when the kernel is not well formed.
-    pub fn function(&self, nest: &Nest, symbol: String) -> Result<Function, CompileError> {
+    pub fn function(&self, nest: &Body, symbol: String) -> Result<Function, CompileError> {
         let mut context = self.compile(nest, Listing::No)?;
         let fail = |e: &str| CompileError::internal(STAGE, nest.name(), e);
         let code = context.take_compiled_code().ok_or_else(|| fail("no code"))?;
-        if let Nest::Tile(tile) = nest {
+        if let Body::Tile(tile) = nest {
             let names: Vec<_> = context.func.params.user_named_funcs().values().cloned().collect();
             return tile::link(&self.leaves, tile, &code, &names, symbol).map_err(|e| fail(&e));
         }
@@ -118,7 +118,7 @@ impl Codegen {
     ///
     /// # Errors
     /// As [`Codegen::function`].
-    pub fn clif(&self, nest: &Nest) -> Result<String, CompileError> {
+    pub fn clif(&self, nest: &Body) -> Result<String, CompileError> {
         Ok(self.build(nest)?.display().to_string())
     }
 
@@ -126,26 +126,26 @@ impl Codegen {
     ///
     /// # Errors
     /// As [`Codegen::function`].
-    pub fn assembly(&self, nest: &Nest) -> Result<String, CompileError> {
+    pub fn assembly(&self, nest: &Body) -> Result<String, CompileError> {
         let context = self.compile(nest, Listing::Yes)?;
         let fail = |e: &str| CompileError::internal(STAGE, nest.name(), e);
         let listing =
             context.compiled_code().and_then(|c| c.vcode.clone()).ok_or_else(|| fail("no listing"))?;
         match nest {
-            Nest::Loop(_) => Ok(listing),
-            Nest::Tile(tile) => Ok(listing + &tile::listing(tile).map_err(|e| fail(&e))?),
+            Body::Loop(_) => Ok(listing),
+            Body::Tile(tile) => Ok(listing + &tile::listing(tile).map_err(|e| fail(&e))?),
         }
     }
 
-    fn build(&self, nest: &Nest) -> Result<ClifFunction, CompileError> {
+    fn build(&self, nest: &Body) -> Result<ClifFunction, CompileError> {
         let mut signature = Signature::new(CallConv::SystemV);
         signature.params = [types::I64; 3].map(AbiParam::new).to_vec();
         let mut function = ClifFunction::with_name_signature(UserFuncName::user(0, 0), signature);
         let mut context = FunctionBuilderContext::new();
         let mut builder = FunctionBuilder::new(&mut function, &mut context);
         let emitted = match nest {
-            Nest::Loop(kernel) => emitter::Emitter::new(&mut builder, kernel, self.target).function(),
-            Nest::Tile(tile) => tile::TileEmitter::new(&mut builder, tile).function(),
+            Body::Loop(kernel) => emitter::Emitter::new(&mut builder, kernel, self.target).function(),
+            Body::Tile(tile) => tile::TileEmitter::new(&mut builder, tile).function(),
         };
         emitted.map_err(|e| CompileError::internal(STAGE, nest.name(), e))?;
         builder.seal_all_blocks();
@@ -153,7 +153,7 @@ impl Codegen {
         Ok(function)
     }
 
-    fn compile(&self, nest: &Nest, listing: Listing) -> Result<Context, CompileError> {
+    fn compile(&self, nest: &Body, listing: Listing) -> Result<Context, CompileError> {
         let mut context = Context::for_function(self.build(nest)?);
         context.set_disasm(listing == Listing::Yes);
         context

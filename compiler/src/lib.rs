@@ -21,7 +21,7 @@ pub mod precision;
 pub mod schedule;
 pub mod strategy;
 pub mod target;
-pub mod tile;
+pub(crate) mod text;
 
 /// Changes with every change of this crate's sources.
 pub const FINGERPRINT: &str = env!("OCTRT_FINGERPRINT");

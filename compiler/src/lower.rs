@@ -10,13 +10,13 @@ use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
 use crate::decide::Choice;
 use crate::error::CompileError;
 use crate::layout::{Layout, Map, relayout};
+use crate::nest::BufferRole;
 use crate::options::Options;
 use crate::pack::Packing;
 use crate::schedule::script::Scheduled;
 use crate::strategy::conv_winograd::Plan;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
-use crate::tile::BufferRole;
 
 pub mod calls;
 mod emit;

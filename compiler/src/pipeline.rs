@@ -18,13 +18,13 @@ use crate::error::CompileError;
 use crate::loop_ir::{Kernel, verify};
 use crate::lower::calls::{Lowered, Work};
 use crate::lower::lower_graph;
+use crate::nest::Nest;
 pub use crate::options::Options;
 use crate::passes::{self, Report};
-use crate::place::program::{Nest, Program};
+use crate::place::program::{Body, Program};
 use crate::strategy::refusal::Refusal;
 use crate::target::Target;
-use crate::tile::TileNest;
-use crate::{place, strategy, tile};
+use crate::{nest, place, strategy};
 
 /// A graph after the passes, and what was decided for it.
 #[derive(Debug)]
@@ -120,8 +120,8 @@ pub fn generate(program: Program, target: Target, executor: Executor<'_>) -> Res
 }
 
 /// The nests of all calls, each once, and which is that of each call.
-fn schedule(lowered: &Lowered) -> Result<(Vec<Nest>, Vec<FunctionId>), CompileError> {
-    let mut nests: Vec<Nest> = Vec::new();
+fn schedule(lowered: &Lowered) -> Result<(Vec<Body>, Vec<FunctionId>), CompileError> {
+    let mut nests: Vec<Body> = Vec::new();
     // Equal problems share one function: names of nodes do not take part in the comparison.
     let mut naive: BTreeMap<String, FunctionId> = BTreeMap::new();
     let mut tiled: BTreeMap<String, Vec<FunctionId>> = BTreeMap::new();
@@ -131,15 +131,15 @@ fn schedule(lowered: &Lowered) -> Result<(Vec<Nest>, Vec<FunctionId>), CompileEr
         let function = match &call.work {
             Work::Tile(nest) => {
                 let alike = tiled.entry(outline(nest)).or_default();
-                let same = |f: &&FunctionId| matches!(&nests[f.0 as usize], Nest::Tile(t) if *t == **nest);
+                let same = |f: &&FunctionId| matches!(&nests[f.0 as usize], Body::Tile(t) if *t == **nest);
                 match alike.iter().find(same) {
                     Some(known) => *known,
                     None => {
                         let internal =
                             |e| CompileError::internal("strategy", &call.node, format!("{e}\n{nest}"));
-                        tile::verify::verify(nest).map_err(internal)?;
+                        nest::verify::verify(nest).map_err(internal)?;
                         alike.push(next);
-                        nests.push(Nest::Tile((**nest).clone()));
+                        nests.push(Body::Tile((**nest).clone()));
                         next
                     }
                 }
@@ -152,7 +152,7 @@ fn schedule(lowered: &Lowered) -> Result<(Vec<Nest>, Vec<FunctionId>), CompileEr
                     let scheduled = strategy::schedule(kernel)
                         .map_err(|e| CompileError::internal("strategy", &call.node, e))?;
                     check(&scheduled, "strategy")?;
-                    nests.push(Nest::Loop(scheduled));
+                    nests.push(Body::Loop(scheduled));
                     naive.insert(text, next);
                 }
                 known.unwrap_or(next)
@@ -164,9 +164,9 @@ fn schedule(lowered: &Lowered) -> Result<(Vec<Nest>, Vec<FunctionId>), CompileEr
 }
 
 /// What equal nests have in common: the name, the extent and the buffers' types.
-fn outline(nest: &TileNest) -> String {
+fn outline(nest: &Nest) -> String {
     let types: Vec<String> = nest.buffers.iter().map(|b| b.ty.to_string()).collect();
-    format!("{} {} {}", nest.name, nest.extent, types.join(" "))
+    format!("{} {} {}", nest.name, nest.parallel_extent(), types.join(" "))
 }
 
 /// Verifies a kernel: in every build, because the memory safety of the machine code rests on it.
@@ -175,6 +175,6 @@ fn check(kernel: &Kernel, stage: &'static str) -> Result<(), CompileError> {
 }
 
 /// Symbol of the function of nest `i`.
-pub fn symbol(i: usize, nest: &Nest) -> String {
+pub fn symbol(i: usize, nest: &Body) -> String {
     format!("octrt_{i}_{}", nest.name().replace(' ', "_"))
 }

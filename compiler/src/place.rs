@@ -9,7 +9,7 @@ pub mod memory_plan;
 pub mod program;
 
 use memory_plan::{Lifetime, plan};
-use program::{Nest, Program};
+use program::{Body, Program};
 
 /// Gives every buffer its place. `functions` and `extents` belong to the calls.
 pub fn place(
@@ -17,7 +17,7 @@ pub fn place(
     lowered: Lowered,
     functions: &[FunctionId],
     extents: &[usize],
-    nests: Vec<Nest>,
+    nests: Vec<Body>,
 ) -> Program {
     let memory = plan(&lifetimes(&lowered));
     let mut scratch_bytes = 0;

@@ -3,7 +3,7 @@
 //! From a naive kernel through schedule primitives: [`elementwise`] serves kernels without reduction, [`reduction`] the
 //! others. Both only look at the shape of the nest and at strides, never at the operator's name.
 //!
-//! From a problem on blocked activations to a [tile nest](crate::tile): [`conv_direct`] and [`conv_winograd`], between which
+//! From a problem on blocked activations to a [nest of calls](crate::nest): [`conv_direct`] and [`conv_winograd`], between which
 //! [`conv_choice`] decides, [`window`] for depthwise convolution and pooling, [`gemm`], and [`rows`] for what is computed
 //! element by element.
 

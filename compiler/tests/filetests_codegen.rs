@@ -16,11 +16,11 @@ use octrt_compiler::loop_ir::{Kernel, interp, verify};
 use octrt_compiler::lower::calls::Work;
 use octrt_compiler::lower::lower_graph;
 use octrt_compiler::nest;
+use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::pipeline::Options;
-use octrt_compiler::place::program::{Nest, Program};
+use octrt_compiler::place::program::{Body, Program};
 use octrt_compiler::schedule::script::Schedule;
-use octrt_compiler::tile::interp::Engine;
-use octrt_compiler::{Precision, Target, pipeline, tile};
+use octrt_compiler::{Precision, Target, pipeline};
 use octrt_ops::graph::infer::{self, Limits};
 use octrt_ops::graph::text;
 use octrt_ops::{Graph, Tensor};
@@ -63,14 +63,14 @@ fn test(case: &Case) -> Result<String, String> {
     }
     for nest in &program.nests {
         match nest {
-            Nest::Loop(kernel) => verify::verify(kernel).map_err(|e| e.to_string()),
-            Nest::Tile(tile) => tile::verify::verify(tile).map_err(|e| e.to_string()),
+            Body::Loop(kernel) => verify::verify(kernel).map_err(|e| e.to_string()),
+            Body::Tile(tile) => nest::verify::verify(tile).map_err(|e| e.to_string()),
         }
         .map_err(|e| format!("{e}\n{nest}"))?;
     }
     same_results(&graph, &program);
     let codegen = Codegen::new(target).map_err(|e| e.to_string())?;
-    let each = |print: &dyn Fn(&Nest) -> Result<String, String>| {
+    let each = |print: &dyn Fn(&Body) -> Result<String, String>| {
         program.nests.iter().map(print).collect::<Result<Vec<_>, _>>().map(|v| v.join("\n"))
     };
     let wanted = case.directive("test").and_then(|d| d.words.first()).map(String::as_str);
@@ -140,9 +140,9 @@ fn same_results(graph: &Graph, program: &Program) {
         let buffers: Vec<Option<&Tensor>> = buffers.iter().map(Option::as_ref).collect();
         let old = read(&step.buffers[step.dst], &arena, &outputs);
         let result = match &program.nests[step.function.0 as usize] {
-            Nest::Loop(kernel) => interp::run(kernel, &buffers).expect("the kernel runs"),
-            Nest::Tile(nest) => {
-                tile::interp::run(nest, &buffers, Some(&old), Engine::Interpreter).expect("the nest runs")
+            Body::Loop(kernel) => interp::run(kernel, &buffers).expect("the kernel runs"),
+            Body::Tile(nest) => {
+                nest::interp::run(nest, &buffers, Some(&old), Engine::Interpreter).expect("the nest runs")
             }
         };
         match step.buffers[step.dst].place {

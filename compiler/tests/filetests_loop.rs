@@ -61,7 +61,7 @@ fn apply(k: &Kernel, primitive: &str, args: &[&str]) -> Result<Kernel, String> {
 }
 
 fn variable(word: &str) -> Option<VarId> {
-    match text::parse_expr(word) {
+    match octrt_compiler::nest::text::parse_expr(word) {
         Ok(Expr::Var(id)) => Some(id),
         _ => None,
     }

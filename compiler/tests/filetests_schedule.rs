@@ -8,10 +8,9 @@
 mod filetest;
 
 use filetest::Case;
-use octrt_compiler::nest::{Nest, Stmt, interp, text};
+use octrt_compiler::nest::interp::{Engine, run};
+use octrt_compiler::nest::{BufferRole, Nest, Stmt, definitions, text, verify};
 use octrt_compiler::schedule::script::Schedule;
-use octrt_compiler::tile::interp::{Engine, run};
-use octrt_compiler::tile::{BufferRole, verify};
 use octrt_ops::Tensor;
 
 #[test]
@@ -38,7 +37,7 @@ fn test(case: &Case) -> Result<String, String> {
     if naive.buffers.iter().all(|b| b.ty.shape.numel() < 10_000) {
         same_numbers(&naive, &schedule, &case.path.display().to_string());
     }
-    Ok(schedule.nest().to_string())
+    Ok(schedule.nest().outline().to_string())
 }
 
 /// Runs both nests on whole numbers, of which every sum is exact, and products with small factors too: definitions by their
@@ -58,8 +57,8 @@ fn same_numbers(naive: &Nest, schedule: &Schedule, path: &str) {
         // Tables are not given.
         of.chain(nest.buffers[naive.buffers.len()..].iter().map(|_| None)).collect()
     };
-    let expected = interp::run(naive, &inputs(naive)).expect("the naive nest runs").to_vec::<f32>();
-    let found = match scheduled.tiles() {
+    let expected = definitions::run(naive, &inputs(naive)).expect("the naive nest runs").to_vec::<f32>();
+    let found = match scheduled.canonical() {
         Some(tiles) => {
             verify::verify(&tiles).expect("a nest that verifies");
             let inputs = inputs(scheduled);
@@ -67,7 +66,7 @@ fn same_numbers(naive: &Nest, schedule: &Schedule, path: &str) {
             run(&tiles, &inputs, None, Engine::Interpreter).expect("the calls run").to_vec::<f32>()
         }
         None if has_calls(scheduled) => return,
-        None => interp::run(scheduled, &inputs(scheduled)).expect("the nest runs").to_vec::<f32>(),
+        None => definitions::run(scheduled, &inputs(scheduled)).expect("the nest runs").to_vec::<f32>(),
     };
     assert_eq!(found, expected, "{path}");
 }

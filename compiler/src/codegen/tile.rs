@@ -17,7 +17,8 @@ use super::Leaves;
 use super::emitter::Emit;
 use crate::artifact::Function;
 use crate::leaf::x64;
-use crate::tile::{Distance, LoopId, SlotValue, Stmt, TileNest};
+use crate::nest::{Distance, Nest, SlotValue, Stmt};
+use octrt_ops::expr::VarId;
 
 /// Names of leaf programs among the external functions of Cranelift.
 const LEAVES: u32 = 1;
@@ -25,9 +26,9 @@ const LEAVES: u32 = 1;
 /// Emits the loops of a nest.
 pub(super) struct TileEmitter<'a, 'b> {
     b: &'a mut FunctionBuilder<'b>,
-    nest: &'a TileNest,
+    nest: &'a Nest,
     bases: Vec<Value>,
-    counters: Vec<(LoopId, Value)>,
+    counters: Vec<(VarId, Value)>,
     leaves: Vec<FuncRef>,
     /// The arguments of each call, in the order in which calls are emitted; constants are stored once, at the beginning.
     frames: Vec<StackSlot>,
@@ -35,7 +36,7 @@ pub(super) struct TileEmitter<'a, 'b> {
 }
 
 impl<'a, 'b> TileEmitter<'a, 'b> {
-    pub(super) fn new(b: &'a mut FunctionBuilder<'b>, nest: &'a TileNest) -> Self {
+    pub(super) fn new(b: &'a mut FunctionBuilder<'b>, nest: &'a Nest) -> Self {
         TileEmitter {
             b,
             nest,
@@ -64,7 +65,8 @@ impl<'a, 'b> TileEmitter<'a, 'b> {
         self.b.append_block_param(head, I64);
         let some = self.b.ins().icmp(IntCC::SignedLessThan, begin, end);
         self.b.ins().brif(some, head, &[BlockArg::Value(begin)], exit, &[]);
-        self.body(head, exit, (self.nest.parallel, end), &self.nest.body)?;
+        let (outer, body) = self.nest.parallel().ok_or("no parallel loop")?;
+        self.body(head, exit, (outer.id, end), body)?;
         self.b.ins().return_(&[]);
         Ok(())
     }
@@ -85,7 +87,8 @@ impl<'a, 'b> TileEmitter<'a, 'b> {
     fn frames(&mut self, stmts: &[Stmt]) {
         for stmt in stmts {
             match stmt {
-                Stmt::Loop { body, .. } => self.frames(body),
+                Stmt::Loop(_, body) => self.frames(body),
+                Stmt::Define(_) => {}
                 Stmt::Call { slots, .. } => {
                     let data =
                         StackSlotData::new(StackSlotKind::ExplicitSlot, 8 * slots.len().max(1) as u32, 3);
@@ -118,7 +121,7 @@ impl<'a, 'b> TileEmitter<'a, 'b> {
         &mut self,
         head: cranelift_codegen::ir::Block,
         exit: cranelift_codegen::ir::Block,
-        (id, end): (LoopId, Value),
+        (id, end): (VarId, Value),
         stmts: &[Stmt],
     ) -> Emit<()> {
         self.b.switch_to_block(head);
@@ -136,15 +139,16 @@ impl<'a, 'b> TileEmitter<'a, 'b> {
     fn stmts(&mut self, stmts: &[Stmt]) -> Emit<()> {
         for stmt in stmts {
             match stmt {
-                Stmt::Loop { id, extent, body } => {
+                Stmt::Loop(l, body) => {
                     let (head, exit) = (self.b.create_block(), self.b.create_block());
                     self.b.append_block_param(head, I64);
                     let zero = self.b.ins().iconst(I64, 0);
-                    let end = self.b.ins().iconst(I64, *extent as i64);
+                    let end = self.b.ins().iconst(I64, l.extent as i64);
                     self.b.ins().jump(head, &[BlockArg::Value(zero)]);
-                    self.body(head, exit, (*id, end), body)?;
+                    self.body(head, exit, (l.id, end), body)?;
                 }
                 Stmt::Call { leaf, slots } => self.call(*leaf, slots)?,
+                Stmt::Define(_) => return Err("a definition that no call has replaced".into()),
             }
         }
         Ok(())
@@ -182,7 +186,7 @@ impl<'a, 'b> TileEmitter<'a, 'b> {
 /// The finished function: the loops, then the leaves, with the calls between them resolved.
 pub(super) fn link(
     leaves: &Leaves,
-    nest: &TileNest,
+    nest: &Nest,
     code: &CompiledCode,
     names: &[UserExternalName],
     symbol: String,
@@ -216,7 +220,7 @@ pub(super) fn link(
 }
 
 /// The machine code of a nest's leaf programs as text, each under its name.
-pub(super) fn listing(nest: &TileNest) -> Emit<String> {
+pub(super) fn listing(nest: &Nest) -> Emit<String> {
     let mut out = String::new();
     for (i, program) in nest.leaves.iter().enumerate() {
         let leaf = x64::assemble(program).map_err(|e| e.to_string())?;

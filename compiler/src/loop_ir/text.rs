@@ -12,25 +12,10 @@
 //! Expressions are written as [`Expr`](octrt_ops::expr::Expr) prints; a NaN keeps only that it is one. Spaces and
 //! line ends separate words and mean nothing else; `;` starts a comment that ends with the line.
 
-mod lex;
 mod parse;
 mod print;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use parse::{Parser, numbered};
-pub use parse::{parse, parse_expr};
-
-/// Where a text is not a kernel.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: expected {expected}, found {found}")]
-pub struct ParseError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What could stand here.
-    pub expected: String,
-    /// What stands here.
-    pub found: String,
-}
+pub use crate::text::ParseError;
+pub use parse::parse;

@@ -8,9 +8,9 @@ use octrt_ops::TensorType;
 
 use crate::artifact::Repeat;
 use crate::loop_ir::Kernel;
+use crate::nest::Nest;
 use crate::schedule::script::Schedule;
 use crate::strategy::refusal::Refusal;
-use crate::tile::TileNest;
 
 pub use crate::artifact::Constant;
 
@@ -51,7 +51,7 @@ pub enum Work {
     /// A naive kernel that is not scheduled yet. Its name is that of the stage.
     Naive(Kernel),
     /// A tile nest.
-    Tile(Arc<TileNest>),
+    Tile(Arc<Nest>),
 }
 
 /// A call.

@@ -4,43 +4,43 @@ use std::fmt;
 
 use crate::artifact::{Artifact, Constant, Copy, Function, Port, Repeat, Step};
 use crate::loop_ir::Kernel;
+use crate::nest::Nest;
 use crate::target::Target;
-use crate::tile::TileNest;
 
 pub mod interp;
 
 /// A scheduled nest: what one function is made from.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Nest {
+pub enum Body {
     /// Elements by expressions, compiled by Cranelift.
     Loop(Kernel),
     /// Register tiles by leaf programs.
-    Tile(TileNest),
+    Tile(Nest),
 }
 
-impl Nest {
+impl Body {
     /// Name for dumps and symbols.
     pub fn name(&self) -> &str {
         match self {
-            Nest::Loop(k) => &k.name,
-            Nest::Tile(t) => &t.name,
+            Body::Loop(k) => &k.name,
+            Body::Tile(t) => &t.name,
         }
     }
 
     /// Extent of the parallel loop; 1 when there is none.
     pub fn parallel_extent(&self) -> usize {
         match self {
-            Nest::Loop(k) => k.parallel_extent(),
-            Nest::Tile(t) => t.extent,
+            Body::Loop(k) => k.parallel_extent(),
+            Body::Tile(t) => t.parallel_extent(),
         }
     }
 }
 
-impl fmt::Display for Nest {
+impl fmt::Display for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Nest::Loop(k) => k.fmt(f),
-            Nest::Tile(t) => t.fmt(f),
+            Body::Loop(k) => k.fmt(f),
+            Body::Tile(t) => t.fmt(f),
         }
     }
 }
@@ -53,7 +53,7 @@ pub struct Program {
     /// Outputs in the model's order.
     pub outputs: Vec<Port>,
     /// Distinct nests; a [`FunctionId`](crate::artifact::FunctionId) is a position here.
-    pub nests: Vec<Nest>,
+    pub nests: Vec<Body>,
     /// Calls in order.
     pub steps: Vec<Step>,
     /// Steps that run in turns, in order.

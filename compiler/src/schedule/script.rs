@@ -26,7 +26,6 @@ use crate::leaf::programs::Conv;
 use crate::loop_ir::{Form, Loop, Role};
 use crate::nest::{Nest, Stmt, around};
 use crate::strategy::refusal::Refusal;
-use crate::tile::TileNest;
 
 mod steps;
 
@@ -46,13 +45,13 @@ pub struct Schedule {
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     /// The nest.
-    pub nest: Arc<TileNest>,
+    pub nest: Arc<Nest>,
     /// How it was made.
     pub schedule: Option<Arc<Schedule>>,
 }
 
-impl From<TileNest> for Scheduled {
-    fn from(nest: TileNest) -> Scheduled {
+impl From<Nest> for Scheduled {
+    fn from(nest: Nest) -> Scheduled {
         Scheduled { nest: Arc::new(nest), schedule: None }
     }
 }
@@ -341,13 +340,13 @@ impl Schedule {
     /// [`Refusal::Defect`] where no call has replaced a definition yet.
     pub fn finish(mut self) -> Result<Scheduled, Refusal> {
         self.tables = Tables::default();
-        let nest = self.nest.tiles().ok_or(Refusal::Defect("a schedule that leaves definitions"))?;
+        let nest = self.nest.canonical().ok_or(Refusal::Defect("a schedule that leaves definitions"))?;
         Ok(Scheduled { nest: Arc::new(nest), schedule: Some(Arc::new(self)) })
     }
 
     /// The naive nest, the steps and what they make, as a test file.
     pub fn test(&self) -> String {
         let steps: String = self.steps.lines().map(|step| format!("; {step}\n")).collect();
-        format!("{steps}\n{}; ---- expect\n{}", self.naive, self.nest)
+        format!("{steps}\n{}; ---- expect\n{}", self.naive, self.nest.outline())
     }
 }

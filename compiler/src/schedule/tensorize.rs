@@ -16,9 +16,9 @@ use octrt_ops::expr::{BufId, Expr, VarId};
 
 use crate::loop_ir::affine::Affine;
 use crate::loop_ir::{Loop, Role};
+use crate::nest::Distance;
 use crate::nest::{Define, Nest};
 use crate::strategy::refusal::Refusal;
-use crate::tile::Distance;
 
 mod call;
 pub mod conv;

@@ -13,9 +13,10 @@ use octrt_ops::{DType, TensorType};
 
 use crate::leaf::programs::{Conv, Epilogue, Reduction, Start};
 use crate::leaf::{Program, Width, registers};
+use crate::nest::{BufferRole, Distance, Nest, NestBuilder, SlotValue};
 use crate::pack::GroupedPacking;
 use crate::target::Target;
-use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
+use octrt_ops::expr::BufId;
 
 use super::conv::{Addend, ConvProblem};
 use super::pixels::{Walk, distances, operands, table};
@@ -46,7 +47,7 @@ pub fn packing(p: &ConvProblem) -> Result<GroupedPacking, Refusal> {
 ///
 /// # Errors
 /// [`Refusal`] where distances do not fit leaf programs.
-pub fn nest(p: &ConvProblem, packing: &GroupedPacking, target: Target) -> Result<TileNest, Refusal> {
+pub fn nest(p: &ConvProblem, packing: &GroupedPacking, target: Target) -> Result<Nest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let blocks = p.dst.blocks();
     let rest = (p.dst.c % p.dst.layout.lanes) as u8;
@@ -90,9 +91,9 @@ struct Emitter<'a> {
     dst: Walk,
     base: Option<Walk>,
     addend: Option<Walk>,
-    wei: BufferId,
-    bias: BufferId,
-    taps: BufferId,
+    wei: BufId,
+    bias: BufId,
+    taps: BufId,
     /// Entries of the table for each block.
     trips: usize,
 }
@@ -166,7 +167,7 @@ impl Emitter<'_> {
 
 /// For each block of output channels: the distances of the rows of windows, channel by channel, in the order of the packed
 /// weights.
-fn taps(b: &mut NestBuilder, p: &ConvProblem, packing: &GroupedPacking) -> Result<BufferId, Refusal> {
+fn taps(b: &mut NestBuilder, p: &ConvProblem, packing: &GroupedPacking) -> Result<BufId, Refusal> {
     let lanes = p.src.layout.lanes;
     let ([planes, rows, _], [plane, row, _]) = (p.kernel.map(|k| k as i64), p.tap_steps());
     let mut entries = Vec::new();

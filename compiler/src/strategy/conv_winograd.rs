@@ -18,9 +18,9 @@ use octrt_ops::{DType, TensorType};
 use crate::leaf::Width;
 use crate::leaf::programs::Winograd;
 use crate::nest::build::Builder;
+use crate::nest::{BufferRole, Nest};
 use crate::schedule::script::Scheduled;
 use crate::target::Target;
-use crate::tile::{BufferRole, TileNest};
 
 use super::conv::ConvProblem;
 use super::refusal::Refusal;
@@ -85,12 +85,7 @@ fn products(
     }
 }
 
-fn whole(
-    p: &ConvProblem,
-    tiles: Tiles,
-    rows: usize,
-    (width, l2): (Width, usize),
-) -> Result<TileNest, Refusal> {
+fn whole(p: &ConvProblem, tiles: Tiles, rows: usize, (width, l2): (Width, usize)) -> Result<Nest, Refusal> {
     let chunks = tiles.rows / rows;
     let mut b = Builder::new("conv_winograd", if p.src.mb > 1 { p.src.mb } else { chunks });
     let t = Transforms { p, width, tiles };

@@ -13,8 +13,8 @@ use crate::leaf::programs::{
 };
 use crate::leaf::{Program, Width};
 use crate::nest::build::{Builder, Value};
+use crate::nest::{BufferRole, Nest};
 use crate::target::Target;
-use crate::tile::{BufferRole, TileNest};
 
 use super::problem::WindowKind;
 use super::refusal::{Refusal, distance};
@@ -45,7 +45,7 @@ fn pieces(extent: usize) -> Vec<(usize, usize, usize)> {
 ///
 /// # Errors
 /// [`Refusal`] where there are no leaf programs or distances do not fit them.
-pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<TileNest, Refusal> {
+pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<Nest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     // Without rows around them, the rows of all planes lie one after the other.
     let halo = src.layout.halo;

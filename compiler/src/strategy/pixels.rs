@@ -4,14 +4,15 @@ use octrt_ops::Tensor;
 
 use crate::layout::{AXES, Map};
 use crate::leaf::programs::{Epilogue, Grid, Pixels, Residual};
-use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue};
+use crate::nest::{BufferRole, Distance, NestBuilder, SlotValue};
+use octrt_ops::expr::BufId;
 
 use super::conv::{Addend, ConvProblem, Tail};
 use super::refusal::{Refusal, distance};
 
 /// Pixels of a tensor in the order in which tiles take them.
 pub struct Walk {
-    buffer: BufferId,
+    buffer: BufId,
     /// Distance of the first pixel of the walk's origin from the buffer's first byte.
     base: i64,
     /// From one block of channels to the next.
@@ -23,7 +24,7 @@ enum Place {
     /// Every pixel as many bytes after the one before.
     Even(i64),
     /// Distances in a table.
-    Table(BufferId),
+    Table(BufId),
 }
 
 /// Distances as a table.
@@ -38,7 +39,7 @@ impl Walk {
     /// A walk through the pixels at these distances from `base` in `buffer`; refused when one does not fit a table.
     pub fn new(
         nest: &mut NestBuilder,
-        buffer: BufferId,
+        buffer: BufId,
         base: i64,
         block_bytes: i64,
         distances: &[i64],
@@ -163,7 +164,7 @@ pub fn distances(map: &Map, pixels: &[Pixel]) -> Vec<i64> {
 }
 
 /// Buffers that every convolution has first: src, wei and bias.
-pub fn operands(nest: &mut NestBuilder, p: &ConvProblem, wei_elements: usize) -> [BufferId; 3] {
+pub fn operands(nest: &mut NestBuilder, p: &ConvProblem, wei_elements: usize) -> [BufId; 3] {
     let vector = |n: usize| octrt_ops::TensorType::new(octrt_ops::DType::F32, [n]);
     let bias = p.bias_elements();
     let src = nest.buffer(p.src.ty(), BufferRole::Src);

@@ -5,12 +5,12 @@ use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
     Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd,
 };
+use octrt_compiler::nest::{BufferRole, Distance, MissingSlot, Nest, NestBuilder, SlotValue};
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
 use octrt_compiler::strategy::conv_winograd::{self, Plan};
 use octrt_compiler::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
 use octrt_compiler::strategy::rows::{self, RowsProblem, With};
 use octrt_compiler::strategy::{conv_direct, conv_grouped, gemm, global_pool, shift, window};
-use octrt_compiler::tile::{BufferRole, Distance, MissingSlot, NestBuilder, SlotValue, TileNest};
 use octrt_compiler::{Isa, Target};
 use octrt_ops::{DType, Tensor, TensorType};
 
@@ -19,7 +19,7 @@ const UNEVEN: Halo = Halo { front: 0, back: 0, top: 0, bottom: 1, left: 2, right
 const NONE: Halo = Halo { front: 0, back: 0, top: 0, bottom: 0, left: 0, right: 0 };
 
 /// All of them, for both widths.
-pub fn all() -> Vec<TileNest> {
+pub fn all() -> Vec<Nest> {
     let targets = [Isa::V3, Isa::V4].map(Target::new);
     targets.into_iter().flat_map(|t| [convolutions(t), others(t), by_hand(t)].concat()).collect()
 }
@@ -49,7 +49,7 @@ fn conv(src: Map, dst: Map, kernel: usize, stride: usize) -> ConvProblem {
     }
 }
 
-fn convolutions(target: Target) -> Vec<TileNest> {
+fn convolutions(target: Target) -> Vec<Nest> {
     let b = lanes(target);
     let map = |dims, halo| map(target, dims, halo);
     let addend = |m, after| Some(Addend { map: m, repeat: 1, after });
@@ -64,7 +64,7 @@ fn convolutions(target: Target) -> Vec<TileNest> {
     let mut small = conv(map([1, b, 4, 4], ONE), map([1, b, 4, 4], ONE), 3, 1);
     small.tail.addend = addend(map([1, b, 4, 4], NONE), false);
     let direct = |p| conv_direct::schedule(p, target).unwrap().finish().unwrap().nest.as_ref().clone();
-    let mut all: Vec<TileNest> = [channel, odd, images, merged].iter().map(direct).collect();
+    let mut all: Vec<Nest> = [channel, odd, images, merged].iter().map(direct).collect();
     all.push(conv_grouped::nest(&mixed, &conv_grouped::packing(&mixed).unwrap(), target).unwrap());
     for mb in [1, 2] {
         (small.src.mb, small.dst.mb) = (mb, mb);
@@ -77,7 +77,7 @@ fn convolutions(target: Target) -> Vec<TileNest> {
     all
 }
 
-fn others(target: Target) -> Vec<TileNest> {
+fn others(target: Target) -> Vec<Nest> {
     let b = lanes(target);
     let map = |dims, halo| map(target, dims, halo);
     let window = |mb, kind| WindowProblem {
@@ -128,7 +128,7 @@ fn others(target: Target) -> Vec<TileNest> {
 
 /// A direct convolution as for large maps and many channels: runs of pixels in parallel, whose sums have parts that are added
 /// by way of the output. `tables` says where pixels lie, else they are side by side.
-fn direct(width: Width, mb: usize, tables: bool) -> Result<TileNest, MissingSlot> {
+fn direct(width: Width, mb: usize, tables: bool) -> Result<Nest, MissingSlot> {
     let (vector, pixels) = (i64::from(width.bytes()), 8);
     let (block, image) = ((pixels + 4) * vector, 5 * (pixels + 4) * vector);
     let f32s = |bytes: i64| TensorType::new(DType::F32, [bytes as usize / 4]);
@@ -189,7 +189,7 @@ fn direct(width: Width, mb: usize, tables: bool) -> Result<TileNest, MissingSlot
     Ok(b.finish())
 }
 
-fn by_hand(target: Target) -> Vec<TileNest> {
+fn by_hand(target: Target) -> Vec<Nest> {
     let width = target.width().unwrap();
     let all = [(1, true), (1, false), (3, true), (3, false)];
     all.into_iter().map(|(mb, tables)| direct(width, mb, tables).unwrap()).collect()

@@ -1,9 +1,10 @@
 use octrt_ops::DType;
 use octrt_ops::expr::{BufId, Expr, Scalar, VarId};
 
-use super::{parse, parse_expr};
+use super::parse;
 use crate::loop_ir::verify::samples::{conv, copy, pad};
 use crate::loop_ir::{Form, Kernel};
+use crate::nest::text::parse_expr;
 
 fn reads_back(k: &Kernel) {
     let text = k.to_string();
@@ -94,11 +95,11 @@ fn errors_point_into_the_text() {
     assert_eq!(expr("sine(L0)"), "line 1, column 1: expected an expression, found `sine`");
     assert_eq!(expr("L0 L1"), "line 1, column 4: expected the end, found `L1`");
     assert_eq!(expr("mul(L0, 99999999999999999999)").split(": ").next(), Some("line 1, column 9"));
-    assert_eq!(expr("L0 ?"), "line 1, column 4: expected a word, found `?`");
+    assert_eq!(expr("L0 ?"), "line 1, column 4: expected the end, found `?`");
     assert!(expr(&"neg(".repeat(100_000)).contains("at most 200 nested expressions"));
     let kernel = |s: &str| parse(s).unwrap_err().to_string();
     assert_eq!(kernel(""), "line 1, column 1: expected `kernel`, found the end");
-    assert_eq!(kernel("kernel \"a"), "line 1, column 8: expected a string that ends, found `\"a`");
+    assert_eq!(kernel("kernel \"a"), "line 1, column 8: expected the kernel's name as a string, found `\"a`");
     assert_eq!(kernel("kernel \"a\" {\n  in b1: f32[]"), "line 2, column 6: expected `b0`, found `b1`");
     assert_eq!(
         kernel("kernel \"a\" {\n  in b0: f16[]"),

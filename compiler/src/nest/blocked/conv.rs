@@ -11,10 +11,10 @@ use super::{index, of_axes, rename};
 use crate::layout::Map;
 use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
+use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
 use crate::strategy::conv::{Addend, ConvProblem};
 use crate::strategy::refusal::Refusal;
-use crate::tile::{BufferRole, TileBuffer};
 
 /// The loops of a naive convolution, outermost first.
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ impl ConvProblem {
         Ok((Nest { name: "conv".into(), buffers, leaves: Vec::new(), body }, loops))
     }
 
-    fn buffers(&self) -> (Vec<TileBuffer>, BufId) {
+    fn buffers(&self) -> (Vec<Buffer>, BufId) {
         let lanes = self.dst.layout.lanes;
         let floats = |dims: Vec<usize>| TensorType::new(DType::F32, dims);
         let mut wei = vec![self.groups * self.dst_blocks(), self.src_blocks()];
@@ -157,9 +157,8 @@ impl ConvProblem {
         wei.extend([self.src.layout.lanes, lanes]);
         let mut types = vec![self.src.ty(), floats(wei), floats(vec![self.bias_elements()])];
         types.extend(self.tail.addends().map(|a| a.map.ty()));
-        let mut all: Vec<TileBuffer> =
-            types.into_iter().map(|ty| TileBuffer { ty, role: BufferRole::Src }).collect();
-        all.push(TileBuffer { ty: self.dst.ty(), role: BufferRole::Dst });
+        let mut all: Vec<Buffer> = types.into_iter().map(|ty| Buffer { ty, role: BufferRole::Src }).collect();
+        all.push(Buffer { ty: self.dst.ty(), role: BufferRole::Dst });
         let dst = BufId(all.len() as u32 - 1);
         (all, dst)
     }

@@ -8,10 +8,10 @@ use octrt_ops::{Arg, Args, DType, Shape, TensorType};
 use super::rename;
 use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
+use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
 use crate::strategy::problem::GemmProblem;
 use crate::strategy::refusal::Refusal;
-use crate::tile::{BufferRole, TileBuffer};
 
 /// Rows of the result.
 pub const ROW: VarId = VarId(0);
@@ -86,7 +86,7 @@ impl GemmProblem {
             (floats(&[blocks * lanes]), BufferRole::Src),
             (floats(&[self.m, self.n]), BufferRole::Dst),
         ];
-        let buffers = types.map(|(ty, role)| TileBuffer { ty, role }).to_vec();
+        let buffers = types.map(|(ty, role)| Buffer { ty, role }).to_vec();
         Ok(Nest { name: "gemm".into(), buffers, leaves: Vec::new(), body })
     }
 }

@@ -9,11 +9,11 @@ use super::{index, of_axes};
 use crate::layout::Map;
 use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
+use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
 use crate::strategy::conv::Addend;
 use crate::strategy::problem::{WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
-use crate::tile::{BufferRole, TileBuffer};
 
 /// The loops of naive windows, outermost first.
 #[derive(Clone, Debug)]
@@ -73,9 +73,9 @@ impl WindowProblem {
         }
         let first_addend = types.len() as u32;
         types.extend(self.tail.addends().map(|a| a.map.ty()));
-        let mut buffers: Vec<TileBuffer> =
-            types.into_iter().map(|ty| TileBuffer { ty, role: BufferRole::Src }).collect();
-        buffers.push(TileBuffer { ty: self.dst.ty(), role: BufferRole::Dst });
+        let mut buffers: Vec<Buffer> =
+            types.into_iter().map(|ty| Buffer { ty, role: BufferRole::Src }).collect();
+        buffers.push(Buffer { ty: self.dst.ty(), role: BufferRole::Dst });
         let dst = BufId(buffers.len() as u32 - 1);
         let define = self.define(&loops, (first_addend, dst), &all);
         let name = match self.kind {

@@ -5,12 +5,12 @@
 
 use octrt_ops::{Tensor, TensorType};
 
-use super::{Nest, Program};
+use super::{Body, Program};
 use crate::artifact::{Place, Step};
 use crate::loop_ir::Kernel;
 use crate::loop_ir::interp::{Part, run_part};
-use crate::tile::BufferRole;
-use crate::tile::interp::{self as tile_interp, Engine, garbage};
+use crate::nest::BufferRole;
+use crate::nest::interp::{self as tile_interp, Engine, garbage};
 
 /// What went wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,9 +50,9 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// [`RunError`] when a leaf program cannot be assembled.
     pub fn new(program: &'a Program, engine: Engine) -> Result<Prepared<'a>, RunError> {
-        let ready = |(i, nest): (usize, &'a Nest)| match nest {
-            Nest::Loop(kernel) => Ok(Ready::Loop(kernel)),
-            Nest::Tile(nest) => tile_interp::Prepared::new(nest, engine)
+        let ready = |(i, nest): (usize, &'a Body)| match nest {
+            Body::Loop(kernel) => Ok(Ready::Loop(kernel)),
+            Body::Tile(nest) => tile_interp::Prepared::new(nest, engine)
                 .map(Ready::Tile)
                 .map_err(|e| RunError { at: format!("f{i}"), message: e.to_string() }),
         };
@@ -171,11 +171,7 @@ impl<'a> Prepared<'a> {
 }
 
 /// Whether buffers have the types and roles that a tile nest declares, and tables their entries.
-fn check_buffers(
-    nest: &crate::tile::TileNest,
-    step: &Step,
-    tensors: &[Option<&Tensor>],
-) -> Result<(), String> {
+fn check_buffers(nest: &crate::nest::Nest, step: &Step, tensors: &[Option<&Tensor>]) -> Result<(), String> {
     if nest.buffers.len() != step.buffers.len() || nest.dst().map(|d| d.index()) != Some(step.dst) {
         return Err(format!("the buffers are not those of '{}'", nest.name));
     }

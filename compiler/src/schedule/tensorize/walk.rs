@@ -7,9 +7,9 @@ use crate::leaf::programs::{Grid, Pixels};
 use crate::loop_ir::Loop;
 use crate::loop_ir::affine::{Affine, uses};
 use crate::nest::index::bounds;
+use crate::nest::{Buffer, BufferRole, Distance, SlotValue};
 use crate::nest::{Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
-use crate::tile::{BufferRole, Distance, LoopId, SlotValue, TileBuffer};
 
 /// Bytes of an element.
 pub(super) const ELEMENT: i64 = 4;
@@ -149,10 +149,10 @@ impl Walk {
 
 /// The buffer of a table.
 pub(super) fn table(nest: &mut Nest, table: &Tensor) -> BufId {
-    let same = |b: &TileBuffer| matches!(&b.role, BufferRole::Table(t) if t == table);
+    let same = |b: &Buffer| matches!(&b.role, BufferRole::Table(t) if t == table);
     match nest.buffers.iter().position(same) {
         Some(known) => BufId(known as u32),
-        None => nest.buffer(TileBuffer { ty: table.ty().clone(), role: BufferRole::Table(table.clone()) }),
+        None => nest.buffer(Buffer { ty: table.ty().clone(), role: BufferRole::Table(table.clone()) }),
     }
 }
 
@@ -218,7 +218,7 @@ pub(super) fn of_loops(loops: &[&Loop], sum: &Affine) -> Result<Distance, Refusa
         let Some((factor, _)) = sum.terms.iter().find(|(_, e)| *e == Expr::Var(l.id)) else { continue };
         left -= 1;
         if l.extent > 1 {
-            distance = distance.plus(LoopId(l.id.0), *factor);
+            distance = distance.plus(VarId(l.id.0), *factor);
         }
     }
     match left {

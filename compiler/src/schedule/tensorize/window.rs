@@ -13,9 +13,9 @@ use crate::leaf::programs::{
 use crate::leaf::{Program, Width};
 use crate::loop_ir::Loop;
 use crate::loop_ir::affine::Affine;
+use crate::nest::SlotValue;
 use crate::nest::{Define, Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
-use crate::tile::SlotValue;
 
 /// The loops of a tile of windows, all inside the first.
 #[derive(Clone, Debug)]

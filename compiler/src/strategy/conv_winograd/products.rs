@@ -11,12 +11,12 @@ use octrt_ops::{DType, TensorType};
 use super::planes::Planes;
 use crate::leaf::Width;
 use crate::loop_ir::{Form, Loop, Reduction, Role};
+use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::conv::ConvTile;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::tiles::{self, EvenSplit};
-use crate::tile::{BufferRole, TileBuffer};
 
 /// `m[element, oc, tile] = sum over ic of u[element, oc, ic] * v[element, ic, tile]`, channels in blocks. Buffers, in order:
 /// v, u, m.
@@ -80,7 +80,7 @@ impl Products {
         };
         let [v, m] = self.types.clone();
         let buffers = [(v, BufferRole::Src), (self.weights(), BufferRole::Src), (m, BufferRole::Dst)];
-        let buffers = buffers.map(|(ty, role)| TileBuffer { ty, role }).to_vec();
+        let buffers = buffers.map(|(ty, role)| Buffer { ty, role }).to_vec();
         let body = around(loops.into_iter(), vec![Stmt::Define(define)]);
         Nest { name: "winograd_products".into(), buffers, leaves: Vec::new(), body }
     }

@@ -7,10 +7,10 @@ use super::planes::{Planes, Tiles};
 use crate::layout::Map;
 use crate::leaf::programs::{Addend, WinogradInput, WinogradOutput};
 use crate::leaf::{Program, Width, registers};
+use crate::nest::BufferRole;
 use crate::nest::build::{Builder, Value};
 use crate::strategy::conv::{self, ConvProblem};
 use crate::strategy::refusal::{Refusal, distance};
-use crate::tile::BufferRole;
 
 /// Base and residual with their buffers.
 pub(super) type Addends = [Option<(BufId, conv::Addend)>; 2];

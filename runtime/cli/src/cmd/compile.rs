@@ -73,7 +73,7 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
     })
 }
 
-type Kernel = octrt::compiler::place::program::Nest;
+type Kernel = octrt::compiler::place::program::Body;
 
 /// What operators mean, as loop nests without a schedule.
 fn nests(graph: &Graph, options: Options) -> Result<String, CompileError> {
@@ -121,7 +121,7 @@ fn leaves(program: &Program) -> String {
     for (i, nest) in program.nests.iter().enumerate() {
         let Kernel::Tile(tile) = nest else { continue };
         for leaf in &tile.leaves {
-            match all.iter_mut().find(|(known, _)| *known == leaf) {
+            match all.iter_mut().find(|(known, _)| **known == **leaf) {
                 Some((_, users)) => users.push(format!("f{i}")),
                 None => all.push((leaf, vec![format!("f{i}")])),
             }
