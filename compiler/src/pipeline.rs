@@ -124,7 +124,8 @@ fn schedule(lowered: &Lowered) -> Result<(Vec<Body>, Vec<FunctionId>), CompileEr
     let mut nests: Vec<Body> = Vec::new();
     // Equal problems share one function: names of nodes do not take part in the comparison.
     let mut naive: BTreeMap<String, FunctionId> = BTreeMap::new();
-    let mut tiled: BTreeMap<String, Vec<FunctionId>> = BTreeMap::new();
+    let mut tiled: BTreeMap<(&str, Vec<usize>), Vec<FunctionId>> = BTreeMap::new();
+    let mut leaves = nest::verify::Leaves::default();
     let mut functions = Vec::with_capacity(lowered.calls.len());
     for call in &lowered.calls {
         let next = FunctionId(nests.len() as u32);
@@ -137,7 +138,7 @@ fn schedule(lowered: &Lowered) -> Result<(Vec<Body>, Vec<FunctionId>), CompileEr
                     None => {
                         let internal =
                             |e| CompileError::internal("strategy", &call.node, format!("{e}\n{nest}"));
-                        nest::verify::verify(nest).map_err(internal)?;
+                        nest::verify::verify_among(nest, &mut leaves).map_err(internal)?;
                         alike.push(next);
                         nests.push(Body::Tile((**nest).clone()));
                         next
@@ -163,10 +164,10 @@ fn schedule(lowered: &Lowered) -> Result<(Vec<Body>, Vec<FunctionId>), CompileEr
     Ok((nests, functions))
 }
 
-/// What equal nests have in common: the name, the extent and the buffers' types.
-fn outline(nest: &Nest) -> String {
-    let types: Vec<String> = nest.buffers.iter().map(|b| b.ty.to_string()).collect();
-    format!("{} {} {}", nest.name, nest.parallel_extent(), types.join(" "))
+/// What equal nests have in common: the name, and the extents of the parallel loop and of the buffers.
+fn outline(nest: &Nest) -> (&str, Vec<usize>) {
+    let dims = nest.buffers.iter().flat_map(|b| b.ty.shape.dims());
+    (&nest.name, std::iter::once(nest.parallel_extent()).chain(dims.copied()).collect())
 }
 
 /// Verifies a kernel: in every build, because the memory safety of the machine code rests on it.

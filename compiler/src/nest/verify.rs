@@ -15,6 +15,9 @@
 //! A nest may be refused that keeps the last two, where the proof does not see how. That none is taken that breaks them is
 //! held against [`interp`](super::interp::races) in tests, by random changes of nests.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use octrt_ops::DType;
 
 use super::{BufId, BufferRole, Distance, Nest, SlotValue, Stmt, VarId};
@@ -40,10 +43,33 @@ pub struct VerifyError {
 /// # Errors
 /// The first rule that is broken.
 pub fn verify(nest: &Nest) -> Result<(), VerifyError> {
-    check(nest).map_err(|violation| VerifyError { nest: nest.name.clone(), violation })
+    verify_among(nest, &mut Leaves::default())
 }
 
-fn check(nest: &Nest) -> Result<(), String> {
+/// As [`verify`], one nest after the other: what is known of their leaf programs is not checked again.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn verify_among(nest: &Nest, leaves: &mut Leaves) -> Result<(), VerifyError> {
+    check(nest, leaves).map_err(|violation| VerifyError { nest: nest.name.clone(), violation })
+}
+
+/// Leaf programs that keep their rules, by name.
+#[derive(Debug, Default)]
+pub struct Leaves(BTreeMap<String, Vec<Arc<Program>>>);
+
+impl Leaves {
+    fn verify(&mut self, leaf: &Arc<Program>) -> Result<(), leaf::verify::VerifyError> {
+        let known = self.0.entry(leaf.name.clone()).or_default();
+        if !known.contains(leaf) {
+            leaf::verify::verify(leaf)?;
+            known.push(leaf.clone());
+        }
+        Ok(())
+    }
+}
+
+fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), String> {
     let written = nest.buffers.iter().filter(|b| b.role == BufferRole::Dst).count();
     if written != 1 {
         return Err(format!("expected one written buffer, found {written}"));
@@ -62,7 +88,7 @@ fn check(nest: &Nest) -> Result<(), String> {
             return Err(format!("{id}: expected multiples of {ELEMENT}, found {entry}"));
         }
     }
-    nest.leaves.iter().try_for_each(|leaf| leaf::verify::verify(leaf).map_err(|e| e.to_string()))?;
+    nest.leaves.iter().try_for_each(|leaf| leaves.verify(leaf).map_err(|e| e.to_string()))?;
     let tables: Vec<Option<Table>> = nest.buffers.iter().map(table).collect();
     let mut checker = Checker {
         nest,
