@@ -14,6 +14,7 @@ use crate::nest::BufferRole;
 use crate::options::Options;
 use crate::pack::Packing;
 use crate::schedule::script::Scheduled;
+use crate::strategy::conv::ConvProblem;
 use crate::strategy::conv_winograd::Plan;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
@@ -45,7 +46,7 @@ pub fn lower_graph(graph: &Graph, choice: Choice, options: Options) -> Result<Lo
         reserved: vec![None; graph.values.len()],
         roots: BTreeMap::new(),
         copied: BTreeMap::new(),
-        chosen: BTreeMap::new(),
+        chosen: Vec::new(),
         failed: None,
         out: Lowered::default(),
     };
@@ -94,8 +95,8 @@ pub(super) struct Lowering<'a> {
     roots: BTreeMap<ValueId, Virtual>,
     /// What has been copied into the buffer of a concatenation, by its first channel there.
     pub(super) copied: BTreeMap<(ValueId, usize), ValueId>,
-    /// Convolutions met before, as text, and what was chosen for them: networks repeat their blocks.
-    pub(super) chosen: BTreeMap<String, (Plan, Packing)>,
+    /// Convolutions met before, and what was chosen for them: networks repeat their blocks.
+    pub(super) chosen: Vec<(ConvProblem, Plan, Packing)>,
     /// What must not fail, and has.
     failed: Option<Refusal>,
     pub(super) out: Lowered,

@@ -171,6 +171,13 @@ impl Define {
         self.index.iter().chain(&self.when).chain([&self.value]).chain(reduction)
     }
 
+    /// Changes every expression in place.
+    pub fn rewrite(&mut self, f: &mut dyn FnMut(&Expr) -> Option<Expr>) {
+        let reduction = self.reduce.iter_mut().flat_map(|r| [&mut r.init, &mut r.finish]);
+        let all = self.index.iter_mut().chain(&mut self.when).chain([&mut self.value]).chain(reduction);
+        all.for_each(|e| e.rewrite(f));
+    }
+
     /// With every expression rebuilt by `f`.
     #[must_use]
     pub fn map(&self, f: &dyn Fn(&Expr) -> Expr) -> Define {
@@ -198,6 +205,21 @@ impl Stmt {
             Stmt::Define(d) => Stmt::Define(d.map(f)),
             Stmt::Call { .. } => self.clone(),
         }
+    }
+
+    /// Changes every definition in place.
+    pub fn each_define(&mut self, f: &mut dyn FnMut(&mut Define)) {
+        match self {
+            Stmt::Loop(_, body) => body.iter_mut().for_each(|s| s.each_define(f)),
+            Stmt::Define(d) => f(d),
+            Stmt::Call { .. } => {}
+        }
+    }
+
+    /// Puts an expression in the place of a variable.
+    pub fn substitute(&mut self, l: VarId, with: &Expr) {
+        let mut each = |e: &Expr| matches!(e, Expr::Var(v) if *v == l).then(|| with.clone());
+        self.each_define(&mut |d| d.rewrite(&mut each));
     }
 
     /// Visits the statement and all within, outermost first.
@@ -295,31 +317,25 @@ impl Nest {
 
     /// Puts other statements in the place of a loop.
     pub fn replace(&mut self, id: VarId, with: Vec<Stmt>) {
-        fn within(stmts: &mut Vec<Stmt>, id: VarId, with: &mut Option<Vec<Stmt>>) {
-            if let Some(at) = stmts.iter().position(|s| matches!(s, Stmt::Loop(l, _) if l.id == id)) {
-                stmts.splice(at..=at, with.take().unwrap_or_default());
-                return;
-            }
-            for s in stmts {
-                if let (Stmt::Loop(_, body), true) = (s, with.is_some()) {
-                    within(body, id, with);
-                }
-            }
-        }
-        within(&mut self.body, id, &mut Some(with));
+        self.edit(id, |_, _| with);
     }
 
-    /// With every definition rebuilt by `f`; `None` where `f` gives none for one.
-    pub fn each_define(&self, f: &dyn Fn(&Define) -> Option<Define>) -> Option<Nest> {
-        fn within(stmts: &[Stmt], f: &dyn Fn(&Define) -> Option<Define>) -> Option<Vec<Stmt>> {
-            let each = |s: &Stmt| match s {
-                Stmt::Define(d) => f(d).map(Stmt::Define),
-                Stmt::Loop(l, body) => Some(Stmt::Loop(l.clone(), within(body, f)?)),
-                call @ Stmt::Call { .. } => Some(call.clone()),
-            };
-            stmts.iter().map(each).collect()
+    /// Puts what `f` makes of a loop and what it holds in its place.
+    pub fn edit(&mut self, id: VarId, f: impl FnOnce(Loop, Vec<Stmt>) -> Vec<Stmt>) {
+        fn place(stmts: &mut Vec<Stmt>, id: VarId) -> Option<(&mut Vec<Stmt>, usize)> {
+            if let Some(at) = stmts.iter().position(|s| matches!(s, Stmt::Loop(l, _) if l.id == id)) {
+                return Some((stmts, at));
+            }
+            stmts.iter_mut().find_map(|s| match s {
+                Stmt::Loop(_, body) => place(body, id),
+                _ => None,
+            })
         }
-        Some(Nest { body: within(&self.body, f)?, ..self.clone() })
+        if let Some((stmts, at)) = place(&mut self.body, id)
+            && let Stmt::Loop(l, body) = stmts.remove(at)
+        {
+            stmts.splice(at..at, f(l, body));
+        }
     }
 
     /// The buffer that is written.

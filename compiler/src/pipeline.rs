@@ -19,13 +19,14 @@ use crate::error::CompileError;
 use crate::lower::calls::{Lowered, Work};
 use crate::lower::lower_graph;
 use crate::nest::Nest;
+use crate::nest::verify::{Leaves, verify_among};
 pub use crate::options::Options;
 use crate::passes::{self, Report};
 use crate::place::program::Program;
 use crate::schedule::script::Schedule;
 use crate::strategy::refusal::Refusal;
 use crate::target::Target;
-use crate::{nest, place, strategy};
+use crate::{place, strategy};
 
 /// A graph after the passes, and what was decided for it.
 #[derive(Debug)]
@@ -141,7 +142,8 @@ fn schedule(lowered: &Lowered) -> Result<Scheduled, CompileError> {
     let mut out = Scheduled::default();
     // Equal problems share one function: names of nodes do not take part in the comparison.
     let mut naive: BTreeMap<String, FunctionId> = BTreeMap::new();
-    let mut calls: BTreeMap<String, Vec<FunctionId>> = BTreeMap::new();
+    let mut calls: BTreeMap<(&str, Vec<usize>), Vec<FunctionId>> = BTreeMap::new();
+    let mut leaves = Leaves::default();
     for call in &lowered.calls {
         let next = FunctionId(out.nests.len() as u32);
         let function = match &call.work {
@@ -151,7 +153,7 @@ fn schedule(lowered: &Lowered) -> Result<Scheduled, CompileError> {
                 match alike.iter().find(same) {
                     Some(known) => *known,
                     None => {
-                        check(nest, "strategy", &call.node)?;
+                        check(nest, &mut leaves, ("strategy", &call.node))?;
                         alike.push(next);
                         out.nests.push((**nest).clone());
                         out.schedules.push(call.schedule.clone());
@@ -163,10 +165,10 @@ fn schedule(lowered: &Lowered) -> Result<Scheduled, CompileError> {
                 let text = nest.to_string();
                 let known = naive.get(&text).copied();
                 if known.is_none() {
-                    check(nest, "lower", &call.node)?;
+                    check(nest, &mut leaves, ("lower", &call.node))?;
                     let schedule = strategy::schedule(nest)
                         .map_err(|e| CompileError::internal("strategy", &call.node, e))?;
-                    check(schedule.nest(), "strategy", &call.node)?;
+                    check(schedule.nest(), &mut leaves, ("strategy", &call.node))?;
                     out.nests.push(schedule.nest().clone());
                     out.schedules.push(Some(Arc::new(schedule)));
                     naive.insert(text, next);
@@ -180,14 +182,14 @@ fn schedule(lowered: &Lowered) -> Result<Scheduled, CompileError> {
 }
 
 /// Verifies a nest: in every build, because the memory safety of the machine code rests on it.
-fn check(nest: &Nest, stage: &'static str, node: &str) -> Result<(), CompileError> {
-    nest::verify::verify(nest).map_err(|e| CompileError::internal(stage, node, format!("{e}\n{nest}")))
+fn check(nest: &Nest, leaves: &mut Leaves, (stage, node): (&'static str, &str)) -> Result<(), CompileError> {
+    verify_among(nest, leaves).map_err(|e| CompileError::internal(stage, node, format!("{e}\n{nest}")))
 }
 
-/// What equal nests have in common: the name, the extent and the buffers' types.
-fn outline(nest: &Nest) -> String {
-    let types: Vec<String> = nest.buffers.iter().map(|b| b.ty.to_string()).collect();
-    format!("{} {} {}", nest.name, nest.parallel_extent(), types.join(" "))
+/// What equal nests have in common: the name, and the extents of the parallel loop and of the buffers.
+fn outline(nest: &Nest) -> (&str, Vec<usize>) {
+    let dims = nest.buffers.iter().flat_map(|b| b.ty.shape.dims());
+    (&nest.name, std::iter::once(nest.parallel_extent()).chain(dims.copied()).collect())
 }
 
 /// Symbol of the function of nest `i`.

@@ -1,7 +1,7 @@
 //! Schedule primitives: rewrites of a nest that keep what it computes.
 //!
-//! What cannot be done is refused with a [`ScheduleError`]. Primitives are functions from a nest to what
-//! stands in the place of a loop, and steps of a [`Schedule`](script::Schedule). What they make is
+//! What cannot be done is refused with a [`ScheduleError`]. Primitives are functions that change
+//! a nest, or leave it as it is where they refuse, and steps of a [`Schedule`](script::Schedule). What they make is
 //! [verified](crate::nest::verify) when the schedule is done; [`start_from`] and [`split_sum`] reassociate sums, [`pack`]
 //! changes how weights lie, the others keep every bit.
 
@@ -110,4 +110,17 @@ fn loop_of<'a>(
         Some(Stmt::Loop(l, body)) => Ok((l, body)),
         _ => Err(refused(primitive, nest, Rule::Unknown(id))),
     }
+}
+
+/// The first `count` of a loop and those that stand directly inside each other, and what the last of them holds.
+fn unwrapped(l: Loop, body: Vec<Stmt>, count: usize) -> (Vec<Loop>, Vec<Stmt>) {
+    let (mut loops, mut inner) = (vec![l], body);
+    while loops.len() < count
+        && let [Stmt::Loop(..)] = inner[..]
+        && let Some(Stmt::Loop(l, body)) = inner.pop()
+    {
+        loops.push(l);
+        inner = body;
+    }
+    (loops, inner)
 }

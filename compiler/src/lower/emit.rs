@@ -138,13 +138,12 @@ impl Lowering<'_> {
     }
 
     fn choose(&mut self, problem: ConvProblem) -> Result<(Plan, Packing), Refusal> {
-        let text = format!("{problem:?}");
-        if let Some(chosen) = self.chosen.get(&text) {
-            return Ok(chosen.clone());
+        if let Some((_, plan, packing)) = self.chosen.iter().find(|(known, ..)| *known == problem) {
+            return Ok((plan.clone(), packing.clone()));
         }
-        let chosen = conv_choice::choose(&problem, self.options)?;
-        self.chosen.insert(text, chosen.clone());
-        Ok(chosen)
+        let (plan, packing) = conv_choice::choose(&problem, self.options)?;
+        self.chosen.push((problem, plan.clone(), packing.clone()));
+        Ok((plan, packing))
     }
 
     /// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.

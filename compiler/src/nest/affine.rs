@@ -1,7 +1,7 @@
 //! Integer expressions as sums of multiples: for strides, addresses and simplification.
 
 use octrt_ops::Shape;
-use octrt_ops::expr::{BinaryFn, Expr, Scalar, UnaryFn, VarId};
+use octrt_ops::expr::{BinaryFn, CompareFn, Expr, Scalar, UnaryFn, VarId};
 
 /// `constant + sum of coefficient * atom`; an atom is a variable or an expression that is not a sum. Arithmetic wraps
 /// like that of the expression itself.
@@ -16,81 +16,139 @@ pub struct Affine {
 impl Affine {
     /// The sum that an i64 expression is.
     pub fn of(e: &Expr) -> Affine {
+        let mut sum = Affine::default();
+        sum.add(e, 1);
+        sum
+    }
+
+    /// Adds `factor * e`.
+    fn add(&mut self, e: &Expr, factor: i64) {
         match e {
-            Expr::Const(Scalar::I64(v)) => Affine { constant: *v, terms: Vec::new() },
-            Expr::Binary(BinaryFn::Add, a, b) => Affine::of(a).plus(&Affine::of(b), 1),
-            Expr::Binary(BinaryFn::Sub, a, b) => Affine::of(a).plus(&Affine::of(b), -1),
-            Expr::Unary(UnaryFn::Neg, a) => Affine::default().plus(&Affine::of(a), -1),
-            Expr::Binary(BinaryFn::Mul, a, b) => match (Affine::of(a), Affine::of(b)) {
-                (a, b) if b.terms.is_empty() => Affine::default().plus(&a, b.constant),
-                (a, b) if a.terms.is_empty() => Affine::default().plus(&b, a.constant),
-                _ => Affine::atom(simplify(e)),
+            Expr::Const(Scalar::I64(v)) => self.add_constant(*v, factor),
+            Expr::Var(_) => self.add_atom(e, factor),
+            Expr::Binary(BinaryFn::Add, a, b) => {
+                self.add(a, factor);
+                self.add(b, factor);
+            }
+            Expr::Binary(BinaryFn::Sub, a, b) => {
+                self.add(a, factor);
+                self.add(b, factor.wrapping_neg());
+            }
+            Expr::Unary(UnaryFn::Neg, a) => self.add(a, factor.wrapping_neg()),
+            Expr::Binary(BinaryFn::Mul, a, b) => match (Affine::of(b), &**a) {
+                (b, a) if b.terms.is_empty() => self.add(a, factor.wrapping_mul(b.constant)),
+                (b, a) => match Affine::of(a) {
+                    a if a.terms.is_empty() => self.add_sum(&b, factor.wrapping_mul(a.constant)),
+                    _ => self.add_other(e, factor),
+                },
             },
-            _ => Affine::atom(simplify(e)),
+            _ => self.add_other(e, factor),
         }
     }
 
-    fn atom(e: Expr) -> Affine {
+    /// Adds `factor * e` of what is no sum.
+    fn add_other(&mut self, e: &Expr, factor: i64) {
+        match is_simple(e) {
+            true => self.add_simple(e, factor),
+            false => self.add_simple(&simplify(e), factor),
+        }
+    }
+
+    /// As [`add_other`](Self::add_other), of what is simplified.
+    fn add_simple(&mut self, e: &Expr, factor: i64) {
         match e {
-            Expr::Const(Scalar::I64(v)) => Affine { constant: v, terms: Vec::new() },
-            e => Affine { constant: 0, terms: vec![(1, e)] },
+            Expr::Const(Scalar::I64(v)) => self.add_constant(*v, factor),
+            e => self.add_atom(e, factor),
+        }
+    }
+
+    fn add_constant(&mut self, v: i64, factor: i64) {
+        self.constant = self.constant.wrapping_add(v.wrapping_mul(factor));
+    }
+
+    fn add_atom(&mut self, atom: &Expr, factor: i64) {
+        match self.terms.iter().position(|(_, a)| a == atom) {
+            Some(at) => {
+                let c = self.terms[at].0.wrapping_add(factor);
+                match c {
+                    0 => {
+                        self.terms.remove(at);
+                    }
+                    c => self.terms[at].0 = c,
+                }
+            }
+            None if factor != 0 => self.terms.push((factor, atom.clone())),
+            None => {}
+        }
+    }
+
+    /// Adds `factor * other`.
+    pub fn add_sum(&mut self, other: &Affine, factor: i64) {
+        self.add_constant(other.constant, factor);
+        for (c, atom) in &other.terms {
+            self.add_atom(atom, c.wrapping_mul(factor));
         }
     }
 
     /// `self + factor * other`.
     pub fn plus(&self, other: &Affine, factor: i64) -> Affine {
         let mut sum = self.clone();
-        sum.constant = sum.constant.wrapping_add(other.constant.wrapping_mul(factor));
-        for (c, atom) in &other.terms {
-            let c = c.wrapping_mul(factor);
-            match sum.terms.iter_mut().find(|(_, a)| a == atom) {
-                Some((have, _)) => *have = have.wrapping_add(c),
-                None => sum.terms.push((c, atom.clone())),
-            }
-        }
-        sum.terms.retain(|(c, _)| *c != 0);
+        sum.add_sum(other, factor);
         sum
     }
 
     /// Row-major position of `index` in a tensor of this shape, in elements.
     pub fn flat(shape: &Shape, index: &[Expr]) -> Affine {
-        let strides = shape.strides();
-        let sum = index
-            .iter()
-            .zip(strides)
-            .fold(Affine::default(), |sum, (e, s)| sum.plus(&Affine::of(e), s as i64));
+        Affine::at(shape, index, 1)
+    }
+
+    /// Row-major position of `index` in a tensor of this shape, in elements, `factor` times.
+    pub fn at(shape: &Shape, index: &[Expr], factor: i64) -> Affine {
+        let mut sum = Affine::default();
+        for (e, stride) in index.iter().zip(shape.strides()) {
+            sum.add(e, factor.wrapping_mul(stride as i64));
+        }
         sum.joined()
     }
 
     /// An equal sum in which quotients and remainders of the same division are their dividend again, as the position of an
     /// element of a reshaped tensor is: `s * (e / s) + e % s` is `e`, and `s * (e / s % m) + e % s` is `e % (s * m)`.
-    fn joined(self) -> Affine {
-        let rest_of = |e: &Expr| match e {
-            Expr::Binary(BinaryFn::Rem, a, s) => match **s {
-                Expr::Const(Scalar::I64(s)) if s > 0 => Some(((**a).clone(), s)),
-                _ => None,
-            },
-            _ => None,
-        };
-        for (i, (c, atom)) in self.terms.iter().enumerate() {
-            let Some((e, s)) = rest_of(atom) else { continue };
-            let quotient = e.clone() / Expr::int(s);
-            for (j, (factor, other)) in self.terms.iter().enumerate().filter(|(j, _)| *j != i) {
-                let whole = match rest_of(other) {
-                    _ if c.checked_mul(s) != Some(*factor) => continue,
-                    _ if *other == quotient => Affine::of(&e),
-                    Some((dividend, m)) if dividend == quotient => match s.checked_mul(m) {
-                        Some(s) => Affine::atom(e.clone() % Expr::int(s)),
-                        None => continue,
-                    },
-                    _ => continue,
-                };
-                let terms = self.terms.iter().enumerate().filter(|(k, _)| *k != i && *k != j);
-                let terms = terms.map(|(_, t)| t.clone()).collect();
-                return Affine { constant: self.constant, terms }.plus(&whole, *c).joined();
-            }
+    fn joined(mut self) -> Affine {
+        while let Some((i, j, whole)) = self.divided() {
+            let c = self.terms[i].0;
+            let mut at = 0;
+            self.terms.retain(|_| {
+                at += 1;
+                at - 1 != i && at - 1 != j
+            });
+            self.add_sum(&whole, c);
         }
         self
+    }
+
+    /// A remainder and its quotient among the terms, and what they are together, once.
+    fn divided(&self) -> Option<(usize, usize, Affine)> {
+        for (i, (c, atom)) in self.terms.iter().enumerate() {
+            let Some((e, s)) = by_literal(BinaryFn::Rem, atom) else { continue };
+            let is_quotient = |q: &Expr| by_literal(BinaryFn::Div, q) == Some((e, s));
+            for (j, (factor, other)) in self.terms.iter().enumerate().filter(|(j, _)| *j != i) {
+                if c.checked_mul(s) != Some(*factor) {
+                    continue;
+                }
+                if is_quotient(other) {
+                    return Some((i, j, Affine::of(e)));
+                }
+                if let Some((dividend, m)) = by_literal(BinaryFn::Rem, other)
+                    && is_quotient(dividend)
+                    && let Some(s) = s.checked_mul(m)
+                {
+                    let mut whole = Affine::default();
+                    whole.add_atom(&(e.clone() % Expr::int(s)), 1);
+                    return Some((i, j, whole));
+                }
+            }
+        }
+        None
     }
 
     /// How much the sum grows when `v` grows by one; `None` when it depends on `v` in another way.
@@ -107,6 +165,17 @@ impl Affine {
     }
 }
 
+/// The first operand of a quotient or remainder by a positive literal, and the literal.
+fn by_literal(f: BinaryFn, e: &Expr) -> Option<(&Expr, i64)> {
+    match e {
+        Expr::Binary(of, a, s) if *of == f => match **s {
+            Expr::Const(Scalar::I64(s)) if s > 0 => Some((a, s)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Whether `v` occurs in `e`.
 pub fn uses(e: &Expr, v: VarId) -> bool {
     let mut found = false;
@@ -116,61 +185,70 @@ pub fn uses(e: &Expr, v: VarId) -> bool {
 
 /// An equal expression without operations on integer literals that can be done now.
 pub fn simplify(e: &Expr) -> Expr {
+    let e = match e {
+        Expr::Const(_) | Expr::Var(_) | Expr::Acc => return e.clone(),
+        Expr::Load(b, index) => return Expr::Load(*b, index.iter().map(simplify).collect()),
+        Expr::Unary(f, a) => Expr::unary(*f, simplify(a)),
+        Expr::Bits(a) => simplify(a).bits(),
+        Expr::Cast(d, a) => simplify(a).cast(*d),
+        Expr::Select(c, a, b) => simplify(c).select(simplify(a), simplify(b)),
+        Expr::Compare(f, a, b) => Expr::compare(*f, simplify(a), simplify(b)),
+        Expr::Binary(f, a, b) => Expr::binary(*f, simplify(a), simplify(b)),
+    };
+    simpler(&e).unwrap_or(e)
+}
+
+/// Whether [`simplify`] leaves an expression as it is.
+fn is_simple(e: &Expr) -> bool {
+    let mut simple = true;
+    e.visit(&mut |e| simple = simple && simpler(e).is_none());
+    simple
+}
+
+/// What an operation on simple operands is, where it can be done now.
+fn simpler(e: &Expr) -> Option<Expr> {
     let int = |e: &Expr| match e {
         Expr::Const(Scalar::I64(v)) => Some(*v),
         _ => None,
     };
     let yes = |e: &Expr| matches!(e, Expr::Const(Scalar::Bool(true)));
     match e {
-        Expr::Const(_) | Expr::Var(_) | Expr::Acc => e.clone(),
-        Expr::Load(b, index) => Expr::Load(*b, index.iter().map(simplify).collect()),
-        Expr::Unary(f, a) => Expr::unary(*f, simplify(a)),
-        Expr::Bits(a) => simplify(a).bits(),
-        Expr::Cast(d, a) => match simplify(a) {
-            Expr::Const(s) => Expr::Const(s.cast(*d)),
-            a => a.cast(*d),
+        Expr::Cast(d, a) => match **a {
+            Expr::Const(s) => Some(Expr::Const(s.cast(*d))),
+            _ => None,
         },
-        Expr::Select(c, a, b) => match simplify(c) {
-            Expr::Const(Scalar::Bool(true)) => simplify(a),
-            Expr::Const(Scalar::Bool(false)) => simplify(b),
-            c => c.select(simplify(a), simplify(b)),
+        Expr::Select(c, a, b) => match **c {
+            Expr::Const(Scalar::Bool(true)) => Some((**a).clone()),
+            Expr::Const(Scalar::Bool(false)) => Some((**b).clone()),
+            _ => None,
         },
         Expr::Compare(f, a, b) => {
-            let (a, b) = (simplify(a), simplify(b));
-            match (int(&a), int(&b)) {
-                (Some(x), Some(y)) => {
-                    use octrt_ops::expr::CompareFn::*;
-                    Expr::Const(Scalar::Bool(match f {
-                        Eq => x == y,
-                        Ne => x != y,
-                        Lt => x < y,
-                        Le => x <= y,
-                        Gt => x > y,
-                        Ge => x >= y,
-                    }))
-                }
-                _ => Expr::compare(*f, a, b),
-            }
+            let (x, y) = (int(a)?, int(b)?);
+            Some(Expr::Const(Scalar::Bool(match f {
+                CompareFn::Eq => x == y,
+                CompareFn::Ne => x != y,
+                CompareFn::Lt => x < y,
+                CompareFn::Le => x <= y,
+                CompareFn::Gt => x > y,
+                CompareFn::Ge => x >= y,
+            })))
         }
-        Expr::Binary(f, a, b) => {
-            let (a, b) = (simplify(a), simplify(b));
-            match (f, int(&a), int(&b)) {
-                (_, Some(x), Some(y)) => match octrt_ops::expr::binary(*f, Scalar::I64(x), Scalar::I64(y)) {
-                    Some(s) => Expr::Const(s),
-                    None => Expr::binary(*f, a, b),
-                },
-                (BinaryFn::Add, Some(0), _) | (BinaryFn::Mul, Some(1), _) => b,
-                (BinaryFn::Add | BinaryFn::Sub, _, Some(0)) | (BinaryFn::Mul | BinaryFn::Div, _, Some(1)) => {
-                    a
-                }
-                (BinaryFn::Mul, Some(0), _) | (BinaryFn::Mul, _, Some(0)) | (BinaryFn::Rem, _, Some(1)) => {
-                    Expr::int(0)
-                }
-                (BinaryFn::And, ..) if yes(&a) => b,
-                (BinaryFn::And, ..) if yes(&b) => a,
-                _ => Expr::binary(*f, a, b),
+        Expr::Binary(f, a, b) => match (f, int(a), int(b)) {
+            (_, Some(x), Some(y)) => {
+                octrt_ops::expr::binary(*f, Scalar::I64(x), Scalar::I64(y)).map(Expr::Const)
             }
-        }
+            (BinaryFn::Add, Some(0), _) | (BinaryFn::Mul, Some(1), _) => Some((**b).clone()),
+            (BinaryFn::Add | BinaryFn::Sub, _, Some(0)) | (BinaryFn::Mul | BinaryFn::Div, _, Some(1)) => {
+                Some((**a).clone())
+            }
+            (BinaryFn::Mul, Some(0), _) | (BinaryFn::Mul, _, Some(0)) | (BinaryFn::Rem, _, Some(1)) => {
+                Some(Expr::int(0))
+            }
+            (BinaryFn::And, ..) if yes(a) => Some((**b).clone()),
+            (BinaryFn::And, ..) if yes(b) => Some((**a).clone()),
+            _ => None,
+        },
+        Expr::Const(_) | Expr::Var(_) | Expr::Acc | Expr::Load(..) | Expr::Unary(..) | Expr::Bits(_) => None,
     }
 }
 
@@ -214,6 +292,9 @@ mod tests {
         let x = Expr::var(0);
         assert_eq!(simplify(&((x.clone() / Expr::int(1)) * Expr::int(1) + Expr::int(0))), x);
         assert_eq!(simplify(&(x.clone() * Expr::int(0))), Expr::int(0));
-        assert_eq!(simplify(&Expr::int(2).within(3).select(x.clone(), Expr::int(9))), x);
+        let chosen = Expr::int(2).within(3).select(x.clone(), Expr::int(9));
+        assert_eq!(simplify(&chosen), x);
+        assert!(!is_simple(&chosen) && !is_simple(&(x.clone() / (Expr::int(1) + Expr::int(1)))));
+        assert!(is_simple(&((x / Expr::int(4)) % Expr::int(7))));
     }
 }

@@ -4,9 +4,13 @@
 //! * a nest is a perfect nest of one [definition], or one `parallel` loop around serial loops and [calls] of leaf programs;
 //! * a definition keeps the rules in [`definition`], calls those in [`calls`].
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use octrt_ops::expr::{BufId, VarId};
 
 use super::{BufferRole, Nest, Stmt};
+use crate::leaf::{self, Program};
 
 pub mod apart;
 pub mod calls;
@@ -110,10 +114,33 @@ pub enum Violation {
 /// # Errors
 /// The first rule that is broken.
 pub fn verify(nest: &Nest) -> Result<(), VerifyError> {
-    check(nest).map_err(|violation| VerifyError { nest: nest.name.clone(), violation })
+    verify_among(nest, &mut Leaves::default())
 }
 
-fn check(nest: &Nest) -> Result<(), Violation> {
+/// As [`verify`], one nest after the other: what is known of their leaf programs is not checked again.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn verify_among(nest: &Nest, leaves: &mut Leaves) -> Result<(), VerifyError> {
+    check(nest, leaves).map_err(|violation| VerifyError { nest: nest.name.clone(), violation })
+}
+
+/// Leaf programs that keep their rules, by name.
+#[derive(Debug, Default)]
+pub struct Leaves(BTreeMap<String, Vec<Arc<Program>>>);
+
+impl Leaves {
+    fn verify(&mut self, leaf: &Arc<Program>) -> Result<(), leaf::verify::VerifyError> {
+        let known = self.0.entry(leaf.name.clone()).or_default();
+        if !known.contains(leaf) {
+            leaf::verify::verify(leaf)?;
+            known.push(leaf.clone());
+        }
+        Ok(())
+    }
+}
+
+fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), Violation> {
     let written = nest.buffers.iter().filter(|b| b.role == BufferRole::Dst).count();
     if written != 1 {
         return Err(Violation::Written(written));
@@ -139,7 +166,7 @@ fn check(nest: &Nest) -> Result<(), Violation> {
     let mut calls = false;
     nest.body.iter().for_each(|s| s.visit(&mut |s| calls |= matches!(s, Stmt::Call { .. })));
     match nest.definitions().len() {
-        0 => calls::check(nest).map_err(Violation::Calls),
+        0 => calls::check(nest, leaves).map_err(Violation::Calls),
         1 if !calls => match nest.perfect() {
             Some(definition) => definition::check(&definition),
             None => Err(Violation::Statements("loops beside a definition".into())),

@@ -2,10 +2,10 @@
 
 use octrt_ops::expr::{Expr, VarId};
 
-use super::{Rule, ScheduleError, refused};
-use crate::nest::{Form, Loop, Nest, Stmt, around};
+use super::{Rule, ScheduleError, refused, unwrapped};
+use crate::nest::{Form, Loop, Nest, Stmt};
 
-/// Makes one loop of loops directly inside each other, outermost first: what stands in their place, and the new loop.
+/// Makes one loop of loops directly inside each other, outermost first. Gives the new loop.
 ///
 /// ```text
 /// for Lo in M
@@ -19,7 +19,7 @@ use crate::nest::{Form, Loop, Nest, Stmt, around};
 ///
 /// # Errors
 /// [`ScheduleError`] for any other loops, and where a call is inside.
-pub fn fuse(nest: &Nest, loops: &[VarId]) -> Result<(Vec<Stmt>, VarId), ScheduleError> {
+pub fn fuse(nest: &mut Nest, loops: &[VarId]) -> Result<VarId, ScheduleError> {
     let Some(&first) = loops.first() else { return Err(refused("fuse", nest, Rule::Order(0))) };
     let whole = nest.find(first).ok_or_else(|| refused("fuse", nest, Rule::Unknown(first)))?;
     let (chain, define) = whole.chain();
@@ -27,7 +27,9 @@ pub fn fuse(nest: &Nest, loops: &[VarId]) -> Result<(Vec<Stmt>, VarId), Schedule
     if chain.len() < loops.len() || chain.iter().zip(loops).any(|(l, id)| l.id != *id) {
         return refuse(first, "the other loops directly inside, in this order");
     }
-    let Some(define) = define else { return refuse(first, "a perfect nest of one definition") };
+    if define.is_none() {
+        return refuse(first, "a perfect nest of one definition");
+    }
     let fused = &chain[..loops.len()];
     for l in &fused[1..] {
         let goes = match fused[0].form {
@@ -53,11 +55,15 @@ pub fn fuse(nest: &Nest, loops: &[VarId]) -> Result<(Vec<Stmt>, VarId), Schedule
         values.push((l.id, if i == 0 { rest.clone() } else { rest.clone() % n.clone() }));
         rest = rest / n;
     }
-    let place = |e: &Expr| {
-        e.substitute(&|v| values.iter().find(|(l, _)| *l == v).map_or(Expr::Var(v), |(_, e)| e.clone()))
-    };
-    let inside = chain[loops.len()..].iter().map(|l| (*l).clone());
-    let inner = around(inside, vec![Stmt::Define(define.map(&place))]);
-    let of = Loop { id, extent, ..fused[0].clone() };
-    Ok((vec![Stmt::Loop(of, inner)], id))
+    let count = loops.len();
+    nest.edit(first, |l, body| {
+        let (_, mut inner) = unwrapped(l.clone(), body, count);
+        let mut place = |e: &Expr| match e {
+            Expr::Var(v) => values.iter().find(|(l, _)| l == v).map(|(_, e)| e.clone()),
+            _ => None,
+        };
+        inner.iter_mut().for_each(|s| s.each_define(&mut |d| d.rewrite(&mut place)));
+        vec![Stmt::Loop(Loop { id, extent, ..l }, inner)]
+    });
+    Ok(id)
 }

@@ -17,12 +17,13 @@ use crate::nest::{Form, Loop, Nest, Role, Stmt};
 ///
 /// # Errors
 /// [`ScheduleError`] for any other loop.
-pub fn parallel(nest: &Nest, l: VarId) -> Result<Vec<Stmt>, ScheduleError> {
-    let (of, body) = loop_of("parallel", nest, l)?;
+pub fn parallel(nest: &mut Nest, l: VarId) -> Result<(), ScheduleError> {
+    let (of, _) = loop_of("parallel", nest, l)?;
     let outermost = matches!(&nest.body[..], [Stmt::Loop(first, _)] if first.id == l);
     if !outermost || of.role != Role::Data || of.form != Form::Serial {
         let (expected, found) = ("the outermost loop, a serial data loop".into(), of.to_string());
         return Err(refused("parallel", nest, Rule::Loop { id: l, expected, found }));
     }
-    Ok(vec![Stmt::Loop(Loop { form: Form::Parallel, ..of.clone() }, body.to_vec())])
+    nest.edit(l, |of, body| vec![Stmt::Loop(Loop { form: Form::Parallel, ..of }, body)]);
+    Ok(())
 }

@@ -2,11 +2,10 @@
 
 use octrt_ops::expr::VarId;
 
-use super::{Rule, ScheduleError, refused};
+use super::{Rule, ScheduleError, refused, unwrapped};
 use crate::nest::{Form, Loop, Nest, Role, Stmt, around};
 
-/// Puts loops that stand directly inside each other in a new order, outermost first: the outermost of them, and what stands
-/// in its place.
+/// Puts loops that stand directly inside each other in a new order, outermost first.
 ///
 /// ```text
 /// for L0 in 8  for L1 in 4 unrolled  reduce L2 in 9
@@ -19,7 +18,7 @@ use crate::nest::{Form, Loop, Nest, Role, Stmt, around};
 /// # Errors
 /// [`ScheduleError`] where these are no such loops, reduce loops change places (sums would be rounded differently), a
 /// parallel loop or turns would not be outermost, or a vector loop not innermost.
-pub fn reorder(nest: &Nest, order: &[VarId]) -> Result<(VarId, Vec<Stmt>), ScheduleError> {
+pub fn reorder(nest: &mut Nest, order: &[VarId]) -> Result<(), ScheduleError> {
     let refuse = |rule| Err(refused("reorder", nest, rule));
     if let Some(unknown) = order.iter().find(|l| nest.find(**l).is_none()) {
         return refuse(Rule::Unknown(*unknown));
@@ -63,5 +62,10 @@ pub fn reorder(nest: &Nest, order: &[VarId]) -> Result<(VarId, Vec<Stmt>), Sched
         let (expected, found) = (format!("reduce loop {was} here, as before"), id.to_string());
         return refuse(Rule::Loop { id: *id, expected, found });
     }
-    Ok((at, around(found.into_iter().cloned(), inside.to_vec())))
+    nest.edit(at, |l, body| {
+        let (mut chain, inner) = unwrapped(l, body, order.len());
+        chain.sort_by_key(|l| order.iter().position(|id| *id == l.id));
+        around(chain.into_iter(), inner)
+    });
+    Ok(())
 }

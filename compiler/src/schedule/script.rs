@@ -104,8 +104,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn split(&mut self, l: VarId, factor: usize) -> Result<[VarId; 2], ScheduleError> {
-        let (stmts, [outer, inner]) = split(&self.nest, l, factor)?;
-        self.nest.replace(l, stmts);
+        let [outer, inner] = split(&mut self.nest, l, factor)?;
         self.note(format_args!("split {l} by {factor} -> {outer} {inner}"));
         Ok([outer, inner])
     }
@@ -118,8 +117,7 @@ impl Schedule {
         if let [one] = loops {
             return Ok(*one);
         }
-        let (stmts, id) = fuse(&self.nest, loops)?;
-        self.nest.replace(loops[0], stmts);
+        let id = fuse(&mut self.nest, loops)?;
         self.note(format_args!("fuse {} -> {id}", names(loops)));
         Ok(id)
     }
@@ -129,8 +127,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn reorder(&mut self, order: &[VarId]) -> Result<(), ScheduleError> {
-        let (at, stmts) = reorder(&self.nest, order)?;
-        self.nest.replace(at, stmts);
+        reorder(&mut self.nest, order)?;
         self.note(format_args!("reorder {}", names(order)));
         Ok(())
     }
@@ -140,7 +137,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn parallel(&mut self, l: VarId) -> Result<(), ScheduleError> {
-        self.nest.body = parallel(&self.nest, l)?;
+        parallel(&mut self.nest, l)?;
         self.note(format_args!("parallel {l}"));
         Ok(())
     }
@@ -150,8 +147,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn unroll(&mut self, l: VarId) -> Result<(), ScheduleError> {
-        let stmts = unroll(&self.nest, l)?;
-        self.nest.replace(l, stmts);
+        unroll(&mut self.nest, l)?;
         self.note(format_args!("unroll {l}"));
         Ok(())
     }
@@ -161,8 +157,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn vectorize(&mut self, l: VarId) -> Result<(), ScheduleError> {
-        let stmts = vectorize(&self.nest, l)?;
-        self.nest.replace(l, stmts);
+        vectorize(&mut self.nest, l)?;
         self.note(format_args!("vectorize {l}"));
         Ok(())
     }
@@ -172,8 +167,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn cut(&mut self, l: VarId, runs: &[(usize, usize)]) -> Result<Vec<Run>, ScheduleError> {
-        let (stmts, made) = cut(&self.nest, l, runs)?;
-        self.nest.replace(l, stmts);
+        let made = cut(&mut self.nest, l, runs)?;
         let sizes: Vec<String> = runs.iter().map(|(size, n)| format!("{n}x{size}")).collect();
         let loops: Vec<String> = made.iter().map(|r| format!("{} {}", r.outer, r.inner)).collect();
         self.note(format_args!("cut {l} into {} -> {}", sizes.join(" "), loops.join(", ")));
@@ -185,7 +179,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn start_from(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
-        self.nest = start_from(&self.nest, buffer)?;
+        start_from(&mut self.nest, buffer)?;
         self.note(format_args!("start_from {buffer}"));
         Ok(())
     }
@@ -200,8 +194,7 @@ impl Schedule {
         sizes: &[usize],
         first: Option<BufId>,
     ) -> Result<Vec<Part>, ScheduleError> {
-        let (stmts, parts) = split_sum(&self.nest, (at, sum), sizes, first)?;
-        self.nest.replace(at, stmts);
+        let parts = split_sum(&mut self.nest, (at, sum), sizes, first)?;
         let outer: Vec<VarId> = parts.iter().map(|p| p.outer).collect();
         let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
         let first = first.map_or(String::new(), |b| format!(" first {b}"));
@@ -218,8 +211,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn pack(&mut self, buffer: BufId, at: VarId, vectors: VarId) -> Result<(), ScheduleError> {
-        let stmt = pack(&self.nest, buffer, (at, vectors))?;
-        self.nest.replace(at, vec![stmt]);
+        pack(&mut self.nest, buffer, (at, vectors))?;
         self.note(format_args!("pack {buffer} in {at} by {vectors}"));
         Ok(())
     }
@@ -229,10 +221,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn flatten(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
-        let ty = flatten(&self.nest, buffer)?;
-        if let Some(b) = self.nest.buffers.get_mut(buffer.0 as usize) {
-            b.ty = ty;
-        }
+        flatten(&mut self.nest, buffer)?;
         self.note(format_args!("flatten {buffer}"));
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::cut::has_call;
 use super::{Rule, ScheduleError, loop_of, refused};
 use crate::nest::{Form, Loop, Nest, Role, Stmt, around};
 
-/// Splits loop `l` of extent `E` in tiles of `factor`: what stands in its place, the loop over tiles and the loop in a tile.
+/// Splits loop `l` of extent `E` in tiles of `factor`. Gives the loop over tiles and the loop in a tile.
 ///
 /// ```text
 /// for L in E            e(L)
@@ -25,7 +25,7 @@ use crate::nest::{Form, Loop, Nest, Role, Stmt, around};
 /// [`ScheduleError`] when the factor is 0 or more than the extent; when it does not divide the extent of a reduce loop (which
 /// would combine values twice), of a parallel loop (whose threads would write the same elements), or of one around
 /// definitions that load what they write; for a vector loop, turns, and around calls.
-pub fn split(nest: &Nest, l: VarId, factor: usize) -> Result<(Vec<Stmt>, [VarId; 2]), ScheduleError> {
+pub fn split(nest: &mut Nest, l: VarId, factor: usize) -> Result<[VarId; 2], ScheduleError> {
     let (of, body) = loop_of("split", nest, l)?;
     let refuse =
         |expected: String, found: String| Err(refused("split", nest, Rule::Loop { id: l, expected, found }));
@@ -56,12 +56,14 @@ pub fn split(nest: &Nest, l: VarId, factor: usize) -> Result<(Vec<Stmt>, [VarId;
     let start = Expr::Var(ids[0]) * Expr::int(factor);
     let start = if exact { start } else { start.min(Expr::int(extent - factor)) };
     let at = start + Expr::Var(ids[1]);
-    let place = |e: &Expr| e.substitute(&|v| if v == l { at.clone() } else { Expr::Var(v) });
-    let body = body.iter().map(|s| s.map(&place, &Loop::clone)).collect();
     let within = if form == Form::Parallel { Form::Serial } else { form };
     let outer = Loop { id: ids[0], extent: extent.div_ceil(factor), role, form };
     let inner = Loop { id: ids[1], extent: factor, role, form: within };
-    Ok((around([outer, inner].into_iter(), body), ids))
+    nest.edit(l, |_, mut body| {
+        body.iter_mut().for_each(|s| s.substitute(l, &at));
+        around([outer, inner].into_iter(), body)
+    });
+    Ok(ids)
 }
 
 /// Whether a definition loads the buffer that it writes.

@@ -16,7 +16,7 @@ use crate::nest::{Form, Loop, Nest, Stmt};
 ///
 /// # Errors
 /// [`ScheduleError`] for a loop that is not serial, and around calls.
-pub fn unroll(nest: &Nest, l: VarId) -> Result<Vec<Stmt>, ScheduleError> {
+pub fn unroll(nest: &mut Nest, l: VarId) -> Result<(), ScheduleError> {
     let (of, body) = loop_of("unroll", nest, l)?;
     if of.form != Form::Serial {
         let (expected, found) = ("a serial loop".into(), of.to_string());
@@ -26,5 +26,6 @@ pub fn unroll(nest: &Nest, l: VarId) -> Result<Vec<Stmt>, ScheduleError> {
         let expected = "definitions, which no call has replaced";
         return Err(refused("unroll", nest, Rule::Inside { id: l, expected }));
     }
-    Ok(vec![Stmt::Loop(Loop { form: Form::Unrolled, ..of.clone() }, body.to_vec())])
+    nest.edit(l, |of, body| vec![Stmt::Loop(Loop { form: Form::Unrolled, ..of }, body)]);
+    Ok(())
 }

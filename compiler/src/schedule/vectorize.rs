@@ -18,7 +18,7 @@ use crate::target::Target;
 ///
 /// # Errors
 /// [`ScheduleError`] for any other loop.
-pub fn vectorize(nest: &Nest, l: VarId) -> Result<Vec<Stmt>, ScheduleError> {
+pub fn vectorize(nest: &mut Nest, l: VarId) -> Result<(), ScheduleError> {
     let (of, body) = loop_of("vectorize", nest, l)?;
     let form = matches!(of.form, Form::Serial | Form::Unrolled);
     if of.role != Role::Data || !form || of.extent != Target::LANES {
@@ -29,5 +29,6 @@ pub fn vectorize(nest: &Nest, l: VarId) -> Result<Vec<Stmt>, ScheduleError> {
         let expected = "one definition, with no loop around it";
         return Err(refused("vectorize", nest, Rule::Inside { id: l, expected }));
     }
-    Ok(vec![Stmt::Loop(Loop { form: Form::Vector, ..of.clone() }, body.to_vec())])
+    nest.edit(l, |of, body| vec![Stmt::Loop(Loop { form: Form::Vector, ..of }, body)]);
+    Ok(())
 }

@@ -20,13 +20,13 @@ use octrt_ops::DType;
 
 use octrt_ops::expr::{BufId, VarId};
 
-use super::{apart, written};
+use super::{Leaves, apart, written};
 use crate::leaf::reach::{Known, Reach, Reached, reach};
-use crate::leaf::{self, Program, SlotId, SlotKind};
+use crate::leaf::{Program, SlotId, SlotKind};
 use crate::nest::{Buffer, BufferRole, Distance, Form, Nest, Role, SlotValue, Stmt};
 
 /// Checks every rule in the header of this file, of a nest that keeps those of loops and buffers.
-pub(super) fn check(nest: &Nest) -> Result<(), String> {
+pub(super) fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), String> {
     for (i, b) in nest.buffers.iter().enumerate() {
         let id = BufId(i as u32);
         if let BufferRole::Table(t) = &b.role
@@ -40,7 +40,7 @@ pub(super) fn check(nest: &Nest) -> Result<(), String> {
             return Err(format!("{id}: expected multiples of {ELEMENT}, found {entry}"));
         }
     }
-    nest.leaves.iter().try_for_each(|leaf| leaf::verify::verify(leaf).map_err(|e| e.to_string()))?;
+    nest.leaves.iter().try_for_each(|leaf| leaves.verify(leaf).map_err(|e| e.to_string()))?;
     let tables: Vec<Option<Table>> = nest.buffers.iter().map(table).collect();
     let mut checker =
         Checker { nest, loops: Vec::new(), tables: &tables, reaches: Vec::new(), calls: Vec::new() };

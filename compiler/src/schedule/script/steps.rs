@@ -13,6 +13,8 @@
 //!
 //! `4x6` is four tiles of six. What a step makes follows as `->` and the new loops, in the order of the code.
 
+use std::fmt::{self, Display};
+
 use octrt_ops::expr::{BufId, Expr, VarId};
 
 use super::Schedule;
@@ -114,29 +116,35 @@ fn window_tile(p: &mut Words<'_>) -> Result<(WindowTile, Width), ParseError> {
     Ok((WindowTile { rows, columns, lane, taps }, width(p)?))
 }
 
-/// Prints what follows `tensorize window`.
-pub(super) fn window(t: &WindowTile, width: Width) -> String {
-    let rows = t.rows.map_or(String::new(), |l| format!("rows {l} "));
-    let taps: Vec<String> = t.taps.iter().map(ToString::to_string).collect();
-    let lanes = width.lanes();
-    format!("{rows}columns {} lane {} taps {} width {lanes}", t.columns, t.lane, taps.join(" "))
+/// What follows `tensorize window`.
+pub(super) fn window(t: &WindowTile, width: Width) -> impl Display {
+    fmt::from_fn(move |f| {
+        if let Some(rows) = t.rows {
+            write!(f, "rows {rows} ")?;
+        }
+        write!(f, "columns {} lane {} taps", t.columns, t.lane)?;
+        t.taps.iter().try_for_each(|l| write!(f, " {l}"))?;
+        write!(f, " width {}", width.lanes())
+    })
 }
 
-/// Prints what follows `tensorize conv`.
-pub(super) fn conv(t: &ConvTile, width: Width) -> String {
-    let taps: Vec<String> = t.taps.iter().map(|l| format!(" {l}")).collect();
-    let taps = if taps.is_empty() { String::new() } else { format!(" taps{}", taps.concat()) };
-    let mut out = format!(
-        "{} of {} vector {} lane {} ic {}{} channel {} start {} of {}",
-        t.pixel, t.pixels, t.vector, t.lane, t.ic, taps, t.channel, t.part.0, t.part.1
-    );
-    if let Some(base) = t.base {
-        out += &format!(" base {base}");
-    }
-    if t.ahead.0 > 0 {
-        out += &format!(" ahead {} {}", t.ahead.0, t.ahead.1);
-    }
-    out + &format!(" width {}", width.lanes())
+/// What follows `tensorize conv`.
+pub(super) fn conv(t: &ConvTile, width: Width) -> impl Display {
+    fmt::from_fn(move |f| {
+        write!(f, "{} of {} vector {} lane {} ic {}", t.pixel, t.pixels, t.vector, t.lane, t.ic)?;
+        if !t.taps.is_empty() {
+            f.write_str(" taps")?;
+            t.taps.iter().try_for_each(|l| write!(f, " {l}"))?;
+        }
+        write!(f, " channel {} start {} of {}", t.channel, t.part.0, t.part.1)?;
+        if let Some(base) = t.base {
+            write!(f, " base {base}")?;
+        }
+        if t.ahead.0 > 0 {
+            write!(f, " ahead {} {}", t.ahead.0, t.ahead.1)?;
+        }
+        write!(f, " width {}", width.lanes())
+    })
 }
 
 impl Schedule {

@@ -1,7 +1,7 @@
 //! Where the pixels of a tile lie in a tensor.
 
 use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
-use octrt_ops::{Tensor, TensorType};
+use octrt_ops::{Shape, Tensor};
 
 use crate::leaf::programs::{Grid, Pixels};
 use crate::nest::Loop;
@@ -38,13 +38,12 @@ enum Place {
 
 /// The distance of an element of a buffer in bytes.
 pub(super) fn distance_of(nest: &Nest, buffer: BufId, index: &[Expr]) -> Affine {
-    let ty = nest.buffers.get(buffer.0 as usize).map(|b| b.ty.clone());
-    let ty = ty.unwrap_or_else(|| TensorType::new(octrt_ops::DType::F32, []));
-    // Packed weights are a vector.
-    let packed = index.len() == 1 && ty.shape.rank() > 1;
-    let shape = if packed { [ty.shape.numel()].into() } else { ty.shape };
-    let flat = Affine::flat(&shape, index);
-    Affine::default().plus(&flat, ELEMENT)
+    let Some(b) = nest.buffers.get(buffer.0 as usize) else { return Affine::default() };
+    match index {
+        // Packed weights are a vector.
+        [_] => Affine::at(&Shape::from([b.ty.shape.numel()]), index, ELEMENT),
+        _ => Affine::at(&b.ty.shape, index, ELEMENT),
+    }
 }
 
 /// The bytes by which a sum grows with a loop, taken out of it; 0 where the loop does not occur.
@@ -139,7 +138,9 @@ impl Walk {
         match &self.place {
             Place::Even(_) => Ok(None),
             Place::Table(distances, first) => {
-                let at = of_loops(around, &Affine::default().plus(first, ELEMENT))?;
+                let mut entry = Affine::default();
+                entry.add_sum(first, ELEMENT);
+                let at = of_loops(around, &entry)?;
                 Ok(Some(pointer(table(nest, distances), at)))
             }
         }
@@ -193,14 +194,14 @@ impl Tables {
             steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
         };
         let place = |p| of.inside + of.digits.iter().map(|(c, steps)| c * digit(p, steps)).sum::<i64>();
-        let places: Vec<i64> = (0..of.pixels as i64).map(place).collect();
-        let start = places.first().copied().unwrap_or(of.inside);
-        let step = places.get(1).map_or(0, |second| second - start);
-        let even = places.iter().zip(0..).all(|(at, i)| *at == start + step * i);
+        let pixels = of.pixels as i64;
+        let start = place(0);
+        let step = if pixels > 1 { place(1) - start } else { 0 };
+        let even = (0..pixels).all(|p| place(p) == start + step * p);
         let found = match even && step.checked_mul(TILE).is_some_and(|far| distance(far).is_ok()) {
             true => Found::Even { start, step },
             false => {
-                let entries = places.into_iter().map(distance).collect::<Result<_, _>>()?;
+                let entries = (0..pixels).map(|p| distance(place(p))).collect::<Result<_, _>>()?;
                 Found::Table(distances(entries)?)
             }
         };
