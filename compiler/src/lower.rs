@@ -300,7 +300,7 @@ impl Lowering<'_> {
         owner: Owner<'_>,
         stage: &'static str,
     ) -> Result<(), Refusal> {
-        let Scheduled { nest, schedule } = nest.into();
+        let Scheduled { nest, schedule, parts } = nest.into();
         let mut sources = sources.iter().copied();
         let mut buffers = Vec::with_capacity(nest.buffers.len());
         for b in &nest.buffers {
@@ -321,6 +321,7 @@ impl Lowering<'_> {
         self.out.calls.push(Call {
             work: Work::Tile(nest),
             schedule,
+            parts,
             node: owner.node.to_string(),
             op: owner.op,
             stage,
@@ -393,6 +394,7 @@ impl Lowering<'_> {
             self.out.calls.push(Call {
                 work: Work::Naive(kernel),
                 schedule: None,
+                parts: Vec::new(),
                 node: owner.node.to_string(),
                 op: owner.op,
                 stage: stage.name,

@@ -38,6 +38,7 @@ pub mod blocked;
 pub mod build;
 pub mod index;
 pub mod interp;
+pub mod strides;
 pub mod text;
 
 /// One element by an expression: `dst[index] = value`, or the reduction of `value` over the reduce loops around it, for

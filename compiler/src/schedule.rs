@@ -4,17 +4,19 @@
 //! [`Kernel`]s ([`split`], [`fuse`], [`reorder`], [`parallel`], [`unroll`], [`vectorize`]) are functions from a kernel that
 //! [`verify`]s to one that verifies and defines the same elements with the same bits. Those on trees of loops are steps of a
 //! [`Schedule`](script::Schedule): what they make is verified when calls are all that is left; [`start_from`] and
-//! [`split_sum`] reassociate sums, [`pack`] changes how weights lie, the others keep every bit.
+//! [`split_sum`] reassociate sums, [`pack`] changes how weights lie, the others keep every bit. [`drop`](mod@drop) leaves out
+//! tables that calls have taken the place of.
 
 use std::fmt::Write;
 
-use octrt_ops::expr::{Expr, VarId};
+use octrt_ops::expr::{BufId, Expr, VarId};
 
 use crate::loop_ir::verify::{Violation, verify};
 use crate::loop_ir::{Kernel, Loop, Role};
 use crate::nest::{Nest, Stmt};
 
 pub mod cut;
+pub mod drop;
 pub mod fuse;
 pub mod pack;
 pub mod parallel;
@@ -56,6 +58,16 @@ pub enum Rule {
         id: VarId,
         /// What the primitive takes.
         expected: String,
+        /// What there is.
+        found: String,
+    },
+    /// A buffer is not what the primitive takes.
+    #[error("buffer {id}: expected {expected}, found {found}")]
+    Buffer {
+        /// The buffer.
+        id: BufId,
+        /// What the primitive takes.
+        expected: &'static str,
         /// What there is.
         found: String,
     },

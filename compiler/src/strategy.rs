@@ -23,7 +23,6 @@ pub mod conv_winograd;
 pub mod elementwise;
 pub mod gemm;
 pub mod global_pool;
-pub mod pixels;
 pub mod problem;
 pub mod reduction;
 pub mod refusal;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use octrt_ops::TensorType;
 use octrt_ops::expr::{BufId, Expr, VarId};
 
+use super::strides::strides;
 use super::{Nest, Stmt, pointer};
 use crate::leaf::Program;
 use crate::loop_ir::{Form, Loop, Role};
@@ -47,6 +48,11 @@ impl Builder {
     /// Adds a buffer.
     pub fn buffer(&mut self, ty: TensorType, role: BufferRole) -> BufId {
         self.nest.buffer(TileBuffer { ty, role })
+    }
+
+    /// Bytes by which the element at an index of a buffer moves with each of these variables.
+    pub fn strides<const N: usize>(&self, buffer: BufId, index: &[Expr], along: [VarId; N]) -> [i64; N] {
+        self.nest.buffers.get(buffer.0 as usize).map_or([0; N], |b| strides(&b.ty, index, along))
     }
 
     /// Writes a loop around what `body` writes, which is given the iteration: none where there is one iteration, and nothing

@@ -8,23 +8,28 @@ use octrt_ops::{DType, OpError, Tensor};
 
 use super::{Define, Nest, Stmt};
 use crate::loop_ir::{Loop, Role};
-use crate::tile::BufferRole;
+use crate::tile::{BufferRole, TileBuffer};
 
-/// Runs a nest of f32 on its inputs, in the order of its buffers (`None` for the result), which starts as zeros.
+/// Runs a nest of f32 on its inputs, in the order of its buffers (`None` for tables and for the result), which starts as zeros.
 ///
 /// # Errors
-/// [`OpError::Invalid`] when an input is missing, an index leaves its buffer, a statement is a call or a reduction is no
+/// [`OpError::Invalid`] when an input is missing, a table is none of i64, an index leaves its buffer, a statement is a call or a reduction is no
 /// perfect nest.
 pub fn run(nest: &Nest, inputs: &[Option<Tensor>]) -> Result<Tensor, OpError> {
-    let mut memory = Vec::new();
+    let (mut memory, mut tables) = (Vec::new(), Vec::new());
     for (i, b) in nest.buffers.iter().enumerate() {
         memory.push(match (&b.role, inputs.get(i).and_then(Option::as_ref)) {
             (BufferRole::Src, Some(t)) if *t.ty() == b.ty => t.to_vec::<f32>()?,
             (BufferRole::Src, _) => return Err(OpError::Invalid(format!("b{i}: expected {}", b.ty))),
+            (BufferRole::Table(_), _) => Vec::new(),
             _ => vec![0.0; b.ty.shape.numel()],
         });
+        tables.push(match &b.role {
+            BufferRole::Table(t) => t.to_i64s()?,
+            _ => Vec::new(),
+        });
     }
-    let mut machine = Machine { nest, memory, vars: BTreeMap::new(), acc: None };
+    let mut machine = Machine { nest, memory, tables, vars: BTreeMap::new(), acc: None };
     machine.block(&nest.body)?;
     let dst = nest.dst().ok_or_else(|| OpError::Invalid("no result".into()))?.0 as usize;
     Tensor::new(nest.buffers[dst].ty.shape.clone(), &machine.memory[dst])
@@ -33,6 +38,8 @@ pub fn run(nest: &Nest, inputs: &[Option<Tensor>]) -> Result<Tensor, OpError> {
 struct Machine<'a> {
     nest: &'a Nest,
     memory: Vec<Vec<f32>>,
+    /// The numbers of tables.
+    tables: Vec<Vec<i64>>,
     vars: BTreeMap<VarId, i64>,
     acc: Option<Scalar>,
 }
@@ -44,7 +51,11 @@ impl Env for Machine<'_> {
 
     fn load(&self, b: BufId, index: &[i64]) -> Result<Scalar, OpError> {
         let at = self.flat(b, index)?;
-        Ok(Scalar::F32(self.memory[b.0 as usize][at]))
+        let b = b.0 as usize;
+        match self.nest.buffers[b].ty.dtype {
+            DType::F32 => Ok(Scalar::F32(self.memory[b][at])),
+            _ => Ok(Scalar::I64(self.tables[b][at])),
+        }
     }
 
     fn acc(&self) -> Option<Scalar> {
@@ -56,13 +67,17 @@ impl Machine<'_> {
     /// Position of an element; one index is that of a buffer as a vector.
     fn flat(&self, b: BufId, index: &[i64]) -> Result<usize, OpError> {
         let outside = || OpError::Invalid(format!("{b}{index:?} is outside"));
-        let ty = &self.nest.buffers.get(b.0 as usize).ok_or_else(outside)?.ty;
+        let TileBuffer { ty, role } = self.nest.buffers.get(b.0 as usize).ok_or_else(outside)?;
         let dims = ty.shape.dims();
         let packed = [ty.shape.numel()];
         let dims = if index.len() == 1 { &packed[..] } else { dims };
         let inside =
             index.len() == dims.len() && index.iter().zip(dims).all(|(i, n)| (0..*n as i64).contains(i));
-        if !inside || ty.dtype != DType::F32 {
+        let of_elements = match role {
+            BufferRole::Table(_) => DType::I64,
+            _ => DType::F32,
+        };
+        if !inside || ty.dtype != of_elements {
             return Err(outside());
         }
         Ok(index.iter().zip(dims).fold(0, |at, (i, n)| at * n + *i as usize))
@@ -144,9 +159,9 @@ impl Machine<'_> {
             }
         }
         let at = self.flat(d.dst, &index)?;
-        match value {
-            Scalar::F32(v) => self.memory[d.dst.0 as usize][at] = v,
-            _ => return Err(OpError::Invalid("a value that is no f32".into())),
+        match (value, self.memory[d.dst.0 as usize].get_mut(at)) {
+            (Scalar::F32(v), Some(place)) => *place = v,
+            _ => return Err(OpError::Invalid("a value that is no f32, or stored in a table".into())),
         }
         Ok(())
     }

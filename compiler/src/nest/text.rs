@@ -3,14 +3,15 @@
 //! ```text
 //! nest       = `nest` string `{` buffer* stmt* `}`
 //! buffer     = (`in` | `out` | `scratch`) bN `:` dtype `[` extents `]`                     bN in order
+//!            | `table` bN `:` (`i32` | `i64`) `[` extents `]` `=` `[` entry,* `]`          row-major
 //! stmt       = (`for` | `reduce`) LN `in` extent (`parallel` | `unrolled` | `vector`)? `{` stmt* `}`
 //!            | element `=` expr
 //!            | element `init` expr (`sum` | `max` | `min` | `prod`) expr `finish` expr
 //! element    = bN `[` expr, ... `]` (`when` expr)?
 //! ```
 //!
-//! Expressions and the rest are as in the text form of [kernels](crate::loop_ir::text). Tables and calls are printed, and
-//! not read: a nest that has them is written as a [tile nest](crate::tile::text).
+//! Expressions and the rest are as in the text form of [kernels](crate::loop_ir::text). Calls are printed, and not
+//! read: a nest that has them is written as a [tile nest](crate::tile::text).
 
 use std::fmt;
 
@@ -19,6 +20,8 @@ mod parse;
 pub use parse::parse;
 
 use super::{Define, Nest, Stmt};
+use crate::tile::BufferRole;
+use crate::tile::text::entries;
 
 fn separated(items: &[impl fmt::Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -29,7 +32,11 @@ impl fmt::Display for Nest {
         writeln!(f, "nest \"{}\" {{", self.name)?;
         for (i, b) in self.buffers.iter().enumerate() {
             let role = b.role.word();
-            writeln!(f, "  {role} b{i}: {}", b.ty)?;
+            write!(f, "  {role} b{i}: {}", b.ty)?;
+            match &b.role {
+                BufferRole::Table(t) => writeln!(f, " = {}", entries(t))?,
+                _ => writeln!(f)?,
+            }
         }
         self.body.iter().try_for_each(|s| self.stmt(f, s, 1))?;
         writeln!(f, "}}")

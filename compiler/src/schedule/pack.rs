@@ -7,6 +7,7 @@ use super::{Rule, ScheduleError, refused};
 use crate::loop_ir::affine::Affine;
 use crate::nest::index::expr;
 use crate::nest::{Define, Nest, Stmt};
+use crate::tile::{BufferRole, TileBuffer};
 
 /// What the loop `at` becomes when weights `[vector, i.., lane]` are laid out tile by tile, in the order in which tiles of vectors read them:
 /// `[tile, i.., vector, lane]`, for tiles whose vectors are those of the loop `vectors`.
@@ -79,8 +80,13 @@ fn packed(index: &[Expr], shape: &Shape, (vectors, count): (VarId, i64)) -> Opti
 /// The type of a buffer whose loads are all packed: the vector that it is.
 ///
 /// # Errors
-/// [`ScheduleError`] where a load of it is not packed yet.
+/// [`ScheduleError`] where a load of it is not packed yet, or it is no input.
 pub fn flatten(nest: &Nest, buffer: BufId) -> Result<TensorType, ScheduleError> {
+    let of = nest.buffers.get(buffer.0 as usize);
+    let Some(TileBuffer { ty, role: BufferRole::Src }) = of else {
+        let found = of.map_or("none".into(), |b| format!("`{}`", b.role.word()));
+        return Err(refused("flatten", nest, Rule::Buffer { id: buffer, expected: "an input", found }));
+    };
     let mut left = false;
     let mut look = |s: &Stmt| {
         if let Stmt::Define(d) = s {
@@ -94,7 +100,5 @@ pub fn flatten(nest: &Nest, buffer: BufId) -> Result<TensorType, ScheduleError> 
         let id = nest.loops().first().map_or(VarId(0), |l| l.id);
         return Err(refused("flatten", nest, Rule::Inside { id, expected: "loads that are all packed" }));
     }
-    let ty = nest.buffers.get(buffer.0 as usize).map(|b| &b.ty);
-    let ty = ty.ok_or_else(|| refused("flatten", nest, Rule::Unknown(VarId(0))))?;
     Ok(TensorType::new(ty.dtype, [ty.shape.numel()]))
 }

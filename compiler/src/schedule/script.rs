@@ -14,6 +14,7 @@ use std::sync::Arc;
 use octrt_ops::expr::{BufId, Expr, VarId};
 
 use super::cut::{Run, cut, has_call};
+use super::drop::drop;
 use super::pack::{flatten, pack};
 use super::split_sum::{Part, split_sum};
 use super::start_from::start_from;
@@ -42,18 +43,20 @@ pub struct Schedule {
     tables: Tables,
 }
 
-/// A nest for code generation, and the schedule that made it, where one did.
+/// A nest for code generation, and the schedules that made it or parts of it.
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     /// The nest.
     pub nest: Arc<TileNest>,
-    /// How it was made.
+    /// How it was made, where a schedule made all of it.
     pub schedule: Option<Arc<Schedule>>,
+    /// How the nests were made that are parts of it, see [`embed`](crate::nest::build::Builder::embed).
+    pub parts: Vec<Arc<Schedule>>,
 }
 
 impl From<TileNest> for Scheduled {
     fn from(nest: TileNest) -> Scheduled {
-        Scheduled { nest: Arc::new(nest), schedule: None }
+        Scheduled { nest: Arc::new(nest), schedule: None, parts: Vec::new() }
     }
 }
 
@@ -137,26 +140,26 @@ impl Schedule {
     /// Makes one loop of loops directly inside each other, all serial and of one role.
     ///
     /// # Errors
-    /// [`ScheduleError`] where they are not.
+    /// [`ScheduleError`] where they are not, or around other statements than one definition.
     pub fn fuse(&mut self, loops: &[VarId]) -> Result<VarId, ScheduleError> {
         let Some((&first, rest)) = loops.split_first() else {
             return Err(refused("fuse", &self.nest, Rule::Order(0)));
         };
+        let whole = self.nest.find(first).ok_or_else(|| refused("fuse", &self.nest, Rule::Unknown(first)))?;
+        let (chain, define) = whole.chain();
         if rest.is_empty() {
             return Ok(first);
         }
-        let whole = self.nest.find(first).ok_or_else(|| refused("fuse", &self.nest, Rule::Unknown(first)))?;
-        let (chain, define) = whole.chain();
         let names_match = chain.len() >= loops.len() && chain.iter().zip(loops).all(|(l, id)| l.id == *id);
         let alike = |l: &&Loop| l.form == Form::Serial && l.role == chain[0].role;
-        let (true, true, Some(define)) = (names_match, chain.iter().take(loops.len()).all(alike), define)
-        else {
-            let expected = "the other loops directly inside, serial and of one role";
+        let alike = names_match && chain.iter().take(loops.len()).all(alike);
+        let extent = chain.iter().take(loops.len()).try_fold(1usize, |all, l| all.checked_mul(l.extent));
+        let (true, Some(define), Some(extent)) = (alike, define, extent) else {
+            let expected = "the other loops directly inside, serial and of one role, and one definition";
             return Err(refused("fuse", &self.nest, Rule::Inside { id: first, expected }));
         };
         let id = self.nest.fresh();
         let role = chain[0].role;
-        let extent = chain[..loops.len()].iter().map(|l| l.extent).product();
         // The last loop moves fastest.
         let mut values = Vec::new();
         let mut rest = Expr::Var(id);
@@ -306,6 +309,16 @@ impl Schedule {
         Ok(())
     }
 
+    /// See [`drop`](fn@drop).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn drop(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
+        self.nest = drop(&self.nest, buffer)?;
+        self.note(format_args!("drop {buffer}"));
+        Ok(())
+    }
+
     /// The leaf program that [`tensorize_conv`](Self::tensorize_conv) would call.
     ///
     /// # Errors
@@ -341,7 +354,7 @@ impl Schedule {
     pub fn finish(mut self) -> Result<Scheduled, Refusal> {
         self.tables = Tables::default();
         let nest = self.nest.tiles().ok_or(Refusal::Defect("a schedule that leaves definitions"))?;
-        Ok(Scheduled { nest: Arc::new(nest), schedule: Some(Arc::new(self)) })
+        Ok(Scheduled { nest: Arc::new(nest), schedule: Some(Arc::new(self)), parts: Vec::new() })
     }
 
     /// The naive nest, the steps and what they make, as a test file.

@@ -98,7 +98,7 @@ impl TileNest {
 }
 
 /// The elements of a table in brackets: in one line where they are few, else in lines of their own.
-fn entries(t: &Tensor) -> String {
+pub(crate) fn entries(t: &Tensor) -> String {
     let words: Vec<String> = match t.dtype() {
         DType::I32 | DType::I64 => t.to_i64s().unwrap_or_default().iter().map(i64::to_string).collect(),
         _ => t.to_f64s().iter().map(|x| format!("{x:?}")).collect(),

@@ -1,7 +1,7 @@
 //! Reading of nests.
 
 use octrt_ops::expr::BufId;
-use octrt_ops::{DType, TensorType};
+use octrt_ops::{DType, Tensor, TensorType};
 
 use crate::loop_ir::text::{ParseError, Parser, numbered};
 use crate::nest::{Define, Nest, Stmt};
@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Result<Nest, ParseError> {
     let name = p.string("the nest's name as a string")?;
     p.sign("{")?;
     let mut buffers = Vec::new();
-    while p.is_name(&["in", "out", "scratch"]) {
+    while p.is_name(&["in", "out", "scratch", "table"]) {
         buffers.push(buffer(&mut p, buffers.len())?);
     }
     let body = block(&mut p, 0)?;
@@ -29,10 +29,12 @@ pub fn parse(text: &str) -> Result<Nest, ParseError> {
 }
 
 fn buffer(p: &mut Parser, position: usize) -> Result<TileBuffer, ParseError> {
+    // The entries of a table follow its type.
     let role = p.word("a buffer", |s| match s {
-        "in" => Some(BufferRole::Src),
-        "out" => Some(BufferRole::Dst),
-        "scratch" => Some(BufferRole::Scratch),
+        "in" => Some(Some(BufferRole::Src)),
+        "out" => Some(Some(BufferRole::Dst)),
+        "scratch" => Some(Some(BufferRole::Scratch)),
+        "table" => Some(None),
         _ => None,
     })?;
     let id = format!("b{position}");
@@ -41,7 +43,37 @@ fn buffer(p: &mut Parser, position: usize) -> Result<TileBuffer, ParseError> {
     let dtype: DType = p.word("an element type", |s| s.parse().ok())?;
     p.sign("[")?;
     let dims = p.list("]", |p| p.number::<usize>("an extent"))?;
-    Ok(TileBuffer { ty: TensorType::new(dtype, dims), role })
+    let ty = TensorType::new(dtype, dims);
+    let role = match role {
+        Some(role) => role,
+        None => BufferRole::Table(table(p, &ty)?),
+    };
+    Ok(TileBuffer { ty, role })
+}
+
+/// The entries of a table.
+fn table(p: &mut Parser, ty: &TensorType) -> Result<Tensor, ParseError> {
+    p.sign("=")?;
+    p.sign("[")?;
+    let start = p.token().clone();
+    let mut entries: Vec<i64> = Vec::new();
+    while !p.takes_sign("]") {
+        entries.push(p.number("an entry")?);
+        if !p.takes_sign(",") {
+            p.sign("]")?;
+            break;
+        }
+    }
+    let dims = || ty.shape.dims().to_vec();
+    let table = match ty.dtype {
+        DType::I64 => Tensor::new(dims(), &entries).ok(),
+        DType::I32 => {
+            let entries: Option<Vec<i32>> = entries.iter().map(|e| i32::try_from(*e).ok()).collect();
+            entries.and_then(|entries| Tensor::new(dims(), &entries).ok())
+        }
+        _ => None,
+    };
+    table.ok_or_else(|| start.error(format!("the entries of a table {ty} of i32 or i64")))
 }
 
 /// Statements up to the closing brace.

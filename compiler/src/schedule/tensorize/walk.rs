@@ -7,12 +7,10 @@ use crate::leaf::programs::{Grid, Pixels};
 use crate::loop_ir::affine::{Affine, uses};
 use crate::loop_ir::{KernelBuffer, Loop};
 use crate::nest::index::bounds;
+pub(super) use crate::nest::strides::ELEMENT;
 use crate::nest::{Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
 use crate::tile::{BufferRole, Distance, LoopId, SlotValue, TileBuffer};
-
-/// Bytes of an element.
-pub(super) const ELEMENT: i64 = 4;
 
 /// Most pixels of a tile, and more: distances of that many must fit a leaf program.
 const TILE: i64 = 64;
@@ -54,13 +52,13 @@ pub(super) fn take(sum: &mut Affine, l: VarId) -> i64 {
 }
 
 /// A part of a number: what is done to it one after the other.
-struct Digit<'a> {
-    of: &'a Expr,
+pub(super) struct Digit<'a> {
+    pub(super) of: &'a Expr,
     steps: Vec<(BinaryFn, i64)>,
 }
 
 impl<'a> Digit<'a> {
-    fn new(mut e: &'a Expr) -> Digit<'a> {
+    pub(super) fn new(mut e: &'a Expr) -> Digit<'a> {
         let mut steps = Vec::new();
         while let Expr::Binary(f @ (BinaryFn::Div | BinaryFn::Rem), a, c) = e
             && let Expr::Const(Scalar::I64(c)) = **c
@@ -72,6 +70,15 @@ impl<'a> Digit<'a> {
         steps.reverse();
         Digit { of: e, steps }
     }
+
+    /// The part of a number.
+    pub(super) fn part(&self, n: i64) -> i64 {
+        part(n, &self.steps)
+    }
+}
+
+fn part(n: i64, steps: &[(BinaryFn, i64)]) -> i64 {
+    steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
 }
 
 impl Walk {
@@ -189,10 +196,7 @@ impl Tables {
         if let Some((_, found)) = self.0.iter().find(|(known, _)| *known == of) {
             return Ok(found.clone());
         }
-        let digit = |n: i64, steps: &[(BinaryFn, i64)]| {
-            steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
-        };
-        let place = |p| of.inside + of.digits.iter().map(|(c, steps)| c * digit(p, steps)).sum::<i64>();
+        let place = |p| of.inside + of.digits.iter().map(|(c, steps)| c * part(p, steps)).sum::<i64>();
         let places: Vec<i64> = (0..of.pixels as i64).map(place).collect();
         let start = places.first().copied().unwrap_or(of.inside);
         let step = places.get(1).map_or(0, |second| second - start);

@@ -3,7 +3,7 @@ use octrt_ops::{DType, Tensor, TensorType};
 use super::*;
 use crate::leaf::programs::Fill;
 use crate::leaf::{Program, Width};
-use crate::tile::{LoopId, NestBuilder, TileBuffer};
+use crate::tile::{LoopId, TileBuffer};
 
 fn leaf() -> Program {
     Fill { width: Width::W8, value: 1.0, lanes: 8 }.program()
@@ -15,8 +15,7 @@ fn all() -> TileNest {
     let table = |t: Tensor| TileBuffer { ty: t.ty().clone(), role: BufferRole::Table(t) };
     let long: Vec<i32> = (0..90).map(|i| i * i * 40_000 - 100_000).collect();
     let buffer = |role| TileBuffer { ty: floats.clone(), role };
-    let mut nest = NestBuilder::new("all of them", 2).finish();
-    nest.buffers = vec![
+    let buffers = vec![
         buffer(BufferRole::Src),
         table(Tensor::new([2, 2], &[0, -4, i32::MIN, i32::MAX]).unwrap()),
         table(Tensor::new([90], &long).unwrap()),
@@ -26,7 +25,7 @@ fn all() -> TileNest {
         buffer(BufferRole::Scratch),
         TileBuffer { ty: TensorType::new(DType::I64, []), role: BufferRole::Src },
     ];
-    nest.leaves = vec![leaf(), Program { name: "fill again".into(), ..leaf() }];
+    let leaves = vec![leaf(), Program { name: "fill again".into(), ..leaf() }];
     let distance = |base, terms: &[(u32, i64)]| Distance {
         base,
         terms: terms.iter().map(|&(l, factor)| (LoopId(l), factor)).collect(),
@@ -42,14 +41,14 @@ fn all() -> TileNest {
         SlotValue::Number(i64::MIN),
     ];
     let inner = Stmt::Loop { id: LoopId(1), extent: 0, body: vec![] };
-    nest.body = vec![
+    let body = vec![
         call(0, &values[..2]),
         Stmt::Loop { id: LoopId(1), extent: 3, body: vec![inner, call(1, &values)] },
         call(0, &[]),
         call(1, &values[..1]),
         call(2, &values[..1]),
     ];
-    nest
+    TileNest { name: "all of them".into(), buffers, leaves, parallel: LoopId(0), extent: 2, body }
 }
 
 #[test]

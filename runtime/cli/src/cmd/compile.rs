@@ -95,15 +95,17 @@ fn nests(graph: &Graph, options: Options) -> Result<String, CompileError> {
     Ok(out)
 }
 
-/// The schedules of a node, or of all: each a naive nest, the steps, and what they make of it. Equal ones are shown once.
+/// The schedules of a node, or of all, and those of nests that are parts of another one: each a naive nest, the steps, and
+/// what they make of it. Equal ones are shown once.
 fn schedules(calls: &[Call], node: Option<&str>) -> Result<String, Failure> {
     let mut all: Vec<(String, String)> = Vec::new();
     for call in calls.iter().filter(|call| node.is_none_or(|name| call.node == name)) {
-        let Some(schedule) = &call.schedule else { continue };
-        let (test, user) = (schedule.test(), format!("'{}' ({}): {}", call.node, call.op, call.stage));
-        match all.iter_mut().find(|(known, _)| *known == test) {
-            Some((_, users)) => users.push_str(&format!(", {user}")),
-            None => all.push((test, user)),
+        for (schedule, of) in call.schedules() {
+            let (test, user) = (schedule.test(), format!("'{}' ({}): {of}", call.node, call.op));
+            match all.iter_mut().find(|(known, _)| *known == test) {
+                Some((_, users)) => users.push_str(&format!(", {user}")),
+                None => all.push((test, user)),
+            }
         }
     }
     if let (true, Some(name)) = (all.is_empty(), node) {
