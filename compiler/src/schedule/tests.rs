@@ -37,6 +37,15 @@ fn splits() {
 }
 
 #[test]
+fn loops_of_a_tree_are_fused_where_there_are_some() {
+    let text = "nest \"copy\" { in b0: f32[4] out b1: f32[4] for L0 in 4 { b1[L0] = b0[L0] } }";
+    let mut schedule = script::Schedule::new(crate::nest::text::parse(text).unwrap());
+    assert!(message(schedule.fuse(&[])).contains("expected each loop of the kernel once, found 0 loops"));
+    assert_eq!(schedule.fuse(&[L[0]]), Ok(L[0]));
+    assert_eq!(schedule.to_string(), "");
+}
+
+#[test]
 fn splits_that_are_refused() {
     let k = conv();
     let reduce = message(split(&k, L[4], 2));

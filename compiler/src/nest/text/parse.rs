@@ -10,6 +10,9 @@ use crate::tile::{BufferRole, TileBuffer};
 /// Deepest nesting of loops that is read.
 const MAX_DEPTH: usize = 64;
 
+/// Names of loops that are read: primitives go on from there.
+const LOOPS: u32 = 1 << 24;
+
 /// The nest that a text prints; what it says may make no sense.
 ///
 /// # Errors
@@ -81,7 +84,11 @@ fn block(p: &mut Parser, depth: usize) -> Result<Vec<Stmt>, ParseError> {
     let mut stmts = Vec::new();
     while !p.takes_sign("}") {
         if p.is_name(&["for", "reduce"]) && depth < MAX_DEPTH {
+            let start = p.token().clone();
             let of = p.loop_()?;
+            if of.id.0 >= LOOPS {
+                return Err(start.error(format!("a loop below L{LOOPS}")));
+            }
             p.sign("{")?;
             stmts.push(Stmt::Loop(of, block(p, depth + 1)?));
             continue;

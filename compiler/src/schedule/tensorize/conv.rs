@@ -333,9 +333,12 @@ impl Describe<'_> {
         }
         let vector = take(&mut rest, self.tile.vector);
         rest.terms.retain(|(_, e)| !matches!(e, Expr::Var(l) if self.extent(*l) == 1));
-        let used = -(rest.constant + vector * (self.extent(self.tile.vector) as i64 - 1));
+        let vectors = self.extent(self.tile.vector) as i64;
+        let used = -(rest.constant + vector * (vectors - 1));
+        // All lanes of the vectors before exist.
+        let full = vectors == 1 || used + vector >= lanes;
         match (&rest.terms[..], used) {
-            ([], used) if (1..lanes).contains(&used) => Ok(Some(used as u8)),
+            ([], used) if full && (1..lanes).contains(&used) => Ok(Some(used as u8)),
             _ => Err(unfit("a last vector of which some lanes exist")),
         }
     }

@@ -29,7 +29,7 @@ pub struct Walk {
 #[derive(Clone, Debug)]
 enum Place {
     /// Every pixel as many bytes after the one before.
-    Even(i64),
+    Even(i32),
     /// Distances of all pixels, and the number of the tile's first.
     Table(Tensor, Affine),
 }
@@ -97,8 +97,7 @@ impl Walk {
         let vector_bytes = take(&mut at, vector);
         let is_digit = |(_, atom): &(i64, Expr)| !matches!(atom, Expr::Var(_));
         if !at.terms.iter().any(is_digit) {
-            let step = take(&mut at, pixel);
-            distance(step.checked_mul(TILE).ok_or(Refusal::Distance)?)?;
+            let step = even(take(&mut at, pixel)).ok_or(Refusal::Distance)?;
             return Ok(Walk { buffer, at, place: Place::Even(step), vector_bytes });
         }
         let terms: Vec<(i64, Expr)> = at.terms.extract_if(.., |t| is_digit(t)).collect();
@@ -120,7 +119,7 @@ impl Walk {
         match tables.positions(Positions { digits, inside, pixels })? {
             Found::Even { start, step } => {
                 at.constant += start;
-                let at = at.plus(&first, step);
+                let at = at.plus(&first, step.into());
                 Ok(Walk { buffer, at, place: Place::Even(step), vector_bytes })
             }
             Found::Table(table) => Ok(Walk { buffer, at, place: Place::Table(table, first), vector_bytes }),
@@ -130,7 +129,7 @@ impl Walk {
     /// Where the pixels and vectors of a tile lie, for a leaf builder.
     pub(super) fn grid(&self) -> Result<Grid, Refusal> {
         let pixels = match self.place {
-            Place::Even(bytes) => Pixels::Strided { bytes: distance(bytes)?, repeat: 1 },
+            Place::Even(bytes) => Pixels::Strided { bytes, repeat: 1 },
             Place::Table(..) => Pixels::Table,
         };
         Ok(Grid { pixels, vector_bytes: distance(self.vector_bytes)? })
@@ -151,6 +150,12 @@ impl Walk {
             }
         }
     }
+}
+
+/// The bytes from one pixel to the next, where all pixels of a tile are within reach of a leaf program.
+fn even(step: i64) -> Option<i32> {
+    let far = distance(step.checked_mul(TILE)?).ok()?;
+    Some(far / TILE as i32)
 }
 
 /// The buffer of a table.
@@ -182,7 +187,7 @@ enum Found {
     /// Every pixel as many bytes after the one before.
     Even {
         start: i64,
-        step: i64,
+        step: i32,
     },
     Table(Tensor),
 }
@@ -200,10 +205,10 @@ impl Tables {
         let places: Vec<i64> = (0..of.pixels as i64).map(place).collect();
         let start = places.first().copied().unwrap_or(of.inside);
         let step = places.get(1).map_or(0, |second| second - start);
-        let even = places.iter().zip(0..).all(|(at, i)| *at == start + step * i);
-        let found = match even && step.checked_mul(TILE).is_some_and(|far| distance(far).is_ok()) {
-            true => Found::Even { start, step },
-            false => {
+        let is_even = places.iter().zip(0..).all(|(at, i)| *at == start + step * i);
+        let found = match even(step).filter(|_| is_even) {
+            Some(step) => Found::Even { start, step },
+            None => {
                 let entries = places.into_iter().map(distance).collect::<Result<_, _>>()?;
                 Found::Table(distances(entries)?)
             }
