@@ -21,13 +21,15 @@ use crate::tile::{BufferRole, TileBuffer};
 /// The buffer stays as it is declared until [`flatten`], after the loads of every run of tiles are rewritten.
 ///
 /// # Errors
-/// [`ScheduleError`] where what is inside `at` loads nothing of the buffer, or vectors are not its first dimension.
+/// [`ScheduleError`] where what is inside `at` loads nothing of the buffer, vectors are not its first dimension, or it is no
+/// input.
 pub fn pack(nest: &Nest, buffer: BufId, (at, vectors): (VarId, VarId)) -> Result<Stmt, ScheduleError> {
     const NAME: &str = "pack";
+    let ty = input(NAME, nest, buffer)?;
     let count = nest.extent(vectors).ok_or_else(|| refused(NAME, nest, Rule::Unknown(vectors)))? as i64;
     let inside = |expected| refused(NAME, nest, Rule::Inside { id: at, expected });
     let whole = nest.find(at).ok_or_else(|| refused(NAME, nest, Rule::Unknown(at)))?;
-    let shape = nest.buffers.get(buffer.0 as usize).map(|b| b.ty.shape.clone()).unwrap_or_default();
+    let shape = ty.shape.clone();
     let found = std::cell::Cell::new(None);
     let each = |e: &Expr| {
         e.map(&mut |e| match e {
@@ -77,16 +79,28 @@ fn packed(index: &[Expr], shape: &Shape, (vectors, count): (VarId, i64)) -> Opti
     Some(expr(&place.plus(&vector, lanes)))
 }
 
+/// The type of a buffer that the nest only reads.
+fn input<'a>(
+    primitive: &'static str,
+    nest: &'a Nest,
+    buffer: BufId,
+) -> Result<&'a TensorType, ScheduleError> {
+    let of = nest.buffers.get(buffer.0 as usize);
+    match of {
+        Some(TileBuffer { ty, role: BufferRole::Src }) => Ok(ty),
+        _ => {
+            let found = of.map_or("none".into(), |b| format!("`{}`", b.role.word()));
+            Err(refused(primitive, nest, Rule::Buffer { id: buffer, expected: "an input", found }))
+        }
+    }
+}
+
 /// The type of a buffer whose loads are all packed: the vector that it is.
 ///
 /// # Errors
 /// [`ScheduleError`] where a load of it is not packed yet, or it is no input.
 pub fn flatten(nest: &Nest, buffer: BufId) -> Result<TensorType, ScheduleError> {
-    let of = nest.buffers.get(buffer.0 as usize);
-    let Some(TileBuffer { ty, role: BufferRole::Src }) = of else {
-        let found = of.map_or("none".into(), |b| format!("`{}`", b.role.word()));
-        return Err(refused("flatten", nest, Rule::Buffer { id: buffer, expected: "an input", found }));
-    };
+    let ty = input("flatten", nest, buffer)?;
     let mut left = false;
     let mut look = |s: &Stmt| {
         if let Stmt::Define(d) = s {

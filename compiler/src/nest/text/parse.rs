@@ -43,10 +43,12 @@ fn buffer(p: &mut Parser, position: usize) -> Result<TileBuffer, ParseError> {
     let id = format!("b{position}");
     p.word(&format!("`{id}`"), |s| (s == id).then_some(()))?;
     p.sign(":")?;
+    let start = p.token().clone();
     let dtype: DType = p.word("an element type", |s| s.parse().ok())?;
     p.sign("[")?;
     let dims = p.list("]", |p| p.number::<usize>("an extent"))?;
     let ty = TensorType::new(dtype, dims);
+    ty.shape.checked_bytes(dtype).map_err(|_| start.error("a type that can be addressed"))?;
     let role = match role {
         Some(role) => role,
         None => BufferRole::Table(table(p, &ty)?),
