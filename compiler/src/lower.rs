@@ -301,7 +301,7 @@ impl Lowering<'_> {
         owner: Owner<'_>,
         stage: &'static str,
     ) -> Result<(), Refusal> {
-        let Scheduled { nest, schedule } = nest.into();
+        let Scheduled { nest, schedule, parts } = nest.into();
         let mut sources = sources.iter().copied();
         let mut buffers = Vec::with_capacity(nest.buffers.len());
         for b in &nest.buffers {
@@ -322,6 +322,7 @@ impl Lowering<'_> {
         self.out.calls.push(Call {
             work: Work::Scheduled(nest),
             schedule,
+            parts,
             node: owner.node.to_string(),
             op: owner.op,
             stage,
@@ -394,6 +395,7 @@ impl Lowering<'_> {
             self.out.calls.push(Call {
                 work: Work::Naive(naive),
                 schedule: None,
+                parts: Vec::new(),
                 node: owner.node.to_string(),
                 op: owner.op,
                 stage: stage.name,

@@ -57,7 +57,6 @@ pub mod blocked;
 pub mod build;
 mod call;
 mod definition;
-mod emit;
 pub mod index;
 pub mod interp;
 pub mod interval;
@@ -65,13 +64,13 @@ pub mod lanes;
 mod loops;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod strides;
 pub mod text;
 pub mod verify;
 
 pub use build::MissingSlot;
 pub use call::{Distance, SlotValue, pointer};
 pub use definition::Definition;
-pub use emit::NestBuilder;
 pub use loops::{Form, Loop, Reduction, Role};
 
 /// What a nest does with a buffer.

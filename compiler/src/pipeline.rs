@@ -39,8 +39,14 @@ pub struct Decided {
     pub choice: Choice,
 }
 
-/// How each nest of a program was made, where a schedule made it.
-pub type Schedules = Vec<Option<Arc<Schedule>>>;
+/// How a nest was made.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// The schedule that made all of it, where one did.
+    pub schedule: Option<Arc<Schedule>>,
+    /// The schedules that made parts of it.
+    pub parts: Vec<Arc<Schedule>>,
+}
 
 /// What the stages before code generation give.
 #[derive(Debug)]
@@ -51,8 +57,8 @@ pub struct Stages {
     pub refused: Vec<(String, Refusal)>,
     /// Nests, calls and places.
     pub program: Program,
-    /// How each nest of the program was made, where a schedule made it.
-    pub schedules: Schedules,
+    /// How each nest of the program was made.
+    pub made: Vec<Made>,
 }
 
 /// The passes and the decisions, of a graph whose types are known.
@@ -73,8 +79,8 @@ pub fn stages(graph: &Graph, options: Options) -> Result<Stages, CompileError> {
     let decided = decide(graph, options)?;
     let mut lowered = lower_graph(&decided.optimized, decided.choice.clone(), options)?;
     let refused = std::mem::take(&mut lowered.refused);
-    let (program, schedules) = finish(&decided.optimized, lowered)?;
-    Ok(Stages { decided, refused, program, schedules })
+    let (program, made) = finish(&decided.optimized, lowered)?;
+    Ok(Stages { decided, refused, program, made })
 }
 
 /// Compiles a graph as it is, without passes, on one thread.
@@ -95,10 +101,10 @@ pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError>
 }
 
 /// Schedules what was lowered, and gives it its place. Beside the program stands how each of its nests was made.
-fn finish(graph: &Graph, lowered: Lowered) -> Result<(Program, Schedules), CompileError> {
-    let Scheduled { nests, schedules, functions } = schedule(&lowered)?;
+fn finish(graph: &Graph, lowered: Lowered) -> Result<(Program, Vec<Made>), CompileError> {
+    let Scheduled { nests, made, functions } = schedule(&lowered)?;
     let extents: Vec<usize> = functions.iter().map(|f| nests[f.0 as usize].parallel_extent()).collect();
-    Ok((place::place(graph, lowered, &functions, &extents, nests), schedules))
+    Ok((place::place(graph, lowered, &functions, &extents, nests), made))
 }
 
 /// Generates the code of one nest, by its number.
@@ -131,8 +137,8 @@ pub fn generate(program: Program, target: Target, executor: Executor<'_>) -> Res
 struct Scheduled {
     /// Distinct nests.
     nests: Vec<Nest>,
-    /// How each was made, where a schedule made it.
-    schedules: Schedules,
+    /// How each was made.
+    made: Vec<Made>,
     /// The position of each call's nest.
     functions: Vec<FunctionId>,
 }
@@ -156,7 +162,7 @@ fn schedule(lowered: &Lowered) -> Result<Scheduled, CompileError> {
                         check(nest, &mut leaves, ("strategy", &call.node))?;
                         alike.push(next);
                         out.nests.push((**nest).clone());
-                        out.schedules.push(call.schedule.clone());
+                        out.made.push(Made { schedule: call.schedule.clone(), parts: call.parts.clone() });
                         next
                     }
                 }
@@ -170,7 +176,7 @@ fn schedule(lowered: &Lowered) -> Result<Scheduled, CompileError> {
                         .map_err(|e| CompileError::internal("strategy", &call.node, e))?;
                     check(schedule.nest(), &mut leaves, ("strategy", &call.node))?;
                     out.nests.push(schedule.nest().clone());
-                    out.schedules.push(Some(Arc::new(schedule)));
+                    out.made.push(Made { schedule: Some(Arc::new(schedule)), parts: Vec::new() });
                     naive.insert(text, next);
                 }
                 known.unwrap_or(next)

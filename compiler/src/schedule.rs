@@ -3,15 +3,16 @@
 //! What cannot be done is refused with a [`ScheduleError`]. Primitives are functions that change
 //! a nest, or leave it as it is where they refuse, and steps of a [`Schedule`](script::Schedule). What they make is
 //! [verified](crate::nest::verify) when the schedule is done; [`start_from`] and [`split_sum`] reassociate sums, [`pack`]
-//! changes how weights lie, the others keep every bit.
+//! changes how weights lie, the others keep every bit. [`drop`](mod@drop) leaves out tables that calls have taken the place of.
 
 use std::fmt::Write;
 
-use octrt_ops::expr::VarId;
+use octrt_ops::expr::{BufId, VarId};
 
 use crate::nest::{Loop, Nest, Role, Stmt};
 
 pub mod cut;
+pub mod drop;
 pub mod fuse;
 pub mod pack;
 pub mod parallel;
@@ -53,6 +54,16 @@ pub enum Rule {
         id: VarId,
         /// What the primitive takes.
         expected: String,
+        /// What there is.
+        found: String,
+    },
+    /// A buffer is not what the primitive takes.
+    #[error("buffer {id}: expected {expected}, found {found}")]
+    Buffer {
+        /// The buffer.
+        id: BufId,
+        /// What the primitive takes.
+        expected: &'static str,
         /// What there is.
         found: String,
     },

@@ -3,8 +3,8 @@
 //! From a naive nest of any definition: [`elementwise`] serves those without reduction, [`reduction`] the others. Both only look at the shape of the nest and at strides, never at the operator's name.
 //!
 //! From a problem on blocked activations to a [nest of calls](crate::nest): [`conv_direct`] and [`conv_winograd`], between which
-//! [`conv_choice`] decides, [`window`] for depthwise convolution and pooling, [`gemm`], and [`rows`] for what is computed
-//! element by element.
+//! [`conv_choice`] decides, [`conv_grouped`] for groups that share blocks of channels, [`window`] for depthwise convolution
+//! and pooling, [`gemm`], and [`rows`] for what is computed element by element.
 
 use octrt_ops::DType;
 use octrt_ops::expr::{Expr, VarId};
@@ -23,7 +23,6 @@ pub mod conv_winograd;
 pub mod elementwise;
 pub mod gemm;
 pub mod global_pool;
-pub mod pixels;
 pub mod problem;
 pub mod reduction;
 pub mod refusal;

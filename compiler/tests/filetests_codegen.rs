@@ -12,7 +12,7 @@ use filetest::Case;
 use octrt_compiler::artifact::{BufferRef, Place};
 use octrt_compiler::codegen::Codegen;
 use octrt_compiler::decide::choose;
-use octrt_compiler::lower::calls::Work;
+use octrt_compiler::lower::calls::{Call, Work};
 use octrt_compiler::lower::lower_graph;
 use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::nest::{self, Nest};
@@ -45,9 +45,10 @@ fn test(case: &Case) -> Result<String, String> {
     let target: Target = case.option("target").unwrap_or("x86-64-v2").parse()?;
     let options = Options { target, precision: Precision::Default };
     let lowered = lower_graph(&graph, choose(&graph, options.target), options).map_err(|e| e.to_string())?;
-    let scripts: Vec<String> =
-        lowered.calls.iter().filter_map(|c| Some(c.schedule.as_ref()?.test())).collect();
-    lowered.calls.iter().filter_map(|c| c.schedule.as_ref()).try_for_each(|s| replays(s))?;
+    assert_eq!(lowered.refused, [], "{}", case.path.display());
+    let schedules = || lowered.calls.iter().flat_map(Call::schedules);
+    let scripts: Vec<String> = schedules().map(|(s, of)| format!("; test {of}\n{}", s.test())).collect();
+    schedules().try_for_each(|(s, _)| replays(s))?;
     let naive: Vec<Nest> = lowered
         .calls
         .into_iter()

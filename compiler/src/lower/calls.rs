@@ -60,6 +60,8 @@ pub struct Call {
     pub work: Work,
     /// How a nest of calls was made, where a schedule made it.
     pub schedule: Option<Arc<Schedule>>,
+    /// How parts of it were made, where a schedule made them.
+    pub parts: Vec<Arc<Schedule>>,
     /// Name of the node it belongs to.
     pub node: String,
     /// ONNX name of the node's operator; [`LAYOUT`] for reorders.
@@ -72,6 +74,15 @@ pub struct Call {
     pub dst: usize,
     /// When present, the result is one `bool`, and the run fails with this message when it is false.
     pub check: Option<String>,
+}
+
+impl Call {
+    /// The schedules that made its nest or parts of it, and of what, in words.
+    pub fn schedules(&self) -> impl Iterator<Item = (&Schedule, String)> {
+        let whole = self.schedule.iter().map(|s| (&**s, self.stage.to_string()));
+        let part = |s: &Schedule| format!("{}, the part \"{}\" of its nest", self.stage, s.naive().name);
+        whole.chain(self.parts.iter().map(move |s| (&**s, part(s))))
+    }
 }
 
 /// A graph as calls.

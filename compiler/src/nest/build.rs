@@ -6,6 +6,7 @@ use std::sync::Arc;
 use octrt_ops::TensorType;
 use octrt_ops::expr::{BufId, Expr, VarId};
 
+use super::strides::strides;
 use super::{Buffer, BufferRole, Distance, Nest, SlotValue, Stmt, pointer};
 use crate::leaf::Program;
 use crate::nest::{Form, Loop, Role};
@@ -56,6 +57,11 @@ impl Builder {
     /// Adds a buffer.
     pub fn buffer(&mut self, ty: TensorType, role: BufferRole) -> BufId {
         self.nest.buffer(Buffer::new(ty, role))
+    }
+
+    /// Bytes by which the element at an index of a buffer moves with each of these variables.
+    pub fn strides<const N: usize>(&self, buffer: BufId, index: &[Expr], along: [VarId; N]) -> [i64; N] {
+        self.nest.buffers.get(buffer.0 as usize).map_or([0; N], |b| strides(&b.ty, index, along))
     }
 
     /// Writes a loop around what `body` writes, which is given the iteration: none where there is one iteration, and nothing

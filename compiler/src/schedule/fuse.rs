@@ -15,13 +15,16 @@ use crate::nest::{Form, Loop, Nest, Stmt};
 /// ```
 ///
 /// The loops have one role. They are all serial or all unrolled, or the outermost is parallel and the others are serial; the
-/// new loop has the form of the outermost.
+/// new loop has the form of the outermost. One loop is left as it is.
 ///
 /// # Errors
 /// [`ScheduleError`] for any other loops, and where a call is inside.
 pub fn fuse(nest: &mut Nest, loops: &[VarId]) -> Result<VarId, ScheduleError> {
     let Some(&first) = loops.first() else { return Err(refused("fuse", nest, Rule::Order(0))) };
     let whole = nest.find(first).ok_or_else(|| refused("fuse", nest, Rule::Unknown(first)))?;
+    if loops.len() == 1 {
+        return Ok(first);
+    }
     let (chain, define) = whole.chain();
     let refuse = |id, expected| Err(refused("fuse", nest, Rule::Inside { id, expected }));
     if chain.len() < loops.len() || chain.iter().zip(loops).any(|(l, id)| l.id != *id) {

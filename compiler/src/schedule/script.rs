@@ -15,6 +15,7 @@ use octrt_ops::expr::{BufId, VarId};
 
 use super::ScheduleError;
 use super::cut::{Run, cut};
+use super::drop::drop;
 use super::fuse::fuse;
 use super::pack::{flatten, pack};
 use super::parallel::parallel;
@@ -46,18 +47,20 @@ pub struct Schedule {
     tables: Tables,
 }
 
-/// A nest for code generation, and the schedule that made it, where one did.
+/// A nest for code generation, and the schedules that made it or parts of it.
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     /// The nest.
     pub nest: Arc<Nest>,
-    /// How it was made.
+    /// How it was made, where a schedule made all of it.
     pub schedule: Option<Arc<Schedule>>,
+    /// How the nests were made that are parts of it, see [`embed`](crate::nest::build::Builder::embed).
+    pub parts: Vec<Arc<Schedule>>,
 }
 
 impl From<Nest> for Scheduled {
     fn from(nest: Nest) -> Scheduled {
-        Scheduled { nest: Arc::new(nest), schedule: None }
+        Scheduled { nest: Arc::new(nest), schedule: None, parts: Vec::new() }
     }
 }
 
@@ -109,16 +112,15 @@ impl Schedule {
         Ok([outer, inner])
     }
 
-    /// See [`fuse`](fn@fuse); one loop is left as it is.
+    /// See [`fuse`](fn@fuse).
     ///
     /// # Errors
     /// As there.
     pub fn fuse(&mut self, loops: &[VarId]) -> Result<VarId, ScheduleError> {
-        if let [one] = loops {
-            return Ok(*one);
-        }
         let id = fuse(&mut self.nest, loops)?;
-        self.note(format_args!("fuse {} -> {id}", names(loops)));
+        if loops != [id] {
+            self.note(format_args!("fuse {} -> {id}", names(loops)));
+        }
         Ok(id)
     }
 
@@ -226,6 +228,16 @@ impl Schedule {
         Ok(())
     }
 
+    /// See [`drop`](fn@drop).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn drop(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
+        self.nest = drop(&self.nest, buffer)?;
+        self.note(format_args!("drop {buffer}"));
+        Ok(())
+    }
+
     /// The leaf program that [`tensorize_conv`](Self::tensorize_conv) would call.
     ///
     /// # Errors
@@ -261,7 +273,7 @@ impl Schedule {
     pub fn finish(mut self) -> Result<Scheduled, Refusal> {
         self.tables = Tables::default();
         let nest = self.nest.canonical().ok_or(Refusal::Defect("a schedule that leaves definitions"))?;
-        Ok(Scheduled { nest: Arc::new(nest), schedule: Some(Arc::new(self)) })
+        Ok(Scheduled { nest: Arc::new(nest), schedule: Some(Arc::new(self)), parts: Vec::new() })
     }
 
     /// The naive nest, the steps and what they make, as a test file.

@@ -40,6 +40,14 @@ fn what_is_loaded_of_the_result_is_not_defined_twice() {
     assert!(refused.contains("of a loop around a definition that loads what it writes"), "{refused}");
 }
 
+#[test]
+fn loops_are_fused_where_there_are_some() {
+    let mut s = Schedule::new(pad().nest());
+    assert!(s.fuse(&[]).unwrap_err().to_string().contains("each once, found 0 loops"));
+    assert_eq!(s.fuse(&[VarId(0)]), Ok(VarId(0)));
+    assert_eq!(s.to_string(), "");
+}
+
 /// Numbers that look random, the same in every run.
 struct Numbers(u64);
 

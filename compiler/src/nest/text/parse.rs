@@ -15,6 +15,9 @@ use crate::text::{Mark, Words, numbered};
 /// Deepest nesting of loops that is read.
 const MAX_DEPTH: usize = 64;
 
+/// Names of loops that are read: primitives go on from there.
+const LOOPS: u32 = 1 << 24;
+
 /// The nest that a text prints; it may break rules of [`verify`](crate::nest::verify).
 ///
 /// # Errors
@@ -108,7 +111,11 @@ impl Parser<'_> {
             out.push(match self.words.text() {
                 "call" => self.call()?,
                 "for" | "reduce" if depth < MAX_DEPTH => {
+                    let start = self.words.mark();
                     let of = loop_(&mut self.words)?;
+                    if of.id.0 >= LOOPS {
+                        return Err(self.words.error_at(start, format!("a loop below L{LOOPS}")));
+                    }
                     self.words.expect("{")?;
                     Stmt::Loop(of, self.block(depth + 1)?)
                 }

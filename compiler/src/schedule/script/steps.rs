@@ -5,7 +5,7 @@
 //!            | `cut` loop `into` (number `x` number)+
 //!            | `start_from` buffer
 //!            | `split_sum` loop `outside` loop `into` number+ (`first` buffer)?
-//!            | `pack` buffer `in` loop `by` loop | `flatten` buffer
+//!            | `pack` buffer `in` loop `by` loop | `flatten` buffer | `drop` buffer
 //!            | `tensorize` `conv` loop `of` number `vector` loop `lane` loop `ic` loop (`taps` loop+)? `channel` loop
 //!              `start` expr `of` number (`base` buffer)? (`ahead` number expr)? `width` number
 //!            | `tensorize` `window` (`rows` loop)? `columns` loop `lane` loop `taps` loop+ `width` number
@@ -224,6 +224,11 @@ impl Schedule {
                 let b = buffer(&mut p)?;
                 p.end()?;
                 self.flatten(b)?;
+            }
+            "drop" => {
+                let b = buffer(&mut p)?;
+                p.end()?;
+                self.drop(b)?;
             }
             "tensorize" => {
                 if p.expect("window").is_ok() {

@@ -15,6 +15,7 @@ use crate::nest::{Define, Nest, Stmt, around};
 use crate::nest::{Form, Loop, Reduction, Role};
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::conv::ConvTile;
+use crate::strategy::conv_tiling::share;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::tiles::{self, EvenSplit};
 
@@ -103,26 +104,29 @@ impl Products {
             s.pack(U, tile, run.inner)?;
             let vectors = s.extent(run.inner);
             let split = EvenSplit::new(self.tiles, tiles::pixels(self.width, vectors));
+            let whole = ConvTile {
+                pixel: tile,
+                pixels: self.tiles,
+                vector: run.inner,
+                lane: run.of(LANE),
+                ic: run.of(IC),
+                taps: Vec::new(),
+                channel: run.of(CHANNEL),
+                part: (Expr::int(0), self.src_blocks),
+                base: None,
+                ahead: (0, Expr::int(0)),
+            };
             // Each call brings its share of the next tile's weights near.
-            let trip = vectors * (self.width.lanes() * self.width.lanes()) as usize * 4;
-            let share = trip.div_ceil(split.large + split.small).next_multiple_of(4);
-            let ahead = if self.is_cold { share as i32 } else { 0 };
+            let ahead = match self.is_cold {
+                true => share(&s.conv(&whole, self.width)?, split.large + split.small),
+                false => 0,
+            };
             let runs: Vec<(usize, usize)> = split.runs().map(|(_, size, n)| (size, n)).collect();
             let mut before = 0;
             for (part, (_, n)) in s.cut(tile, &runs)?.iter().zip(&runs) {
-                let of = |l: VarId| part.of(run.of(l));
-                let tile = ConvTile {
-                    pixel: part.inner,
-                    pixels: self.tiles,
-                    vector: part.of(run.inner),
-                    lane: of(LANE),
-                    ic: of(IC),
-                    taps: Vec::new(),
-                    channel: of(CHANNEL),
-                    part: (Expr::int(0), self.src_blocks),
-                    base: None,
-                    ahead: (ahead, Expr::Var(part.outer) + Expr::int(before)),
-                };
+                let number = Expr::Var(part.outer) + Expr::int(before);
+                let named = whole.named(&|l| part.of(l));
+                let tile = ConvTile { pixel: part.inner, ahead: (ahead, number), ..named };
                 s.tensorize_conv(&tile, self.width)?;
                 before += n;
             }

@@ -112,20 +112,24 @@ impl<'a> Dump<'a> {
     fn naive(&self) -> String {
         let mut out = String::new();
         for (i, users) in &self.shown {
-            if let Some(schedule) = &self.stages.schedules[*i] {
+            if let Some(schedule) = &self.stages.made[*i].schedule {
                 let _ = writeln!(out, "; f{i} {users}\n{}\n", schedule.naive().to_string().trim_end());
             }
         }
         out
     }
 
-    /// The schedules: each a naive nest, the steps, and what they make of it.
+    /// The schedules of nests and of their parts: each a naive nest, the steps, and what they make of it.
     fn schedules(&self) -> Result<String, Failure> {
-        let made = |(i, users): &(usize, String)| {
-            let schedule = self.stages.schedules[*i].as_ref()?;
-            Some(format!("; test {users}\n{}", schedule.test()))
-        };
-        let all: Vec<String> = self.shown.iter().filter_map(made).collect();
+        let mut all: Vec<String> = Vec::new();
+        for (i, users) in &self.shown {
+            let made = &self.stages.made[*i];
+            all.extend(made.schedule.iter().map(|s| format!("; test {users}\n{}", s.test())));
+            for part in &made.parts {
+                let name = &part.naive().name;
+                all.push(format!("; test {users}, the part \"{name}\" of its nest\n{}", part.test()));
+            }
+        }
         match self.node {
             Some(name) if all.is_empty() => {
                 Err(Failure::Usage(format!("node '{name}' was not made by a schedule")))
