@@ -1,4 +1,4 @@
-//! The layout pass: which nodes run as tile nests on blocked activations, which run together, and how every value lies
+//! The layout pass: which nodes run as nests of calls on blocked activations, which run together, and how every value lies
 //! in memory.
 //!
 //! Convolutions, poolings, normalisations, concatenations of channels and what is computed element by element between
