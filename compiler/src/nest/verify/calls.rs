@@ -9,8 +9,8 @@
 //! * every byte that a call may touch, over all iterations, lies in the buffer of its slot, and is written only in `Dst`
 //!   and `Scratch`: this makes machine code safe. How far a leaf reaches is found by [`reach`](crate::leaf::reach);
 //! * what a call reads of `Dst` was written before by the same iteration of the parallel loop: see
-//!   [`written`](super::written);
-//! * iterations of the parallel loop write different bytes of `Dst`: see [`apart`](super::apart). These two make the result
+//!   [`written`];
+//! * iterations of the parallel loop write different bytes of `Dst`: see [`apart`]. These two make the result
 //!   the same for any number of threads.
 //!
 //! A nest may be refused that keeps the last two, where the proof does not see how. That none is taken that breaks them is
