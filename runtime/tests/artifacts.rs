@@ -358,3 +358,87 @@ fn code_for_a_newer_machine_is_refused() {
     let e = model(vec![artifact], &options()).unwrap().session().unwrap_err();
     assert!(matches!(e, Error::Target(_)), "{e}");
 }
+
+/// Tiles copied by a leaf program, and then normalised and cut off by definitions, one of them in lanes of a vector.
+const MIXED: &str = r#"nest "mixed" {
+  in b0: f32[4,3,8]
+  in b1: f32[8]
+  scratch b2: f32[1]
+  out b3: f32[4,3,8]
+  for L0 in 4 parallel {
+    reduce L1 in 3 {
+      reduce L2 in 8 {
+        b2[0]
+          init 1.0f32
+          sum b0[L0, L1, L2]
+          finish acc
+      }
+    }
+    for L3 in 3 {
+      call 0 "copy" (src = b0 + 96*L0 + 32*L3, dst = b3 + 96*L0 + 32*L3)
+      for L4 in 2 {
+        for L5 in 4 vector {
+          b3[L0, L3, add(mul(L4, 4), L5)] = max(mul(b3[L0, L3, add(mul(L4, 4), L5)], b1[add(mul(L4, 4), L5)]), 0.0f32)
+        }
+      }
+      for L6 in 8 {
+        b3[L0, L3, L6] = div(b3[L0, L3, L6], b2[0])
+      }
+    }
+  }
+}
+
+leaf "copy" w8 {
+  slot 0 "src": pointer
+  slot 1 "dst": pointer
+  p0 = slot 0
+  p1 = slot 1
+  v0 = load [p0]
+  store [p1], v0
+}
+"#;
+
+#[test]
+fn calls_and_definitions_in_one_nest_run_as_they_are_interpreted() {
+    let target = octrt::detect_target().unwrap();
+    if target.width().is_none() {
+        return eprintln!("SKIPPED: {target} has no leaf programs");
+    }
+    let nest = octrt::compiler::nest::text::parse(MIXED).unwrap();
+    octrt::compiler::nest::verify::verify(&nest).unwrap();
+    let codegen = octrt::compiler::codegen::Codegen::new(target).unwrap();
+    let function = codegen.function(&nest, "mixed".into()).unwrap();
+    let f32s = |place, dims: &[usize]| buffer(place, DType::F32, dims);
+    let maps = [4, 3, 8];
+    let buffers = vec![
+        f32s(Place::Input(0), &maps),
+        f32s(Place::Const(0), &[8]),
+        f32s(Place::Scratch(0), &[1]),
+        f32s(Place::Output(0), &maps),
+    ];
+    let factors = Tensor::new([8], &[1.0f32, -1.0, 2.0, 0.5, -2.0, 3.0, 1.5, 1.0]).unwrap();
+    let artifact = Artifact {
+        target,
+        inputs: vec![port("x", DType::F32, &maps)],
+        outputs: vec![port("y", DType::F32, &maps)],
+        functions: vec![function],
+        steps: vec![step(0, buffers, 4)],
+        repeats: vec![],
+        copies: vec![],
+        constants: vec![Constant::Plain(factors.clone())],
+        arena_bytes: 0,
+        scratch_bytes: 64,
+    };
+    let x: Vec<f32> = (0..96).map(|i| ((i * 37) % 19) as f32 - 7.5).collect();
+    let input = Tensor::new(maps, &x).unwrap();
+    let engine = octrt::compiler::nest::interp::Engine::Emulator;
+    let inputs = [Some(&input), Some(&factors), None, None];
+    let expected = octrt::compiler::nest::interp::run(&nest, &inputs, None, engine).unwrap();
+    let model = model(vec![artifact], &options()).unwrap();
+    for count in [1, 2] {
+        let mut session = model.session().unwrap().with_threads(Threads::new(count).unwrap());
+        let y = session.run(&[("x", TensorRef::new(&maps, &x).unwrap())]).unwrap();
+        assert_eq!(y[0].1.elements::<f32>().unwrap(), expected.to_vec::<f32>().unwrap());
+    }
+    assert!(expected.to_vec::<f32>().unwrap().iter().any(|y| *y > 0.0));
+}

@@ -1,21 +1,23 @@
 //! The rules of nests: memory safety and freedom from races of compiled code rest on them.
 //!
 //! * ids of loops are unique, extents are 1 or more; exactly one buffer is `Dst`; every buffer can be addressed;
-//! * a nest is a perfect nest of one [definition], or one `parallel` loop around serial loops and [calls] of leaf programs;
-//! * a definition keeps the rules in [`definition`], calls those in [`calls`].
+//! * a nest is a perfect nest of one [`definition`], or one `parallel` loop around serial loops, [`calls`] of leaf programs
+//!   and definitions;
+//! * each keeps the rules in the files of these names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use octrt_ops::expr::{BufId, VarId};
 
-use super::{BufferRole, Nest, Stmt};
+use super::{BufferRole, Nest};
 use crate::leaf::{self, Program};
 
 pub mod apart;
 pub mod calls;
 pub mod coverage;
 pub mod definition;
+mod elements;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -102,8 +104,8 @@ pub enum Violation {
         /// Why they must not.
         conflict: String,
     },
-    /// The statements are neither a perfect nest of a definition nor a parallel loop around calls.
-    #[error("expected a perfect nest of one definition, or one parallel loop around calls, found {0}")]
+    /// The statements are neither a perfect nest of a definition nor a parallel loop around several.
+    #[error("expected a perfect nest of one definition, or one parallel loop around statements, found {0}")]
     Statements(String),
     /// A call, or what calls do together, breaks a rule.
     #[error("{0}")]
@@ -164,15 +166,15 @@ fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), Violation> {
             return rule("an extent of 1 or more", l.extent.to_string());
         }
     }
-    let mut calls = false;
-    nest.body.iter().for_each(|s| s.visit(&mut |s| calls |= matches!(s, Stmt::Call { .. })));
-    match nest.definitions().len() {
-        0 => calls::check(nest, leaves).map_err(Violation::Calls),
-        1 if !calls => match nest.perfect() {
-            Some(definition) => definition::check(&definition),
-            None => Err(Violation::Statements("loops beside a definition".into())),
-        },
-        n if calls => Err(Violation::Statements(format!("calls beside {n} definitions"))),
-        n => Err(Violation::Statements(format!("{n} definitions"))),
+    match nest.perfect() {
+        Some(definition) => definition::check(&definition),
+        None => calls::check(nest, leaves),
+    }
+}
+
+/// So that a message is a violation.
+impl From<String> for Violation {
+    fn from(message: String) -> Violation {
+        Violation::Calls(message)
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use octrt_compiler::leaf::{Address, Inst, Operand, Step};
-use octrt_compiler::nest::{BufferRole, Distance, Nest, SlotValue, Stmt};
+use octrt_compiler::nest::{BufferRole, Define, Distance, Nest, SlotValue, Stmt};
 use octrt_ops::Tensor;
-use octrt_ops::expr::{BufId, VarId};
+use octrt_ops::expr::{BufId, Expr, VarId};
 
 /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 pub struct Random(pub u64);
@@ -37,8 +37,9 @@ impl Random {
 
 /// The nest with a change; the same where there was nothing to change.
 pub fn change(nest: &mut Nest, r: &mut Random) {
-    match r.below(16) {
+    match r.below(18) {
         0..=4 => pointer(nest, r),
+        16 | 17 => element(nest, r),
         5 => number(nest, r),
         6 | 7 => extent(nest, r),
         8 | 9 => statements(nest, r),
@@ -202,6 +203,43 @@ fn table(nest: &mut Nest, r: &mut Random) {
             _ => entries[i] = r.bytes(entries[i].into()) as i32,
         }
         *t = Tensor::new(t.ty().shape.clone(), &entries).unwrap();
+    });
+}
+
+/// An element that a definition writes, or that it loads, becomes another one.
+fn element(nest: &mut Nest, r: &mut Random) {
+    let all = loops(nest);
+    let each = |nest: &mut Nest, visit: &mut dyn FnMut(&mut Define)| {
+        blocks(&mut nest.body, &mut |body| {
+            for stmt in body {
+                if let Stmt::Define(d) = stmt {
+                    visit(d);
+                }
+            }
+        });
+    };
+    pick(nest, r, &each, &mut |d, r| {
+        let other = |index: &[Expr], r: &mut Random| -> Vec<Expr> {
+            let (at, l) = (r.below(index.len()), r.of(&all));
+            let mut index = index.to_vec();
+            let old = index[at].clone();
+            index[at] = match r.below(4) {
+                0 => Expr::Var(l),
+                1 => Expr::int(0),
+                2 => old + Expr::int(1),
+                _ => Expr::Var(l) + old,
+            };
+            index
+        };
+        if r.below(2) == 0 {
+            d.index = other(&d.index, r);
+        }
+        if r.below(2) == 0 {
+            d.value = d.value.map(&mut |e| match e {
+                Expr::Load(b, index) => Some(Expr::Load(*b, other(index, r))),
+                _ => None,
+            });
+        }
     });
 }
 

@@ -6,7 +6,7 @@ use octrt_compiler::leaf::programs::{
     Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd,
 };
 use octrt_compiler::nest::build::{Builder, Value};
-use octrt_compiler::nest::{BufferRole, Nest};
+use octrt_compiler::nest::{BufferRole, Nest, text};
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
 use octrt_compiler::strategy::conv_winograd::{self, Plan};
 use octrt_compiler::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
@@ -193,5 +193,37 @@ fn direct(width: Width, mb: usize, tables: bool) -> Result<Nest, Refusal> {
 fn by_hand(target: Target) -> Vec<Nest> {
     let width = target.width().unwrap();
     let all = [(1, true), (1, false), (3, true), (3, false)];
-    all.into_iter().map(|(mb, tables)| direct(width, mb, tables).unwrap()).collect()
+    let direct = all.into_iter().map(|(mb, tables)| direct(width, mb, tables).unwrap());
+    direct.chain([mixed(width)]).collect()
+}
+
+/// Calls and definitions: a sum in scratch, tiles that are copied, and what becomes of them.
+fn mixed(width: Width) -> Nest {
+    let lanes = width.lanes() as usize;
+    let text = format!(
+        "nest \"mixed\" {{
+           in b0: f32[3,2,{lanes}]
+           scratch b1: f32[1]
+           out b2: f32[3,2,{lanes}]
+           for L0 in 3 parallel {{
+             reduce L1 in 2 {{ reduce L2 in {lanes} {{ b1[0] init 1.0f32 sum b0[L0, L1, L2] finish acc }} }}
+             for L3 in 2 {{
+               call 0 \"copy\" (src = b0 + {image}*L0 + {row}*L3, dst = b2 + {image}*L0 + {row}*L3)
+               for L4 in {lanes} {{ b2[L0, L3, L4] = max(b2[L0, L3, L4], 0.0f32) }}
+             }}
+             for L5 in 2 {{ for L6 in {lanes} {{ b2[L0, L5, L6] = mul(b2[L0, L5, L6], b1[0]) }} }}
+           }}
+         }}
+         leaf \"copy\" {width} {{
+           slot 0 \"src\": pointer
+           slot 1 \"dst\": pointer
+           p0 = slot 0
+           p1 = slot 1
+           v0 = load [p0]
+           store [p1], v0
+         }}",
+        image = 8 * lanes,
+        row = 4 * lanes,
+    );
+    text::parse(&text).unwrap()
 }

@@ -62,8 +62,8 @@ impl Clash<'_> {
         let [a, b] = &self.found;
         let within = |i: &Interval<'_>, end: usize| {
             let touch = i.ends[end];
-            let slot = &touch.program.slots[usize::from(touch.footprint.slot.0)].name;
-            format!("'{}' by slot '{slot}' within {}..{}", touch.program.name, i.lo, i.hi)
+            let named = touch.by.named(" by slot", touch.footprint.slot);
+            format!("{named} within {}..{}", i.lo, i.hi)
         };
         let counted = self.period.map(|p| format!(" of each {p}")).unwrap_or_default();
         format!("iterations {} and {} of {what}: {}, {}{counted}", a.at, b.at, within(a, 1), within(b, 0))

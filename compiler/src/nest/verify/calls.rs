@@ -1,6 +1,8 @@
-//! The rules of nests of calls.
+//! The rules of nests of several statements: calls, and definitions with the loops that have nothing else inside.
 //!
-//! * the outermost statement is one loop, `parallel`; loops inside are serial data loops;
+//! * the outermost statement is one loop, `parallel`; loops inside, but for those of definitions, are serial data loops;
+//! * every definition keeps the rules that [`definition`] has for one beside others, and its elements in `Dst` lie at sums of
+//!   loops;
 //! * tables are of i32;
 //! * every leaf keeps the [rules of leaf programs](crate::leaf::verify);
 //! * every call gives each slot of its leaf a value of the slot's kind; counts are not negative;
@@ -8,7 +10,7 @@
 //!   reads from a table is an entry of it;
 //! * every byte that a call may touch, over all iterations, lies in the buffer of its slot, and is written only in `Dst`
 //!   and `Scratch`: this makes machine code safe. How far a leaf reaches is found by [`reach`](crate::leaf::reach);
-//! * what a call reads of `Dst` was written before by the same iteration of the parallel loop: see
+//! * what a statement reads of `Dst` was written before by the same iteration of the parallel loop: see
 //!   [`written`];
 //! * iterations of the parallel loop write different bytes of `Dst`: see [`apart`]. These two make the result
 //!   the same for any number of threads.
@@ -20,39 +22,41 @@ use octrt_ops::DType;
 
 use octrt_ops::expr::{BufId, VarId};
 
+use super::elements::Elements;
 use super::table::{ELEMENT, Table, table};
-use super::{Leaves, apart, written};
+use super::written::{By, Touched};
+use super::{Leaves, Violation, apart, definition, written};
 use crate::leaf::reach::{Known, Reach, Reached, reach};
 use crate::leaf::{Program, SlotId, SlotKind};
-use crate::nest::{BufferRole, Distance, Form, Nest, Role, SlotValue, Stmt};
+use crate::nest::{BufferRole, Definition, Distance, Form, Loop, Nest, Role, SlotValue, Stmt};
 
 /// Checks every rule in the header of this file, of a nest that keeps those of loops and buffers.
-pub(super) fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), String> {
+pub(super) fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), Violation> {
     for (i, b) in nest.buffers.iter().enumerate() {
         let id = BufId(i as u32);
         if let BufferRole::Table(t) = &b.role
             && (t.dtype() != DType::I32 || *t.ty() != b.ty)
         {
-            return Err(format!("{id}: expected a table {} of i32, found {}", b.ty, t.ty()));
+            return Err(format!("{id}: expected a table {} of i32, found {}", b.ty, t.ty()).into());
         }
         if let BufferRole::Table(t) = &b.role
             && let Some(entry) = t.to_i64s().unwrap_or_default().iter().find(|e| *e % ELEMENT != 0)
         {
-            return Err(format!("{id}: expected multiples of {ELEMENT}, found {entry}"));
+            return Err(format!("{id}: expected multiples of {ELEMENT}, found {entry}").into());
         }
     }
     nest.leaves.iter().try_for_each(|leaf| leaves.verify(leaf).map_err(|e| e.to_string()))?;
     let tables: Vec<Option<Table>> = nest.buffers.iter().map(table).collect();
     let mut checker =
-        Checker { nest, loops: Vec::new(), tables: &tables, reaches: Vec::new(), calls: Vec::new() };
+        Checker { nest, loops: Vec::new(), tables: &tables, reaches: Vec::new(), statements: Vec::new() };
     let Some((outer, body)) = nest.parallel() else {
-        return Err("expected one outermost loop, `parallel`".into());
+        return Err(Violation::Statements("another outermost statement".into()));
     };
-    checker.loops.push((outer.id, outer.extent));
+    checker.loops.push(outer);
     checker.block(body)?;
-    let reached: Vec<&Reached> = checker.calls.iter().map(|i| &checker.reaches[*i].1).collect();
-    let writes = written::check(nest, &reached, &tables)?;
-    apart::check(nest, &tables, &writes)
+    let touched: Vec<Touched<'_>> = checker.statements.iter().map(|s| s.touched(&checker.reaches)).collect();
+    let writes = written::check(nest, &touched, &tables)?;
+    Ok(apart::check(nest, &tables, &writes)?)
 }
 
 /// What one call tells of its slots.
@@ -95,38 +99,80 @@ type ReachKey = (usize, Vec<(Option<i64>, Option<(i64, i64)>, bool)>);
 struct Checker<'a> {
     nest: &'a Nest,
     /// Loops around the current statement.
-    loops: Vec<(VarId, usize)>,
+    loops: Vec<&'a Loop>,
     tables: &'a [Option<Table>],
     /// Reaches found so far: calls in the same nest differ mostly in their addresses.
     reaches: Vec<(ReachKey, Reached)>,
-    /// Positions in `reaches` of the calls so far.
-    calls: Vec<usize>,
+    /// What the statements so far touch.
+    statements: Vec<Statement<'a>>,
 }
 
-impl Checker<'_> {
-    fn block(&mut self, stmts: &[Stmt]) -> Result<(), String> {
+/// What a statement touches.
+enum Statement<'a> {
+    /// A call: its program, its slots, and the position of what the program touches among the reaches found so far.
+    Call(&'a Program, &'a [SlotValue], usize),
+    /// A definition with its loops.
+    Elements(Elements),
+}
+
+impl Statement<'_> {
+    fn touched<'b>(&'b self, reaches: &'b [(ReachKey, Reached)]) -> Touched<'b> {
+        match self {
+            Statement::Call(program, slots, found) => {
+                let footprints = &reaches[*found].1.footprints;
+                Touched { by: By::Call(program), slots, footprints, loops: &[] }
+            }
+            Statement::Elements(e) => {
+                let by = By::Definition(e.dst);
+                Touched { by, slots: &e.slots, footprints: &e.footprints, loops: &e.loops }
+            }
+        }
+    }
+}
+
+impl<'a> Checker<'a> {
+    fn block(&mut self, stmts: &'a [Stmt]) -> Result<(), Violation> {
         for stmt in stmts {
-            match stmt {
-                Stmt::Loop(l, body) => {
-                    self.loops.push((l.id, l.extent));
+            match (stmt.chain(), stmt) {
+                ((loops, Some(define)), _) => {
+                    let around = self.loops.len();
+                    let loops = self.loops.iter().copied().chain(loops).collect();
+                    let definition = Definition { buffers: &self.nest.buffers, loops, define };
+                    definition::check_part(&definition)?;
+                    self.statements.push(Statement::Elements(Elements::of(&definition, around)?));
+                }
+                (_, Stmt::Loop(l, body)) => {
                     if (l.role, l.form) != (Role::Data, Form::Serial) {
-                        return Err(format!("expected a serial data loop around calls, found `{l}`"));
+                        let message = format!("expected a serial data loop around statements, found `{l}`");
+                        return Err(Violation::Calls(message));
                     }
+                    self.loops.push(l);
                     self.block(body)?;
                     self.loops.pop();
                 }
-                Stmt::Call { leaf, slots } => self.call(*leaf, slots)?,
-                Stmt::Define(d) => return Err(format!("expected calls, found a definition of {}", d.dst)),
+                (_, Stmt::Call { leaf, slots }) => self.call(*leaf, slots)?,
+                (_, Stmt::Define(_)) => {}
             }
         }
         Ok(())
     }
 
-    fn call(&mut self, leaf: usize, slots: &[SlotValue]) -> Result<(), String> {
+    fn call(&mut self, leaf: usize, slots: &'a [SlotValue]) -> Result<(), String> {
         let program = self.nest.leaves.get(leaf).ok_or_else(|| format!("there is no leaf {leaf}"))?;
         check_slots(program, slots)?;
+        for (slot, value) in program.slots.iter().zip(slots) {
+            let SlotValue::Pointer(buffer, at) = value else { continue };
+            let fail = |what: String| Err(format!("'{}': slot '{}': {what}", program.name, slot.name));
+            if self.nest.buffers.get(buffer.index()).is_none() {
+                return fail(format!("there is no buffer {buffer}"));
+            }
+            let around = |id: &VarId| self.loops.iter().any(|l| l.id == *id);
+            if let Some((id, _)) = at.terms.iter().find(|(id, _)| !around(id)) {
+                return fail(format!("{id} is no loop around the call"));
+            }
+        }
         let found = self.reach(leaf, program, slots)?;
-        self.calls.push(found);
+        self.statements.push(Statement::Call(program, slots, found));
         for r in &self.reaches[found].1.reaches {
             let slot = &program.slots[usize::from(r.slot.0)].name;
             let Some(SlotValue::Pointer(buffer, at)) = slots.get(usize::from(r.slot.0)) else {
@@ -159,7 +205,7 @@ impl Checker<'_> {
         }
         let (mut lo, mut hi) = (i128::from(at.base), i128::from(at.base));
         for (id, factor) in &at.terms {
-            let extent = self.loops.iter().find(|(l, _)| l == id).map(|(_, e)| *e);
+            let extent = self.loops.iter().find(|l| l.id == *id).map(|l| l.extent);
             let last = extent.ok_or_else(|| format!("{id} is no loop around the call"))? as i128 - 1;
             let far = i128::from(*factor) * last;
             (lo, hi) = (lo + far.min(0), hi + far.max(0));

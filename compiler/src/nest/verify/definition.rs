@@ -35,8 +35,33 @@ use crate::target::Target;
 /// Most accumulators that a definition may hold: the product of the extents of the data loops inside the first reduce loop.
 pub const MAX_ACCUMULATORS: usize = 64;
 
-/// Checks every rule in the header of this file, of a nest that keeps those of loops and buffers.
+/// Checks every rule in the header of this file, of a perfect nest that keeps those of loops and buffers.
 pub(super) fn check(k: &Definition<'_>) -> Result<(), Violation> {
+    if k.buffer(k.define.dst).is_none_or(|b| b.role != BufferRole::Dst) {
+        return buffer_rule(k.define.dst, "the buffer that is written", "another one");
+    }
+    each(k)?;
+    check_loads(k, |b, _| b != k.define.dst || k.may_load_dst())?;
+    if k.define.update { check_update(k) } else { coverage::prove(k) }
+}
+
+/// As [`check`], of a definition beside other statements: it may write scratch, what it loads of what it writes is the same
+/// element, and it need not define every element. Whether what it loads has been written, and whether threads write
+/// different elements, is looked at together with the other statements.
+pub(super) fn check_part(k: &Definition<'_>) -> Result<(), Violation> {
+    let written = |role: &BufferRole| matches!(role, BufferRole::Dst | BufferRole::Scratch);
+    if k.buffer(k.define.dst).is_none_or(|b| !written(&b.role)) {
+        return buffer_rule(k.define.dst, "a buffer that is written", "another one");
+    }
+    if k.define.update {
+        return Err(Violation::Statements("an update".into()));
+    }
+    each(k)?;
+    check_loads(k, |b, index| b != k.define.dst || *index == k.define.index)
+}
+
+/// The rules that hold in every place.
+fn each(k: &Definition<'_>) -> Result<(), Violation> {
     check_loops(k)?;
     check_vector_and_parallel(k)?;
     check_accumulators(k)?;
@@ -45,8 +70,30 @@ pub(super) fn check(k: &Definition<'_>) -> Result<(), Violation> {
     check_types(k)?;
     check_bounds(k)?;
     check_vector_store(k)?;
-    check_dst_range(k)?;
-    if k.define.update { check_update(k) } else { coverage::prove(k) }
+    check_dst_range(k)
+}
+
+fn buffer_rule(buf: BufId, expected: &str, found: &str) -> Result<(), Violation> {
+    Err(Violation::Buffer { buf, expected: expected.into(), found: found.into() })
+}
+
+/// That every load is allowed.
+fn check_loads(k: &Definition<'_>, allowed: impl Fn(BufId, &[Expr]) -> bool) -> Result<(), Violation> {
+    for (place, e) in places(k) {
+        let mut broken = None;
+        e.visit(&mut |e| {
+            if let Expr::Load(b, index) = e
+                && !allowed(*b, index)
+            {
+                broken.get_or_insert(*b);
+            }
+        });
+        if let Some(b) = broken {
+            let expected = "only loads from buffers that are read".into();
+            return Err(Violation::Expr { place, expected, found: b.to_string() });
+        }
+    }
+    Ok(())
 }
 
 fn loop_rule(id: VarId, expected: impl Into<String>, found: impl Into<String>) -> Result<(), Violation> {
@@ -112,9 +159,6 @@ fn check_accumulators(k: &Definition<'_>) -> Result<(), Violation> {
 
 fn check_buffers(k: &Definition<'_>) -> Result<(), Violation> {
     let rule = |buf, expected: &str, found| Err(Violation::Buffer { buf, expected: expected.into(), found });
-    if k.buffer(k.define.dst).is_none_or(|b| b.role != BufferRole::Dst) {
-        return rule(k.define.dst, "the buffer that is written", "another one".into());
-    }
     if let Some(when) = &k.define.when {
         let reason = format!("only those for which `{when}`");
         return Err(Violation::Coverage { dst: k.define.dst, reason });
@@ -155,9 +199,6 @@ fn check_names(k: &Definition<'_>) -> Result<(), Violation> {
                 },
                 Expr::Load(b, _) if b.0 as usize >= k.buffers.len() => {
                     ("a buffer of the nest", b.to_string())
-                }
-                Expr::Load(b, _) if *b == k.define.dst && !k.may_load_dst() => {
-                    ("only loads from buffers that are read", b.to_string())
                 }
                 Expr::Acc if place != "finish" => ("`acc` only in `finish`", "it".into()),
                 _ => return,

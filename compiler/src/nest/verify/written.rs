@@ -17,12 +17,46 @@
 
 use super::table::Table;
 use crate::leaf::footprint::{Footprint, Piece, Term, normal};
-use crate::leaf::reach::Reached;
 use crate::leaf::{Program, SlotId};
 use crate::nest::{Distance, Nest, SlotValue, Stmt};
 use octrt_ops::expr::{BufId, VarId};
 
-/// What a call touches of `Dst` through one slot: the pieces of a footprint, moved by loops.
+/// A statement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum By<'a> {
+    /// A call of a program.
+    Call(&'a Program),
+    /// A definition of elements of a buffer.
+    Definition(BufId),
+}
+
+impl By<'_> {
+    /// What a message says of it and of one of its slots, with these words between.
+    pub(super) fn named(self, between: &str, slot: SlotId) -> String {
+        match self {
+            By::Call(program) => {
+                let slot = program.slots.get(usize::from(slot.0)).map_or("_", |s| &s.name);
+                format!("'{}'{between} '{slot}'", program.name)
+            }
+            By::Definition(dst) => format!("a definition of {dst}"),
+        }
+    }
+}
+
+/// All that a statement touches of `Dst`.
+#[derive(Clone, Copy, Debug)]
+pub struct Touched<'a> {
+    /// The statement.
+    pub by: By<'a>,
+    /// Its slots.
+    pub slots: &'a [SlotValue],
+    /// What it touches around them.
+    pub footprints: &'a [Footprint],
+    /// How loops of its own move each slot, in normal form; none for calls.
+    pub loops: &'a [Vec<Term>],
+}
+
+/// What a statement touches of `Dst` through one slot: the pieces of a footprint, moved by loops.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Touch<'a> {
     /// Where the slot leads to, at the first iterations.
@@ -33,8 +67,8 @@ pub struct Touch<'a> {
     pub open: Vec<(usize, Term)>,
     /// Loops that have run to their ends, in normal form.
     pub closed: Vec<Term>,
-    /// The program.
-    pub program: &'a Program,
+    /// The statement.
+    pub by: By<'a>,
     /// What it touches around the slot.
     pub footprint: &'a Footprint,
 }
@@ -72,19 +106,19 @@ impl Touch<'_> {
 }
 
 /// Proves that every read of `Dst` is of bytes that the same iteration of the parallel loop has written before. Returns what
-/// is written, with all loops but the parallel one closed; equal sets once. The nest keeps the rules of bounds; `reached` has
-/// what each call touches, in order.
+/// is written, with all loops but the parallel one closed; equal sets once. The nest keeps the rules of bounds; `touched` has
+/// what each statement touches, in order.
 ///
 /// # Errors
 /// The first read that is not known to be of such bytes.
 pub(super) fn check<'a>(
     nest: &'a Nest,
-    reached: &[&'a Reached],
+    touched: &[Touched<'a>],
     tables: &[Option<Table>],
 ) -> Result<Vec<Touch<'a>>, String> {
     let (outer, body) = nest.parallel().ok_or("no parallel loop")?;
     let loops = vec![(outer.id, outer.extent as i64)];
-    let mut walk = Walk { nest, tables, calls: reached.iter(), loops, scopes: vec![Vec::new()] };
+    let mut walk = Walk { nest, tables, statements: touched.iter(), loops, scopes: vec![Vec::new()] };
     walk.block(body)?;
     Ok(walk.scopes.pop().unwrap_or_default())
 }
@@ -92,8 +126,8 @@ pub(super) fn check<'a>(
 struct Walk<'a, 'b> {
     nest: &'a Nest,
     tables: &'b [Option<Table>],
-    /// What the calls to come touch.
-    calls: std::slice::Iter<'b, &'a Reached>,
+    /// What the statements to come touch.
+    statements: std::slice::Iter<'b, Touched<'a>>,
     /// Variables and extents of the loops around the current statement.
     loops: Vec<(VarId, i64)>,
     /// What was written so far in the body of each.
@@ -104,14 +138,14 @@ impl<'a> Walk<'a, '_> {
     fn block(&mut self, stmts: &'a [Stmt]) -> Result<(), String> {
         for stmt in stmts {
             match stmt {
+                _ if stmt.chain().1.is_some() => self.statement()?,
                 Stmt::Loop(l, body) => {
                     self.loops.push((l.id, l.extent as i64));
                     self.scopes.push(Vec::new());
                     self.block(body)?;
                     self.leave();
                 }
-                Stmt::Call { leaf, slots } => self.call(&self.nest.leaves[*leaf], slots)?,
-                Stmt::Define(_) => {}
+                Stmt::Call { .. } | Stmt::Define(_) => self.statement()?,
             }
         }
         Ok(())
@@ -134,22 +168,16 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    fn call(&mut self, program: &'a Program, slots: &[SlotValue]) -> Result<(), String> {
-        let reached = self.calls.next().ok_or("a call that nothing is known of")?;
-        let touches: Vec<Touch<'a>> =
-            reached.footprints.iter().filter_map(|f| self.touch(program, slots, f)).collect();
+    fn statement(&mut self) -> Result<(), String> {
+        let of = *self.statements.next().ok_or("a statement that nothing is known of")?;
+        let touches: Vec<Touch<'a>> = of.footprints.iter().filter_map(|f| self.touch(of, f)).collect();
         touches.iter().try_for_each(|touch| self.read(touch))?;
         touches.into_iter().filter(|t| !t.footprint.writes.is_empty()).for_each(|t| self.wrote(t));
         Ok(())
     }
 
-    fn touch(
-        &self,
-        program: &'a Program,
-        slots: &[SlotValue],
-        footprint: &'a Footprint,
-    ) -> Option<Touch<'a>> {
-        let pointer = |slot: SlotId| match &slots[usize::from(slot.0)] {
+    fn touch(&self, of: Touched<'a>, footprint: &'a Footprint) -> Option<Touch<'a>> {
+        let pointer = |slot: SlotId| match &of.slots[usize::from(slot.0)] {
             SlotValue::Pointer(b, at) => Some((*b, at)),
             SlotValue::Number(_) => None,
         };
@@ -168,8 +196,8 @@ impl<'a> Walk<'a, '_> {
             byte: at.base,
             table: table.map(|(b, at)| (b, at.base)),
             open: several.map(term).filter(moves).collect(),
-            closed: Vec::new(),
-            program,
+            closed: of.loops.get(usize::from(footprint.slot.0)).cloned().unwrap_or_default(),
+            by: of.by,
             footprint,
         })
     }
@@ -186,11 +214,10 @@ impl<'a> Walk<'a, '_> {
         }
         let Some(piece) = missing.first() else { return Ok(()) };
         let (lo, hi) = touch.hull(piece, self.tables);
-        let name = &touch.program.name;
-        let slot = &touch.program.slots[usize::from(touch.footprint.slot.0)].name;
+        let named = touch.by.named(": slot", touch.footprint.slot);
         let (parallel, dst) = (self.loops[0].0, self.nest.dst().unwrap_or(BufId(0)));
         Err(format!(
-            "'{name}': slot '{slot}': iteration 0 of {parallel} reads bytes {lo}..{hi} of {dst}, which it is not known to \
+            "{named}: iteration 0 of {parallel} reads bytes {lo}..{hi} of {dst}, which it is not known to \
              have written before"
         ))
     }
