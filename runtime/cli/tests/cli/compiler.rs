@@ -209,10 +209,10 @@ fn the_schedules_of_small_groups_and_of_parts_of_nests_are_emitted() {
     };
     let winograd = conv("winograd.onnx", 1);
     let heading = "; test 'conv' (Conv): conv, the part \"winograd_products\" of its nest\n; reorder ";
-    assert!(winograd.starts_with(heading), "{winograd}");
+    assert!(winograd.contains(heading), "{winograd}");
     assert!(winograd.contains("\n; ---- expect\nnest \"winograd_products\" {\n"), "{winograd}");
     let grouped = conv("grouped.onnx", 16);
-    assert!(grouped.starts_with("; test 'conv' (Conv): conv\n; start_from b2\n"), "{grouped}");
+    assert!(grouped.contains("; test 'conv' (Conv): conv\n; start_from b2\n"), "{grouped}");
     assert!(grouped.contains("\n  table b4: i64[4,8] = [\n    0, 1, 2, 3, 4, 5, 6, 7, "), "{grouped}");
 }
 
