@@ -1,10 +1,10 @@
 //! Lowering, scheduling and code generation on the files of `filetests/lower`, `filetests/strategy` and
 //! `filetests/codegen`.
 //!
-//! The input is a graph. `; test lower` prints its naive kernels, `; test schedule` the scheduled ones, `; test plan`
-//! the calls and where their buffers lie, `; test script` the schedules of nests of leaf programs, `; test clif` and `; test asm` what becomes of each kernel. `target=x86-64-v2`
-//! chooses the target, x86-64-v3 unless said. Beside the text, every test runs the nests through their
-//! interpreter and compares with the graph's interpreter.
+//! The input is a graph. `; test lower` prints its naive nests of definitions, `; test schedule` all scheduled ones, `; test
+//! plan` the calls and where their buffers lie, `; test script` the schedules of nests of leaf programs, `; test clif` and
+//! `; test asm` what becomes of each nest. `target=x86-64-v3` chooses the target, x86-64-v2 unless said. Beside the text,
+//! every test runs the nests through their interpreter and compares with the graph's interpreter.
 
 mod filetest;
 
