@@ -78,7 +78,7 @@ pub use loops::{Form, Loop, Reduction, Role};
 pub enum BufferRole {
     /// Reads it.
     Src,
-    /// Reads distances in bytes from it, which are known now.
+    /// Reads numbers from it, which are known now: distances in bytes, or indices.
     Table(Tensor),
     /// Writes it, and reads what it has written in the same iteration of the parallel loop; exactly one buffer.
     Dst,
@@ -105,7 +105,7 @@ pub struct Buffer {
     pub ty: TensorType,
     /// What the nest does with it.
     pub role: BufferRole,
-    /// Smallest and largest element, where known: of tables of indices.
+    /// Smallest and largest element, where known: of inputs that are indices.
     pub range: Option<(i64, i64)>,
 }
 
@@ -113,6 +113,13 @@ impl Buffer {
     /// A buffer of elements of which nothing is known.
     pub fn new(ty: TensorType, role: BufferRole) -> Buffer {
         Buffer { ty, role, range: None }
+    }
+
+    /// Smallest and largest element, as far as they are known: as declared, or those of a table.
+    pub fn bounds(&self) -> Option<(i64, i64)> {
+        let BufferRole::Table(t) = &self.role else { return self.range };
+        let elements = t.to_i64s().ok()?;
+        Some((*elements.iter().min()?, *elements.iter().max()?))
     }
 }
 

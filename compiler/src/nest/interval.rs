@@ -21,10 +21,10 @@ impl Interval {
     }
 }
 
-/// An interval that contains every value that an integer expression can have in any iteration of the at.
+/// An interval that contains every value that an integer expression can have in any iteration of the loops around the definition.
 ///
-/// Variables lie between 0 and their loop's extent less 1, elements of a buffer in its declared range; each
-/// occurrence is taken to vary on its own, and the condition of a `select` is not used. Where the arithmetic could
+/// Variables lie between 0 and their loop's extent less 1, elements of a buffer in its declared range, those of a table
+/// between its smallest and largest; each occurrence is taken to vary on its own, and the condition of a `select` is not used. Where the arithmetic could
 /// wrap, the result is every number of the type. `None` for expressions that are not integers, are ill-typed, or
 /// name a loop or buffer that the nest does not have.
 pub fn range(e: &Expr, at: &Definition<'_>) -> Option<Interval> {
@@ -69,7 +69,7 @@ fn value(e: &Expr, at: &Definition<'_>) -> Option<Value> {
         }
         Expr::Load(b, _) => {
             let buffer = at.buffer(*b)?;
-            Some(match buffer.range {
+            Some(match buffer.bounds() {
                 Some((lo, hi)) => Value::wrapping(buffer.ty.dtype, lo.into(), hi.into()),
                 None => Value::any(buffer.ty.dtype),
             })

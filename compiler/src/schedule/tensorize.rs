@@ -9,9 +9,8 @@
 //!
 //! Where things lie follows from the definition's indices: strides of the loops inside become the leaf's distances, the
 //! loops outside those of the call. An index that is a quotient or a remainder, as positions in fused loops are, becomes a
-//! table of distances, and so does one
-//! with an element of a table. What the leaf computes is what the loops do: every stride that it takes for granted is checked, else
-//! the primitive refuses.
+//! table of distances, and so does one with an element of a table. What the leaf computes is what the loops do: every stride
+//! that it takes for granted is checked, else the primitive refuses.
 
 use octrt_ops::DType;
 use octrt_ops::expr::{BufId, Expr, VarId};

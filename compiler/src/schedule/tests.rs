@@ -44,6 +44,7 @@ fn what_is_loaded_of_the_result_is_not_defined_twice() {
 fn loops_are_fused_where_there_are_some() {
     let mut s = Schedule::new(pad().nest());
     assert!(s.fuse(&[]).unwrap_err().to_string().contains("each once, found 0 loops"));
+    assert!(s.reorder(&[]).unwrap_err().to_string().contains("each once, found 0 loops"));
     assert_eq!(s.fuse(&[VarId(0)]), Ok(VarId(0)));
     assert_eq!(s.to_string(), "");
 }

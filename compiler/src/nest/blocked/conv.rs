@@ -212,92 +212,145 @@ impl ConvProblem {
 
     /// The definition with the indices of blocked tensors.
     fn on_blocks(&self, definition: &Define, loops: &ConvLoops, dst: BufId, all: &[Loop]) -> Define {
-        // Pictures, groups and pixels that there is one of are no part of an index.
-        let extent = |l: VarId| all.iter().find(|x| x.id == l).map_or(1, |x| x.extent);
-        let several = |l: VarId| loops.pixel.contains(&l) || l == loops.image || l == loops.group;
-        let v = |l: VarId| if several(l) && extent(l) == 1 { Expr::int(0) } else { Expr::Var(l) };
-        let axes = loops.pixel.len();
-        let (lanes, merged, of) = (self.dst.layout.lanes, self.merged(), self.loops());
-        let block = v(loops.group) * Expr::int(of.blocks) + v(loops.block);
-        let within = v(loops.block) * Expr::int(lanes) + v(loops.lane);
-        let oc = v(loops.group) * Expr::int(of.oc) + within.clone();
-        let ic = match self.sharing {
-            Sharing::Merged(_) => v(loops.ic) * Expr::int(self.src.layout.lanes) + v(loops.channel),
-            // A channel that the block sees, counted from the first of the output channel's group.
-            Sharing::Mixed => {
-                let seen = Expr::load(BufId(dst.0 + 1), [block.clone(), v(loops.ic)]);
-                seen - oc.clone() / Expr::int(self.oc) * Expr::int(self.ic)
-            }
-        };
-        // Where the groups of the model fill a block together, an output lane sees the input lanes of its own.
-        let own = self.ic / merged;
-        let wei_lanes = match (self.sharing, merged) {
-            (Sharing::Mixed, _) => vec![v(loops.lane)],
-            (_, 1) => vec![v(loops.channel), v(loops.lane)],
-            _ => {
-                let first = v(loops.lane) / Expr::int(own) * Expr::int(own);
-                vec![first + v(loops.channel), v(loops.lane)]
-            }
-        };
-        let axis_of = |l: VarId| {
-            let at = l.0 as usize;
-            match at {
-                0 => v(loops.image),
-                1 => oc.clone(),
-                _ if at < 2 + axes => v(loops.pixel[at - 2]),
-                _ if at == 2 + axes => ic.clone(),
-                _ => v(loops.taps[at - 3 - axes]),
-            }
-        };
-        let extents = |l: VarId| all.iter().find(|x| x.id == l).map(|x| x.extent);
-        let load = |b: BufId, at: &[Expr]| {
-            let mut at: Vec<Expr> = at.iter().map(|e| e.substitute(&axis_of)).collect();
-            match b {
-                buffers::SRC => {
-                    let position = at.split_off(2);
-                    let position = position.into_iter().zip(of_axes(&self.src, self.pads));
-                    let position = position.map(|(e, pad)| if pad == 0 { e } else { e - Expr::int(pad) });
-                    let channel = at.pop().unwrap_or_else(|| Expr::int(0));
-                    let channel = expr(&Affine::of(&resolve(&channel, &extents)));
-                    Expr::load(b, index(&self.src, &v(loops.image), channel, position.collect()))
-                }
-                buffers::WEI => {
-                    let mut at = vec![block.clone(), v(loops.ic)];
-                    at.extend(loops.taps.iter().map(|l| v(*l)));
-                    at.extend(wei_lanes.iter().cloned());
-                    Expr::load(b, at)
-                }
-                _ => Expr::load(b, [block.clone() * Expr::int(lanes) + v(loops.lane)]),
-            }
-        };
-        let rebuild = |e: &Expr| {
-            let e = e.map(&mut |e| match e {
-                Expr::Load(b, at) => Some(load(*b, at)),
-                Expr::Var(l) => Some(axis_of(*l)),
-                _ => None,
-            });
-            resolve(&e, &extents)
-        };
-        let pixel: Vec<Expr> = loops.pixel.iter().map(|l| v(*l)).collect();
-        let addend = |a: &Addend, b: u32| {
-            let at = pixel.iter().map(|e| match a.repeat {
-                1 => e.clone(),
-                n => e.clone() / Expr::int(n),
-            });
-            resolve(&Expr::load(BufId(b), index(&a.map, &v(loops.image), oc.clone(), at.collect())), &extents)
-        };
-        let reduce = definition.reduce.as_ref().map(|r| {
-            let finish = finished(&self.tail, rebuild(&r.finish), &addend);
-            let exists = Expr::compare(CompareFn::Lt, within.clone(), Expr::int(of.oc));
-            let finish = exists.select(finish, Expr::f32(0.0));
-            Reduction { combine: r.combine, init: rebuild(&r.init), finish: resolve(&finish, &extents) }
+        let on = OnBlocks { p: self, loops, all, of: self.loops(), table: BufId(dst.0 + 1) };
+        let reduce = definition.reduce.as_ref().map(|r| Reduction {
+            combine: r.combine,
+            init: on.rebuilt(&r.init),
+            finish: on.finish(&r.finish),
         });
-        let at = index(&self.dst, &v(loops.image), oc.clone(), pixel.clone());
-        let stored = resolve(&Expr::Load(dst, at), &extents);
-        let index = match stored {
+        let index = match on.element(dst, &self.dst, on.oc(), on.pixel()) {
             Expr::Load(_, index) => index,
             _ => Vec::new(),
         };
-        Define { dst, index, when: None, value: rebuild(&definition.value), reduce, update: false }
+        let value = on.rebuilt(&definition.value);
+        Define { dst, index, when: None, value, reduce, update: false }
+    }
+}
+
+/// The axes of a definition and the elements that it loads, by the loops of the naive nest on blocks.
+struct OnBlocks<'a> {
+    p: &'a ConvProblem,
+    loops: &'a ConvLoops,
+    all: &'a [Loop],
+    of: Extents,
+    /// The channels that blocks see, where groups share them.
+    table: BufId,
+}
+
+impl OnBlocks<'_> {
+    fn extent(&self, l: VarId) -> Option<usize> {
+        self.all.iter().find(|x| x.id == l).map(|x| x.extent)
+    }
+
+    fn resolved(&self, e: &Expr) -> Expr {
+        resolve(e, &|l| self.extent(l))
+    }
+
+    /// The iteration of a loop; pictures, groups and pixels that there is one of are no part of an index.
+    fn v(&self, l: VarId) -> Expr {
+        let several = self.loops.pixel.contains(&l) || l == self.loops.image || l == self.loops.group;
+        if several && self.extent(l) == Some(1) { Expr::int(0) } else { Expr::Var(l) }
+    }
+
+    fn pixel(&self) -> Vec<Expr> {
+        self.loops.pixel.iter().map(|l| self.v(*l)).collect()
+    }
+
+    fn block(&self) -> Expr {
+        self.v(self.loops.group) * Expr::int(self.of.blocks) + self.v(self.loops.block)
+    }
+
+    /// Output channels of a group.
+    fn within(&self) -> Expr {
+        self.v(self.loops.block) * Expr::int(self.p.dst.layout.lanes) + self.v(self.loops.lane)
+    }
+
+    fn oc(&self) -> Expr {
+        self.v(self.loops.group) * Expr::int(self.of.oc) + self.within()
+    }
+
+    fn ic(&self) -> Expr {
+        let ic = self.v(self.loops.ic);
+        match self.p.sharing {
+            Sharing::Merged(_) => ic * Expr::int(self.p.src.layout.lanes) + self.v(self.loops.channel),
+            // A channel that the block sees, counted from the first of the output channel's group.
+            Sharing::Mixed => {
+                let first = self.oc() / Expr::int(self.p.oc) * Expr::int(self.p.ic);
+                Expr::load(self.table, [self.block(), ic]) - first
+            }
+        }
+    }
+
+    /// The last axes of the weights. Where the groups of the model fill a block together, an output lane sees the input lanes
+    /// of its own.
+    fn wei_lanes(&self) -> Vec<Expr> {
+        let (lane, channel) = (self.v(self.loops.lane), self.v(self.loops.channel));
+        let own = self.p.ic / self.p.merged();
+        match (self.p.sharing, self.p.merged()) {
+            (Sharing::Mixed, _) => vec![lane],
+            (_, 1) => vec![channel, lane],
+            _ => vec![lane.clone() / Expr::int(own) * Expr::int(own) + channel, lane],
+        }
+    }
+
+    /// An axis of the definition: `[mb, oc, spatial.., ic, window..]`.
+    fn axis(&self, l: VarId) -> Expr {
+        let (at, axes) = (l.0 as usize, self.loops.pixel.len());
+        match at {
+            0 => self.v(self.loops.image),
+            1 => self.oc(),
+            _ if at < 2 + axes => self.v(self.loops.pixel[at - 2]),
+            _ if at == 2 + axes => self.ic(),
+            _ => self.v(self.loops.taps[at - 3 - axes]),
+        }
+    }
+
+    fn element(&self, b: BufId, map: &Map, channel: Expr, at: Vec<Expr>) -> Expr {
+        self.resolved(&Expr::Load(b, index(map, &self.v(self.loops.image), channel, at)))
+    }
+
+    /// An element that the definition loads.
+    fn load(&self, b: BufId, at: &[Expr]) -> Expr {
+        match b {
+            buffers::SRC => {
+                let mut at: Vec<Expr> = at.iter().map(|e| e.substitute(&|l| self.axis(l))).collect();
+                let position = at.split_off(2).into_iter().zip(of_axes(&self.p.src, self.p.pads));
+                let position = position.map(|(e, pad)| if pad == 0 { e } else { e - Expr::int(pad) });
+                let channel = at.pop().unwrap_or_else(|| Expr::int(0));
+                let channel = expr(&Affine::of(&self.resolved(&channel)));
+                self.element(b, &self.p.src, channel, position.collect())
+            }
+            buffers::WEI => {
+                let taps = self.loops.taps.iter().map(|l| self.v(*l));
+                let at = [self.block(), self.v(self.loops.ic)].into_iter().chain(taps);
+                Expr::load(b, at.chain(self.wei_lanes()).collect::<Vec<_>>())
+            }
+            _ => {
+                let lanes = Expr::int(self.p.dst.layout.lanes);
+                Expr::load(b, [self.block() * lanes + self.v(self.loops.lane)])
+            }
+        }
+    }
+
+    fn rebuilt(&self, e: &Expr) -> Expr {
+        self.resolved(&e.map(&mut |e| match e {
+            Expr::Load(b, at) => Some(self.load(*b, at)),
+            Expr::Var(l) => Some(self.axis(*l)),
+            _ => None,
+        }))
+    }
+
+    /// What becomes of a sum, with what follows the convolution; 0 in lanes that are no channels.
+    fn finish(&self, e: &Expr) -> Expr {
+        let addend = |a: &Addend, b: u32| {
+            let at = self.pixel().into_iter().map(|e| match a.repeat {
+                1 => e,
+                n => e / Expr::int(n),
+            });
+            self.element(BufId(b), &a.map, self.oc(), at.collect())
+        };
+        let finish = finished(&self.p.tail, self.rebuilt(e), &addend);
+        let exists = Expr::compare(CompareFn::Lt, self.within(), Expr::int(self.of.oc));
+        self.resolved(&exists.select(finish, Expr::f32(0.0)))
     }
 }

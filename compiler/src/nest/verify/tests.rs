@@ -296,3 +296,18 @@ fn proofs_hold_in_every_iteration() {
     }
     assert!(proven > 300, "{proven} nests were proven");
 }
+
+#[test]
+fn elements_of_tables_are_known() {
+    let gather = |last: i64| {
+        let text = format!(
+            "nest \"gather\" {{ in b0: f32[4] out b1: f32[3] table b2: i64[3] = [3, 0, {last}] \
+             for L0 in 3 {{ b1[L0] = b0[b2[L0]] }} }}"
+        );
+        verify(&crate::nest::text::parse(&text).unwrap()).map_err(|e| e.to_string())
+    };
+    assert_eq!(gather(2), Ok(()));
+    for outside in [-1, 4] {
+        assert!(gather(outside).unwrap_err().contains("b0"), "{outside}");
+    }
+}

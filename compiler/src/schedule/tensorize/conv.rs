@@ -175,20 +175,8 @@ impl Describe<'_> {
         let mut src_at = distance_of(self.nest, *src, src_index);
         let mut wei_at = distance_of(self.nest, *wei, wei_index);
         let merged = self.merged(&mut wei_at, &mut src_at)?;
-        let lanes = width.lanes() as usize;
-        let channels = if merged > 1 { lanes } else { self.extent(tile.channel) };
-        let (vectors, blocks) = (self.extent(tile.vector), self.extent(tile.ic));
-        // Weights are used up in the order of the trips.
-        let vector = lanes as i64 * ELEMENT;
-        let mut bytes = vector * vectors as i64;
-        let mut expected = vec![(tile.lane, ELEMENT), (tile.vector, vector), (tile.channel, bytes)];
-        bytes *= channels as i64;
-        for &tap in tile.taps.iter().rev() {
-            expected.push((tap, bytes));
-            bytes *= self.extent(tap) as i64;
-        }
-        expected.push((tile.ic, bytes));
-        self.outside(&mut wei_at, &expected, "weights that are packed in the order of the loops")?;
+        let channels = if merged > 1 { width.lanes() as usize } else { self.extent(tile.channel) };
+        let block_bytes = self.packed(&mut wei_at, channels)?;
         let steps: Vec<i64> = tile.taps.iter().map(|l| take(&mut src_at, *l)).collect();
         let block = take(&mut src_at, tile.ic);
         let own = [(tile.lane, 0), (tile.vector, 0), (tile.channel, ELEMENT)];
@@ -214,16 +202,7 @@ impl Describe<'_> {
         let base = finish.base.map(|(b, index)| self.results(b, index, tables)).transpose()?;
         let residual = finish.residual.map(|(b, index)| self.results(b, index, tables)).transpose()?;
         let (start, bias) = self.start(&sum.init)?;
-        let grid = |w: &Option<Walk>| w.as_ref().map(Walk::grid).transpose();
         let epilogue = Epilogue {
-            base: grid(&base)?,
-            residual: match grid(&residual)? {
-                None => Residual::Absent,
-                Some(grid) if finish.after => Residual::After(grid),
-                Some(grid) => Residual::Before(grid),
-            },
-            activation: finish.activation,
-            dst: dst_walk.grid()?,
             tail: match when {
                 Some(Expr::Compare(CompareFn::Lt, a, b)) => self.used(a, b)?,
                 Some(_) => return Err(unfit("a condition that columns are below their number")),
@@ -233,30 +212,51 @@ impl Describe<'_> {
                 Some((a, b)) => self.used(a, b)?,
                 None => None,
             },
-            pool: None,
+            ..epilogue(&finish, [&base, &residual], &dst_walk)?
         };
-        // A tile of the whole sum later, and as far as the calls before have brought it.
-        let (ahead, number) = &tile.ahead;
-        let all = Affine { constant: bytes * tile.part.1 as i64, terms: Vec::new() };
-        let counted: usize = tile.taps.iter().rev().skip(1).map(|l| self.extent(*l)).product();
-        let trips = (blocks * counted) as i64;
-        let ahead_at = wei_at.plus(&all, 1).plus(&Affine::of(number), trips * i64::from(*ahead));
+        let ahead_at = self.ahead(&wei_at, block_bytes);
         let leaf = Conv {
             width,
             pixels: self.extent(tile.pixel),
-            vectors,
+            vectors: self.extent(tile.vector),
             channels,
             taps: summed.taps,
             src: src.grid()?,
             reduction: summed.reduction,
             merged,
-            ahead: *ahead,
+            ahead: tile.ahead.0,
             start,
             epilogue,
         };
         let (wei, ahead) = ((*wei, wei_at), ahead_at);
         let (taps, counts) = (summed.table, summed.counts);
         Ok(ConvCall { leaf, src, dst: dst_walk, base, residual, wei, bias, taps, counts, ahead })
+    }
+
+    /// Takes the loops of the tile out of the place of a weight: weights are used up in the order of the trips. Gives the
+    /// bytes of those of a block of input channels.
+    fn packed(&self, wei_at: &mut Affine, channels: usize) -> Result<i64, Refusal> {
+        let (tile, vector) = (self.tile, i64::from(self.width.bytes()));
+        let mut bytes = vector * self.extent(tile.vector) as i64;
+        let mut expected = vec![(tile.lane, ELEMENT), (tile.vector, vector), (tile.channel, bytes)];
+        bytes *= channels as i64;
+        for &tap in tile.taps.iter().rev() {
+            expected.push((tap, bytes));
+            bytes *= self.extent(tap) as i64;
+        }
+        expected.push((tile.ic, bytes));
+        self.outside(wei_at, &expected, "weights that are packed in the order of the loops")?;
+        Ok(bytes)
+    }
+
+    /// Where the weights lie that are brought near: a tile of the whole sum later, and as far as the calls before have brought
+    /// it.
+    fn ahead(&self, wei_at: &Affine, block_bytes: i64) -> Affine {
+        let (ahead, number) = &self.tile.ahead;
+        let all = Affine { constant: block_bytes * self.tile.part.1 as i64, terms: Vec::new() };
+        let counted: usize = self.tile.taps.iter().rev().skip(1).map(|l| self.extent(*l)).product();
+        let trips = (self.extent(self.tile.ic) * counted) as i64;
+        wei_at.plus(&all, 1).plus(&Affine::of(number), trips * i64::from(*ahead))
     }
 
     /// What a sum starts from.
@@ -342,6 +342,22 @@ impl Describe<'_> {
             _ => Err(unfit("a last vector of which some lanes exist")),
         }
     }
+}
+
+/// The end of a leaf program that stores all lanes.
+fn epilogue(
+    finish: &Finish<'_>,
+    [base, residual]: [&Option<Walk>; 2],
+    dst: &Walk,
+) -> Result<Epilogue, Refusal> {
+    let grid = |w: &Option<Walk>| w.as_ref().map(Walk::grid).transpose();
+    let residual = match grid(residual)? {
+        None => Residual::Absent,
+        Some(grid) if finish.after => Residual::After(grid),
+        Some(grid) => Residual::Before(grid),
+    };
+    let activation = finish.activation;
+    Ok(Epilogue { base: grid(base)?, residual, activation, ..Epilogue::store(dst.grid()?) })
 }
 
 /// Puts a call in the place of what is inside `tile.pixel`; gives the name of its program.

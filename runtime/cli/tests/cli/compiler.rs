@@ -190,6 +190,33 @@ fn the_schedule_of_a_node_is_emitted_as_a_test_file() {
 }
 
 #[test]
+fn the_schedules_of_small_groups_and_of_parts_of_nests_are_emitted() {
+    let folder = Folder::new();
+    let conv = |name: &str, channels: usize, group: usize| {
+        let graph = format!(
+            r#"graph "g" {{
+  input %0 "x": f32[1,{channels},32,32]
+  const %1 "w": f32[{channels},{},3,3] = random(1)
+  %2 "y" = n0 "conv" Conv {{ kernel = [3, 3], strides = [1, 1], dilations = [1, 1], pads = [1, 1, 1, 1], auto_pad = notset, group = {group} }} (%0, %1)
+  output "y" = %2
+}}
+"#,
+            channels / group
+        );
+        let model = folder.file(name, onnx(&graph));
+        let target = ["--target", "x86-64-v3", "--precision", "default", "--node", "conv"];
+        octrt(&[&["compile", &model, "--emit", "schedule"][..], &target].concat()).text().to_string()
+    };
+    let winograd = conv("winograd.onnx", 32, 1);
+    let heading = "; test 'conv' (Conv): conv, the part \"winograd_products\" of its nest\n; reorder ";
+    assert!(winograd.contains(heading), "{winograd}");
+    assert!(winograd.contains("\n; ---- expect\nnest \"winograd_products\" {\n"), "{winograd}");
+    let grouped = conv("grouped.onnx", 33, 11);
+    assert!(grouped.contains("; test 'conv' (Conv): conv\n; start_from b2\n"), "{grouped}");
+    assert!(grouped.contains("\n  table b4: i64[5,12] = [\n    0, 1, 2, 3, 4, 5, 6, 7, 8, 8, "), "{grouped}");
+}
+
+#[test]
 fn compile_writes_a_file_for_any_target() {
     let folder = Folder::new();
     let (model, file) = (folder.tiny_model(), folder.path("asm.txt"));
