@@ -46,9 +46,13 @@ pub(super) fn distance_of(nest: &Nest, buffer: BufId, index: &[Expr]) -> Affine 
     }
 }
 
+fn is_var(e: &Expr, l: VarId) -> bool {
+    matches!(e, Expr::Var(v) if *v == l)
+}
+
 /// The bytes by which a sum grows with a loop, taken out of it; 0 where the loop does not occur.
 pub(super) fn take(sum: &mut Affine, l: VarId) -> i64 {
-    let at = sum.terms.iter().position(|(_, atom)| *atom == Expr::Var(l));
+    let at = sum.terms.iter().position(|(_, atom)| is_var(atom, l));
     at.map_or(0, |i| sum.terms.swap_remove(i).0)
 }
 
@@ -193,15 +197,17 @@ impl Tables {
         let digit = |n: i64, steps: &[(BinaryFn, i64)]| {
             steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
         };
-        let place = |p| of.inside + of.digits.iter().map(|(c, steps)| c * digit(p, steps)).sum::<i64>();
-        let pixels = of.pixels as i64;
-        let start = place(0);
-        let step = if pixels > 1 { place(1) - start } else { 0 };
-        let even = (0..pixels).all(|p| place(p) == start + step * p);
+        let mut places = vec![of.inside; of.pixels];
+        for (bytes, steps) in &of.digits {
+            places.iter_mut().zip(0..).for_each(|(at, p)| *at += bytes * digit(p, steps));
+        }
+        let start = places.first().copied().unwrap_or(of.inside);
+        let step = places.get(1).map_or(0, |second| second - start);
+        let even = places.iter().zip(0..).all(|(at, i)| *at == start + step * i);
         let found = match even && step.checked_mul(TILE).is_some_and(|far| distance(far).is_ok()) {
             true => Found::Even { start, step },
             false => {
-                let entries = (0..pixels).map(|p| distance(place(p))).collect::<Result<_, _>>()?;
+                let entries = places.into_iter().map(distance).collect::<Result<_, _>>()?;
                 Found::Table(distances(entries)?)
             }
         };
@@ -215,7 +221,7 @@ pub(super) fn of_loops(loops: &[&Loop], sum: &Affine) -> Result<Distance, Refusa
     let mut distance = Distance::new(sum.constant);
     let mut left = sum.terms.len();
     for l in loops {
-        let Some((factor, _)) = sum.terms.iter().find(|(_, e)| *e == Expr::Var(l.id)) else { continue };
+        let Some((factor, _)) = sum.terms.iter().find(|(_, e)| is_var(e, l.id)) else { continue };
         left -= 1;
         if l.extent > 1 {
             distance = distance.plus(VarId(l.id.0), *factor);
