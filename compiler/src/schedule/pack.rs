@@ -72,7 +72,7 @@ fn packed(index: &[Expr], shape: &Shape, (vectors, count): (VarId, i64)) -> Opti
         }
     }
     place.add_sum(&vector, lanes);
-    Some(expr(&place))
+    Some(expr(place))
 }
 
 /// Declares a buffer whose loads are all packed as the vector that it is.

@@ -109,7 +109,7 @@ impl Emitter<'_> {
         pixels: usize,
     ) -> Result<(), Refusal> {
         let p = self.p;
-        let fits = |n: &usize| self.program(*n, used).is_ok_and(|p| registers::allocate(&p).is_ok());
+        let fits = |n: &usize| self.program(*n, used).is_ok_and(|p| registers::fits(&p));
         let most = (1..=tiles::pixels(self.width, 1).min(10).min(pixels)).rev().find(fits);
         let most = most.ok_or(Refusal::Registers)?;
         let lane_bytes = i64::from(self.width.bytes());
