@@ -9,7 +9,6 @@ pub mod decide;
 pub mod error;
 pub mod layout;
 pub mod leaf;
-pub mod loop_ir;
 pub mod lower;
 pub mod nest;
 pub mod options;

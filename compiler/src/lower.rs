@@ -1,4 +1,4 @@
-//! From a graph to calls: every node through its tile nest or its definition, with reorders where layouts differ.
+//! From a graph to calls: every node through its nest of calls or its definition, with reorders where layouts differ.
 
 use std::collections::BTreeMap;
 
@@ -301,7 +301,7 @@ impl Lowering<'_> {
         owner: Owner<'_>,
         stage: &'static str,
     ) -> Result<(), Refusal> {
-        let Scheduled { nest, schedule } = nest.into();
+        let Scheduled { nest, schedule, parts } = nest.into();
         let mut sources = sources.iter().copied();
         let mut buffers = Vec::with_capacity(nest.buffers.len());
         for b in &nest.buffers {
@@ -320,8 +320,9 @@ impl Lowering<'_> {
         }
         let dst = nest.dst().map_or(0, |d| d.index());
         self.out.calls.push(Call {
-            work: Work::Tile(nest),
+            work: Work::Scheduled(nest),
             schedule,
+            parts,
             node: owner.node.to_string(),
             op: owner.op,
             stage,
@@ -385,15 +386,16 @@ impl Lowering<'_> {
                 continue;
             }
             let order = if repeat.is_some() { Order::Turns } else { Order::Any };
-            let (kernel, used) = lower(compute, stage, stage.name, order);
+            let (naive, used) = lower(compute, stage, stage.name, order);
             let buffers: Vec<_> =
                 used.iter().map(|b| (places[b.0 as usize], compute.ty(*b).clone())).collect();
             // What a stage defines and others update is checked when it is complete.
             let last = compute.stages[at + 1..].iter().all(|later| later.dst != stage.dst);
             let check = compute.checks.iter().find(|c| last && c.ok == stage.dst).map(|c| c.message.clone());
             self.out.calls.push(Call {
-                work: Work::Naive(kernel),
+                work: Work::Naive(naive),
                 schedule: None,
+                parts: Vec::new(),
                 node: owner.node.to_string(),
                 op: owner.op,
                 stage: stage.name,

@@ -51,21 +51,27 @@ use octrt_ops::expr::{BufId, Expr, VarId};
 use octrt_ops::{Tensor, TensorType};
 
 use crate::leaf::Program;
-use crate::loop_ir::{Form, Loop, Reduction, Role};
 
+pub mod affine;
 pub mod blocked;
 pub mod build;
 mod call;
-pub mod definitions;
-mod emit;
+mod definition;
 pub mod index;
 pub mod interp;
+pub mod interval;
+pub mod lanes;
+mod loops;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod strides;
 pub mod text;
 pub mod verify;
 
 pub use build::MissingSlot;
 pub use call::{Distance, SlotValue, pointer};
-pub use emit::NestBuilder;
+pub use definition::Definition;
+pub use loops::{Form, Loop, Reduction, Role};
 
 /// What a nest does with a buffer.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +105,15 @@ pub struct Buffer {
     pub ty: TensorType,
     /// What the nest does with it.
     pub role: BufferRole,
+    /// Smallest and largest element, where known: of tables of indices.
+    pub range: Option<(i64, i64)>,
+}
+
+impl Buffer {
+    /// A buffer of elements of which nothing is known.
+    pub fn new(ty: TensorType, role: BufferRole) -> Buffer {
+        Buffer { ty, role, range: None }
+    }
 }
 
 /// One element by an expression: `dst[index] = value`, or the reduction of `value` over the reduce loops around it, for
@@ -115,6 +130,8 @@ pub struct Define {
     pub value: Expr,
     /// The reduction, if there is one.
     pub reduce: Option<Reduction>,
+    /// Whether elements of a buffer that is defined already are changed, one after the other.
+    pub update: bool,
 }
 
 /// A statement.
@@ -165,6 +182,7 @@ impl Define {
     pub fn map(&self, f: &dyn Fn(&Expr) -> Expr) -> Define {
         Define {
             dst: self.dst,
+            update: self.update,
             index: self.index.iter().map(f).collect(),
             when: self.when.as_ref().map(f),
             value: f(&self.value),
@@ -252,7 +270,7 @@ impl Nest {
 
     /// A variable that no loop has.
     pub fn fresh(&self) -> VarId {
-        VarId(self.loops().iter().map(|l| l.id.0 + 1).max().unwrap_or(0))
+        VarId(self.loops().iter().map(|l| l.id.0.saturating_add(1)).max().unwrap_or(0))
     }
 
     /// Number of iterations of a loop.
@@ -339,9 +357,12 @@ impl Nest {
         }
     }
 
-    /// Iterations of the outermost loop of which a call of the function runs a part; 1 where there is none.
+    /// Iterations of the loop of which a call of the function runs a part, parallel or in turns; 1 where there is none.
     pub fn parallel_extent(&self) -> usize {
-        self.parallel().map_or(1, |(l, _)| l.extent)
+        match &self.body[..] {
+            [Stmt::Loop(l, _)] if matches!(l.form, Form::Parallel | Form::Turn) => l.extent,
+            _ => 1,
+        }
     }
 
     /// The nest as code generation takes it: loops of one iteration are left out and all others are data loops, the

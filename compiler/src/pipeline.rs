@@ -8,6 +8,7 @@
 //! a graph that the passes have changed already, and then through [`generate`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use octrt_ops::Graph;
 
@@ -15,16 +16,17 @@ use crate::artifact::{Artifact, Function, FunctionId};
 use crate::codegen::Codegen;
 use crate::decide::{self, Choice};
 use crate::error::CompileError;
-use crate::loop_ir::{Kernel, verify};
 use crate::lower::calls::{Lowered, Work};
 use crate::lower::lower_graph;
 use crate::nest::Nest;
+use crate::nest::verify::{Leaves, verify_among};
 pub use crate::options::Options;
 use crate::passes::{self, Report};
-use crate::place::program::{Body, Program};
+use crate::place::program::Program;
+use crate::schedule::script::Schedule;
 use crate::strategy::refusal::Refusal;
 use crate::target::Target;
-use crate::{nest, place, strategy};
+use crate::{place, strategy};
 
 /// A graph after the passes, and what was decided for it.
 #[derive(Debug)]
@@ -37,6 +39,15 @@ pub struct Decided {
     pub choice: Choice,
 }
 
+/// How a nest was made.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// The schedule that made all of it, where one did.
+    pub schedule: Option<Arc<Schedule>>,
+    /// The schedules that made parts of it.
+    pub parts: Vec<Arc<Schedule>>,
+}
+
 /// What the stages before code generation give.
 #[derive(Debug)]
 pub struct Stages {
@@ -46,6 +57,8 @@ pub struct Stages {
     pub refused: Vec<(String, Refusal)>,
     /// Nests, calls and places.
     pub program: Program,
+    /// How each nest of the program was made.
+    pub made: Vec<Made>,
 }
 
 /// The passes and the decisions, of a graph whose types are known.
@@ -66,8 +79,8 @@ pub fn stages(graph: &Graph, options: Options) -> Result<Stages, CompileError> {
     let decided = decide(graph, options)?;
     let mut lowered = lower_graph(&decided.optimized, decided.choice.clone(), options)?;
     let refused = std::mem::take(&mut lowered.refused);
-    let program = finish(&decided.optimized, lowered)?;
-    Ok(Stages { decided, refused, program })
+    let (program, made) = finish(&decided.optimized, lowered)?;
+    Ok(Stages { decided, refused, program, made })
 }
 
 /// Compiles a graph as it is, without passes, on one thread.
@@ -84,14 +97,14 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Artifact, CompileError
 /// As [`stages`].
 pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError> {
     let choice = decide::choose(graph, options.target);
-    finish(graph, lower_graph(graph, choice, options)?)
+    Ok(finish(graph, lower_graph(graph, choice, options)?)?.0)
 }
 
-/// Schedules what was lowered, and gives it its place.
-fn finish(graph: &Graph, lowered: Lowered) -> Result<Program, CompileError> {
-    let (nests, functions) = schedule(&lowered)?;
+/// Schedules what was lowered, and gives it its place. Beside the program stands how each of its nests was made.
+fn finish(graph: &Graph, lowered: Lowered) -> Result<(Program, Vec<Made>), CompileError> {
+    let Scheduled { nests, made, functions } = schedule(&lowered)?;
     let extents: Vec<usize> = functions.iter().map(|f| nests[f.0 as usize].parallel_extent()).collect();
-    Ok(place::place(graph, lowered, &functions, &extents, nests))
+    Ok((place::place(graph, lowered, &functions, &extents, nests), made))
 }
 
 /// Generates the code of one nest, by its number.
@@ -119,49 +132,64 @@ pub fn generate(program: Program, target: Target, executor: Executor<'_>) -> Res
     Ok(program.with_functions(functions, target))
 }
 
-/// The nests of all calls, each once, and which is that of each call.
-fn schedule(lowered: &Lowered) -> Result<(Vec<Body>, Vec<FunctionId>), CompileError> {
-    let mut nests: Vec<Body> = Vec::new();
+/// What the calls of a graph run.
+#[derive(Debug, Default)]
+struct Scheduled {
+    /// Distinct nests.
+    nests: Vec<Nest>,
+    /// How each was made.
+    made: Vec<Made>,
+    /// The position of each call's nest.
+    functions: Vec<FunctionId>,
+}
+
+/// The nests of all calls, each once, how they were made, and which is that of each call.
+fn schedule(lowered: &Lowered) -> Result<Scheduled, CompileError> {
+    let mut out = Scheduled::default();
     // Equal problems share one function: names of nodes do not take part in the comparison.
     let mut naive: BTreeMap<String, FunctionId> = BTreeMap::new();
-    let mut tiled: BTreeMap<(&str, Vec<usize>), Vec<FunctionId>> = BTreeMap::new();
-    let mut leaves = nest::verify::Leaves::default();
-    let mut functions = Vec::with_capacity(lowered.calls.len());
+    let mut calls: BTreeMap<(&str, Vec<usize>), Vec<FunctionId>> = BTreeMap::new();
+    let mut leaves = Leaves::default();
     for call in &lowered.calls {
-        let next = FunctionId(nests.len() as u32);
+        let next = FunctionId(out.nests.len() as u32);
         let function = match &call.work {
-            Work::Tile(nest) => {
-                let alike = tiled.entry(outline(nest)).or_default();
-                let same = |f: &&FunctionId| matches!(&nests[f.0 as usize], Body::Tile(t) if *t == **nest);
+            Work::Scheduled(nest) => {
+                let alike = calls.entry(outline(nest)).or_default();
+                let same = |f: &&FunctionId| out.nests[f.0 as usize] == **nest;
                 match alike.iter().find(same) {
                     Some(known) => *known,
                     None => {
-                        let internal =
-                            |e| CompileError::internal("strategy", &call.node, format!("{e}\n{nest}"));
-                        nest::verify::verify_among(nest, &mut leaves).map_err(internal)?;
+                        check(nest, &mut leaves, ("strategy", &call.node))?;
                         alike.push(next);
-                        nests.push(Body::Tile((**nest).clone()));
+                        out.nests.push((**nest).clone());
+                        out.made.push(Made { schedule: call.schedule.clone(), parts: call.parts.clone() });
                         next
                     }
                 }
             }
-            Work::Naive(kernel) => {
-                let text = kernel.to_string();
+            Work::Naive(nest) => {
+                let text = nest.to_string();
                 let known = naive.get(&text).copied();
                 if known.is_none() {
-                    check(kernel, "lower")?;
-                    let scheduled = strategy::schedule(kernel)
+                    check(nest, &mut leaves, ("lower", &call.node))?;
+                    let schedule = strategy::schedule(nest)
                         .map_err(|e| CompileError::internal("strategy", &call.node, e))?;
-                    check(&scheduled, "strategy")?;
-                    nests.push(Body::Loop(scheduled));
+                    check(schedule.nest(), &mut leaves, ("strategy", &call.node))?;
+                    out.nests.push(schedule.nest().clone());
+                    out.made.push(Made { schedule: Some(Arc::new(schedule)), parts: Vec::new() });
                     naive.insert(text, next);
                 }
                 known.unwrap_or(next)
             }
         };
-        functions.push(function);
+        out.functions.push(function);
     }
-    Ok((nests, functions))
+    Ok(out)
+}
+
+/// Verifies a nest: in every build, because the memory safety of the machine code rests on it.
+fn check(nest: &Nest, leaves: &mut Leaves, (stage, node): (&'static str, &str)) -> Result<(), CompileError> {
+    verify_among(nest, leaves).map_err(|e| CompileError::internal(stage, node, format!("{e}\n{nest}")))
 }
 
 /// What equal nests have in common: the name, and the extents of the parallel loop and of the buffers.
@@ -170,12 +198,7 @@ fn outline(nest: &Nest) -> (&str, Vec<usize>) {
     (&nest.name, std::iter::once(nest.parallel_extent()).chain(dims.copied()).collect())
 }
 
-/// Verifies a kernel: in every build, because the memory safety of the machine code rests on it.
-fn check(kernel: &Kernel, stage: &'static str) -> Result<(), CompileError> {
-    verify::verify(kernel).map_err(|e| CompileError::internal(stage, &kernel.name, format!("{e}\n{kernel}")))
-}
-
 /// Symbol of the function of nest `i`.
-pub fn symbol(i: usize, nest: &Body) -> String {
-    format!("octrt_{i}_{}", nest.name().replace(' ', "_"))
+pub fn symbol(i: usize, nest: &Nest) -> String {
+    format!("octrt_{i}_{}", nest.name.replace(' ', "_"))
 }

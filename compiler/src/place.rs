@@ -9,7 +9,9 @@ pub mod memory_plan;
 pub mod program;
 
 use memory_plan::{Lifetime, plan};
-use program::{Body, Program};
+use program::Program;
+
+use crate::nest::Nest;
 
 /// Gives every buffer its place. `functions` and `extents` belong to the calls.
 pub fn place(
@@ -17,7 +19,7 @@ pub fn place(
     lowered: Lowered,
     functions: &[FunctionId],
     extents: &[usize],
-    nests: Vec<Body>,
+    nests: Vec<Nest>,
 ) -> Program {
     let memory = plan(&lifetimes(&lowered));
     let mut scratch_bytes = 0;

@@ -3,8 +3,8 @@
 //!
 //! The input is a graph. `; test lower` prints its naive kernels, `; test schedule` the scheduled ones, `; test plan`
 //! the calls and where their buffers lie, `; test script` the schedules of nests of leaf programs, `; test clif` and `; test asm` what becomes of each kernel. `target=x86-64-v2`
-//! chooses the target, x86-64-v3 unless said. Beside the text, every test runs the kernels through the loop IR's
-//! interpreter, naive and scheduled, and compares with the graph's interpreter.
+//! chooses the target, x86-64-v3 unless said. Beside the text, every test runs the nests through their
+//! interpreter and compares with the graph's interpreter.
 
 mod filetest;
 
@@ -12,13 +12,12 @@ use filetest::Case;
 use octrt_compiler::artifact::{BufferRef, Place};
 use octrt_compiler::codegen::Codegen;
 use octrt_compiler::decide::choose;
-use octrt_compiler::loop_ir::{Kernel, interp, verify};
-use octrt_compiler::lower::calls::Work;
+use octrt_compiler::lower::calls::{Call, Work};
 use octrt_compiler::lower::lower_graph;
-use octrt_compiler::nest;
 use octrt_compiler::nest::interp::Engine;
+use octrt_compiler::nest::{self, Nest};
 use octrt_compiler::pipeline::Options;
-use octrt_compiler::place::program::{Body, Program};
+use octrt_compiler::place::program::Program;
 use octrt_compiler::schedule::script::Schedule;
 use octrt_compiler::{Precision, Target, pipeline};
 use octrt_ops::graph::infer::{self, Limits};
@@ -46,31 +45,25 @@ fn test(case: &Case) -> Result<String, String> {
     let target: Target = case.option("target").unwrap_or("x86-64-v2").parse()?;
     let options = Options { target, precision: Precision::Default };
     let lowered = lower_graph(&graph, choose(&graph, options.target), options).map_err(|e| e.to_string())?;
-    let scripts: Vec<String> =
-        lowered.calls.iter().filter_map(|c| Some(c.schedule.as_ref()?.test())).collect();
-    lowered.calls.iter().filter_map(|c| c.schedule.as_ref()).try_for_each(|s| replays(s))?;
-    let naive: Vec<Kernel> = lowered
+    assert_eq!(lowered.refused, [], "{}", case.path.display());
+    let schedules = || lowered.calls.iter().flat_map(Call::schedules);
+    let scripts: Vec<String> = schedules().map(|(s, of)| format!("; test {of}\n{}", s.test())).collect();
+    schedules().try_for_each(|(s, _)| replays(s))?;
+    let naive: Vec<Nest> = lowered
         .calls
         .into_iter()
         .filter_map(|c| match c.work {
-            Work::Naive(kernel) => Some(kernel),
-            Work::Tile(_) => None,
+            Work::Naive(nest) => Some(nest),
+            Work::Scheduled(_) => None,
         })
         .collect();
     let program = pipeline::program(&graph, options).map_err(|e| e.to_string())?;
-    for kernel in &naive {
-        verify::verify(kernel).map_err(|e| format!("{e}\n{kernel}"))?;
-    }
-    for nest in &program.nests {
-        match nest {
-            Body::Loop(kernel) => verify::verify(kernel).map_err(|e| e.to_string()),
-            Body::Tile(tile) => nest::verify::verify(tile).map_err(|e| e.to_string()),
-        }
-        .map_err(|e| format!("{e}\n{nest}"))?;
+    for nest in naive.iter().chain(&program.nests) {
+        nest::verify::verify(nest).map_err(|e| format!("{e}\n{nest}"))?;
     }
     same_results(&graph, &program);
     let codegen = Codegen::new(target).map_err(|e| e.to_string())?;
-    let each = |print: &dyn Fn(&Body) -> Result<String, String>| {
+    let each = |print: &dyn Fn(&Nest) -> Result<String, String>| {
         program.nests.iter().map(print).collect::<Result<Vec<_>, _>>().map(|v| v.join("\n"))
     };
     let wanted = case.directive("test").and_then(|d| d.words.first()).map(String::as_str);
@@ -105,7 +98,7 @@ fn specialized(input: &str) -> Result<Graph, String> {
         .map_err(|e| e.to_string())
 }
 
-/// Runs the scheduled kernels through the loop IR's interpreter and compares with the graph's interpreter.
+/// Runs the nests through their interpreter and compares with the graph's interpreter.
 fn same_results(graph: &Graph, program: &Program) {
     let inputs: Vec<Tensor> = program
         .inputs
@@ -139,12 +132,9 @@ fn same_results(graph: &Graph, program: &Program) {
             .collect();
         let buffers: Vec<Option<&Tensor>> = buffers.iter().map(Option::as_ref).collect();
         let old = read(&step.buffers[step.dst], &arena, &outputs);
-        let result = match &program.nests[step.function.0 as usize] {
-            Body::Loop(kernel) => interp::run(kernel, &buffers).expect("the kernel runs"),
-            Body::Tile(nest) => {
-                nest::interp::run(nest, &buffers, Some(&old), Engine::Interpreter).expect("the nest runs")
-            }
-        };
+        let nest = &program.nests[step.function.0 as usize];
+        let result =
+            nest::interp::run(nest, &buffers, Some(&old), Engine::Interpreter).expect("the nest runs");
         match step.buffers[step.dst].place {
             Place::Arena(at) => arena[at..at + result.bytes().len()].copy_from_slice(result.bytes()),
             Place::Output(i) => outputs[i] = result.bytes().to_vec(),

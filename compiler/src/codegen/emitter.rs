@@ -7,7 +7,8 @@ use cranelift_frontend::FunctionBuilder;
 use octrt_ops::DType;
 use octrt_ops::expr::VarId;
 
-use crate::loop_ir::Kernel;
+use super::calls::Calls;
+use crate::nest::{Loop, Nest};
 use crate::target::Target;
 
 /// The value of an expression.
@@ -47,7 +48,7 @@ pub(super) enum Binding {
 /// Emits the body of one function.
 pub(super) struct Emitter<'a, 'b> {
     pub(super) b: &'a mut FunctionBuilder<'b>,
-    pub(super) kernel: &'a Kernel,
+    pub(super) nest: &'a Nest,
     pub(super) target: Target,
     /// Base address of each buffer.
     pub(super) bases: Vec<Value>,
@@ -56,12 +57,25 @@ pub(super) struct Emitter<'a, 'b> {
     pub(super) acc: Option<Operand>,
     /// Part of the parallel loop that a call computes.
     pub(super) range: Option<(Value, Value)>,
+    /// Loops around the point, outermost first.
+    pub(super) loops: Vec<&'a Loop>,
+    pub(super) calls: Calls,
 }
 
 pub(super) type Emit<T> = Result<T, String>;
 
 impl<'a, 'b> Emitter<'a, 'b> {
-    pub(super) fn new(b: &'a mut FunctionBuilder<'b>, kernel: &'a Kernel, target: Target) -> Self {
-        Emitter { b, kernel, target, bases: Vec::new(), bindings: BTreeMap::new(), acc: None, range: None }
+    pub(super) fn new(b: &'a mut FunctionBuilder<'b>, nest: &'a Nest, target: Target) -> Self {
+        Emitter {
+            b,
+            nest,
+            target,
+            bases: Vec::new(),
+            bindings: BTreeMap::new(),
+            acc: None,
+            range: None,
+            loops: Vec::new(),
+            calls: Calls::default(),
+        }
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use octrt_ops::TensorType;
 use octrt_ops::expr::{BufId, Expr, VarId};
 
+use super::strides::strides;
 use super::{Buffer, BufferRole, Distance, Nest, SlotValue, Stmt, pointer};
 use crate::leaf::Program;
-use crate::loop_ir::{Form, Loop, Role};
+use crate::nest::{Form, Loop, Role};
 use crate::schedule::tensorize::address;
 use crate::strategy::refusal::Refusal;
 
@@ -55,7 +56,12 @@ impl Builder {
 
     /// Adds a buffer.
     pub fn buffer(&mut self, ty: TensorType, role: BufferRole) -> BufId {
-        self.nest.buffer(Buffer { ty, role })
+        self.nest.buffer(Buffer::new(ty, role))
+    }
+
+    /// Bytes by which the element at an index of a buffer moves with each of these variables.
+    pub fn strides<const N: usize>(&self, buffer: BufId, index: &[Expr], along: [VarId; N]) -> [i64; N] {
+        self.nest.buffers.get(buffer.0 as usize).map_or([0; N], |b| strides(&b.ty, index, along))
     }
 
     /// Writes a loop around what `body` writes, which is given the iteration: none where there is one iteration, and nothing

@@ -1,13 +1,21 @@
-//! The meaning of tile nests: every call through the leaf interpreter, or through emulated machine code.
+//! The meaning of nests: what schedules and compiled code are tested against. Definitions are evaluated element by element
+//! with the values of [`octrt_ops::expr`]; calls go through the interpreter of leaf programs, or through emulated machine
+//! code. The form of a loop changes nothing.
 
 use std::sync::Arc;
 
-use octrt_ops::{Tensor, TensorType};
+use octrt_ops::expr::Scalar;
+use octrt_ops::{Tensor, TensorType, compute};
 
-use super::{BufferRole, Distance, Nest, SlotValue, Stmt, VarId};
+use super::{Buffer, BufferRole, Form, Nest};
 use crate::leaf::emulate::Emulator;
 use crate::leaf::memory::{Access, Memory, Place, Region, Value};
 use crate::leaf::{Program, interp, x64};
+use resolved::{Op, Slot};
+
+mod element;
+mod program;
+mod resolved;
 
 /// How leaf programs are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +24,15 @@ pub enum Engine {
     Interpreter,
     /// As the assembled machine code, emulated.
     Emulator,
+}
+
+/// Which iterations of a nest are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of them, in the order of the loops.
+    All,
+    /// Those of one turn of the outermost loop.
+    Turn(usize),
 }
 
 /// What went wrong, with the nest's name.
@@ -28,19 +45,20 @@ pub struct InterpError {
     pub message: String,
 }
 
-/// A nest with its leaf programs ready to be run as often as wanted.
-#[derive(Clone, Debug)]
+/// A nest that is ready to be run as often as wanted: statements are resolved, leaf programs assembled.
+#[derive(Debug)]
 pub struct Prepared<'a> {
     nest: &'a Nest,
     /// Decoded machine code of each leaf; `None` for those that are interpreted.
     code: Vec<Option<Emulator>>,
+    body: Vec<Op>,
 }
 
 impl<'a> Prepared<'a> {
-    /// Assembles and decodes what the engine needs.
+    /// Resolves statements, assembles and decodes what the engine needs.
     ///
     /// # Errors
-    /// [`InterpError`] when a leaf program cannot be assembled.
+    /// [`InterpError`] when a leaf program cannot be assembled, or a reduction is no perfect nest.
     pub fn new(nest: &'a Nest, engine: Engine) -> Result<Prepared<'a>, InterpError> {
         let code = |p: &Arc<Program>| match engine {
             Engine::Interpreter => Ok(None),
@@ -49,8 +67,11 @@ impl<'a> Prepared<'a> {
                 Emulator::new(&function.bytes).map(Some).map_err(|e| e.to_string())
             }
         };
-        let code = nest.leaves.iter().map(code).collect::<Result<_, String>>();
-        Ok(Prepared { nest, code: code.map_err(|e| fail(nest, e))? })
+        let prepare = || {
+            let code = nest.leaves.iter().map(code).collect::<Result<_, String>>()?;
+            Ok(Prepared { nest, code, body: resolved::resolve(nest)? })
+        };
+        prepare().map_err(|e| fail(nest, e))
     }
 
     /// The nest.
@@ -59,16 +80,37 @@ impl<'a> Prepared<'a> {
     }
 
     /// Runs the nest on its inputs, in the order of its buffers (`None` for tables, the result and scratch). The result
-    /// starts as `dst`, or as zeros where that is `None`; elements that no call writes keep it. Scratch is NaN at the
+    /// starts as `dst`, or as zeros where that is `None`; elements that nothing writes keep it. Scratch is NaN at the
     /// beginning of each iteration of the parallel loop.
     ///
     /// # Errors
-    /// [`InterpError`] when an input is missing or does not fit, a call names a leaf that is not there, or a leaf program faults.
+    /// [`InterpError`] when an input is missing, does not fit or is outside its declared range, a call names a leaf that is
+    /// not there, a leaf program faults, an index leaves its buffer, or an update has nothing to start from.
     pub fn run(&self, inputs: &[Option<&Tensor>], dst: Option<&Tensor>) -> Result<Tensor, InterpError> {
+        self.run_part(inputs, dst, Part::All)
+    }
+
+    /// As [`Prepared::run`], of a part.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_part(
+        &self,
+        inputs: &[Option<&Tensor>],
+        dst: Option<&Tensor>,
+        part: Part,
+    ) -> Result<Tensor, InterpError> {
         let run = || {
             let mut machine = Machine::new(self, inputs)?;
             machine.begin(dst)?;
-            (0..self.nest.parallel_extent()).try_for_each(|i| machine.iteration(i))?;
+            match (&self.body[..], part) {
+                ([Op::Loop { extent, form: Form::Parallel, .. }], Part::All) => {
+                    (0..*extent).try_for_each(|i| machine.iteration(i))?;
+                }
+                ([Op::Loop { form: Form::Turn, .. }], Part::Turn(turn)) => machine.iteration(turn as i64)?,
+                (body, Part::All) => machine.block(body)?,
+                (_, Part::Turn(_)) => return Err("there are no turns".to_string()),
+            }
             machine.result()
         };
         run().map_err(|e| fail(self.nest, e))
@@ -86,12 +128,12 @@ impl<'a> Prepared<'a> {
     fn find_race(&self, inputs: &[Option<&Tensor>]) -> Result<Option<usize>, String> {
         let dst = self.nest.dst().ok_or("no result")?;
         let ty = &self.nest.buffers[dst.index()].ty;
-        let mut owner: Vec<Option<usize>> = vec![None; ty.bytes()];
+        let mut owner: Vec<Option<i64>> = vec![None; ty.bytes()];
         let mut machine = Machine::new(self, inputs)?;
         // What an iteration writes differs from one of two backgrounds, and depends on neither. A background tells places
         // apart, and no byte of it is that of the other.
         let background = |at: usize| (at.wrapping_mul(0x9e37_79b1) >> 13) as u8;
-        for i in 0..self.nest.parallel_extent() {
+        for i in 0..self.nest.parallel_extent() as i64 {
             let mut over = |flip: u8| {
                 let old = (0..ty.bytes()).map(|at| background(at) ^ flip).collect();
                 let old = Tensor::from_bytes(ty.clone(), old);
@@ -140,20 +182,19 @@ fn fail(nest: &Nest, message: String) -> InterpError {
 
 /// A nest that runs, with its memory.
 struct Machine<'a> {
-    nest: &'a Nest,
-    code: &'a [Option<Emulator>],
+    prepared: &'a Prepared<'a>,
     memory: Memory,
-    values: Vec<(VarId, i64)>,
+    /// The variables of the loops around the current statement, outermost first.
+    vars: Vec<i64>,
 }
 
 impl<'a> Machine<'a> {
     fn new(prepared: &'a Prepared<'a>, inputs: &[Option<&Tensor>]) -> Result<Machine<'a>, String> {
-        let nest = prepared.nest;
         let mut memory = Memory::default();
-        for (i, b) in nest.buffers.iter().enumerate() {
+        for (i, b) in prepared.nest.buffers.iter().enumerate() {
             memory.add(match &b.role {
                 BufferRole::Src => {
-                    Region { bytes: held(i, &b.ty, inputs.get(i).copied().flatten())?, access: Access::Read }
+                    Region { bytes: held(i, b, inputs.get(i).copied().flatten())?, access: Access::Read }
                 }
                 BufferRole::Table(t) => Region { bytes: t.bytes().to_vec(), access: Access::Read },
                 BufferRole::Dst | BufferRole::Scratch => {
@@ -161,56 +202,77 @@ impl<'a> Machine<'a> {
                 }
             });
         }
-        Ok(Machine { nest, code: &prepared.code, memory, values: Vec::new() })
+        let mut machine = Machine { prepared, memory, vars: Vec::new() };
+        machine.new_scratch();
+        Ok(machine)
     }
 
-    /// The result as it is before the first call.
+    fn dst(&self) -> Result<(usize, &'a Buffer), String> {
+        let id = self.prepared.nest.dst().ok_or("no result")?.index();
+        Ok((id, &self.prepared.nest.buffers[id]))
+    }
+
+    /// The result as it is before the first statement.
     fn begin(&mut self, dst: Option<&Tensor>) -> Result<(), String> {
-        let id = self.nest.dst().ok_or("no result")?;
-        let ty = &self.nest.buffers[id.index()].ty;
-        let bytes = match dst {
-            Some(t) => held(id.index(), ty, Some(t))?,
-            None => vec![0; ty.bytes()],
+        let (id, b) = self.dst()?;
+        let starts = self.prepared.nest.definitions().iter().any(|d| d.may_load_dst());
+        self.memory.regions[id].bytes = match dst {
+            None if !starts => vec![0; b.ty.bytes()],
+            dst => held(id, b, dst)?,
         };
-        self.memory.regions[id.index()].bytes = bytes;
         Ok(())
     }
 
-    fn iteration(&mut self, i: usize) -> Result<(), String> {
-        for (b, region) in self.nest.buffers.iter().zip(&mut self.memory.regions) {
+    fn new_scratch(&mut self) {
+        for (b, region) in self.prepared.nest.buffers.iter().zip(&mut self.memory.regions) {
             if b.role == BufferRole::Scratch {
                 region.bytes = garbage(b.ty.bytes());
             }
         }
-        let (outer, body) = self.nest.parallel().ok_or("no parallel loop")?;
-        self.values = vec![(outer.id, i as i64)];
-        self.block(body)
     }
 
-    fn block(&mut self, stmts: &[Stmt]) -> Result<(), String> {
-        for stmt in stmts {
-            match stmt {
-                Stmt::Loop(l, body) => {
-                    for i in 0..l.extent {
-                        self.values.push((l.id, i as i64));
+    /// One iteration of the outermost loop.
+    fn iteration(&mut self, i: i64) -> Result<(), String> {
+        self.new_scratch();
+        let [Op::Loop { extent, body, .. }] = &self.prepared.body[..] else {
+            return Err("expected one outermost loop".into());
+        };
+        if !(0..*extent).contains(&i) {
+            return Err(format!("there is no iteration {i} of {extent}"));
+        }
+        self.vars.push(i);
+        self.block(body)?;
+        self.vars.pop();
+        Ok(())
+    }
+
+    fn block(&mut self, ops: &[Op]) -> Result<(), String> {
+        for op in ops {
+            match op {
+                Op::Loop { extent, body, .. } => {
+                    for i in 0..*extent {
+                        self.vars.push(i);
                         self.block(body)?;
-                        self.values.pop();
+                        self.vars.pop();
                     }
                 }
-                Stmt::Call { leaf, slots } => self.call(*leaf, slots)?,
-                Stmt::Define(d) => return Err(format!("a definition of {}", d.dst)),
+                Op::Elements(elements) => elements.run(&mut self.vars, &mut self.memory)?,
+                Op::Call { leaf, slots } => self.call(*leaf, slots)?,
             }
         }
         Ok(())
     }
 
-    fn call(&mut self, leaf: usize, slots: &[SlotValue]) -> Result<(), String> {
-        let value = |v: &SlotValue| match v {
-            SlotValue::Number(n) => Value::Number(*n),
-            SlotValue::Pointer(b, at) => Value::Pointer(Place { region: b.index(), byte: self.distance(at) }),
+    fn call(&mut self, leaf: usize, slots: &[Slot]) -> Result<(), String> {
+        let value = |v: &Slot| match v {
+            Slot::Number(n) => Value::Number(*n),
+            Slot::Pointer { region, base, terms } => {
+                let byte = terms.iter().fold(*base, |sum, (at, factor)| sum + factor * self.vars[*at]);
+                Value::Pointer(Place { region: *region, byte })
+            }
         };
         let values: Vec<Value> = slots.iter().map(value).collect();
-        match (self.nest.leaves.get(leaf), self.code.get(leaf)) {
+        match (self.prepared.nest.leaves.get(leaf), self.prepared.code.get(leaf)) {
             (Some(program), Some(None)) => {
                 interp::run(program, &values, &mut self.memory).map_err(|e| e.to_string())
             }
@@ -219,28 +281,34 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn distance(&self, at: &Distance) -> i64 {
-        let value = |id: &VarId| self.values.iter().find(|(l, _)| l == id).map_or(0, |(_, v)| *v);
-        at.terms.iter().fold(at.base, |sum, (id, factor)| sum + factor * value(id))
-    }
-
     fn result(&mut self) -> Result<Tensor, String> {
-        let dst = self.nest.dst().ok_or("no result")?;
-        let bytes = std::mem::take(&mut self.memory.regions[dst.index()].bytes);
-        Tensor::from_bytes(self.nest.buffers[dst.index()].ty.clone(), bytes).map_err(|e| e.to_string())
+        let (id, b) = self.dst()?;
+        let bytes = std::mem::take(&mut self.memory.regions[id].bytes);
+        Tensor::from_bytes(b.ty.clone(), bytes).map_err(|e| e.to_string())
     }
 }
 
 /// The bytes of a tensor for buffer `i`.
-fn held(i: usize, ty: &TensorType, t: Option<&Tensor>) -> Result<Vec<u8>, String> {
-    match t {
-        Some(t) if t.ty().bytes() == ty.bytes() && t.dtype() == ty.dtype => Ok(t.bytes().to_vec()),
-        Some(t) => Err(format!("b{i}: expected {ty}, found {}", t.ty())),
-        None => Err(format!("b{i} is missing")),
+fn held(i: usize, b: &Buffer, t: Option<&Tensor>) -> Result<Vec<u8>, String> {
+    let Some(t) = t else { return Err(format!("b{i} is missing: expected {}", b.ty)) };
+    let alike = |ty: &TensorType| ty.bytes() == b.ty.bytes() && ty.dtype == b.ty.dtype;
+    if !alike(t.ty()) {
+        return Err(format!("b{i}: expected a tensor {}, found {}", b.ty, t.ty()));
     }
+    if let Some((lo, hi)) = b.range {
+        let elements = compute::scalars(t).map_err(|e| e.to_string())?;
+        let mut ints = elements.into_iter().filter_map(Scalar::int);
+        if let Some(v) = ints.find(|&v| v < lo.into() || v > hi.into()) {
+            return Err(format!("b{i}: expected elements in {lo}..{hi}, found {v}"));
+        }
+    }
+    Ok(t.bytes().to_vec())
 }
 
 /// NaN everywhere: what is read before it is written must show.
 pub(crate) fn garbage(bytes: usize) -> Vec<u8> {
     f32::NAN.to_le_bytes().iter().copied().cycle().take(bytes).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! nest     = `nest` string `{` buffer* stmt* `}` leaf*
-//! buffer   = (`in` | `out` | `scratch`) bN `:` type                           N in order
+//! buffer   = (`in` | `out` | `scratch`) bN `:` type (`range` lo `..` hi)?      N in order
 //!          | `table` bN `:` type `=` `[` entry,* `]`                          row-major
 //! stmt     = (`for` | `reduce`) LN `in` extent form? `{` stmt* `}`
-//!          | element `=` expr
+//!          | `update`? element `=` expr
 //!          | element `init` expr (`sum` | `max` | `min` | `prod`) expr `finish` expr
 //!          | `call` N string `(` (slot `=` value),* `)`                       leaf N, whose name is the string
 //! form     = `parallel` | `unrolled` | `vector` | `turn`
@@ -24,7 +24,7 @@ use std::fmt;
 use octrt_ops::expr::BufId;
 use octrt_ops::{DType, Tensor};
 
-use super::{BufferRole, Define, Distance, Nest, SlotValue, Stmt};
+use super::{BufferRole, Define, Distance, Form, Loop, Nest, Role, SlotValue, Stmt};
 
 pub(crate) mod expr;
 mod parse;
@@ -64,6 +64,31 @@ fn separated(items: &[impl fmt::Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Prints as `for L3 in 16 unrolled`; a serial loop names no form.
+impl fmt::Display for Loop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = match self.role {
+            Role::Data => "for",
+            Role::Reduce => "reduce",
+        };
+        write!(f, "{role} {} in {}", self.id, self.extent)?;
+        if self.form != Form::Serial { write!(f, " {}", self.form) } else { Ok(()) }
+    }
+}
+
+/// Prints as `serial`, `parallel`, `unrolled`, `vector` or `turn`.
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Serial => "serial",
+            Form::Parallel => "parallel",
+            Form::Unrolled => "unrolled",
+            Form::Vector => "vector",
+            Form::Turn => "turn",
+        })
+    }
+}
+
 /// A nest that prints without its leaf programs.
 pub struct Outline<'a>(&'a Nest);
 
@@ -75,7 +100,10 @@ impl fmt::Display for Outline<'_> {
             write!(f, "  {} {}: {}", b.role.word(), BufId(i as u32), b.ty)?;
             match &b.role {
                 BufferRole::Table(t) => writeln!(f, " = {}", entries(t))?,
-                _ => writeln!(f)?,
+                _ => b
+                    .range
+                    .map_or(Ok(()), |(lo, hi)| write!(f, " range {lo}..{hi}"))
+                    .and_then(|()| writeln!(f))?,
             }
         }
         nest.body.iter().try_for_each(|s| nest.stmt(f, s, 1))?;
@@ -123,7 +151,8 @@ impl Nest {
 
 impl Define {
     fn print(&self, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result {
-        write!(f, "{:indent$}{}[{}]", "", self.dst, separated(&self.index))?;
+        let update = if self.update { "update " } else { "" };
+        write!(f, "{:indent$}{update}{}[{}]", "", self.dst, separated(&self.index))?;
         if let Some(when) = &self.when {
             write!(f, " when {when}")?;
         }

@@ -3,47 +3,10 @@
 use std::fmt;
 
 use crate::artifact::{Artifact, Constant, Copy, Function, Port, Repeat, Step};
-use crate::loop_ir::Kernel;
 use crate::nest::Nest;
 use crate::target::Target;
 
 pub mod interp;
-
-/// A scheduled nest: what one function is made from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Body {
-    /// Elements by expressions, compiled by Cranelift.
-    Loop(Kernel),
-    /// Register tiles by leaf programs.
-    Tile(Nest),
-}
-
-impl Body {
-    /// Name for dumps and symbols.
-    pub fn name(&self) -> &str {
-        match self {
-            Body::Loop(k) => &k.name,
-            Body::Tile(t) => &t.name,
-        }
-    }
-
-    /// Extent of the parallel loop; 1 when there is none.
-    pub fn parallel_extent(&self) -> usize {
-        match self {
-            Body::Loop(k) => k.parallel_extent(),
-            Body::Tile(t) => t.parallel_extent(),
-        }
-    }
-}
-
-impl fmt::Display for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Body::Loop(k) => k.fmt(f),
-            Body::Tile(t) => t.fmt(f),
-        }
-    }
-}
 
 /// A graph as scheduled loop nests: everything but machine code.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +16,7 @@ pub struct Program {
     /// Outputs in the model's order.
     pub outputs: Vec<Port>,
     /// Distinct nests; a [`FunctionId`](crate::artifact::FunctionId) is a position here.
-    pub nests: Vec<Body>,
+    pub nests: Vec<Nest>,
     /// Calls in order.
     pub steps: Vec<Step>,
     /// Steps that run in turns, in order.
@@ -103,7 +66,7 @@ impl fmt::Display for Program {
                 .enumerate()
                 .map(|(k, b)| format!("{}{:?}: {}", if k == step.dst { "-> " } else { "" }, b.place, b.ty))
                 .collect();
-            let name = self.nests[step.function.0 as usize].name();
+            let name = &self.nests[step.function.0 as usize].name;
             writeln!(
                 f,
                 "step {i} f{} {name} x{} '{}' ({}): {}",

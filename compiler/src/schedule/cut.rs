@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use octrt_ops::expr::{Expr, VarId};
 
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
-use crate::loop_ir::{Form, Loop, Role};
-use crate::nest::{Nest, Stmt};
+use crate::nest::{Form, Loop, Nest, Role, Stmt};
 
 /// A run of equal tiles, or another copy of what was one statement.
 #[derive(Clone, Debug)]
@@ -62,8 +61,8 @@ pub fn cut(nest: &mut Nest, l: VarId, runs: &[(usize, usize)]) -> Result<Vec<Run
         return Err(other("a serial data loop".into(), of.to_string()));
     }
     outside_sums(NAME, nest, l)?;
-    let all: usize = runs.iter().map(|(size, n)| size * n).sum();
-    if all != of.extent || runs.iter().any(|(size, n)| size * n == 0) {
+    let all = runs.iter().try_fold(0usize, |all, (size, n)| all.checked_add(size.checked_mul(*n)?));
+    if all != Some(of.extent) || runs.iter().any(|(size, n)| *size == 0 || *n == 0) {
         return Err(other(format!("runs of {} iterations, none empty", of.extent), format!("{runs:?}")));
     }
     if has_call(body) {

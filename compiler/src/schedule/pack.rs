@@ -4,9 +4,9 @@ use octrt_ops::expr::{BufId, Expr, VarId};
 use octrt_ops::{Shape, TensorType};
 
 use super::{Rule, ScheduleError, refused};
-use crate::loop_ir::affine::Affine;
+use crate::nest::affine::Affine;
 use crate::nest::index::expr;
-use crate::nest::{Nest, Stmt};
+use crate::nest::{Buffer, BufferRole, Nest, Stmt};
 
 /// Lays out the weights `[vector, i.., lane]` that the loop `at` reads tile by tile, in the order in which tiles of vectors
 /// read them: `[tile, i.., vector, lane]`, for tiles whose vectors are those of the loop `vectors`.
@@ -20,13 +20,15 @@ use crate::nest::{Nest, Stmt};
 /// The buffer stays as it is declared until [`flatten`], after the loads of every run of tiles are rewritten.
 ///
 /// # Errors
-/// [`ScheduleError`] where what is inside `at` loads nothing of the buffer, or vectors are not its first dimension.
+/// [`ScheduleError`] where what is inside `at` loads nothing of the buffer, vectors are not its first dimension, or it is no
+/// input.
 pub fn pack(nest: &mut Nest, buffer: BufId, (at, vectors): (VarId, VarId)) -> Result<(), ScheduleError> {
     const NAME: &str = "pack";
+    let ty = input(NAME, nest, buffer)?;
     let count = nest.extent(vectors).ok_or_else(|| refused(NAME, nest, Rule::Unknown(vectors)))? as i64;
     let inside = |expected| refused(NAME, nest, Rule::Inside { id: at, expected });
     let whole = nest.find(at).ok_or_else(|| refused(NAME, nest, Rule::Unknown(at)))?;
-    let shape = nest.buffers.get(buffer.0 as usize).map(|b| b.ty.shape.clone()).unwrap_or_default();
+    let shape = ty.shape.clone();
     let place = |e: &Expr| match e {
         Expr::Load(b, index) if *b == buffer && index.len() == shape.rank() && shape.rank() > 1 => {
             Some(packed(index, &shape, (vectors, count)))
@@ -75,11 +77,29 @@ fn packed(index: &[Expr], shape: &Shape, (vectors, count): (VarId, i64)) -> Opti
     Some(expr(place))
 }
 
+/// The type of a buffer that the nest only reads.
+fn input<'a>(
+    primitive: &'static str,
+    nest: &'a Nest,
+    buffer: BufId,
+) -> Result<&'a TensorType, ScheduleError> {
+    let of = nest.buffers.get(buffer.0 as usize);
+    match of {
+        Some(Buffer { ty, role: BufferRole::Src, .. }) => Ok(ty),
+        _ => {
+            let found = of.map_or("none".into(), |b| format!("`{}`", b.role.word()));
+            Err(refused(primitive, nest, Rule::Buffer { id: buffer, expected: "an input", found }))
+        }
+    }
+}
+
 /// Declares a buffer whose loads are all packed as the vector that it is.
 ///
 /// # Errors
-/// [`ScheduleError`] where a load of it is not packed yet.
+/// [`ScheduleError`] where a load of it is not packed yet, or it is no input.
 pub fn flatten(nest: &mut Nest, buffer: BufId) -> Result<(), ScheduleError> {
+    let ty = input("flatten", nest, buffer)?;
+    let vector = TensorType::new(ty.dtype, [ty.shape.numel()]);
     let mut left = false;
     let mut look = |s: &Stmt| {
         if let Stmt::Define(d) = s {
@@ -93,9 +113,8 @@ pub fn flatten(nest: &mut Nest, buffer: BufId) -> Result<(), ScheduleError> {
         let id = nest.loops().first().map_or(VarId(0), |l| l.id);
         return Err(refused("flatten", nest, Rule::Inside { id, expected: "loads that are all packed" }));
     }
-    let Some(b) = nest.buffers.get_mut(buffer.0 as usize) else {
-        return Err(refused("flatten", nest, Rule::Unknown(VarId(0))));
-    };
-    b.ty = TensorType::new(b.ty.dtype, [b.ty.shape.numel()]);
+    if let Some(b) = nest.buffers.get_mut(buffer.0 as usize) {
+        b.ty = vector;
+    }
     Ok(())
 }

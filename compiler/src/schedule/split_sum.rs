@@ -8,8 +8,8 @@ use octrt_ops::expr::{BinaryFn, BufId, Expr, VarId};
 
 use super::cut::{Run, fresh_names, has_call};
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
-use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::{Define, Nest, Stmt};
+use crate::nest::{Form, Loop, Reduction, Role};
 
 /// A part of a sum, or several equal ones.
 #[derive(Clone, Debug)]
@@ -52,7 +52,9 @@ pub fn split_sum(
     first: Option<BufId>,
 ) -> Result<Vec<Part>, ScheduleError> {
     const NAME: &str = "split_sum";
-    let (outside, body) = loop_of(NAME, nest, at)?;
+    let Some(whole @ Stmt::Loop(outside, body)) = nest.find(at) else {
+        return Err(refused(NAME, nest, Rule::Unknown(at)));
+    };
     let (of, _) = loop_of(NAME, nest, sum)?;
     let other = |id, expected: String, found: String| refused(NAME, nest, Rule::Loop { id, expected, found });
     if outside.role != Role::Data || outside.form != Form::Serial {
@@ -62,12 +64,12 @@ pub fn split_sum(
     if of.role != Role::Reduce {
         return Err(other(sum, "a reduce loop".into(), of.to_string()));
     }
-    if sizes.len() < 2 || sizes.contains(&0) || sizes.iter().sum::<usize>() != of.extent {
+    let all = sizes.iter().try_fold(0usize, |all, size| all.checked_add(*size));
+    if sizes.len() < 2 || sizes.contains(&0) || all != Some(of.extent) {
         let expected = format!("two or more parts of {} iterations, none empty", of.extent);
         return Err(other(sum, expected, format!("{sizes:?}")));
     }
     let inside = |expected| refused(NAME, nest, Rule::Inside { id: at, expected });
-    let Some(whole) = nest.find(at) else { return Err(refused(NAME, nest, Rule::Unknown(at))) };
     let (loops, define) = whole.chain();
     let Some(Define { reduce: Some(r), index, dst, .. }) = define.filter(|_| !has_call(body)) else {
         return Err(inside("loops of one reduction"));

@@ -3,8 +3,7 @@
 use octrt_ops::expr::{BinaryFn, BufId, Expr};
 
 use super::{Rule, ScheduleError, refused};
-use crate::loop_ir::Reduction;
-use crate::nest::{Nest, Stmt};
+use crate::nest::{Nest, Reduction, Stmt};
 use octrt_ops::compute::ReduceFn;
 
 /// Starts every sum of a nest from the element of a buffer that is added to it first: reassociates the sum.

@@ -33,8 +33,8 @@ pub fn choose(p: &ConvProblem, options: Options) -> Result<(Plan, Packing), Refu
             ));
         }
         let packing = conv_grouped::packing(p)?;
-        let nest = conv_grouped::nest(p, &packing, options.target)?;
-        return Ok((Plan::Whole(nest.into()), Packing::Grouped(packing)));
+        let nest = conv_grouped::schedule(p, options.target)?.finish()?;
+        return Ok((Plan::Whole(nest), Packing::Grouped(packing)));
     }
     let direct = || {
         let nest = conv_direct::schedule(p, options.target)?.finish()?;

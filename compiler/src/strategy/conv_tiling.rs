@@ -66,8 +66,12 @@ pub fn ahead(p: &ConvProblem, leaf: &Conv, pixel_tiles: usize, target: Target) -
     {
         return 0;
     }
-    let trip = leaf.taps.len() * leaf.channels * leaf.vectors * leaf.width.bytes() as usize;
-    trip.div_ceil(pixel_tiles).next_multiple_of(4).min(256) as i32
+    share(leaf, pixel_tiles).min(256)
+}
+
+/// Bytes of the next tile's weights that each trip brings near, so that so many tiles of pixels bring all of them.
+pub fn share(leaf: &Conv, pixel_tiles: usize) -> i32 {
+    (leaf.trip_bytes() as usize).div_ceil(pixel_tiles.max(1)).next_multiple_of(4) as i32
 }
 
 /// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.

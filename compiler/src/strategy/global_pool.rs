@@ -8,11 +8,10 @@
 use octrt_ops::expr::Expr;
 
 use crate::layout::{AXES, Map};
-use crate::leaf::programs::{
-    Advance, Axis, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Sums,
-};
+use crate::leaf::programs::{Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Sums};
 use crate::leaf::{Program, Width};
 use crate::nest::build::{Builder, Value};
+use crate::nest::strides::{Strides, nested};
 use crate::nest::{BufferRole, Nest};
 use crate::target::Target;
 
@@ -107,16 +106,12 @@ fn global_program(
     [d, h, w]: [usize; AXES],
     (vectors, is_first): (usize, bool),
 ) -> Result<Program, Refusal> {
-    let axis = |name, bytes| distance(bytes).map(|bytes| Axis { name, src: Advance::Bytes(bytes) });
-    let columns = axis("columns", src.pixel_bytes())?;
-    let rows = axis("rows", src.row_bytes() - w as i64 * src.pixel_bytes())?;
-    let axes = match d {
-        1 => vec![rows, columns],
-        _ => vec![axis("planes", src.plane_bytes() - h as i64 * src.row_bytes())?, rows, columns],
-    };
+    let Strides { plane, row, pixel, .. } = Strides::of(src);
+    let loops = [("planes", d, plane), ("rows", h, row), ("columns", w, pixel)];
+    let axes = nested(&loops[usize::from(d == 1)..])?;
     let grid = |map: &Map| {
         let pixels = Pixels::Strided { bytes: 0, repeat: 1 };
-        Ok::<_, Refusal>(Grid { pixels, vector_bytes: distance(map.block_bytes())? })
+        Ok::<_, Refusal>(Grid { pixels, vector_bytes: distance(Strides::of(map).block)? })
     };
     let dst = grid(dst)?;
     let residual = if is_first { Residual::Absent } else { Residual::Before(dst.clone()) };

@@ -12,6 +12,7 @@ use octrt_ops::expr::Expr;
 use crate::layout::Map;
 use crate::leaf::programs::{Lanes, Source};
 use crate::nest::build::{Builder, Value};
+use crate::nest::strides::Strides;
 use crate::nest::{BufferRole, Nest};
 use crate::strategy::refusal::{Refusal, distance};
 use crate::target::Target;
@@ -28,7 +29,7 @@ pub fn nest(src: &Map, dst: &Map, first: usize, target: Target) -> Result<Nest, 
         return Err(Refusal::Unfit("blocks of channels of different sizes"));
     }
     let run = 1 << first.trailing_zeros().min(lanes.trailing_zeros());
-    let pixel_bytes = distance(src.pixel_bytes())?;
+    let pixel_bytes = distance(Strides::of(src).pixel)?;
     let mut b = Builder::new("shift", if src.mb > 1 { src.mb } else { src.h });
     let (from, to) = (b.buffer(src.ty(), BufferRole::Src), b.buffer(dst.ty(), BufferRole::Dst));
     let outer = b.parallel();

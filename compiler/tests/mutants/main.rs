@@ -98,7 +98,7 @@ fn what_verifies_has_no_fault_and_no_race() {
             }
             Ok(()) => {}
             Err(e) => {
-                let rule = rule(&e.violation);
+                let rule = rule(&e.violation.to_string());
                 let [all, run, bad] = refused.entry(rule).or_default();
                 *all += 1;
                 if runs && rule != "bounds" && rule != "others" {

@@ -13,7 +13,7 @@ use octrt_compiler::leaf::programs::Winograd;
 use octrt_compiler::nest::interp::{Engine, races};
 use octrt_compiler::nest::{BufferRole, Nest, text, verify};
 use octrt_compiler::pack::Packing;
-use octrt_compiler::place::program::{Body, Program, interp};
+use octrt_compiler::place::program::{Program, interp};
 use octrt_compiler::{Isa, Options, Precision, Target, pipeline};
 use octrt_ops::graph::text::random;
 use octrt_ops::{Tensor, graph};
@@ -45,10 +45,7 @@ fn each(check: &dyn Fn(&Case, &Program) -> Result<(), String>) {
 }
 
 fn tiles(program: &Program) -> impl Iterator<Item = &Nest> {
-    program.nests.iter().filter_map(|n| match n {
-        Body::Tile(nest) => Some(nest),
-        Body::Loop(_) => None,
-    })
+    program.nests.iter().filter(|n| !n.leaves.is_empty())
 }
 
 /// Whether a convolution of the program is computed by this transform.

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use octrt::compiler::leaf::Program;
-use octrt::compiler::loop_ir::{Form, Loop};
-use octrt::compiler::nest::{BufferRole, Distance, Nest, SlotValue, Stmt, text};
-use octrt::compiler::place::program::Body;
+use octrt::compiler::nest::{BufferRole, Distance, Form, Loop, Nest, SlotValue, Stmt, text};
 use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
 use octrt::ops::Graph;
 use octrt::ops::expr::{BufId, VarId};
@@ -112,7 +110,9 @@ impl Nests {
             let program = pipeline::program(&graph, options).unwrap();
             let key = format!("{source}\t{}\t{:?}", options.target, options.precision);
             for nest in &program.nests {
-                let Body::Tile(nest) = nest else { continue };
+                if nest.leaves.is_empty() {
+                    continue;
+                }
                 let text = nest.to_string();
                 let found = hash(&text);
                 self.met += &format!("{key}\t{}\t{found:016x}\n", nest.name);

@@ -40,6 +40,11 @@ pub struct Conv {
 }
 
 impl Conv {
+    /// Bytes of the weights that a trip uses up.
+    pub fn trip_bytes(&self) -> i32 {
+        (self.taps.len() * self.channels * self.vectors) as i32 * self.width.bytes()
+    }
+
     /// The program.
     pub fn program(&self) -> Program {
         let (pixels, vectors, width) = (self.pixels, self.vectors, self.width);
@@ -52,8 +57,7 @@ impl Conv {
         let wei = b.pointer("wei");
         let ahead = (self.ahead > 0).then(|| b.pointer("ahead"));
         let row_bytes = vectors as i32 * width.bytes();
-        let wei_bytes = (self.taps.len() * self.channels) as i32 * row_bytes;
-        b.reduce(&self.reduction, &src, Some((wei, wei_bytes)), |b, src| {
+        b.reduce(&self.reduction, &src, Some((wei, self.trip_bytes())), |b, src| {
             let held: Vec<_> = (0..vectors.min(pixels)).map(|_| b.vector()).collect();
             let passing = b.vector();
             if let Some(ahead) = ahead {

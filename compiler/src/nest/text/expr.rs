@@ -4,7 +4,7 @@ use octrt_ops::DType;
 use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, VarId};
 
-use crate::loop_ir::{Form, Loop, Reduction, Role};
+use crate::nest::{Form, Loop, Reduction, Role};
 use crate::text::{Mark, ParseError, Words, numbered};
 
 /// Deepest nesting of an expression: it is read recursively.

@@ -15,6 +15,9 @@ use crate::text::{Mark, Words, numbered};
 /// Deepest nesting of loops that is read.
 const MAX_DEPTH: usize = 64;
 
+/// Names of loops that are read: primitives go on from there.
+const LOOPS: u32 = 1 << 24;
+
 /// The nest that a text prints; it may break rules of [`verify`](crate::nest::verify).
 ///
 /// # Errors
@@ -67,7 +70,14 @@ impl Parser<'_> {
                 BufferRole::Table(self.table(&ty, mark)?)
             }
         };
-        Ok(Buffer { ty, role })
+        let range = if self.words.takes("range") { Some(self.range()?) } else { None };
+        Ok(Buffer { ty, role, range })
+    }
+
+    fn range(&mut self) -> Result<(i64, i64), ParseError> {
+        let lo = self.words.number("the smallest element")?;
+        self.words.expect("..")?;
+        Ok((lo, self.words.number("the largest element")?))
     }
 
     fn ty(&mut self) -> Result<TensorType, ParseError> {
@@ -101,11 +111,17 @@ impl Parser<'_> {
             out.push(match self.words.text() {
                 "call" => self.call()?,
                 "for" | "reduce" if depth < MAX_DEPTH => {
+                    let start = self.words.mark();
                     let of = loop_(&mut self.words)?;
+                    if of.id.0 >= LOOPS {
+                        return Err(self.words.error_at(start, format!("a loop below L{LOOPS}")));
+                    }
                     self.words.expect("{")?;
                     Stmt::Loop(of, self.block(depth + 1)?)
                 }
-                element if numbered(element, 'b').is_some() => Stmt::Define(self.define()?),
+                element if element == "update" || numbered(element, 'b').is_some() => {
+                    Stmt::Define(self.define()?)
+                }
                 _ => return Err(self.words.error("`for`, `reduce`, `call`, an element or `}`")),
             });
         }
@@ -113,12 +129,13 @@ impl Parser<'_> {
     }
 
     fn define(&mut self) -> Result<Define, ParseError> {
+        let update = self.words.takes("update");
         let dst = BufId(self.words.numbered("an element", 'b')?);
         self.words.expect("[")?;
         let index = self.words.list("]", expr)?;
         let when = if self.words.takes("when") { Some(expr(&mut self.words)?) } else { None };
         let (value, reduce) = definition(&mut self.words)?;
-        Ok(Define { dst, index, when, value, reduce })
+        Ok(Define { dst, index, when, value, reduce, update })
     }
 
     fn call(&mut self) -> Result<Stmt, ParseError> {

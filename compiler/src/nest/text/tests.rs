@@ -7,8 +7,8 @@ use octrt_ops::{DType, Tensor, TensorType};
 use super::*;
 use crate::leaf::programs::Fill;
 use crate::leaf::{Program, Width};
-use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::Buffer;
+use crate::nest::{Form, Loop, Reduction, Role};
 
 fn leaf() -> Program {
     Fill { width: Width::W8, value: 1.0, lanes: 8 }.program()
@@ -17,9 +17,9 @@ fn leaf() -> Program {
 /// Every form of every part, most of them against the rules.
 fn all() -> Nest {
     let floats = TensorType::new(DType::F32, [2, 1, 8]);
-    let table = |t: Tensor| Buffer { ty: t.ty().clone(), role: BufferRole::Table(t) };
+    let table = |t: Tensor| Buffer::new(t.ty().clone(), BufferRole::Table(t));
     let long: Vec<i32> = (0..90).map(|i| i * i * 40_000 - 100_000).collect();
-    let buffer = |role| Buffer { ty: floats.clone(), role };
+    let buffer = |role| Buffer { ty: floats.clone(), role, range: None };
     let buffers = vec![
         buffer(BufferRole::Src),
         table(Tensor::new([2, 2], &[0, -4, i32::MIN, i32::MAX]).unwrap()),
@@ -28,7 +28,7 @@ fn all() -> Nest {
         table(Tensor::new::<i32>([0], &[]).unwrap()),
         buffer(BufferRole::Dst),
         buffer(BufferRole::Scratch),
-        Buffer { ty: TensorType::new(DType::I64, []), role: BufferRole::Src },
+        Buffer::new(TensorType::new(DType::I64, []), BufferRole::Src),
     ];
     let leaves = vec![leaf(), Program { name: "fill \"again\"".into(), ..leaf() }];
     let distance = |base, terms: &[(u32, i64)]| Distance {
@@ -54,6 +54,7 @@ fn all() -> Nest {
         when,
         value: Expr::load(BufId(0), index.clone()),
         reduce,
+        update: false,
     };
     let when = Expr::compare(octrt_ops::expr::CompareFn::Lt, Expr::var(1), Expr::int(7));
     let inner = loop_(1, 0, Role::Data, Form::Serial, vec![]);

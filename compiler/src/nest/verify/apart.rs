@@ -12,8 +12,8 @@
 //!
 //! Bytes that are different when they are counted so are different. Entries of tables are looked up.
 
+use super::calls::{ELEMENT, Table};
 use super::written::Touch;
-use super::{ELEMENT, Table};
 use crate::leaf::footprint::Term;
 use crate::nest::Nest;
 use octrt_ops::expr::BufId;

@@ -5,7 +5,7 @@
 //!            | `cut` loop `into` (number `x` number)+
 //!            | `start_from` buffer
 //!            | `split_sum` loop `outside` loop `into` number+ (`first` buffer)?
-//!            | `pack` buffer `in` loop `by` loop | `flatten` buffer
+//!            | `pack` buffer `in` loop `by` loop | `flatten` buffer | `drop` buffer
 //!            | `tensorize` `conv` loop `of` number `vector` loop `lane` loop `ic` loop (`taps` loop+)? `channel` loop
 //!              `start` expr `of` number (`base` buffer)? (`ahead` number expr)? `width` number
 //!            | `tensorize` `window` (`rows` loop)? `columns` loop `lane` loop `taps` loop+ `width` number
@@ -179,6 +179,16 @@ impl Schedule {
                 p.end()?;
                 self.parallel(l)?;
             }
+            "unroll" => {
+                let l = loop_(&mut p)?;
+                p.end()?;
+                self.unroll(l)?;
+            }
+            "vectorize" => {
+                let l = loop_(&mut p)?;
+                p.end()?;
+                self.vectorize(l)?;
+            }
             "cut" => {
                 let l = loop_(&mut p)?;
                 p.expect("into")?;
@@ -214,6 +224,11 @@ impl Schedule {
                 let b = buffer(&mut p)?;
                 p.end()?;
                 self.flatten(b)?;
+            }
+            "drop" => {
+                let b = buffer(&mut p)?;
+                p.end()?;
+                self.drop(b)?;
             }
             "tensorize" => {
                 if p.expect("window").is_ok() {
