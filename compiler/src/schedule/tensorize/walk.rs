@@ -76,12 +76,8 @@ impl<'a> Digit<'a> {
 
     /// The part of a number.
     pub(super) fn part(&self, n: i64) -> i64 {
-        part(n, &self.steps)
+        self.steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
     }
-}
-
-fn part(n: i64, steps: &[(BinaryFn, i64)]) -> i64 {
-    steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
 }
 
 impl Walk {
@@ -208,7 +204,14 @@ impl Tables {
         }
         let mut places = vec![of.inside; of.pixels];
         for (bytes, steps) in &of.digits {
-            places.iter_mut().zip(0..).for_each(|(at, p)| *at += bytes * part(p, steps));
+            let mut parts: Vec<i64> = (0..of.pixels as i64).collect();
+            for (f, c) in steps {
+                match f {
+                    BinaryFn::Div => parts.iter_mut().for_each(|n| *n /= c),
+                    _ => parts.iter_mut().for_each(|n| *n %= c),
+                }
+            }
+            places.iter_mut().zip(parts).for_each(|(at, n)| *at += bytes * n);
         }
         let start = places.first().copied().unwrap_or(of.inside);
         let step = places.get(1).map_or(0, |second| second - start);
