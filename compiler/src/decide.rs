@@ -1,23 +1,25 @@
-//! The layout pass: which nodes run as tile nests on blocked activations, which run together, and how every value lies
+//! The layout pass: which nodes run as nests of calls on blocked activations, which run together, and how every value lies
 //! in memory.
 //!
 //! Convolutions, poolings, normalisations, concatenations of channels and what is computed element by element between
 //! them work on blocks of channels; everything else on plain tensors. Reorders stand only where the two meet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::graph::Users;
 use octrt_ops::window::{Rounding, WindowAttrs, WindowAxis, resolve};
-use octrt_ops::{DType, Graph, Node, Op, ValueId};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, ValueId};
 
 use crate::layout::{AXES, Border, Halo, Layout, Map};
 use crate::leaf::BinaryOp;
+use crate::options::Options;
+use crate::precision::Precision;
 use crate::strategy::conv::Sharing;
 use crate::strategy::problem::WindowKind;
-use crate::target::Target;
+use crate::strategy::refusal::Refusal;
 
 pub(crate) mod concat;
 pub mod fuse;
@@ -113,8 +115,11 @@ pub struct Choice {
     pub placed: Vec<Option<(ValueId, usize)>>,
 }
 
-/// Decides for a graph whose types are known.
-pub fn choose(graph: &Graph, target: Target) -> Choice {
+/// Nodes that a schedule has refused, and why.
+pub type Refused = BTreeMap<NodeId, Refusal>;
+
+/// Decides for a graph whose types are known. Nodes that are `refused` run on plain tensors.
+pub fn choose(graph: &Graph, options: Options, refused: &Refused) -> Choice {
     let mut choice = Choice {
         tiled: vec![None; graph.nodes.len()],
         taken: vec![false; graph.nodes.len()],
@@ -122,8 +127,8 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
         layouts: vec![Layout::PLAIN; graph.values.len()],
         placed: vec![None; graph.values.len()],
     };
-    let Some(width) = target.width() else {
-        choice.plain.fill(Some(Reason::NoLeafPrograms(target)));
+    let Some(width) = options.target.width() else {
+        choice.plain.fill(Some(Reason::NoLeafPrograms(options.target)));
         return choice;
     };
     let lanes = width.lanes() as usize;
@@ -133,8 +138,12 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
         if choice.taken[id.index()] {
             continue;
         }
-        let matcher = Matcher { graph, lanes, blocked: &blocked };
-        let (kind, inputs) = match matcher.kind(graph.node(id)) {
+        let matcher = Matcher { graph, lanes, precision: options.precision, blocked: &blocked };
+        let found = match refused.get(&id) {
+            Some(refusal) => Err(Reason::Refused(refusal.clone())),
+            None => matcher.kind(graph.node(id)),
+        };
+        let (kind, inputs) = match found {
             Ok(found) => found,
             Err(reason) => {
                 choice.plain[id.index()] = Some(reason);
@@ -204,6 +213,7 @@ fn axes(src: &Map, attrs: WindowAttrs<'_>) -> Result<[WindowAxis; AXES], Reason>
 struct Matcher<'a> {
     graph: &'a Graph,
     lanes: usize,
+    precision: Precision,
     /// Values that lie in blocks.
     blocked: &'a [bool],
 }
@@ -311,6 +321,8 @@ impl Matcher<'_> {
         {
             let merged = self.lanes / ic;
             (Kind::Conv(windows(op.group / merged, Sharing::Merged(merged))), self.lanes)
+        } else if self.precision == Precision::Strict {
+            return Err(Reason::SharedBlocks);
         } else {
             (Kind::Conv(windows(op.group, Sharing::Mixed)), self.lanes)
         };

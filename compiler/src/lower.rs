@@ -33,11 +33,12 @@ pub(super) struct Form {
     pub(super) place: Virtual,
 }
 
-/// Lowers every node of a graph whose types are known, as was chosen.
+/// Lowers every node of a graph whose types are known, as was chosen. Where a schedule refuses, the result says so in
+/// [`Lowered::refused`].
 ///
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments.
-pub fn lower_graph(graph: &Graph, choice: Choice, options: Options) -> Result<Lowered, CompileError> {
+pub fn lower_graph(graph: &Graph, choice: &Choice, options: Options) -> Result<Lowered, CompileError> {
     let mut l = Lowering {
         graph,
         options,
@@ -86,7 +87,7 @@ pub(super) struct Owner<'a> {
 pub(super) struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     pub(super) options: Options,
-    pub(super) choice: Choice,
+    pub(super) choice: &'a Choice,
     /// Where each value lies, the form that its node made first.
     forms: Vec<Vec<Form>>,
     /// The output that a value's plain form is written to.
@@ -108,9 +109,10 @@ impl Lowering<'_> {
             match self.tiled(&tiled) {
                 Ok(()) => return Ok(()),
                 Err(defect) if defect.is_defect() => return Err(OpError::Invalid(defect.to_string())),
-                // What a schedule refuses after all (distances beyond 32 bits) runs node by node.
-                Err(reason) => self.out.refused.push((node.name.clone(), reason)),
-            }
+                // What a schedule refuses after all, as distances beyond 32 bits are, is decided anew. The rest of the graph
+                // may have more of it.
+                Err(refusal) => self.out.refused.insert(tiled.group.root, refusal),
+            };
             let mut nodes = tiled.group.nodes;
             nodes.sort_unstable();
             return nodes.iter().try_for_each(|id| self.general(self.graph.node(*id)));

@@ -14,7 +14,7 @@ use octrt_ops::Graph;
 
 use crate::artifact::{Artifact, Function, FunctionId};
 use crate::codegen::Codegen;
-use crate::decide::{self, Choice};
+use crate::decide::{self, Choice, Refused};
 use crate::error::CompileError;
 use crate::lower::calls::{Lowered, Work};
 use crate::lower::lower_graph;
@@ -24,7 +24,6 @@ pub use crate::options::Options;
 use crate::passes::{self, Report};
 use crate::place::program::Program;
 use crate::schedule::script::Schedule;
-use crate::strategy::refusal::Refusal;
 use crate::target::Target;
 use crate::{place, strategy};
 
@@ -53,8 +52,6 @@ pub struct Made {
 pub struct Stages {
     /// The graph, and what was decided for it.
     pub decided: Decided,
-    /// Nodes of which a schedule refused what was decided, and why; they run on plain tensors.
-    pub refused: Vec<(String, Refusal)>,
     /// Nests, calls and places.
     pub program: Program,
     /// How each nest of the program was made.
@@ -64,11 +61,9 @@ pub struct Stages {
 /// The passes and the decisions, of a graph whose types are known.
 ///
 /// # Errors
-/// [`CompileError::Graph`] when an operator refuses its arguments.
+/// [`CompileError::Graph`] when an operator refuses its arguments, [`CompileError::Internal`] for defects of octrt.
 pub fn decide(graph: &Graph, options: Options) -> Result<Decided, CompileError> {
-    let (optimized, report) = passes::optimize(graph, options.target)?;
-    let choice = decide::choose(&optimized, options.target);
-    Ok(Decided { optimized, report, choice })
+    Ok(decide_and_lower(graph, options)?.0)
 }
 
 /// All stages but code generation, of a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
@@ -76,11 +71,33 @@ pub fn decide(graph: &Graph, options: Options) -> Result<Decided, CompileError> 
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments, [`CompileError::Internal`] for defects of octrt.
 pub fn stages(graph: &Graph, options: Options) -> Result<Stages, CompileError> {
-    let decided = decide(graph, options)?;
-    let mut lowered = lower_graph(&decided.optimized, decided.choice.clone(), options)?;
-    let refused = std::mem::take(&mut lowered.refused);
+    let (decided, lowered) = decide_and_lower(graph, options)?;
     let (program, made) = finish(&decided.optimized, lowered)?;
-    Ok(Stages { decided, refused, program, made })
+    Ok(Stages { decided, program, made })
+}
+
+fn decide_and_lower(graph: &Graph, options: Options) -> Result<(Decided, Lowered), CompileError> {
+    let (optimized, report) = passes::optimize(graph, options.target)?;
+    let (choice, lowered) = settle(&optimized, options)?;
+    Ok((Decided { optimized, report, choice }, lowered))
+}
+
+/// Decides, and lowers what was decided, until no schedule refuses: a node that one has refused runs on plain tensors, and
+/// what is around it is decided anew.
+fn settle(graph: &Graph, options: Options) -> Result<(Choice, Lowered), CompileError> {
+    let mut refused = Refused::new();
+    loop {
+        let choice = decide::choose(graph, options, &refused);
+        let mut lowered = lower_graph(graph, &choice, options)?;
+        if lowered.refused.is_empty() {
+            return Ok((choice, lowered));
+        }
+        let known = refused.len();
+        refused.append(&mut lowered.refused);
+        if refused.len() == known {
+            return Err(CompileError::internal("decide", &graph.name, "a node that is plain was refused"));
+        }
+    }
 }
 
 /// Compiles a graph as it is, without passes, on one thread.
@@ -96,8 +113,7 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Artifact, CompileError
 /// # Errors
 /// As [`stages`].
 pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError> {
-    let choice = decide::choose(graph, options.target);
-    Ok(finish(graph, lower_graph(graph, choice, options)?)?.0)
+    Ok(finish(graph, settle(graph, options)?.1)?.0)
 }
 
 /// Schedules what was lowered, and gives it its place. Beside the program stands how each of its nests was made.

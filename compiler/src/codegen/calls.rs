@@ -4,8 +4,8 @@
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{
-    AbiParam, ExtFuncData, ExternalName, FuncRef, InstBuilder, Signature, StackSlot, StackSlotData,
-    StackSlotKind, UserExternalName, Value,
+    AbiParam, ExtFuncData, ExternalName, InstBuilder, Signature, StackSlotData, StackSlotKind,
+    UserExternalName, Value,
 };
 use cranelift_codegen::isa::CallConv;
 use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
@@ -19,15 +19,6 @@ use crate::nest::{Distance, Nest, SlotValue, Stmt};
 
 /// Names of leaf programs among the external functions of Cranelift.
 const LEAVES: u32 = 1;
-
-/// What calls of leaf programs need.
-#[derive(Default)]
-pub(super) struct Calls {
-    leaves: Vec<FuncRef>,
-    /// The arguments of each call, in the order in which calls are emitted; constants are stored once, at the beginning.
-    frames: Vec<StackSlot>,
-    next: usize,
-}
 
 impl Emitter<'_, '_> {
     /// Makes the leaf programs known as functions behind this one.

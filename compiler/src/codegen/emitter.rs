@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use cranelift_codegen::ir::Value;
+use cranelift_codegen::ir::{FuncRef, StackSlot, Value};
 use cranelift_frontend::FunctionBuilder;
 use octrt_ops::DType;
 use octrt_ops::expr::VarId;
 
-use super::calls::Calls;
 use crate::nest::{Loop, Nest};
 use crate::target::Target;
 
@@ -43,6 +42,16 @@ pub(super) enum Binding {
     Constant(i64),
     /// All lanes of the vector at once.
     Lanes,
+}
+
+/// What calls of leaf programs need.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub(super) leaves: Vec<FuncRef>,
+    /// The arguments of each call, in the order in which calls are emitted; constants are stored once, at the beginning.
+    pub(super) frames: Vec<StackSlot>,
+    /// The next call.
+    pub(super) next: usize,
 }
 
 /// Emits the body of one function.

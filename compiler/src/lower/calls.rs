@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use octrt_ops::TensorType;
+use octrt_ops::{NodeId, TensorType};
 
 use crate::artifact::Repeat;
 use crate::nest::Nest;
@@ -96,8 +96,9 @@ pub struct Lowered {
     pub temporaries: Vec<TensorType>,
     /// Calls that run in turns, in order.
     pub repeats: Vec<Repeat>,
-    /// Nodes that were to run in blocks and that a schedule refused, and why; they run on plain tensors.
-    pub refused: Vec<(String, Refusal)>,
+    /// First nodes of groups that a schedule refused, and why: what was lowered is of no use then, they are to be decided
+    /// anew.
+    pub refused: BTreeMap<NodeId, Refusal>,
     /// Outputs that need no computation.
     pub copies: Vec<(Virtual, usize)>,
     /// Positions of small constants by what they are made from.

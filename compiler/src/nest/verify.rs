@@ -16,6 +16,7 @@ pub mod apart;
 pub mod calls;
 pub mod coverage;
 pub mod definition;
+mod table;
 #[cfg(test)]
 mod tests;
 pub mod written;

@@ -1,4 +1,4 @@
-//! What the verifier of tile nests takes runs without a fault and without a race: small nests with random changes, in the
+//! What the verifier of nests of calls takes runs without a fault and without a race: small nests with random changes, in the
 //! interpreter.
 #![allow(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! The tile nests that graphs compile to, written down so that those of another octrt can be held against them.
+//! The nests of calls that graphs compile to, written down so that those of another octrt can be held against them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

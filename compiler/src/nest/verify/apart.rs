@@ -12,7 +12,7 @@
 //!
 //! Bytes that are different when they are counted so are different. Entries of tables are looked up.
 
-use super::calls::{ELEMENT, Table};
+use super::table::{ELEMENT, Table};
 use super::written::Touch;
 use crate::leaf::footprint::Term;
 use crate::nest::Nest;

@@ -9,8 +9,8 @@
 //! * every byte that a call may touch, over all iterations, lies in the buffer of its slot, and is written only in `Dst`
 //!   and `Scratch`: this makes machine code safe. How far a leaf reaches is found by [`reach`](crate::leaf::reach);
 //! * what a call reads of `Dst` was written before by the same iteration of the parallel loop: see
-//!   [`written`](super::written);
-//! * iterations of the parallel loop write different bytes of `Dst`: see [`apart`](super::apart). These two make the result
+//!   [`written`];
+//! * iterations of the parallel loop write different bytes of `Dst`: see [`apart`]. These two make the result
 //!   the same for any number of threads.
 //!
 //! A nest may be refused that keeps the last two, where the proof does not see how. That none is taken that breaks them is
@@ -20,10 +20,11 @@ use octrt_ops::DType;
 
 use octrt_ops::expr::{BufId, VarId};
 
+use super::table::{ELEMENT, Table, table};
 use super::{Leaves, apart, written};
 use crate::leaf::reach::{Known, Reach, Reached, reach};
 use crate::leaf::{Program, SlotId, SlotKind};
-use crate::nest::{Buffer, BufferRole, Distance, Form, Nest, Role, SlotValue, Stmt};
+use crate::nest::{BufferRole, Distance, Form, Nest, Role, SlotValue, Stmt};
 
 /// Checks every rule in the header of this file, of a nest that keeps those of loops and buffers.
 pub(super) fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), String> {
@@ -52,20 +53,6 @@ pub(super) fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), String> {
     let reached: Vec<&Reached> = checker.calls.iter().map(|i| &checker.reaches[*i].1).collect();
     let writes = written::check(nest, &reached, &tables)?;
     apart::check(nest, &tables, &writes)
-}
-
-/// A table's entries, with the smallest and the largest.
-pub(super) struct Table {
-    pub(super) entries: Vec<i32>,
-    pub(super) least: i64,
-    pub(super) most: i64,
-}
-
-fn table(b: &Buffer) -> Option<Table> {
-    let BufferRole::Table(t) = &b.role else { return None };
-    let entries = t.to_vec::<i32>().ok()?;
-    let (least, most) = (i64::from(*entries.iter().min()?), i64::from(*entries.iter().max()?));
-    Some(Table { entries, least, most })
 }
 
 /// What one call tells of its slots.
@@ -185,9 +172,6 @@ impl Checker<'_> {
         Ok(())
     }
 }
-
-/// Bytes of an element: what everything is a multiple of.
-pub(super) const ELEMENT: i64 = 4;
 
 /// A part of a slot's value that is no such multiple.
 fn unaligned(kind: SlotKind, value: &SlotValue) -> Option<i64> {

@@ -1,4 +1,4 @@
-//! Proof that a kernel defines every element of its result, and each one in one way.
+//! Proof that a definition defines every element of its result, and each one in one way.
 //!
 //! The index expressions are decomposed into *digits*. A digit `(L / div) % extent` is a part of a loop variable; the
 //! digits of a variable that do not overlap take all their values independently. A sum of digits times strides is
@@ -67,7 +67,7 @@ struct Proof<'a> {
 
 /// Proves that every element is defined, and alike where several iterations define it.
 ///
-/// The kernel keeps the rules on loops, names and bounds.
+/// The definition keeps the rules on loops, names and bounds.
 ///
 /// # Errors
 /// [`Violation::Coverage`] or [`Violation::Overlap`] when there is no proof.

@@ -21,7 +21,7 @@
 //!
 //! Definition
 //! * every element of `dst`, but for updates, is proven to be defined, and iterations that define the same element to define
-//!   it alike: see [`coverage`](super::coverage). There is no condition, which would leave elements out.
+//!   it alike: see [`coverage`]. There is no condition, which would leave elements out.
 
 use octrt_ops::expr::{BufId, Expr, Scalar, VarId};
 use octrt_ops::{DType, OpError};

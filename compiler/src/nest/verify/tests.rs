@@ -7,7 +7,7 @@ use octrt_ops::expr::Expr;
 use octrt_ops::{DType, OpError};
 
 fn message(k: &Sample) -> String {
-    verify(&k.nest()).expect_err("the kernel breaks a rule").to_string()
+    verify(&k.nest()).expect_err("the nest breaks a rule").to_string()
 }
 
 /// The message for the convolution after a change.
@@ -294,5 +294,5 @@ fn proofs_hold_in_every_iteration() {
         }
         assert_eq!(written.len(), k.buffers[1].ty.shape.numel(), "a={a} b={b} {extents:?}");
     }
-    assert!(proven > 300, "{proven} kernels were proven");
+    assert!(proven > 300, "{proven} nests were proven");
 }

@@ -15,7 +15,7 @@
 //! the same, but for a leaf that writes more than the other reads. So `next` reads what `first` has written, whatever `L2`
 //! is. What a leaf reads of its own stores is not counted ([`Footprint`]).
 
-use super::calls::Table;
+use super::table::Table;
 use crate::leaf::footprint::{Footprint, Piece, Term, normal};
 use crate::leaf::reach::Reached;
 use crate::leaf::{Program, SlotId};

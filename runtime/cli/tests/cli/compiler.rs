@@ -66,6 +66,9 @@ fn inspect_shows_how_nodes_are_computed() {
     let relu = |n: &&serde_json::Value| n["with"].to_string().contains("Relu");
     let convolutions = nodes.iter().filter(|n| n["group"] == "convolution in blocks" && relu(n)).count();
     assert!(leafless || convolutions > 10, "{convolutions} convolutions with Relu");
+    // A Relu that follows a sum whose other user is another sum has its reason.
+    let without = nodes.iter().filter(|n| n["without"].is_string()).count();
+    assert!(leafless || without > 0, "{nodes:?}");
     octrt(&["inspect", SHAPES, "--plan", "--dim", "nothing=1"]).assert_fails(2, "nothing");
 }
 
