@@ -50,28 +50,29 @@ pub struct Registers {
     pub lane_masks: BTreeMap<u8, u8>,
 }
 
+/// Whether a program has a register for all that it has in use at once.
+pub fn fits(program: &Program) -> bool {
+    let Lives { vectors: of_vectors, general, masks, .. } = Lives::of(program);
+    scan(&of_vectors, vectors(program.width)).is_some()
+        && scan(&general, GENERAL).is_some()
+        && masks.len() <= MASKS
+}
+
 /// Assigns registers.
 ///
 /// # Errors
 /// [`RegisterError`] when a program has more variables in use at once than there are registers.
 pub fn allocate(program: &Program) -> Result<Registers, RegisterError> {
-    let refuse = |kind, needed, available| {
-        Err(RegisterError { program: program.name.clone(), kind, needed, available })
-    };
+    let refuse =
+        |kind, needed, available| RegisterError { program: program.name.clone(), kind, needed, available };
     let lives = Lives::of(program);
-    let (in_vectors, in_general): (Vec<Life>, Vec<Life>) =
-        lives.finished().into_iter().partition(|l| l.key.is_vector());
     let available = vectors(program.width);
-    let in_vectors = match scan(&in_vectors, available) {
-        Ok(assigned) => assigned,
-        Err(needed) => return refuse("vector", needed, available),
-    };
-    let in_general = match scan(&in_general, GENERAL) {
-        Ok(assigned) => assigned,
-        Err(needed) => return refuse("general", needed, GENERAL),
-    };
+    let in_vectors = scan(&lives.vectors, available)
+        .ok_or_else(|| refuse("vector", at_once(&lives.vectors), available))?;
+    let in_general =
+        scan(&lives.general, GENERAL).ok_or_else(|| refuse("general", at_once(&lives.general), GENERAL))?;
     if lives.masks.len() > MASKS {
-        return refuse("mask", lives.masks.len(), MASKS);
+        return Err(refuse("mask", lives.masks.len(), MASKS));
     }
     let mut registers = Registers {
         variables: BTreeMap::new(),
@@ -99,12 +100,6 @@ enum Key {
     StoreMask(u32),
 }
 
-impl Key {
-    fn is_vector(self) -> bool {
-        matches!(self, Key::Variable(Variable::Vector(_)) | Key::StoreMask(_))
-    }
-}
-
 /// The positions during which something needs a register, both included. Statement `i` reads at `2 * i` and
 /// assigns at `2 * i + 1`.
 #[derive(Clone, Copy, Debug)]
@@ -114,9 +109,21 @@ struct Life {
     end: u32,
 }
 
+/// What a program needs registers for, in the order of their begin.
+struct Lives {
+    /// Vectors, and masks of partial stores that are vectors.
+    vectors: Vec<Life>,
+    /// Pointers and offsets.
+    general: Vec<Life>,
+    /// First and last position of each loop, in the order of their heads.
+    loops: Vec<(u32, u32)>,
+    /// Numbers of lanes that need a mask register.
+    masks: BTreeSet<u8>,
+}
+
 /// Finds the lives of a program's variables.
 #[derive(Default)]
-struct Lives {
+struct Finder {
     /// Position of the next statement.
     next: u32,
     /// First and last position so far of each variable, by kind and number.
@@ -131,11 +138,31 @@ struct Lives {
 
 impl Lives {
     fn of(program: &Program) -> Lives {
-        let mut lives = Lives::default();
-        lives.block(&program.body, program.width);
-        lives
+        let mut finder = Finder::default();
+        finder.block(&program.body, program.width);
+        let [of_vectors, pointers, offsets] = &finder.variables;
+        let mut vectors: Vec<Life> = lives(of_vectors, |v| Variable::Vector(VecId(v))).collect();
+        vectors.extend(finder.store_masks.iter().map(|&at| Life {
+            key: Key::StoreMask(at),
+            begin: at,
+            end: at,
+        }));
+        let mut general: Vec<Life> = lives(pointers, |p| Variable::Pointer(PtrId(p))).collect();
+        general.extend(lives(offsets, |o| Variable::Offset(OffId(o))));
+        for all in [&mut vectors, &mut general] {
+            all.sort_by_key(|l| l.begin);
+        }
+        Lives { vectors, general, loops: finder.loops, masks: finder.masks }
     }
+}
 
+/// The lives of the variables of a kind, which are first and last positions by their numbers.
+fn lives(spans: &[Option<(u32, u32)>], variable: impl Fn(u16) -> Variable) -> impl Iterator<Item = Life> {
+    let lived = (0..).zip(spans).filter_map(|(number, span)| Some((number, (*span)?)));
+    lived.map(move |(number, (begin, end))| Life { key: Key::Variable(variable(number)), begin, end })
+}
+
+impl Finder {
     fn block(&mut self, insts: &[Inst], width: Width) {
         for inst in insts {
             let at = self.next;
@@ -190,48 +217,24 @@ impl Lives {
             }
         }
     }
-
-    /// Lives in the order of their begin.
-    fn finished(&self) -> Vec<Life> {
-        let variable = |kind: usize, number: u16| match kind {
-            0 => Variable::Vector(VecId(number)),
-            1 => Variable::Pointer(PtrId(number)),
-            _ => Variable::Offset(OffId(number)),
-        };
-        let mut lives = Vec::new();
-        for (kind, spans) in self.variables.iter().enumerate() {
-            let lived = (0..).zip(spans).filter_map(|(number, span)| Some((number, (*span)?)));
-            lives.extend(lived.map(|(number, (begin, end))| Life {
-                key: Key::Variable(variable(kind, number)),
-                begin,
-                end,
-            }));
-        }
-        lives.extend(self.store_masks.iter().map(|&at| Life { key: Key::StoreMask(at), begin: at, end: at }));
-        lives.sort_by_key(|l| l.begin);
-        lives
-    }
 }
 
-/// The lowest free register for each life; where there are too few, the most that are needed at once.
-fn scan(lives: &[Life], available: usize) -> Result<Vec<(Life, u8)>, usize> {
-    let mut assigned: Vec<(Life, u8)> = Vec::with_capacity(lives.len());
+/// The lowest free register for each life, where there are enough.
+fn scan(lives: &[Life], available: usize) -> Option<Vec<(Life, u8)>> {
     // The last position of each register's latest life, which is the one that ends last.
     let mut ends: Vec<Option<u32>> = vec![None; available];
-    for life in lives {
-        match ends.iter().position(|end| end.is_none_or(|end| end < life.begin)) {
-            Some(register) => {
-                ends[register] = Some(life.end);
-                assigned.push((*life, register as u8));
-            }
-            None => {
-                let at_once =
-                    |l: &Life| lives.iter().filter(|o| o.begin <= l.begin && l.begin <= o.end).count();
-                return Err(lives.iter().map(at_once).max().unwrap_or(0));
-            }
-        }
-    }
-    Ok(assigned)
+    let assign = |life: &Life| {
+        let register = ends.iter().position(|end| end.is_none_or(|end| end < life.begin))?;
+        ends[register] = Some(life.end);
+        Some((*life, register as u8))
+    };
+    lives.iter().map(assign).collect()
+}
+
+/// The most lives at once.
+fn at_once(lives: &[Life]) -> usize {
+    let meet = |l: &Life| lives.iter().filter(|o| o.begin <= l.begin && l.begin <= o.end).count();
+    lives.iter().map(meet).max().unwrap_or(0)
 }
 
 /// Registers for loop counters where some are left, inner loops first.

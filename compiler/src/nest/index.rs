@@ -47,12 +47,12 @@ fn constant(e: &Expr) -> Option<i64> {
 }
 
 /// A sum as an expression.
-pub fn expr(sum: &Affine) -> Expr {
-    let term = |(factor, atom): &(i64, Expr)| match factor {
-        1 => atom.clone(),
-        f => atom.clone() * Expr::int(*f),
+pub fn expr(sum: Affine) -> Expr {
+    let term = |(factor, atom): (i64, Expr)| match factor {
+        1 => atom,
+        f => atom * Expr::int(f),
     };
-    let terms = sum.terms.iter().map(term).reduce(|a, b| a + b);
+    let terms = sum.terms.into_iter().map(term).reduce(|a, b| a + b);
     match (terms, sum.constant) {
         (None, c) => Expr::int(c),
         (Some(e), 0) => e,
@@ -81,7 +81,7 @@ pub fn resolve(e: &Expr, extents: Extents<'_>) -> Expr {
             c => c.select(again(a), again(b)),
         },
         Expr::Load(b, index) => {
-            let index = index.iter().map(|e| expr(&Affine::of(&again(e))));
+            let index = index.iter().map(|e| expr(Affine::of(&again(e))));
             Expr::Load(*b, index.collect())
         }
         Expr::Const(_) | Expr::Var(_) | Expr::Acc => e.clone(),
@@ -95,25 +95,23 @@ pub fn resolve(e: &Expr, extents: Extents<'_>) -> Expr {
 /// `a / c` or `a % c`, without what is a multiple of `c` for all iterations.
 fn divided(f: BinaryFn, a: &Expr, c: i64, extents: Extents<'_>) -> Expr {
     let sum = Affine::of(a);
-    let (multiples, rest): (Vec<_>, Vec<_>) =
-        sum.terms.iter().cloned().partition(|(factor, _)| factor % c == 0);
-    let whole = sum.constant.div_euclid(c);
-    let rest = Affine { constant: sum.constant.rem_euclid(c), terms: rest };
-    let quotient = Affine {
-        constant: whole,
-        terms: multiples.into_iter().map(|(factor, atom)| (factor / c, atom)).collect(),
-    };
     // Division truncates: it splits where nothing is negative.
     let split = of_sum(&sum, extents).is_some_and(|(lo, _)| lo >= 0);
+    let (multiples, rest): (Vec<_>, Vec<_>) = sum.terms.into_iter().partition(|(factor, _)| factor % c == 0);
+    let rest = Affine { constant: sum.constant.rem_euclid(c), terms: rest };
+    let quotient = || Affine {
+        constant: sum.constant.div_euclid(c),
+        terms: multiples.into_iter().map(|(factor, atom)| (factor / c, atom)).collect(),
+    };
     match of_sum(&rest, extents) {
         Some((lo, hi)) if split && lo >= 0 && hi < c => match f {
-            BinaryFn::Div => expr(&quotient),
-            _ => expr(&rest),
+            BinaryFn::Div => expr(quotient()),
+            _ => expr(rest),
         },
         Some((lo, _)) if split && lo >= 0 => {
-            let of_rest = Expr::binary(f, expr(&rest), Expr::int(c));
+            let of_rest = Expr::binary(f, expr(rest), Expr::int(c));
             match f {
-                BinaryFn::Div => expr(&quotient.plus(&Affine::of(&of_rest), 1)),
+                BinaryFn::Div => expr(quotient().plus(&Affine::of(&of_rest), 1)),
                 _ => of_rest,
             }
         }

@@ -10,6 +10,9 @@ use super::Skip;
 /// Largest size in bytes of constants that are compared by their elements.
 const COMPARED_BYTES: usize = 4096;
 
+/// Bytes of them that tell most of them apart.
+const HASHED_BYTES: usize = 64;
+
 /// Most nodes with one key that are looked at; equal ones are not many, since all but the first go.
 const MOST: usize = 64;
 
@@ -23,7 +26,7 @@ pub fn key(graph: &Graph, node: &Node) -> u64 {
         match input.map(|v| (v, graph.constant(v))) {
             Some((_, Some(t))) if t.ty().bytes() <= COMPARED_BYTES => {
                 t.ty().hash(&mut hasher);
-                t.bytes().hash(&mut hasher);
+                t.bytes()[..t.bytes().len().min(HASHED_BYTES)].hash(&mut hasher);
             }
             Some((v, _)) => v.hash(&mut hasher),
             None => 0.hash(&mut hasher),

@@ -74,7 +74,7 @@ fn packed(index: &[Expr], shape: &Shape, (vectors, count): (VarId, i64)) -> Opti
         }
     }
     place.add_sum(&vector, lanes);
-    Some(expr(&place))
+    Some(expr(place))
 }
 
 /// The type of a buffer that the nest only reads.

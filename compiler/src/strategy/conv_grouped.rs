@@ -108,7 +108,7 @@ fn pixels(
         ahead: (0, Expr::int(0)),
     };
     let leaf = s.conv(&whole, width)?;
-    let fits = |n: &usize| registers::allocate(&Conv { pixels: *n, ..leaf.clone() }.program()).is_ok();
+    let fits = |n: &usize| registers::fits(&Conv { pixels: *n, ..leaf.clone() }.program());
     let most = (1..=tiles::pixels(width, 1).min(PIXELS).min(all)).rev().find(fits);
     let most = most.ok_or(Refusal::Registers)?;
     let runs: Vec<(usize, usize)> = EvenSplit::new(all, most).runs().map(|(_, size, n)| (size, n)).collect();

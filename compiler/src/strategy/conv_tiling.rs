@@ -95,8 +95,7 @@ fn fits(leaf: &Conv, pixels: usize) -> bool {
     let base = Some(leaf.epilogue.dst.clone());
     let last =
         Conv { start: Start::Zero, epilogue: Epilogue { base, ..leaf.epilogue.clone() }, ..whole.clone() };
-    let fits = |leaf: &Conv| registers::allocate(&leaf.program()).is_ok();
-    fits(&whole) && (leaf.merged > 1 || fits(&last))
+    registers::fits(&whole.program()) && (leaf.merged > 1 || registers::fits(&last.program()))
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn tile_of(s: &Schedule, p: &WindowProblem, tile: &WindowTile, width: Width) -> 
         let columns = EvenSplit::new(p.dst.w, most).size;
         let rows = (most / columns).clamp(1, p.dst.h);
         let program = call.program([rows, columns]).ok()?;
-        registers::allocate(&program).is_ok().then_some([rows, columns])
+        registers::fits(&program).then_some([rows, columns])
     });
     fitting.ok_or(Refusal::Registers)
 }

@@ -317,7 +317,7 @@ impl OnBlocks<'_> {
                 let position = at.split_off(2).into_iter().zip(of_axes(&self.p.src, self.p.pads));
                 let position = position.map(|(e, pad)| if pad == 0 { e } else { e - Expr::int(pad) });
                 let channel = at.pop().unwrap_or_else(|| Expr::int(0));
-                let channel = expr(&Affine::of(&self.resolved(&channel)));
+                let channel = expr(Affine::of(&self.resolved(&channel)));
                 self.element(b, &self.p.src, channel, position.collect())
             }
             buffers::WEI => {

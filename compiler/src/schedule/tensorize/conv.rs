@@ -324,7 +324,7 @@ impl Describe<'_> {
     /// Lanes of the last vector that exist, those with `a < b`, where not all do.
     fn used(&self, a: &Expr, b: &Expr) -> Result<Option<u8>, Refusal> {
         let mut rest = Affine::of(a).plus(&Affine::of(b), -1);
-        if bounds(&expr(&rest), &|l| self.nest.extent(l)).is_some_and(|(_, hi)| hi < 0) {
+        if bounds(&expr(rest.clone()), &|l| self.nest.extent(l)).is_some_and(|(_, hi)| hi < 0) {
             return Ok(None);
         }
         let lanes = i64::from(self.width.lanes());

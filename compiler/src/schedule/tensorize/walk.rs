@@ -44,9 +44,13 @@ pub(super) fn distance_of(nest: &Nest, buffer: BufId, index: &[Expr]) -> Affine 
     }
 }
 
+fn is_var(e: &Expr, l: VarId) -> bool {
+    matches!(e, Expr::Var(v) if *v == l)
+}
+
 /// The bytes by which a sum grows with a loop, taken out of it; 0 where the loop does not occur.
 pub(super) fn take(sum: &mut Affine, l: VarId) -> i64 {
-    let at = sum.terms.iter().position(|(_, atom)| *atom == Expr::Var(l));
+    let at = sum.terms.iter().position(|(_, atom)| is_var(atom, l));
     at.map_or(0, |i| sum.terms.swap_remove(i).0)
 }
 
@@ -72,12 +76,8 @@ impl<'a> Digit<'a> {
 
     /// The part of a number.
     pub(super) fn part(&self, n: i64) -> i64 {
-        part(n, &self.steps)
+        self.steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
     }
-}
-
-fn part(n: i64, steps: &[(BinaryFn, i64)]) -> i64 {
-    steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
 }
 
 impl Walk {
@@ -202,15 +202,24 @@ impl Tables {
         if let Some((_, found)) = self.0.iter().find(|(known, _)| *known == of) {
             return Ok(found.clone());
         }
-        let place = |p| of.inside + of.digits.iter().map(|(c, steps)| c * part(p, steps)).sum::<i64>();
-        let pixels = of.pixels as i64;
-        let start = place(0);
-        let step = if pixels > 1 { place(1) - start } else { 0 };
-        let is_even = (0..pixels).all(|p| place(p) == start + step * p);
+        let mut places = vec![of.inside; of.pixels];
+        for (bytes, steps) in &of.digits {
+            let mut parts: Vec<i64> = (0..of.pixels as i64).collect();
+            for (f, c) in steps {
+                match f {
+                    BinaryFn::Div => parts.iter_mut().for_each(|n| *n /= c),
+                    _ => parts.iter_mut().for_each(|n| *n %= c),
+                }
+            }
+            places.iter_mut().zip(parts).for_each(|(at, n)| *at += bytes * n);
+        }
+        let start = places.first().copied().unwrap_or(of.inside);
+        let step = places.get(1).map_or(0, |second| second - start);
+        let is_even = places.iter().zip(0..).all(|(at, i)| *at == start + step * i);
         let found = match even(step).filter(|_| is_even) {
             Some(step) => Found::Even { start, step },
             None => {
-                let entries = (0..pixels).map(|p| distance(place(p))).collect::<Result<_, _>>()?;
+                let entries = places.into_iter().map(distance).collect::<Result<_, _>>()?;
                 Found::Table(distances(entries)?)
             }
         };
@@ -224,7 +233,7 @@ pub(super) fn of_loops(loops: &[&Loop], sum: &Affine) -> Result<Distance, Refusa
     let mut distance = Distance::new(sum.constant);
     let mut left = sum.terms.len();
     for l in loops {
-        let Some((factor, _)) = sum.terms.iter().find(|(_, e)| *e == Expr::Var(l.id)) else { continue };
+        let Some((factor, _)) = sum.terms.iter().find(|(_, e)| is_var(e, l.id)) else { continue };
         left -= 1;
         if l.extent > 1 {
             distance = distance.plus(VarId(l.id.0), *factor);

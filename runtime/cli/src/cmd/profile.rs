@@ -34,6 +34,8 @@ struct Report {
     sum: Sum,
     /// By the fastest runs.
     fastest: Sum,
+    /// By the fastest run of each row.
+    minima: Minima,
     /// Sum over whole by pairs of runs, one observed and one not, that were taken side by side.
     ratio: Option<Ratio>,
 }
@@ -62,6 +64,44 @@ impl fmt::Display for Sum {
     }
 }
 
+/// What rows take together, each in its fastest run: how fast the model is where nothing disturbs it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Minima {
+    /// Those that multiply.
+    products: Speed,
+    /// All.
+    all: Speed,
+}
+
+/// What multiply-accumulates take.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Speed {
+    ms: f64,
+    gflops: f64,
+    peak_fraction: Option<f64>,
+}
+
+impl Minima {
+    fn new(rows: &[Row], machine: &Machine, threads: usize) -> Self {
+        let macs = rows.iter().map(|r| r.macs).sum();
+        let speed = |ms: f64| {
+            let gflops = gflops(macs, ms);
+            Speed { ms, gflops, peak_fraction: machine.peak_fraction(gflops, threads).filter(|_| macs > 0) }
+        };
+        let products = rows.iter().filter(|r| r.macs > 0).map(|r| r.min_ms).sum();
+        Minima { products: speed(products), all: speed(rows.iter().map(|r| r.min_ms).sum()) }
+    }
+}
+
+impl fmt::Display for Minima {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |s: Speed| {
+            format!("{} at {:.2} GFLOP/s, {} of peak", milliseconds(s.ms), s.gflops, percent(s.peak_fraction))
+        };
+        write!(f, "what multiplies {}; all {}", of(self.products), of(self.all))
+    }
+}
+
 /// The steps of one node, or of all nodes with one operator.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Row {
@@ -82,6 +122,8 @@ struct Row {
     /// By the median; 0 for what multiplies nothing.
     gflops: f64,
     peak_fraction: Option<f64>,
+    /// As `peak_fraction`, by the fastest run.
+    peak_fraction_at_min: Option<f64>,
     /// Size of all buffers of all steps.
     bytes: usize,
 }
@@ -191,15 +233,18 @@ fn measure(
     let total: f64 = rows.iter().map(|r| r.median_ms).sum();
     for row in &mut rows {
         row.share = row.median_ms / total;
-        row.peak_fraction = machine.peak_fraction(row.gflops, threads).filter(|_| row.macs > 0);
+        let fraction = |gflops| machine.peak_fraction(gflops, threads).filter(|_| row.macs > 0);
+        row.peak_fraction = fraction(row.gflops);
+        row.peak_fraction_at_min = fraction(gflops(row.macs, row.min_ms));
     }
     rows.sort_by(|a, b| b.median_ms.total_cmp(&a.median_ms));
     let sum = |of: fn(&Samples) -> f64| Sum::new(of(&samples[1]), of(&samples[0]));
     let (schema, model) = (output::schema("profile"), args.model.display().to_string());
     let (sum, fastest) = (sum(Samples::median), sum(Samples::min));
+    let minima = Minima::new(&rows, &machine, threads);
     measured::note_noise(&model, &samples[0]);
     let ratio = Ratio::paired(&samples[1], &samples[0]);
-    Ok(Report { schema, machine, model, threads, rows, sum, fastest, ratio })
+    Ok(Report { schema, machine, model, threads, rows, sum, fastest, minima, ratio })
 }
 
 /// A group without its shares.
@@ -234,6 +279,7 @@ fn text(args: &ProfileArgs, report: &Report) -> String {
         ("share", Align::Right),
         ("GFLOP/s", Align::Right),
         ("of peak", Align::Right),
+        ("at min", Align::Right),
         ("kB", Align::Right),
         ("GB/s", Align::Right),
         ("op", Align::Left),
@@ -247,6 +293,7 @@ fn text(args: &ProfileArgs, report: &Report) -> String {
             percent(Some(r.share)),
             speed,
             percent(r.peak_fraction),
+            percent(r.peak_fraction_at_min),
             format!("{:.1}", r.bytes as f64 / 1e3),
             format!("{:.2}", r.bytes as f64 / (r.median_ms * 1e6)),
             r.op.to_string(),
@@ -255,6 +302,7 @@ fn text(args: &ProfileArgs, report: &Report) -> String {
     }
     out.push_str(&table.text());
     let _ = writeln!(out, "\nmedian run:  {}\nfastest run: {}", report.sum, report.fastest);
+    let _ = writeln!(out, "minima:      {}", report.minima);
     if let Some(Ratio { median, low, high }) = report.ratio {
         let _ = writeln!(out, "by pairs:    sum over whole {median:.3} [{low:.3}, {high:.3}]");
     }
@@ -267,6 +315,19 @@ mod tests {
 
     fn step(node: &str, op: &'static str) -> Step {
         Step { node: node.to_string(), op, bytes: 10 }
+    }
+
+    #[test]
+    fn minima_are_held_against_the_peak() {
+        let machine = Machine { cpu: String::new(), isa: String::new(), cores: 2, peak_gflops: Some(100.0) };
+        let row = |macs, min_ms| Row { macs, min_ms, ..Row::default() };
+        let rows = [row(30_000_000, 1.0), row(0, 1.0), row(50_000_000, 1.0)];
+        let minima = Minima::new(&rows, &machine, 1);
+        assert_eq!(minima.products, Speed { ms: 2.0, gflops: 80.0, peak_fraction: Some(0.8) });
+        assert_eq!((minima.all.ms, Minima::new(&rows, &machine, 2).products.peak_fraction), (3.0, Some(0.4)));
+        assert_eq!(Minima::new(&rows[1..2], &machine, 1).all.peak_fraction, None);
+        let text = "what multiplies 2.000 at 80.00 GFLOP/s, 80.0 % of peak; all 3.000 at 53.33 GFLOP/s, 53.3 % of peak";
+        assert_eq!(minima.to_string(), text);
     }
 
     #[test]

@@ -144,6 +144,9 @@ fn profile_shows_every_node() {
     assert!(ratio("low") <= ratio("median") && ratio("median") <= ratio("high"));
     let fastest: f64 = rows.iter().map(|r| number(&r["min_ms"])).sum();
     assert!(fastest <= number(&report["fastest"]["nodes_ms"]) + 1e-9);
+    let minima = |of: &str| number(&report["minima"][of]["ms"]);
+    assert!((minima("all") - fastest).abs() < 1e-9 && minima("products") <= fastest);
+    assert_eq!(row["peak_fraction_at_min"].is_f64(), has_fma());
     let order: Vec<f64> = rows.iter().map(|r| number(&r["median_ms"])).collect();
     assert!(order.is_sorted_by(|a, b| a >= b), "{order:?}");
 }
@@ -158,8 +161,9 @@ fn profile_sums_up_operators() {
     let conv = rows.iter().find(|r| r["op"] == "Conv").unwrap();
     assert!(conv["nodes"].as_u64().unwrap() > 20 && conv["node"] == Value::Null, "{conv}");
     let text = octrt(&[&["profile", SHAPES, "--by", "op"], &FEW[..]].concat());
-    let end: Vec<&str> = text.text().lines().rev().take(4).collect();
-    assert!(end[0].starts_with("by pairs:    sum over whole ") && end[3].is_empty(), "{end:?}");
-    assert!(end[1].starts_with("fastest run: sum of nodes ") && end[1].contains(", end to end "), "{end:?}");
+    let end: Vec<&str> = text.text().lines().rev().take(5).collect();
+    assert!(end[0].starts_with("by pairs:    sum over whole ") && end[4].is_empty(), "{end:?}");
+    assert!(end[1].starts_with("minima:      what multiplies ") && end[1].contains("; all "), "{end:?}");
+    assert!(end[2].starts_with("fastest run: sum of nodes ") && end[2].contains(", end to end "), "{end:?}");
     assert!(text.text().contains("  op    ") && text.text().contains("  nodes\n"), "{}", text.stdout);
 }
