@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use octrt::compiler::{Precision, Target};
-use octrt::ops::graph::infer::{self, Limits};
-use octrt::ops::{DType, Graph, TensorType};
 use octrt::{LoadOptions, Model, Threads};
 use octrt_bench::machine::{self, Machine, Peak};
 use octrt_bench::measure::{Order, Schedule, Subject, Timing, gflops};
 use octrt_bench::problem::{Layer, Network, Problem};
 use octrt_bench::table::{Align, Table, milliseconds, percent};
 use octrt_bench::zoo::{self, Kind, Weights};
+use octrt_compiler::{Precision, Target};
+use octrt_ops::graph::infer::{self, Limits};
+use octrt_ops::{DType, Graph, TensorType};
 use serde::Serialize;
 
 use cmd::tables;
@@ -178,7 +178,7 @@ fn zoo_network(args: &ZooArgs, network: &zoo::Network, output: &Path) -> anyhow:
     let weights = Weights::Seeded(args.seed);
     let options = zoo::Options { alpha: args.alpha, style, size: args.size, batch, weights };
     let graph = network.graph(&options)?;
-    let bytes = octrt::onnx::export(&graph, &Default::default())?;
+    let bytes = octrt_onnx::export(&graph, &Default::default())?;
     write_file(output, &bytes).with_context(|| output.display().to_string())?;
     let (macs, parameters) = counts(&graph, args.size)?;
     let name = output.display();

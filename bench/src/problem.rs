@@ -22,10 +22,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use octrt::DataType;
-use octrt::ops::def::conv::Conv;
-use octrt::ops::graph::text;
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Dim, Graph, OpError, Shape};
+use octrt_ops::def::conv::Conv;
+use octrt_ops::graph::text;
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Dim, Graph, OpError, Shape};
 
 pub use networks::{Layer, Network};
 

@@ -79,7 +79,7 @@ pub enum TablesError {
     Machine(#[from] Box<octrt::Error>),
     /// A graph whose types cannot be found.
     #[error(transparent)]
-    Graph(#[from] octrt::ops::GraphError),
+    Graph(#[from] octrt_ops::GraphError),
     /// Threads without cores.
     #[error(transparent)]
     Cores(#[from] CoresError),

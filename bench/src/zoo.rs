@@ -40,7 +40,7 @@ mod signal;
 use std::fmt;
 use std::str::FromStr;
 
-use octrt::ops::{Graph, Op, OpError};
+use octrt_ops::{Graph, Op, OpError};
 
 pub use ablation::{Ablation, Down, Exchange};
 use densenet::DenseNet;

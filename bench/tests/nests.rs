@@ -5,10 +5,10 @@
 mod nests;
 
 use nests::Nests;
-use octrt::ops::Graph;
-use octrt::ops::graph::infer::{Limits, specialize};
 use octrt_bench::problem;
 use octrt_bench::zoo::{Batch, Network, Options, Weights};
+use octrt_ops::Graph;
+use octrt_ops::graph::infer::{Limits, specialize};
 
 fn specialized(graph: &Graph) -> Graph {
     let types: Vec<_> = graph.inputs.iter().map(|i| i.declared_type().unwrap()).collect();

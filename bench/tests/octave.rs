@@ -2,10 +2,10 @@
 //! layer, and vanilla networks have none.
 #![allow(missing_docs)]
 
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{Graph, Op};
 use octrt_bench::zoo::{Batch, Network, Options, Style, Weights};
 use octrt_octave::Octave;
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::{Graph, Op};
 
 /// A picture of 64 x 64 leaves every stage a low map.
 fn graph(name: &str, alpha: Option<f64>, style: Option<Style>) -> Graph {

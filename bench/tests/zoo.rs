@@ -1,13 +1,13 @@
 //! Networks of the zoo: counts, structure, and that they run.
 #![allow(missing_docs)]
 
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::graph::{interp, text};
-use octrt::ops::{DType, Graph, Node, NodeId, Op, Shape, Tensor, TensorType};
 use octrt::{LoadOptions, Model, TensorRef};
 use octrt_bench::zoo::{
     Ablation, Batch, Down, Exchange, Kind, Network, Options, Style, Weights, ZooError, parameters,
 };
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::graph::{interp, text};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, Tensor, TensorType};
 
 /// A network and what it must have.
 struct Case {

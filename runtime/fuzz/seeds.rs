@@ -11,9 +11,9 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
-use octrt::onnx::export;
-use octrt::ops::graph::text::parse;
-use octrt::ops::{Dim, Graph, TensorType};
+use octrt_onnx::export;
+use octrt_ops::graph::text::parse;
+use octrt_ops::{Dim, Graph, TensorType};
 use octrt::{LoadOptions, Model};
 
 /// A graph as the target `compiled` wants it, for a batch of two.
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(corpus.join("load").join(&name), export(&graph, &BTreeMap::new())?)?;
         fs::write(corpus.join("compiled").join(&name), compiled(graph)?)?;
     }
-    let names = octrt::onnx::support::operators().iter().map(|o| format!("\"{}\"\n", o.op));
+    let names = octrt_onnx::support::operators().iter().map(|o| format!("\"{}\"\n", o.op));
     fs::write(corpus.join("operators.dict"), names.collect::<String>())?;
     let picture = RgbImage::from_fn(7, 5, |x, y| image::Rgb([(x * 42) as u8, (y * 63) as u8, (x ^ y) as u8]));
     let picture = DynamicImage::ImageRgb8(picture);

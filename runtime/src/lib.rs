@@ -30,8 +30,8 @@
 //!   caller's.
 //! * Compiled code flushes denormals to zero. The floating point mode of the caller is not changed.
 //! * [`Error::kind`] says whose fault an error is.
-//! * Pictures become inputs in [`image`], scores become classes in [`classify`]; the graph and its interpreter are in [`ops`], the compiler's stages in
-//!   [`compiler`] and by [`Model::stages`].
+//! * Pictures become inputs in [`image`], scores become classes in [`classify`]; the [`Graph`] and its interpreter are in
+//!   the crate `octrt_ops`, the compiler's stages in `octrt_compiler` and by [`Model::stages`].
 //!
 //! Linux on x86-64 from x86-64-v2 on. Only this crate and the C ABI have `unsafe` code; here it is calls of compiled code,
 //! mapped files, views of elements as bytes, and threads lost in a fork, in `code`, `execute`, `source`, `tensor` and
@@ -70,9 +70,8 @@ pub use fingerprint::fingerprint;
 pub use labels::{LABELS_METADATA, LabelError, Labels};
 pub use machine::{default_memory_limit, detect_target};
 pub use model::{About, Model, ModelMemory, Stages};
-pub use octrt_compiler as compiler;
-pub use octrt_onnx as onnx;
-pub use octrt_ops as ops;
+pub use octrt_compiler::{CompileError, Isa, Precision, Target};
+pub use octrt_ops::{DType, Graph, Shape, TensorType};
 pub use options::LoadOptions;
 pub use ports::PortInfo;
 pub use session::Session;

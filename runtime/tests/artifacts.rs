@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{buffer, copy_byte, function, mode, model, port, scale_twice, step};
-use octrt::compiler::artifact::{Artifact, Constant, Copy, FunctionId, Place};
-use octrt::compiler::{Isa, Target};
-use octrt::ops::{DType, Tensor, TensorType};
 use octrt::{DataType, Error, ErrorKind, InputError, LoadOptions, TensorMut, TensorRef, Threads};
+use octrt_compiler::artifact::{Artifact, Constant, Copy, FunctionId, Place};
+use octrt_compiler::{Isa, Target};
+use octrt_ops::{DType, Tensor, TensorType};
 
 fn options() -> LoadOptions {
     LoadOptions::default()
@@ -404,9 +404,9 @@ fn calls_and_definitions_in_one_nest_run_as_they_are_interpreted() {
     if target.width().is_none() {
         return eprintln!("SKIPPED: {target} has no leaf programs");
     }
-    let nest = octrt::compiler::nest::text::parse(MIXED).unwrap();
-    octrt::compiler::nest::verify::verify(&nest).unwrap();
-    let codegen = octrt::compiler::codegen::Codegen::new(target).unwrap();
+    let nest = octrt_compiler::nest::text::parse(MIXED).unwrap();
+    octrt_compiler::nest::verify::verify(&nest).unwrap();
+    let codegen = octrt_compiler::codegen::Codegen::new(target).unwrap();
     let function = codegen.function(&nest, "mixed".into()).unwrap();
     let f32s = |place, dims: &[usize]| buffer(place, DType::F32, dims);
     let maps = [4, 3, 8];
@@ -431,9 +431,9 @@ fn calls_and_definitions_in_one_nest_run_as_they_are_interpreted() {
     };
     let x: Vec<f32> = (0..96).map(|i| ((i * 37) % 19) as f32 - 7.5).collect();
     let input = Tensor::new(maps, &x).unwrap();
-    let engine = octrt::compiler::nest::interp::Engine::Emulator;
+    let engine = octrt_compiler::nest::interp::Engine::Emulator;
     let inputs = [Some(&input), Some(&factors), None, None];
-    let expected = octrt::compiler::nest::interp::run(&nest, &inputs, None, engine).unwrap();
+    let expected = octrt_compiler::nest::interp::run(&nest, &inputs, None, engine).unwrap();
     let model = model(vec![artifact], &options()).unwrap();
     for count in [1, 2] {
         let mut session = model.session().unwrap().with_threads(Threads::new(count).unwrap());

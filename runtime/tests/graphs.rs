@@ -1,10 +1,10 @@
 //! Graphs through the whole compiler, run and compared with the interpreter.
 #![allow(missing_docs)]
 
-use octrt::ops::def::binary::{Binary, BinaryKind};
-use octrt::ops::graph::interp;
-use octrt::ops::{DType, Dim, Graph, Tensor, TensorType};
 use octrt::{Error, ErrorKind, InputError, LoadOptions, Model, TensorRef, Threads};
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::graph::interp;
+use octrt_ops::{DType, Dim, Graph, Tensor, TensorType};
 
 fn dynamic(name: &str) -> Dim {
     Dim::Dynamic(name.to_string())
@@ -73,7 +73,7 @@ fn dimensions_of_one_name_are_equal() {
 #[test]
 fn graphs_that_break_a_rule_are_refused() {
     let mut g = graph();
-    g.nodes[1].inputs[0] = Some(octrt::ops::ValueId(99));
+    g.nodes[1].inputs[0] = Some(octrt_ops::ValueId(99));
     let e = Model::from_graph(g, &LoadOptions::default()).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Corrupt);
 }

@@ -6,9 +6,9 @@ mod support;
 use std::path::Path;
 
 use octrt::Model;
-use octrt::ops::TensorType;
-use octrt::ops::graph::infer::{Limits, specialize};
 use octrt_octave::{Groups, Layer, Octave, Order, StrideKind, UpKind};
+use octrt_ops::TensorType;
+use octrt_ops::graph::infer::{Limits, specialize};
 use serde_json::{Value, json};
 use support::{folders, load, npy_files, shared, stem};
 

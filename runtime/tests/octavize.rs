@@ -5,21 +5,21 @@
 //! channel meets the weights that belong to it.
 #![allow(missing_docs)]
 
-use octrt::ops::def::average_pool::AveragePool;
-use octrt::ops::def::batch_normalization::BatchNormalization;
-use octrt::ops::def::binary::{Binary, BinaryKind};
-use octrt::ops::def::concat::Concat;
-use octrt::ops::def::conv::Conv;
-use octrt::ops::def::flatten::Flatten;
-use octrt::ops::def::global_pool::{GlobalPool, GlobalPoolKind};
-use octrt::ops::def::max_pool::MaxPool;
-use octrt::ops::def::unary::{Unary, UnaryKind};
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::graph::{interp, text};
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Dim, Graph, Op, Shape, Tensor, TensorType, ValueId};
 use octrt::{LoadOptions, Model, TensorRef};
 use octrt_octave::octavize::{Octavized, octavize};
+use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::batch_normalization::BatchNormalization;
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::concat::Concat;
+use octrt_ops::def::conv::Conv;
+use octrt_ops::def::flatten::Flatten;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::graph::{interp, text};
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Dim, Graph, Op, Shape, Tensor, TensorType, ValueId};
 
 /// A network under construction, all of whose convolutions have weights around their centres only.
 struct Net {

@@ -6,12 +6,12 @@ mod support;
 
 use std::path::Path;
 
-use octrt::compiler::nest::interp::Engine;
-use octrt::compiler::place::program::{Program, interp};
-use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{Tensor, TensorType};
 use octrt::{Model, Session, Threads};
+use octrt_compiler::nest::interp::Engine;
+use octrt_compiler::place::program::{Program, interp};
+use octrt_compiler::{Isa, Options, Precision, Target, passes, pipeline};
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::{Tensor, TensorType};
 use support::{Tolerance, compare_all, folders, interpret, load, npy_files, rms, rounded, run, shared, stem};
 
 /// Largest error as a part of the root mean square of an output.

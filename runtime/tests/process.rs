@@ -6,9 +6,9 @@ mod common;
 mod support;
 
 use common::{model, scale_twice};
-use octrt::ops::Tensor;
-use octrt::ops::graph::text::parse;
 use octrt::{Error, LoadOptions, Model, TensorRef, Threads};
+use octrt_ops::Tensor;
+use octrt_ops::graph::text::parse;
 use serde_json::json;
 use support::compiled_file::Parts;
 use support::process::in_child;
@@ -90,9 +90,9 @@ fn refused_executable_memory_is_an_error() {
 }
 
 /// The carried model, and the types of its input.
-fn carried() -> (Model, Vec<octrt::ops::TensorType>) {
+fn carried() -> (Model, Vec<octrt_ops::TensorType>) {
     let model = support::load(&root().join("bench/shapes/oct_resnet_shapes.onnx")).unwrap();
-    (model, vec![octrt::ops::TensorType::new(octrt::ops::DType::F32, [1, 3, 64, 64])])
+    (model, vec![octrt_ops::TensorType::new(octrt_ops::DType::F32, [1, 3, 64, 64])])
 }
 
 fn picture() -> Vec<Tensor> {

@@ -5,9 +5,9 @@ mod support;
 
 use std::time::Instant;
 
-use octrt::ops::graph::text::parse;
-use octrt::ops::{Tensor, TensorType};
 use octrt::{Error, FileAccess, LoadOptions, Model, Threads};
+use octrt_ops::graph::text::parse;
+use octrt_ops::{Tensor, TensorType};
 use support::{root, run, shared};
 
 /// What an OctConv becomes, small.
@@ -181,7 +181,7 @@ fn cancelled_at_any_time() {
 fn files_that_were_read_may_change() {
     let folder = tempfile::tempdir().unwrap();
     let model = carried();
-    let types = [TensorType::new(octrt::ops::DType::F32, [1, 3, 64, 64])];
+    let types = [TensorType::new(octrt_ops::DType::F32, [1, 3, 64, 64])];
     let (onnx, octrt) = (folder.path().join("m.onnx"), folder.path().join("m.octrt"));
     std::fs::copy(root().join("bench/shapes/oct_resnet_shapes.onnx"), &onnx).unwrap();
     model.save(&types, &octrt).unwrap();

@@ -4,18 +4,18 @@
 
 mod support;
 
-use octrt::ops::compute;
-use octrt::ops::def::binary::{Binary, BinaryKind};
-use octrt::ops::def::cast::Cast;
-use octrt::ops::def::compare::{Compare, CompareKind};
-use octrt::ops::def::concat::Concat;
-use octrt::ops::def::conv::Conv;
-use octrt::ops::def::unary::{Unary, UnaryKind};
-use octrt::ops::expr::Scalar;
-use octrt::ops::graph::{interp, text};
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Dim, Graph, Op, Tensor, TensorType};
 use octrt::{LoadOptions, Model};
+use octrt_ops::compute;
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::cast::Cast;
+use octrt_ops::def::compare::{Compare, CompareKind};
+use octrt_ops::def::concat::Concat;
+use octrt_ops::def::conv::Conv;
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::expr::Scalar;
+use octrt_ops::graph::{interp, text};
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Dim, Graph, Op, Tensor, TensorType};
 use support::{Tolerance, compare_all, run};
 
 /// Below the smallest normal number compiled code has zeros.
@@ -82,7 +82,7 @@ fn numbers(dtype: DType) -> Vec<Tensor> {
 fn joined(parts: impl Iterator<Item = Tensor>) -> Tensor {
     let parts: Vec<Tensor> = parts.collect();
     let bytes = parts.iter().flat_map(|t| t.bytes().to_vec()).collect();
-    let ty = octrt::ops::TensorType::new(parts[0].dtype(), [parts.len()]);
+    let ty = octrt_ops::TensorType::new(parts[0].dtype(), [parts.len()]);
     Tensor::from_bytes(ty, bytes).unwrap()
 }
 

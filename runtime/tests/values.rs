@@ -5,9 +5,9 @@ mod support;
 
 use std::path::Path;
 
-use octrt::ops::graph::text::parse;
-use octrt::ops::{DType, Graph, Tensor, TensorType};
 use octrt::{Error, ErrorKind, InputError, LoadOptions, Model, Specialization};
+use octrt_ops::graph::text::parse;
+use octrt_ops::{DType, Graph, Tensor, TensorType};
 use support::{interpret, run};
 
 /// Every kind of use: a shape, computed from sizes and another input's shape; axes; a length of floats; data.
@@ -248,7 +248,7 @@ fn entries(folder: &Path) -> usize {
 fn the_cache_folder_knows_values() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("cache");
-    let bytes = octrt::onnx::export(&graph(GRAPH), &Default::default()).unwrap();
+    let bytes = octrt_onnx::export(&graph(GRAPH), &Default::default()).unwrap();
     let options = LoadOptions { cache_dir: Some(dir.clone()), ..LoadOptions::default() };
     let sets = [inputs(1, [3, 4], 1, 1.0), inputs(1, [4, 3], 1, 1.0), inputs(1, [3, 4], 1, 2.0)];
     for round in 0..2 {

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use octrt::compiler::Precision;
 use octrt_bench::machine::Machine;
 use octrt_bench::tables::plan::{self, Choice, Plan, Which};
 use octrt_bench::tables::report::{Report, flat, measurement};
 use octrt_bench::tables::{Schedule, Subjects, html, peers, render, theory};
 use octrt_bench::zoo;
+use octrt_compiler::Precision;
 
 use crate::{Style, positive, print, write_file};
 

@@ -1,4 +1,4 @@
-use octrt::ops::graph::infer::{Limits, specialize};
+use octrt_ops::graph::infer::{Limits, specialize};
 use proptest::prelude::*;
 
 use super::*;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use octrt::compiler::Precision;
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{DType, Dim, Graph, TensorType};
 use octrt::{DataType, LoadOptions, Model, Threads};
+use octrt_compiler::Precision;
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::{DType, Dim, Graph, TensorType};
 use serde::{Serialize, Serializer};
 
 use super::TablesError;

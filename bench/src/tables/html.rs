@@ -44,7 +44,7 @@ fn ends(layout: &Layout) -> [f64; 4] {
 
 #[cfg(test)]
 mod tests {
-    use octrt::compiler::Precision;
+    use octrt_compiler::Precision;
 
     use super::*;
     use crate::tables::plan::Which;

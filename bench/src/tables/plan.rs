@@ -1,6 +1,6 @@
 //! Which cases the measured tables consist of.
 
-use octrt::compiler::Precision;
+use octrt_compiler::Precision;
 use serde::{Serialize, Serializer};
 
 use super::case::Case;

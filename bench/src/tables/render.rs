@@ -315,7 +315,7 @@ fn peers_section(peers: &Peers) -> Section {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use octrt::compiler::Precision;
+    use octrt_compiler::Precision;
 
     use super::*;
     use crate::tables::peers;

@@ -131,7 +131,7 @@ fn against(m: &Measured, base: &Measured) -> Option<Against> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use octrt::compiler::Precision;
+    use octrt_compiler::Precision;
 
     use super::*;
     use crate::tables::plan::{Choice, cases};

@@ -1,8 +1,8 @@
 //! Table 1: what an OctConv costs, by formula and counted.
 
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{DType, Graph, TensorType};
 use octrt::{LoadOptions, Model};
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::{DType, Graph, TensorType};
 use serde::Serialize;
 
 use super::TablesError;

@@ -2,21 +2,21 @@
 
 use std::sync::{Arc, LazyLock};
 
-use octrt::ops::def::average_pool::AveragePool;
-use octrt::ops::def::batch_normalization::BatchNormalization;
-use octrt::ops::def::binary::{Binary, BinaryKind};
-use octrt::ops::def::clip::Clip;
-use octrt::ops::def::concat::Concat;
-use octrt::ops::def::conv::Conv;
-use octrt::ops::def::flatten::Flatten;
-use octrt::ops::def::gemm::Gemm;
-use octrt::ops::def::global_pool::{GlobalPool, GlobalPoolKind};
-use octrt::ops::def::max_pool::MaxPool;
-use octrt::ops::def::resize::Resize;
-use octrt::ops::def::unary::{Unary, UnaryKind};
-use octrt::ops::graph::text;
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Dim, Graph, Op, Shape, Tensor, TensorType, ValueId};
+use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::batch_normalization::BatchNormalization;
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::clip::Clip;
+use octrt_ops::def::concat::Concat;
+use octrt_ops::def::conv::Conv;
+use octrt_ops::def::flatten::Flatten;
+use octrt_ops::def::gemm::Gemm;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::resize::Resize;
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::graph::text;
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Dim, Graph, Op, Shape, Tensor, TensorType, ValueId};
 
 use super::layer::{Affine, Channels};
 use super::signal::Signal;

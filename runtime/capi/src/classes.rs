@@ -162,9 +162,9 @@ pub unsafe extern "C" fn octrt_top_k(
 
 /// The shape of an output, where the model fixes it.
 fn fixed_shape(port: &octrt::PortInfo) -> Option<Vec<usize>> {
-    let fixed = |d: &octrt::ops::Dim| match d {
-        octrt::ops::Dim::Fixed(n) => Some(*n),
-        octrt::ops::Dim::Dynamic(_) => None,
+    let fixed = |d: &octrt_ops::Dim| match d {
+        octrt_ops::Dim::Fixed(n) => Some(*n),
+        octrt_ops::Dim::Dynamic(_) => None,
     };
     port.dims.as_ref()?.iter().map(fixed).collect()
 }

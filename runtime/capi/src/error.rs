@@ -2,10 +2,10 @@
 
 use std::ffi::{CString, c_char};
 
-use octrt::compiler::CompileError;
 use octrt::image::ImageError;
-use octrt::ops::OpError;
 use octrt::{Error, InputError, LabelError};
+use octrt_compiler::CompileError;
+use octrt_ops::OpError;
 
 /// Success: the code of no error.
 pub const OCTRT_OK: i32 = 0;

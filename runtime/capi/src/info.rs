@@ -4,8 +4,8 @@ use std::ffi::{CString, c_char};
 use std::mem::offset_of;
 use std::ptr;
 
-use octrt::ops::Dim;
 use octrt::{Model, PortInfo};
+use octrt_ops::Dim;
 
 use crate::error::{Failure, c_string, octrt_error};
 use crate::guard;

@@ -107,7 +107,7 @@ pub unsafe extern "C" fn octrt_model_load_memory(
             Some(free) => {
                 let state = Arc::new(AtomicU8::new(LOADING));
                 let lent = Lent { bytes: bytes.cast(), len, free, data, state: state.clone() };
-                let owner = octrt::onnx::Bytes::from_owner(lent);
+                let owner = octrt_onnx::Bytes::from_owner(lent);
                 let loaded = load(&chosen, None, || Model::from_bytes(owner, &chosen.load))?;
                 if state.swap(LOADED, Ordering::AcqRel) == DROPPED {
                     // SAFETY: the caller gave function and data for this use.

@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_void};
 use std::mem::{MaybeUninit, offset_of};
 use std::path::PathBuf;
 
-use octrt::compiler::precision::Precision;
 use octrt::{FileAccess, LoadOptions, Threads};
+use octrt_compiler::precision::Precision;
 
 use crate::error::{Failure, OCTRT_E_THREADS};
 use crate::log::{Log, OCTRT_LOG_OFF, octrt_log_fn};

@@ -9,7 +9,7 @@ use octrt::PortInfo;
 use octrt::image::{
     Choice, Orientation, Picture, PreprocessedImage, Preprocessing, SideFile, parse_overrides,
 };
-use octrt::ops::Dim;
+use octrt_ops::Dim;
 
 use crate::error::{Failure, OCTRT_E_INPUT, OCTRT_E_MEMORY, c_string, octrt_error};
 use crate::guard;

@@ -4,8 +4,8 @@ use std::ffi::c_char;
 use std::ptr;
 use std::sync::{Arc, Mutex, TryLockError};
 
-use octrt::ops::{Dim, TensorType};
 use octrt::{Error, InputError, PortInfo, Session, Specialization, Tensor};
+use octrt_ops::{Dim, TensorType};
 
 use crate::cancel::octrt_canceller;
 use crate::error::{Failure, OCTRT_E_BUSY, OCTRT_E_STATE, octrt_error};

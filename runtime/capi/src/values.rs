@@ -56,7 +56,7 @@ pub unsafe extern "C" fn octrt_session_set_value(
         let tensor = unsafe { view.input()? };
         if tensor.dtype() != port.dtype {
             let (name, expected) = (port.name.clone(), port.to_string());
-            let found = format!("{}{}", tensor.dtype(), octrt::ops::Shape::new(tensor.shape()));
+            let found = format!("{}{}", tensor.dtype(), octrt_ops::Shape::new(tensor.shape()));
             return Err(InputError::WrongType { name, expected, found }.into());
         }
         check_shape(port, tensor.shape())?;

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
-use octrt::ops::{DType, TensorType};
 use octrt_capi::*;
+use octrt_ops::{DType, TensorType};
 use support::shapes;
 
 /// Ends the test when a call failed.

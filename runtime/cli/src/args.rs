@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use octrt::Threads;
-use octrt::compiler::Precision;
 use octrt::image::{ChannelOrder, Filter, Preset};
+use octrt_compiler::Precision;
 
 use crate::failure::EXIT_CODES;
 pub use measure::{BenchArgs, BenchFormat, By, ProfileArgs, RepeatArgs};

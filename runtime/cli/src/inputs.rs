@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use octrt::image::Preprocessing;
-use octrt::ops::graph::infer::values::may_decide;
-use octrt::ops::graph::text;
-use octrt::ops::{Dim, Shape, TensorType};
 use octrt::{DataType, Model, PortInfo, Specialization, TensorRef};
+use octrt_ops::graph::infer::values::may_decide;
+use octrt_ops::graph::text;
+use octrt_ops::{Dim, Shape, TensorType};
 
 use crate::failure::Failure;
 use crate::model::Dims;
@@ -233,7 +233,7 @@ fn random(port: &PortInfo, shape: Vec<usize>, seed: u64, max_bytes: usize) -> Re
     let limit = |message| Failure::Limit { file: format!("input '{}'", port.name), message };
     let shape = Shape::new(shape);
     // Numbers are made as floats first.
-    let bytes = TensorType::new(octrt::ops::DType::F32, shape.clone()).bytes();
+    let bytes = TensorType::new(octrt_ops::DType::F32, shape.clone()).bytes();
     if bytes > max_bytes {
         return Err(limit(format!("{}{shape} is larger than the limit of {max_bytes} bytes", port.dtype)));
     }

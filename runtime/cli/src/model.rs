@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use octrt::ops::{Dim, Graph, TensorType};
 use octrt::{FileAccess, LoadOptions, Model, PortInfo, Threads};
+use octrt_ops::{Dim, Graph, TensorType};
 
 use crate::args::{CompilerArgs, DimArgs, MachineArgs};
 use crate::failure::Failure;

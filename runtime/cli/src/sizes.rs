@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use octrt::compiler::Target;
+use octrt_compiler::Target;
 
 /// `--size`: `224` or `480x640`, height first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl FromStr for DimArg {
 
 #[cfg(test)]
 mod tests {
-    use octrt::compiler::Isa;
+    use octrt_compiler::Isa;
 
     use super::*;
 

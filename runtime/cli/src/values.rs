@@ -1,7 +1,7 @@
 //! What inputs hold that decide shapes, as words of the command line.
 
-use octrt::ops::TensorType;
 use octrt::{DataType, Model, PortInfo, Specialization};
+use octrt_ops::TensorType;
 
 use crate::failure::Failure;
 use crate::inputs::{self, Given};

@@ -5,7 +5,7 @@
 mod hostile;
 
 use libfuzzer_sys::fuzz_target;
-use octrt::ops::graph::text::{blobs, parse, print};
+use octrt_ops::graph::text::{blobs, parse, print};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };

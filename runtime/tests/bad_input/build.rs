@@ -1,7 +1,7 @@
 //! ONNX models that no exporter would write.
 #![allow(dead_code)]
 
-use octrt::onnx::Bytes;
+use octrt_onnx::Bytes;
 
 use crate::support::proto::{bytes, number};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use octrt::onnx::export;
-use octrt::ops::graph::text::parse;
+use octrt_onnx::export;
+use octrt_ops::graph::text::parse;
 
 use crate::support::hostile::{MEMORY, Reached, survive};
 use crate::support::{folders, root};

@@ -7,7 +7,7 @@ use crate::support::hostile::{MEMORY, options};
 use crate::support::proto::{bytes, number};
 
 /// Loads the model, and runs it with ones in the declared shape, dynamic extents being 2.
-fn load_and_run(bytes: octrt::onnx::Bytes, options: &LoadOptions) -> Result<(), Error> {
+fn load_and_run(bytes: octrt_onnx::Bytes, options: &LoadOptions) -> Result<(), Error> {
     let model = Model::from_bytes(bytes, options)?;
     let mut session = model.session()?;
     let shapes: Vec<Vec<usize>> = model
@@ -15,7 +15,7 @@ fn load_and_run(bytes: octrt::onnx::Bytes, options: &LoadOptions) -> Result<(), 
         .iter()
         .map(|p| {
             let dims = p.dims.iter().flatten();
-            dims.map(|d| if let octrt::ops::Dim::Fixed(d) = d { *d } else { 2 }).collect()
+            dims.map(|d| if let octrt_ops::Dim::Fixed(d) = d { *d } else { 2 }).collect()
         })
         .collect();
     let ones: Vec<Vec<f32>> = shapes.iter().map(|s| vec![1.0; s.iter().product()]).collect();

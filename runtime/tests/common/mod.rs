@@ -2,10 +2,10 @@
 #![allow(dead_code, missing_docs)]
 
 use iced_x86::code_asm::*;
-use octrt::compiler::artifact::{Artifact, BufferRef, Constant, Function, FunctionId, Place, Port, Step};
-use octrt::compiler::{Isa, Target};
-use octrt::ops::{DType, Tensor, TensorType};
 use octrt::{Error, LoadOptions, Model};
+use octrt_compiler::artifact::{Artifact, BufferRef, Constant, Function, FunctionId, Place, Port, Step};
+use octrt_compiler::{Isa, Target};
+use octrt_ops::{DType, Tensor, TensorType};
 
 pub type Asm = fn(&mut CodeAssembler) -> Result<(), IcedError>;
 

@@ -5,11 +5,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use octrt::compiler::{Isa, Precision, Target};
-use octrt::onnx::export;
-use octrt::ops::Tensor;
-use octrt::ops::graph::text::parse;
 use octrt::{FileAccess, LoadOptions, Model};
+use octrt_compiler::{Isa, Precision, Target};
+use octrt_onnx::export;
+use octrt_ops::Tensor;
+use octrt_ops::graph::text::parse;
 
 use crate::given::*;
 use crate::support::compiled_file::Parts;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use octrt::ops::compute;
-use octrt::ops::expr::Scalar;
-use octrt::ops::graph::text::parse;
-use octrt::ops::{DType, Dim, Tensor, TensorType};
 use octrt::{Error, LoadOptions, Model};
+use octrt_ops::compute;
+use octrt_ops::expr::Scalar;
+use octrt_ops::graph::text::parse;
+use octrt_ops::{DType, Dim, Tensor, TensorType};
 
 use crate::support::{self, root};
 

@@ -1,7 +1,7 @@
 //! Files whose checksums are right and whose manifest lies.
 
-use octrt::ops::Tensor;
 use octrt::{Error, ErrorKind, Model};
+use octrt_ops::Tensor;
 use serde_json::{Value, json};
 
 use crate::given::*;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use octrt::compiler::{Isa, Precision, Target};
 use octrt::fingerprint;
-use octrt::ops::graph::text::parse;
 use octrt::{Error, ErrorKind, LoadOptions, Model, detect_target};
+use octrt_compiler::{Isa, Precision, Target};
+use octrt_ops::graph::text::parse;
 use serde_json::json;
 
 use crate::given::*;

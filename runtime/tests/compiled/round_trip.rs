@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use octrt::classify::Scores;
-use octrt::compiler::{Isa, Precision, Target};
-use octrt::ops::{Dim, TensorType};
 use octrt::{Error, FileAccess, InputError, Labels, LoadOptions, Model};
+use octrt_compiler::{Isa, Precision, Target};
+use octrt_ops::{Dim, TensorType};
 
 use crate::build::{D, node, parts, value};
 use crate::given::*;
@@ -40,7 +40,7 @@ fn round_trip(model: &Model, types: &[TensorType]) -> Vec<Model> {
         assert!(again.inputs().iter().map(port).eq(model.inputs().iter().map(port)));
         assert!(again.outputs().iter().map(port).eq(model.outputs().iter().map(port)));
         assert_eq!(again.fixed_input_types().as_deref(), Some(types));
-        let dims = |t: &octrt::ops::Tensor| Some(t.shape().iter().map(|&d| Dim::Fixed(d)).collect());
+        let dims = |t: &octrt_ops::Tensor| Some(t.shape().iter().map(|&d| Dim::Fixed(d)).collect());
         assert!(again.outputs().iter().map(|p| p.dims.clone()).eq(expected.iter().map(dims)));
         assert!(again.graph().is_none());
         for output in 0..model.outputs().len() {
@@ -156,7 +156,7 @@ fn other_shapes_than_those_compiled_for_are_the_callers_fault() {
 #[test]
 fn strict_models_and_those_for_other_targets() {
     let text = PACKED;
-    let graph = || octrt::ops::graph::text::parse(text, &[]).unwrap();
+    let graph = || octrt_ops::graph::text::parse(text, &[]).unwrap();
     let default = model(text);
     let types = types(&default, 1);
     for (target, precision) in [

@@ -1,8 +1,8 @@
 //! Results as bits: they do not depend on the number of threads, on what ran before in the same memory, or on what
 //! else is in the batch.
 
-use octrt::ops::Tensor;
 use octrt::{DataType, LoadOptions, Model, PortInfo, Session, TensorMut, TensorRef, Threads};
+use octrt_ops::Tensor;
 
 use crate::build::{self, Extents};
 use crate::check::{Setting, model, session, shapes};

@@ -1,26 +1,26 @@
 //! A problem as a graph, and its inputs as tensors.
 
-use octrt::ops::def::average_pool::AveragePool;
-use octrt::ops::def::batch_normalization::BatchNormalization;
-use octrt::ops::def::binary::{self, BinaryKind};
-use octrt::ops::def::clip::Clip;
-use octrt::ops::def::concat::Concat;
-use octrt::ops::def::conv;
-use octrt::ops::def::conv_transpose::ConvTranspose;
-use octrt::ops::def::flatten::Flatten;
-use octrt::ops::def::gemm;
-use octrt::ops::def::global_pool::{GlobalPool, GlobalPoolKind};
-use octrt::ops::def::leaky_relu::LeakyRelu;
-use octrt::ops::def::matmul::MatMul;
-use octrt::ops::def::max_pool::MaxPool;
-use octrt::ops::def::pad::{Pad, PadMode};
-use octrt::ops::def::prelu::PRelu;
-use octrt::ops::def::resize::{CoordinateTransform, NearestMode, Resize};
-use octrt::ops::def::slice::Slice;
-use octrt::ops::def::transpose::Transpose;
-use octrt::ops::def::unary::{self, UnaryKind};
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Dim, Graph, Op, Tensor, ValueId};
+use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::batch_normalization::BatchNormalization;
+use octrt_ops::def::binary::{self, BinaryKind};
+use octrt_ops::def::clip::Clip;
+use octrt_ops::def::concat::Concat;
+use octrt_ops::def::conv;
+use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::flatten::Flatten;
+use octrt_ops::def::gemm;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::leaky_relu::LeakyRelu;
+use octrt_ops::def::matmul::MatMul;
+use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::pad::{Pad, PadMode};
+use octrt_ops::def::prelu::PRelu;
+use octrt_ops::def::resize::{CoordinateTransform, NearestMode, Resize};
+use octrt_ops::def::slice::Slice;
+use octrt_ops::def::transpose::Transpose;
+use octrt_ops::def::unary::{self, UnaryKind};
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Dim, Graph, Op, Tensor, ValueId};
 
 use crate::data::{self, Role};
 use crate::problem::{

@@ -1,11 +1,11 @@
 //! One problem: what compiled code gives, against the reference.
 
-use octrt::compiler::nest::interp::Engine;
-use octrt::compiler::place::program::interp;
-use octrt::compiler::{Isa, Options, Target, passes, pipeline};
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{Tensor, TensorType};
 use octrt::{LoadOptions, Model, Session};
+use octrt_compiler::nest::interp::Engine;
+use octrt_compiler::place::program::interp;
+use octrt_compiler::{Isa, Options, Target, passes, pipeline};
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::{Tensor, TensorType};
 
 use crate::build::{self, Extents};
 use crate::problem::Problem;
@@ -32,10 +32,10 @@ impl Setting {
         LoadOptions { target: self.target, precision: self.precision(), ..LoadOptions::default() }
     }
 
-    fn precision(self) -> octrt::compiler::Precision {
+    fn precision(self) -> octrt_compiler::Precision {
         match self.precision {
-            Precision::Default => octrt::compiler::Precision::Default,
-            Precision::Strict => octrt::compiler::Precision::Strict,
+            Precision::Default => octrt_compiler::Precision::Default,
+            Precision::Strict => octrt_compiler::Precision::Strict,
         }
     }
 }

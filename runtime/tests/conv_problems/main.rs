@@ -23,8 +23,8 @@ mod shape;
 mod support;
 mod text;
 
-use octrt::compiler::{Isa, Target};
-use octrt::ops::graph::infer::{Limits, specialize};
+use octrt_compiler::{Isa, Target};
+use octrt_ops::graph::infer::{Limits, specialize};
 
 use check::{Setting, check, check_all, targets};
 use families::{CONVOLUTIONS, OTHERS, convolutions, convs, family, sample, with_special_values};

@@ -1,12 +1,12 @@
 //! One operator as machine code, for every target that this machine runs, against its reference.
 
-use octrt::compiler::{Isa, Target};
-use octrt::ops::arg::known_args;
-use octrt::ops::compute;
-use octrt::ops::expr::Scalar;
-use octrt::ops::graph::infer;
-use octrt::ops::{Args, DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
 use octrt::{LoadOptions, Model};
+use octrt_compiler::{Isa, Target};
+use octrt_ops::arg::known_args;
+use octrt_ops::compute;
+use octrt_ops::expr::Scalar;
+use octrt_ops::graph::infer;
+use octrt_ops::{Args, DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
 
 use crate::support::{Tolerance, compare, largest, run};
 
@@ -99,7 +99,7 @@ fn tolerances(op: &Op, tensors: &[Option<&Tensor>], error: Error, outputs: usize
         Error::Absolute(absolute) => vec![Tolerance { absolute, relative: 0.0 }; outputs],
         Error::Sums => {
             let compute = op.as_operator().compute(Args(&known_args(tensors))).unwrap();
-            let reduced = |s: &octrt::ops::compute::Stage| {
+            let reduced = |s: &octrt_ops::compute::Stage| {
                 s.reduce.as_ref().map_or(1, |r| r.extents.iter().product::<usize>() + 4)
             };
             let operations: usize = compute.stages.iter().map(reduced).sum();

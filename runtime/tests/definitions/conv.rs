@@ -1,9 +1,9 @@
 //! Convolutions of every kind.
 
-use octrt::ops::Op;
-use octrt::ops::def::conv::Conv;
-use octrt::ops::def::conv_transpose::ConvTranspose;
-use octrt::ops::window::AutoPad;
+use octrt_ops::Op;
+use octrt_ops::def::conv::Conv;
+use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::window::AutoPad;
 
 use crate::check::{Checks, Error, Operand, Random, fits, macs};
 

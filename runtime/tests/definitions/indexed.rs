@@ -1,22 +1,22 @@
 //! Operators that read or write by index, and those that know places, with indices known and given.
 
-use octrt::ops::def::center_crop_pad::CenterCropPad;
-use octrt::ops::def::col2im::Col2Im;
-use octrt::ops::def::compress::Compress;
-use octrt::ops::def::eye_like::EyeLike;
-use octrt::ops::def::gather_elements::GatherElements;
-use octrt::ops::def::gather_nd::GatherNd;
-use octrt::ops::def::max_unpool::MaxUnpool;
-use octrt::ops::def::one_hot::OneHot;
-use octrt::ops::def::reverse_sequence::ReverseSequence;
-use octrt::ops::def::round_float::{FloatFormat, RoundFloat};
-use octrt::ops::def::scatter::ScatterReduction;
-use octrt::ops::def::scatter_elements::ScatterElements;
-use octrt::ops::def::scatter_nd::ScatterNd;
-use octrt::ops::def::size::Size;
-use octrt::ops::def::tensor_scatter::{CacheMode, TensorScatter};
-use octrt::ops::def::trilu::Trilu;
-use octrt::ops::{DType, Op, Tensor};
+use octrt_ops::def::center_crop_pad::CenterCropPad;
+use octrt_ops::def::col2im::Col2Im;
+use octrt_ops::def::compress::Compress;
+use octrt_ops::def::eye_like::EyeLike;
+use octrt_ops::def::gather_elements::GatherElements;
+use octrt_ops::def::gather_nd::GatherNd;
+use octrt_ops::def::max_unpool::MaxUnpool;
+use octrt_ops::def::one_hot::OneHot;
+use octrt_ops::def::reverse_sequence::ReverseSequence;
+use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
+use octrt_ops::def::scatter::ScatterReduction;
+use octrt_ops::def::scatter_elements::ScatterElements;
+use octrt_ops::def::scatter_nd::ScatterNd;
+use octrt_ops::def::size::Size;
+use octrt_ops::def::tensor_scatter::{CacheMode, TensorScatter};
+use octrt_ops::def::trilu::Trilu;
+use octrt_ops::{DType, Op, Tensor};
 
 use crate::check::{Checks, Error, Operand, Random, fits, ints};
 

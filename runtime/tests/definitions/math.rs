@@ -3,10 +3,10 @@
 //! The unit of an error is the distance of two neighbouring f32 at the true value, for values below the least normal
 //! number the distance there: compiled code may take denormal numbers for 0 and give 0 for them.
 
-use octrt::ops::def::binary::{Binary, BinaryKind};
-use octrt::ops::def::unary::{Unary, UnaryKind};
-use octrt::ops::{DType, Dim, Graph, Op, Tensor};
 use octrt::{LoadOptions, Model, TensorRef};
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::{DType, Dim, Graph, Op, Tensor};
 
 use crate::check::{Random, targets};
 
@@ -101,7 +101,7 @@ fn unit(v: f64) -> f64 {
 }
 
 /// A model of `op` on vectors.
-fn model(op: impl Into<Op>, operands: usize, n: usize, target: octrt::compiler::Target) -> Model {
+fn model(op: impl Into<Op>, operands: usize, n: usize, target: octrt_compiler::Target) -> Model {
     let mut g = Graph::new("function");
     let inputs =
         (0..operands).map(|i| Some(g.add_input(format!("x{i}"), DType::F32, vec![Dim::Fixed(n)]))).collect();

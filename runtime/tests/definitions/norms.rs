@@ -1,15 +1,15 @@
 //! Normalisations.
 
-use octrt::ops::def::group_normalization::{GroupNormalization, ScalePer};
-use octrt::ops::def::hardmax::Hardmax;
-use octrt::ops::def::instance_normalization::InstanceNormalization;
-use octrt::ops::def::layer_normalization::LayerNormalization;
-use octrt::ops::def::lp_normalization::{LpNormalization, Norm};
-use octrt::ops::def::lrn::Lrn;
-use octrt::ops::def::mean_variance_normalization::MeanVarianceNormalization;
-use octrt::ops::def::rms_normalization::RmsNormalization;
-use octrt::ops::def::softmax::SoftmaxSpan;
-use octrt::ops::{DType, Op, Tensor};
+use octrt_ops::def::group_normalization::{GroupNormalization, ScalePer};
+use octrt_ops::def::hardmax::Hardmax;
+use octrt_ops::def::instance_normalization::InstanceNormalization;
+use octrt_ops::def::layer_normalization::LayerNormalization;
+use octrt_ops::def::lp_normalization::{LpNormalization, Norm};
+use octrt_ops::def::lrn::Lrn;
+use octrt_ops::def::mean_variance_normalization::MeanVarianceNormalization;
+use octrt_ops::def::rms_normalization::RmsNormalization;
+use octrt_ops::def::softmax::SoftmaxSpan;
+use octrt_ops::{DType, Op, Tensor};
 
 use crate::check::{Checks, Error, Operand, Random};
 
@@ -36,9 +36,9 @@ fn shifted(r: &mut Random, dtype: DType, shape: &[usize]) -> Operand {
     let mut bytes = Vec::new();
     for (i, v) in x.iter().enumerate() {
         let shift = (i / inner % 4) as f64;
-        octrt::ops::expr::Scalar::F64(v + shift).cast(dtype).write(&mut bytes);
+        octrt_ops::expr::Scalar::F64(v + shift).cast(dtype).write(&mut bytes);
     }
-    Operand::Given(Tensor::from_bytes(octrt::ops::TensorType::new(dtype, shape.to_vec()), bytes).unwrap())
+    Operand::Given(Tensor::from_bytes(octrt_ops::TensorType::new(dtype, shape.to_vec()), bytes).unwrap())
 }
 
 #[test]

@@ -1,17 +1,17 @@
 //! Pools, normalisation, products, softmax, reductions, resampling.
 
-use octrt::ops::def::average_pool::AveragePool;
-use octrt::ops::def::batch_normalization::BatchNormalization;
-use octrt::ops::def::gemm::Gemm;
-use octrt::ops::def::global_pool::{GlobalPool, GlobalPoolKind};
-use octrt::ops::def::matmul::MatMul;
-use octrt::ops::def::max_pool::MaxPool;
-use octrt::ops::def::reduce::{Reduce, ReduceKind};
-use octrt::ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
-use octrt::ops::def::softmax::{Softmax, SoftmaxSpan};
-use octrt::ops::expr::Scalar;
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Op, Tensor};
+use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::batch_normalization::BatchNormalization;
+use octrt_ops::def::gemm::Gemm;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::matmul::MatMul;
+use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::reduce::{Reduce, ReduceKind};
+use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
+use octrt_ops::expr::Scalar;
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Op, Tensor};
 
 use crate::check::{Checks, Error, Operand, Random, fits, floats, ints};
 

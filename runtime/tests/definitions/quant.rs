@@ -1,15 +1,15 @@
 //! Quantised operators: equal to their references, of which every step is exact or rounded once.
 
-use octrt::ops::def::conv_integer::ConvInteger;
-use octrt::ops::def::dequantize_linear::DequantizeLinear;
-use octrt::ops::def::dynamic_quantize_linear::DynamicQuantizeLinear;
-use octrt::ops::def::matmul_integer::MatMulInteger;
-use octrt::ops::def::qlinear_conv::QLinearConv;
-use octrt::ops::def::qlinear_matmul::QLinearMatMul;
-use octrt::ops::def::quantize_linear::QuantizeLinear;
-use octrt::ops::def::round_float::FloatFormat;
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Op, Tensor, TensorType};
+use octrt_ops::def::conv_integer::ConvInteger;
+use octrt_ops::def::dequantize_linear::DequantizeLinear;
+use octrt_ops::def::dynamic_quantize_linear::DynamicQuantizeLinear;
+use octrt_ops::def::matmul_integer::MatMulInteger;
+use octrt_ops::def::qlinear_conv::QLinearConv;
+use octrt_ops::def::qlinear_matmul::QLinearMatMul;
+use octrt_ops::def::quantize_linear::QuantizeLinear;
+use octrt_ops::def::round_float::FloatFormat;
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Op, Tensor, TensorType};
 
 use crate::check::{Checks, Error, Operand, Random, fits};
 

@@ -1,13 +1,13 @@
 //! Recurrences, sums of products over named axes, attention.
 
-use octrt::ops::def::attention::{Attention, AttentionStep};
-use octrt::ops::def::einsum::Einsum;
-use octrt::ops::def::gru::Gru;
-use octrt::ops::def::lstm::Lstm;
-use octrt::ops::def::rnn::Rnn;
-use octrt::ops::def::rotary_embedding::RotaryEmbedding;
-use octrt::ops::recurrent::{ActivationKind, Direction};
-use octrt::ops::{DType, Op, Tensor};
+use octrt_ops::def::attention::{Attention, AttentionStep};
+use octrt_ops::def::einsum::Einsum;
+use octrt_ops::def::gru::Gru;
+use octrt_ops::def::lstm::Lstm;
+use octrt_ops::def::rnn::Rnn;
+use octrt_ops::def::rotary_embedding::RotaryEmbedding;
+use octrt_ops::recurrent::{ActivationKind, Direction};
+use octrt_ops::{DType, Op, Tensor};
 
 use crate::check::{Checks, Error, Operand, Random};
 

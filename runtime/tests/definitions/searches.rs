@@ -1,9 +1,9 @@
 //! Positions of extremes, running sums, the first k.
 
-use octrt::ops::def::arg_extreme::{ArgExtreme, Extreme, Tie};
-use octrt::ops::def::cumulative::{Cumulative, CumulativeKind};
-use octrt::ops::def::top_k::TopK;
-use octrt::ops::{DType, Op, Tensor};
+use octrt_ops::def::arg_extreme::{ArgExtreme, Extreme, Tie};
+use octrt_ops::def::cumulative::{Cumulative, CumulativeKind};
+use octrt_ops::def::top_k::TopK;
+use octrt_ops::{DType, Op, Tensor};
 
 use crate::check::{Checks, Error, Operand, Random, fits, ints};
 

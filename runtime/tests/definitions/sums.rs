@@ -1,17 +1,17 @@
 //! Long sums as machine code against sums in f64: errors are bounded by twice those of ONNX Runtime 1.32 on the same
 //! problems and data of the same distribution, on every target, and are the same for any number of threads.
 
-use octrt::compiler::{Precision, Target};
-use octrt::ops::def::conv::Conv;
-use octrt::ops::def::gemm::Gemm;
-use octrt::ops::def::global_pool::{GlobalPool, GlobalPoolKind};
-use octrt::ops::def::matmul::MatMul;
-use octrt::ops::def::reduce::{Reduce, ReduceKind};
-use octrt::ops::def::softmax::{Softmax, SoftmaxSpan};
-use octrt::ops::graph::interp;
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Dim, Graph, Op, Tensor};
 use octrt::{LoadOptions, Model, Threads};
+use octrt_compiler::{Precision, Target};
+use octrt_ops::def::conv::Conv;
+use octrt_ops::def::gemm::Gemm;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::matmul::MatMul;
+use octrt_ops::def::reduce::{Reduce, ReduceKind};
+use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
+use octrt_ops::graph::interp;
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Dim, Graph, Op, Tensor};
 
 use crate::check::{Random, targets};
 use crate::support::{largest, run};
@@ -196,12 +196,9 @@ fn products() {
     // The weights are not known before the run: the definition is what is compiled.
     let mut graph = Graph::new("sums");
     let x = graph.add_input("x", DType::F32, vec![Dim::Fixed(16), Dim::Fixed(4608)]);
-    let t = graph.add_node(
-        "t",
-        octrt::ops::def::transpose::Transpose { perm: vec![1, 0] },
-        vec![Some(x)],
-        &["t"],
-    )[0];
+    let t =
+        graph.add_node("t", octrt_ops::def::transpose::Transpose { perm: vec![1, 0] }, vec![Some(x)], &["t"])
+            [0];
     let y = graph.add_node("n", MatMul {}, vec![Some(x), Some(t)], &["y"])[0];
     graph.add_output("y", y);
     problems.push((Problem { name: "matmul 16x4608x16", graph, src: normal(&mut r, &[16, 4608]) }, 9.0e-7));

@@ -1,15 +1,15 @@
 //! Sampling of images and regions, moved convolutions, norms and places of maxima over windows.
 
-use octrt::ops::def::affine_grid::AffineGrid;
-use octrt::ops::def::deform_conv::DeformConv;
-use octrt::ops::def::global_lp_pool::GlobalLpPool;
-use octrt::ops::def::grid_sample::{GridSample, SampleMode, SamplePadding};
-use octrt::ops::def::lp_pool::LpPool;
-use octrt::ops::def::max_pool_indices::MaxPoolIndices;
-use octrt::ops::def::max_roi_pool::MaxRoiPool;
-use octrt::ops::def::roi_align::{RoiAlign, RoiMode};
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Op, Tensor};
+use octrt_ops::def::affine_grid::AffineGrid;
+use octrt_ops::def::deform_conv::DeformConv;
+use octrt_ops::def::global_lp_pool::GlobalLpPool;
+use octrt_ops::def::grid_sample::{GridSample, SampleMode, SamplePadding};
+use octrt_ops::def::lp_pool::LpPool;
+use octrt_ops::def::max_pool_indices::MaxPoolIndices;
+use octrt_ops::def::max_roi_pool::MaxRoiPool;
+use octrt_ops::def::roi_align::{RoiAlign, RoiMode};
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Op, Tensor};
 
 use crate::check::{Checks, Error, Operand, Random, fits, ints};
 

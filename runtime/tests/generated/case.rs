@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use octrt::onnx::export;
-use octrt::ops::graph::text;
-use octrt::ops::{Tensor, TensorType};
 use octrt::{LoadOptions, Model};
+use octrt_onnx::export;
+use octrt_ops::graph::text;
+use octrt_ops::{Tensor, TensorType};
 
 use crate::support::pb::{TOLERANCE, stored};
 use crate::support::{Tolerance, compare_all, interpret, rounded, run};

@@ -6,8 +6,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use octrt::image::{DecodeOptions, Preset, preprocess_bytes};
-use octrt::ops::Tensor;
 use octrt::{Model, Session};
+use octrt_ops::Tensor;
 
 use crate::support::{interpret, load, run, shared};
 use crate::{assert_same_scores, outputs, ranking, rows, stacked};

@@ -9,8 +9,8 @@ mod support;
 use std::path::Path;
 
 use octrt::image::{DecodeOptions, Preprocess, PreprocessOverrides, Preset, decode_file};
-use octrt::ops::Tensor;
 use octrt::{Model, Threads};
+use octrt_ops::Tensor;
 use support::{Tolerance, compare, interpret, load, npy, root, run, shared};
 
 /// Part of the root mean square of a network's scores by which any of them may be wrong.

@@ -1,8 +1,8 @@
 //! All photos of the shared data through the networks that know their classes.
 
 use octrt::image::{Preprocess, Preset};
-use octrt::ops::Tensor;
 use octrt::{DataType, Model};
+use octrt_ops::Tensor;
 
 use crate::support::{self, Tolerance, compare, interpret, load, shared};
 use crate::{assert_same_scores, logarithms, outputs, picture, ranking};

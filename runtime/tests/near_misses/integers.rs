@@ -1,11 +1,11 @@
 //! Products of bytes whose sums come close to 2^24, up to where floats hold every integer.
 
-use octrt::ops::def::conv_integer::ConvInteger;
-use octrt::ops::def::matmul_integer::MatMulInteger;
-use octrt::ops::def::qlinear_conv::QLinearConv;
-use octrt::ops::def::qlinear_matmul::QLinearMatMul;
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Op, Tensor, TensorType, ValueId};
+use octrt_ops::def::conv_integer::ConvInteger;
+use octrt_ops::def::matmul_integer::MatMulInteger;
+use octrt_ops::def::qlinear_conv::QLinearConv;
+use octrt_ops::def::qlinear_matmul::QLinearMatMul;
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Op, Tensor, TensorType, ValueId};
 
 use crate::near::Near;
 

@@ -19,15 +19,15 @@ mod support;
 mod tails;
 
 use near::Near;
-use octrt::compiler::decide::fuse::{Addend, Group};
-use octrt::compiler::decide::{Choice, Refused, choose};
-use octrt::compiler::nest::interp::Engine;
-use octrt::compiler::place::program::interp as program;
-use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::graph::{interp, text};
-use octrt::ops::{Graph, Tensor};
 use octrt::{LoadOptions, Model};
+use octrt_compiler::decide::fuse::{Addend, Group};
+use octrt_compiler::decide::{Choice, Refused, choose};
+use octrt_compiler::nest::interp::Engine;
+use octrt_compiler::place::program::interp as program;
+use octrt_compiler::{Isa, Options, Precision, Target, passes, pipeline};
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::graph::{interp, text};
+use octrt_ops::{Graph, Tensor};
 use support::{Tolerance, compare_all, largest, run};
 
 /// How many graphs are tried for each rule, unless the environment says so.

@@ -1,26 +1,26 @@
 //! What comes close to nodes that do nothing, and to nodes that do the same.
 
-use octrt::ops::def::average_pool::AveragePool;
-use octrt::ops::def::binary::{Binary, BinaryKind};
-use octrt::ops::def::cast::Cast;
-use octrt::ops::def::clip::Clip;
-use octrt::ops::def::concat::Concat;
-use octrt::ops::def::depth_to_space::{DepthOrder, DepthToSpace};
-use octrt::ops::def::expand::Expand;
-use octrt::ops::def::global_pool::{GlobalPool, GlobalPoolKind};
-use octrt::ops::def::max_pool::MaxPool;
-use octrt::ops::def::pad::{Pad, PadMode};
-use octrt::ops::def::reduce::{Reduce, ReduceKind};
-use octrt::ops::def::reshape::Reshape;
-use octrt::ops::def::slice::Slice;
-use octrt::ops::def::softmax::{Softmax, SoftmaxSpan};
-use octrt::ops::def::space_to_depth::SpaceToDepth;
-use octrt::ops::def::split::Split;
-use octrt::ops::def::tile::Tile;
-use octrt::ops::def::transpose::Transpose;
-use octrt::ops::def::unary::{Unary, UnaryKind};
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Tensor, ValueId};
+use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::cast::Cast;
+use octrt_ops::def::clip::Clip;
+use octrt_ops::def::concat::Concat;
+use octrt_ops::def::depth_to_space::{DepthOrder, DepthToSpace};
+use octrt_ops::def::expand::Expand;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::pad::{Pad, PadMode};
+use octrt_ops::def::reduce::{Reduce, ReduceKind};
+use octrt_ops::def::reshape::Reshape;
+use octrt_ops::def::slice::Slice;
+use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
+use octrt_ops::def::space_to_depth::SpaceToDepth;
+use octrt_ops::def::split::Split;
+use octrt_ops::def::tile::Tile;
+use octrt_ops::def::transpose::Transpose;
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Tensor, ValueId};
 
 use crate::near::Near;
 
@@ -228,7 +228,7 @@ fn one_of(n: &mut Near, kind: usize, v: usize, x: ValueId) -> Option<ValueId> {
         }
         _ => {
             let wei = constant(n, 1.0 + v as f32, &[3, 2]);
-            n.add(octrt::ops::def::matmul::MatMul {}, &[x, wei])
+            n.add(octrt_ops::def::matmul::MatMul {}, &[x, wei])
         }
     }
 }

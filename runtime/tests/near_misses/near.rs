@@ -1,11 +1,11 @@
 //! A graph that is nearly a pattern: helpers that make what a rule wants, and seldom something else.
 
-use octrt::ops::def::average_pool::AveragePool;
-use octrt::ops::def::conv::Conv;
-use octrt::ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
-use octrt::ops::def::unary::{Unary, UnaryKind};
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Dim, Op, Tensor, ValueId};
+use octrt_ops::def::average_pool::AveragePool;
+use octrt_ops::def::conv::Conv;
+use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Dim, Op, Tensor, ValueId};
 
 use crate::growing::Growing;
 

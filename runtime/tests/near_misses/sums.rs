@@ -1,11 +1,11 @@
 //! What comes close to the sums that octave convolutions are made of.
 
-use octrt::ops::ValueId;
-use octrt::ops::def::binary::{Binary, BinaryKind};
-use octrt::ops::def::conv_transpose::ConvTranspose;
-use octrt::ops::def::einsum::Einsum;
-use octrt::ops::def::gemm::Gemm;
-use octrt::ops::window::AutoPad;
+use octrt_ops::ValueId;
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::einsum::Einsum;
+use octrt_ops::def::gemm::Gemm;
+use octrt_ops::window::AutoPad;
 
 use crate::near::Near;
 

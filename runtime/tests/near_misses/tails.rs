@@ -1,21 +1,21 @@
 //! What comes close to groups that end with activations and additions, to concatenations that are written in place, and to
 //! what runs in blocks.
 
-use octrt::ops::def::binary::{Binary, BinaryKind};
-use octrt::ops::def::clip::Clip;
-use octrt::ops::def::concat::Concat;
-use octrt::ops::def::elu::Elu;
-use octrt::ops::def::gemm::Gemm;
-use octrt::ops::def::global_pool::{GlobalPool, GlobalPoolKind};
-use octrt::ops::def::hard_sigmoid::HardSigmoid;
-use octrt::ops::def::leaky_relu::LeakyRelu;
-use octrt::ops::def::matmul::MatMul;
-use octrt::ops::def::max_pool::MaxPool;
-use octrt::ops::def::prelu::PRelu;
-use octrt::ops::def::reduce::{Reduce, ReduceKind};
-use octrt::ops::def::unary::{Unary, UnaryKind};
-use octrt::ops::window::AutoPad;
-use octrt::ops::{DType, Tensor, ValueId};
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::clip::Clip;
+use octrt_ops::def::concat::Concat;
+use octrt_ops::def::elu::Elu;
+use octrt_ops::def::gemm::Gemm;
+use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
+use octrt_ops::def::hard_sigmoid::HardSigmoid;
+use octrt_ops::def::leaky_relu::LeakyRelu;
+use octrt_ops::def::matmul::MatMul;
+use octrt_ops::def::max_pool::MaxPool;
+use octrt_ops::def::prelu::PRelu;
+use octrt_ops::def::reduce::{Reduce, ReduceKind};
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::window::AutoPad;
+use octrt_ops::{DType, Tensor, ValueId};
 
 use crate::near::Near;
 use crate::sums::sum;
@@ -88,7 +88,7 @@ fn root(n: &mut Near) -> Option<ValueId> {
             let y = n.conv(x, 8, 1)?;
             let wei = n.weight(&[8, 1, 3, 3]);
             let op = n.g.graph.nodes.last()?.op.clone();
-            let octrt::ops::Op::Conv(mut op) = op else { return None };
+            let octrt_ops::Op::Conv(mut op) = op else { return None };
             (op.group, op.pads) = (8, vec![1; 4]);
             n.add(op, &[y, wei])
         }

@@ -4,8 +4,8 @@
 mod wire;
 
 use half::{bf16, f16};
-use octrt::ops::{DType, Dim, TensorType};
 use octrt::{Element, Error, ErrorKind, LoadOptions, Model, Tensor, TensorMut, TensorRef};
+use octrt_ops::{DType, Dim, TensorType};
 use wire::{External, Weight, model, model_of};
 
 const F32: u64 = 1;

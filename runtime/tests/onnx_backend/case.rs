@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use octrt::onnx::ElemType;
-use octrt::ops::{Dim, Tensor};
 use octrt::{LoadOptions, Model, PortInfo};
+use octrt_onnx::ElemType;
+use octrt_ops::{Dim, Tensor};
 
 use crate::support::pb::{TOLERANCE, read, stored};
 use crate::support::proto::{self, GRAPH};

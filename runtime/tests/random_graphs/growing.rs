@@ -1,11 +1,11 @@
 //! A graph that grows by nodes that take what is there, with the value of everything in it.
 
-use octrt::ops::arg::{Args, known_args};
-use octrt::ops::compute;
-use octrt::ops::def::binary::BinaryKind;
-use octrt::ops::def::unary::UnaryKind;
-use octrt::ops::expr::Scalar;
-use octrt::ops::{DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
+use octrt_ops::arg::{Args, known_args};
+use octrt_ops::compute;
+use octrt_ops::def::binary::BinaryKind;
+use octrt_ops::def::unary::UnaryKind;
+use octrt_ops::expr::Scalar;
+use octrt_ops::{DType, Dim, Graph, Op, Tensor, TensorType, ValueId};
 
 /// Largest number of elements of a value of a graph with random inputs.
 const ELEMENTS: usize = 1500;

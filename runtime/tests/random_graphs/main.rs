@@ -9,9 +9,9 @@ mod growing;
 mod nodes;
 
 use growing::Growing;
-use octrt::ops::graph::{interp, text};
-use octrt::ops::{Dim, Graph, Tensor};
 use octrt::{LoadOptions, Model};
+use octrt_ops::graph::{interp, text};
+use octrt_ops::{Dim, Graph, Tensor};
 use support::{Tolerance, compare_all, largest, run};
 
 /// How many graphs are tried, each with a seed of its own.

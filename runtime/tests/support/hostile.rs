@@ -1,11 +1,11 @@
 //! What must hold for any bytes given as a model: a typed error or a result. Tests and fuzz targets call it.
 #![allow(dead_code)]
 
-use octrt::ops::compute;
-use octrt::ops::expr::Scalar;
-use octrt::ops::graph::infer::{Limits, specialize};
-use octrt::ops::{DType, Dim, Graph, Tensor, TensorType};
 use octrt::{Error, ErrorKind, LoadOptions, Model, TensorRef};
+use octrt_ops::compute;
+use octrt_ops::expr::Scalar;
+use octrt_ops::graph::infer::{Limits, specialize};
+use octrt_ops::{DType, Dim, Graph, Tensor, TensorType};
 
 /// Bytes that the tensors of one run may take.
 pub const MEMORY: usize = 1 << 16;

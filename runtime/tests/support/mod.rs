@@ -12,11 +12,11 @@ pub mod proto;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
-use octrt::ops::graph::infer::Limits;
-use octrt::ops::graph::infer::values::specialize_on;
-use octrt::ops::graph::interp;
-use octrt::ops::{Tensor, TensorType};
 use octrt::{DataType, Error, LoadOptions, Model, Session, TensorRef};
+use octrt_ops::graph::infer::Limits;
+use octrt_ops::graph::infer::values::specialize_on;
+use octrt_ops::graph::interp;
+use octrt_ops::{Tensor, TensorType};
 
 /// The workspace's root.
 pub fn root() -> PathBuf {

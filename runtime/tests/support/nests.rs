@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use octrt::compiler::leaf::Program;
-use octrt::compiler::nest::{BufferRole, Distance, Form, Loop, Nest, SlotValue, Stmt, text};
-use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
-use octrt::ops::Graph;
-use octrt::ops::expr::{BufId, VarId};
+use octrt_compiler::leaf::Program;
+use octrt_compiler::nest::{BufferRole, Distance, Form, Loop, Nest, SlotValue, Stmt, text};
+use octrt_compiler::{Isa, Options, Precision, Target, passes, pipeline};
+use octrt_ops::Graph;
+use octrt_ops::expr::{BufId, VarId};
 
 /// Every target with leaf programs, and every precision.
 fn settings() -> impl Iterator<Item = Options> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use half::f16;
-use octrt::ops::{DType, Tensor, TensorType};
+use octrt_ops::{DType, Tensor, TensorType};
 
 /// The tensor in the file at `path`; float16 and float64 become f32.
 pub fn read(path: &Path) -> Tensor {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use octrt::onnx::{Bytes, read_tensor};
-use octrt::ops::Tensor;
+use octrt_onnx::{Bytes, read_tensor};
+use octrt_ops::Tensor;
 
 use super::Tolerance;
 

@@ -1,6 +1,6 @@
 //! Convolutions, vanilla and OctConv.
 
-use octrt::ops::{Dim, Graph};
+use octrt_ops::{Dim, Graph};
 
 use super::{Made, Map, Maps, Net};
 use crate::zoo::layer::{Channels, Groups, Layer};

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use octrt::ops::graph::text;
+use octrt_ops::graph::text;
 
 /// The crate's folder.
 pub fn crate_root() -> PathBuf {
@@ -123,7 +123,7 @@ graph "reshaped" {
 }
 "#;
     let graph = text::parse(text, &[]).unwrap_or_else(|e| panic!("{e}"));
-    octrt::onnx::export(&graph, &BTreeMap::new()).unwrap()
+    octrt_onnx::export(&graph, &BTreeMap::new()).unwrap()
 }
 
 /// A model with two inputs of one dynamic dimension and two outputs, one of which is of bools, as ONNX.
@@ -139,5 +139,5 @@ graph "two" {
 }
 "#;
     let graph = text::parse(text, &[]).unwrap_or_else(|e| panic!("{e}"));
-    octrt::onnx::export(&graph, &BTreeMap::new()).unwrap()
+    octrt_onnx::export(&graph, &BTreeMap::new()).unwrap()
 }

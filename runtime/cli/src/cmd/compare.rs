@@ -8,12 +8,12 @@
 
 use std::fmt::Write;
 
-use octrt::compiler::decide::Choice;
-use octrt::compiler::{CompileError, Options, pipeline};
 use octrt::image::SideFile;
-use octrt::ops::graph::interp;
-use octrt::ops::{Graph, NodeId, Tensor, TensorType, ValueId};
 use octrt::{Error, LoadOptions, Model, Threads};
+use octrt_compiler::decide::Choice;
+use octrt_compiler::{CompileError, Options, pipeline};
+use octrt_ops::graph::interp;
+use octrt_ops::{Graph, NodeId, Tensor, TensorType, ValueId};
 use serde::Serialize;
 
 use crate::args::{CompareArgs, Format};
@@ -230,7 +230,7 @@ impl Compared<'_> {
     fn outputs(&self, graph: &Graph) -> anyhow::Result<Vec<OutputReport>> {
         let found = self.run(graph.clone())?;
         let expected = interp::run(graph, self.inputs).map_err(|e| fail(self.model, e))?;
-        let report = |((output, expected), i): ((&octrt::ops::graph::Output, &Tensor), usize)| OutputReport {
+        let report = |((output, expected), i): ((&octrt_ops::graph::Output, &Tensor), usize)| OutputReport {
             output: output.name.clone(),
             ty: expected.ty().to_string(),
             difference: self.difference(expected, found.get(i)),

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use octrt::compiler::artifact::Step;
-use octrt::compiler::codegen::Codegen;
-use octrt::compiler::leaf::Program;
-use octrt::compiler::nest::Nest;
-use octrt::compiler::pipeline::{self, Stages};
-use octrt::compiler::{CompileError, Options};
-use octrt::ops::graph::text;
 use octrt::{Error, Model, Specialization, detect_target};
+use octrt_compiler::artifact::Step;
+use octrt_compiler::codegen::Codegen;
+use octrt_compiler::leaf::Program;
+use octrt_compiler::nest::Nest;
+use octrt_compiler::pipeline::{self, Stages};
+use octrt_compiler::{CompileError, Options};
+use octrt_ops::graph::text;
 
 use crate::args::{CompileArgs, Stage};
 use crate::failure::Failure;

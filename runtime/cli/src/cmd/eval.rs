@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use octrt::classify::{self, Class, Scores};
 use octrt::image::{Preprocessing, SideFile};
-use octrt::ops::Dim;
 use octrt::{Labels, Model, Session, TensorRef};
+use octrt_ops::Dim;
 use serde::Serialize;
 
 use crate::args::{EvalArgs, Format};

@@ -6,11 +6,11 @@ mod plan;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use octrt::compiler::passes::{self, End};
-use octrt::onnx::{self, Unsupported};
-use octrt::ops::graph::ValueDef;
-use octrt::ops::{DType, Graph};
 use octrt::{Error, ErrorKind, InputError, LoadOptions, Model, ModelMemory, PortInfo, Specialization};
+use octrt_compiler::passes::{self, End};
+use octrt_onnx::Unsupported;
+use octrt_ops::graph::ValueDef;
+use octrt_ops::{DType, Graph};
 use serde::Serialize;
 
 use crate::args::{Format, InspectArgs};
@@ -143,7 +143,7 @@ fn refused(args: &InspectArgs, error: Error) -> anyhow::Result<Report> {
         return Err(error.into());
     }
     let bytes = read_bytes(&args.model, LoadOptions::default().max_memory as u64)?;
-    let found: Vec<Unsupported> = onnx::unsupported(bytes.into()).unwrap_or_default();
+    let found: Vec<Unsupported> = octrt_onnx::unsupported(bytes.into()).unwrap_or_default();
     let mut unsupported: Vec<String> = found.iter().map(ToString::to_string).collect();
     if unsupported.is_empty() {
         unsupported.push(error.to_string());
@@ -243,7 +243,7 @@ fn memory(model: &Model, on: &Specialization) -> Result<MemoryReport, Error> {
     Ok(MemoryReport { weights: weight_bytes, mapped_weights, code: code_bytes, session })
 }
 
-fn compile_error(model: &Model, e: octrt::ops::GraphError) -> Error {
+fn compile_error(model: &Model, e: octrt_ops::GraphError) -> Error {
     Error::Compile { model: model.name().to_string(), source: e.into() }
 }
 

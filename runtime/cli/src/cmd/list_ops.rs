@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use octrt::onnx::support::{MAX_OPSET, MIN_OPSET, Support, operators};
+use octrt_onnx::support::{MAX_OPSET, MIN_OPSET, Support, operators};
 use serde::Serialize;
 
 use crate::args::{ListOpsArgs, TableFormat};

@@ -1,7 +1,7 @@
 //! `octrt octavize`: OctConvs in place of a model's convolutions.
 
-use octrt::compiler::CompileError;
-use octrt::{Error, Model, Specialization, onnx};
+use octrt::{Error, Model, Specialization};
+use octrt_compiler::CompileError;
 use octrt_octave::octavize::octavize;
 
 use crate::args::{CompilerArgs, OctavizeArgs};
@@ -28,7 +28,7 @@ pub fn run(args: &OctavizeArgs) -> anyhow::Result<()> {
     if new.replaced.is_empty() {
         return Err(Failure::Unsupported("no convolution can be replaced".to_string()).into());
     }
-    let bytes = onnx::export(&new.graph, model.metadata())?;
+    let bytes = octrt_onnx::export(&new.graph, model.metadata())?;
     output::write_file(&args.output, |w| Ok(w.write_all(&bytes)?))?;
     eprintln!("octrt: the network computes something else now: train it further before you use it");
     let (before, after) = (graph.macs(), new.graph.macs());

@@ -7,14 +7,14 @@ use std::fmt::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use octrt::compiler::lower::calls::LAYOUT;
-use octrt::ops::Graph;
-use octrt::ops::graph::infer::with_args;
 use octrt::{Error, LoadOptions, StepEvent, Threads};
 use octrt_bench::machine::{self, Machine, Peak};
 use octrt_bench::measure::{Order, Schedule, gflops};
 use octrt_bench::stats::{Ratio, Samples};
 use octrt_bench::table::{Align, Table, milliseconds, percent};
+use octrt_compiler::lower::calls::LAYOUT;
+use octrt_ops::Graph;
+use octrt_ops::graph::infer::with_args;
 use serde::Serialize;
 
 use crate::args::{By, Format, ProfileArgs, RepeatArgs};

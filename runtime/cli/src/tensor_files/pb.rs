@@ -1,7 +1,7 @@
 //! An ONNX `TensorProto` in a file of its own, as ONNX tests store inputs and outputs.
 
 use octrt::DataType;
-use octrt::onnx::{ElemType, OnnxError, read_tensor};
+use octrt_onnx::{ElemType, OnnxError, read_tensor};
 
 use super::{NamedTensor, corrupt, from_f32s};
 use crate::failure::Failure;

@@ -2,8 +2,8 @@
 
 use std::os::unix::process::CommandExt;
 
-use octrt::ops::{DType, TensorType};
 use octrt::{LoadOptions, Model};
+use octrt_ops::{DType, TensorType};
 use serde_json::Value;
 
 use crate::program::*;

@@ -149,7 +149,7 @@ fn loops_plan_and_code_are_emitted_for_every_function() {
     // What is printed of a function is a nest that reads back.
     for text in loops.split("; f").filter(|text| text.contains("nest \"")) {
         let text = &text[text.find("nest \"").unwrap()..];
-        let nest = octrt::compiler::nest::text::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let nest = octrt_compiler::nest::text::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
         assert_eq!(nest.to_string().trim_end(), text.trim_end());
     }
     let naive = emit("nest");

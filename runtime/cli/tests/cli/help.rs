@@ -164,7 +164,7 @@ fn the_help_of_run_stays() {
 
 #[test]
 fn operators_are_listed_in_three_formats() {
-    let count = octrt::onnx::support::operators().len();
+    let count = octrt_onnx::support::operators().len();
     let head = |text: &str| text.lines().take(5).collect::<Vec<_>>().join("\n") + "\n";
     let text = octrt(&["list-ops"]);
     assert_eq!(text.text().lines().count(), count + 2);

@@ -9,7 +9,7 @@ fn vanilla(folder: &Folder, name: &str, size: usize, batch: Batch) -> String {
     let network: Network = name.parse().unwrap();
     let options = Options { alpha: None, style: None, size, batch, weights: Weights::Seeded(1) };
     let graph = network.graph(&options).unwrap();
-    folder.file(&format!("{name}.onnx"), octrt::onnx::export(&graph, &Default::default()).unwrap())
+    folder.file(&format!("{name}.onnx"), octrt_onnx::export(&graph, &Default::default()).unwrap())
 }
 
 #[test]

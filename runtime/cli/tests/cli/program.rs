@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use octrt::ops::graph::text;
+use octrt_ops::graph::text;
 use serde_json::Value;
 
 /// The trained network of the repository, relative to the workspace's root, where the program runs.
@@ -109,7 +109,7 @@ pub const TINY: &str = r#"graph "tiny" {
 /// The bytes of an ONNX file with the graph of a text.
 pub fn onnx(graph: &str) -> Vec<u8> {
     let graph = text::parse(graph, &[]).unwrap();
-    octrt::onnx::export(&graph, &Default::default()).unwrap()
+    octrt_onnx::export(&graph, &Default::default()).unwrap()
 }
 
 /// An `.npy` file of f32.

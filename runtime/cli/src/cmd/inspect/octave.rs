@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use octrt::ops::Graph;
 use octrt::{Error, Model, Specialization};
 use octrt_octave::{Groups, Layer, Order, StrideKind, UpKind};
+use octrt_ops::Graph;
 use serde::Serialize;
 
 /// The octave structure of a model.

@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
-use octrt::compiler::{Options, Precision, pipeline};
-use octrt::ops::{Graph, NodeId};
 use octrt::{Error, Model};
+use octrt_compiler::{Options, Precision, pipeline};
+use octrt_ops::{Graph, NodeId};
 use serde::Serialize;
 
 #[derive(Serialize)]
