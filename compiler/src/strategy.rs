@@ -4,8 +4,8 @@
 //! others. Both only look at the shape of the nest and at strides, never at the operator's name.
 //!
 //! From a problem on blocked activations to a [tile nest](crate::tile): [`conv_direct`] and [`conv_winograd`], between which
-//! [`conv_choice`] decides, [`window`] for depthwise convolution and pooling, [`gemm`], and [`rows`] for what is computed
-//! element by element.
+//! [`conv_choice`] decides, [`window`] for depthwise convolution and pooling, [`gemm`], [`rows`] for what is computed
+//! element by element, and [`reorder`] where plain tensors and blocks meet.
 
 use octrt_ops::DType;
 use octrt_ops::expr::{Expr, VarId};
@@ -27,6 +27,7 @@ pub mod pixels;
 pub mod problem;
 pub mod reduction;
 pub mod refusal;
+pub mod reorder;
 pub mod rows;
 pub mod shift;
 pub mod tiles;

@@ -25,6 +25,7 @@ mod elementwise;
 mod lanes;
 mod pool;
 mod tile;
+mod transpose;
 mod winograd;
 
 pub use conv::Conv;
@@ -32,6 +33,7 @@ pub use depthwise::Depthwise;
 pub use elementwise::{Affine, Elementwise, Fill, Other};
 pub use lanes::{Lanes, Source};
 pub use pool::{Pool, PoolKind, Scale, Sums};
+pub use transpose::{Direction, Transpose};
 pub use winograd::{Addend, Winograd, WinogradInput, WinogradOutput};
 
 /// Where the pixels of a tile lie.

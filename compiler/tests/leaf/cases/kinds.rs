@@ -6,6 +6,7 @@ use octrt_compiler::leaf::programs::{
 };
 use octrt_compiler::leaf::{BinaryOp, Width};
 
+mod transpose;
 mod winograd;
 
 use super::model::{Model, activated, distances, elements, finished, started, trips};
@@ -106,8 +107,8 @@ fn taps(rng: &mut Rng) -> Vec<i32> {
 pub type Kind = fn(Width, &mut Rng) -> Case;
 
 /// One per builder.
-pub const KINDS: [Kind; 7] =
-    [conv, depthwise, pool, elementwise, some_lanes, winograd::input, winograd::output];
+pub const KINDS: [Kind; 8] =
+    [conv, depthwise, pool, elementwise, some_lanes, transpose::transpose, winograd::input, winograd::output];
 
 fn start(width: Width, pixels: usize, rng: &mut Rng) -> Start {
     match rng.range(0, 2) {
