@@ -11,12 +11,13 @@ use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::graph::Users;
 use octrt_ops::window::{Rounding, WindowAttrs, WindowAxis, resolve};
-use octrt_ops::{DType, Graph, Node, Op, ValueId};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, ValueId};
 
 use crate::layout::{AXES, Border, Halo, Layout, Map};
 use crate::leaf::BinaryOp;
+use crate::leaf::programs::Activation;
 use crate::strategy::conv::Sharing;
-use crate::strategy::problem::WindowKind;
+use crate::strategy::problem::{PlainConvProblem, WindowKind};
 use crate::target::Target;
 
 pub(crate) mod concat;
@@ -46,6 +47,8 @@ pub enum Kind {
     Physical,
     /// A product with a constant matrix, on plain tensors.
     Matrix,
+    /// A convolution from and to plain maps.
+    PlainConv(Windows),
 }
 
 impl Kind {
@@ -61,6 +64,7 @@ impl Kind {
             Kind::Concat => "concatenation in blocks",
             Kind::Physical => "definition on blocks",
             Kind::Matrix => "matrix product",
+            Kind::PlainConv(_) => "convolution of plain maps",
         }
     }
 }
@@ -79,6 +83,17 @@ pub struct Windows {
 impl Windows {
     fn halo(&self) -> Halo {
         Halo::of(&self.axes)
+    }
+
+    /// Whether each covers one pixel of the input.
+    fn of_pixels(&self) -> bool {
+        self.axes.iter().all(|a| a.kernel == 1) && self.halo().is_none()
+    }
+
+    /// The convolution on plain maps.
+    pub fn plain_conv(&self, src: Map, dst: Map, activation: Activation) -> PlainConvProblem {
+        let [.., WindowAxis { kernel, dilation, pad_begin: pad, .. }] = self.axes;
+        PlainConvProblem { src, dst, kernel, dilation, pad, activation }
     }
 
     /// A number of each axis.
@@ -141,9 +156,15 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
                 continue;
             }
         };
-        let group = fuse::group(&users, id, &choice.taken, follow(&kind));
+        let (kind, inputs, group) = match matcher.plain_conv(&users, id, &kind, &choice.taken) {
+            Some((plain, inputs, group)) => (plain, inputs, group),
+            None => {
+                let group = fuse::group(&users, id, &choice.taken, follow(&kind));
+                (kind, inputs, group)
+            }
+        };
         group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);
-        blocked[group.result.index()] = kind != Kind::Matrix;
+        blocked[group.result.index()] = !matches!(kind, Kind::Matrix | Kind::PlainConv(_));
         let last = group.nodes.iter().max().copied().unwrap_or(id);
         choice.tiled[last.index()] = Some(Tiled { group, kind, inputs });
     }
@@ -157,7 +178,9 @@ fn follow(kind: &Kind) -> Follow {
     match kind {
         Kind::Conv(w) => Follow { base: !matches!(w.sharing, Sharing::Merged(2..)), ..Follow::ALL },
         Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, base: false, ..Follow::ALL },
-        Kind::Affine | Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
+        Kind::Affine | Kind::Rows(_) | Kind::Matrix | Kind::PlainConv(_) => {
+            Follow { activation: true, ..Follow::NONE }
+        }
         _ => Follow::NONE,
     }
 }
@@ -298,8 +321,10 @@ impl Matcher<'_> {
         let group_oc = oc / op.group.max(1);
         let windows = |groups, sharing| Windows { axes, groups, sharing };
         let (kind, lanes) = if op.group == 1 {
-            let planar = !self.blocked[x.index()] && ic < self.lanes;
-            (Kind::Conv(windows(1, Sharing::Merged(1))), if planar { 1 } else { self.lanes })
+            let windows = windows(1, Sharing::Merged(1));
+            // Few channels, and single pixels, are read as well where they lie plain.
+            let planar = !self.blocked[x.index()] && (ic < self.lanes || windows.of_pixels());
+            (Kind::Conv(windows), if planar { 1 } else { self.lanes })
         } else if ic == 1 && group_oc == 1 {
             (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes)
         } else if ic % self.lanes == 0 && group_oc % self.lanes == 0 {
@@ -319,8 +344,37 @@ impl Matcher<'_> {
         Ok((kind, vec![(x, layout)]))
     }
 
+    /// A convolution of a plain map, when nothing of the graph reads its result: blocks would have to be made and unmade
+    /// for it.
+    fn plain_conv(
+        &self,
+        users: &Users<'_>,
+        id: NodeId,
+        kind: &Kind,
+        taken: &[bool],
+    ) -> Option<(Kind, Vec<(ValueId, Layout)>, Group)> {
+        let Kind::Conv(w) = kind else { return None };
+        let (x, src) = self.input(self.graph.node(id), 0).ok()?;
+        let steps = w.each(|a| a.stride) == [1; AXES];
+        let is_row = src.d * src.h == 1 && w.axes[..AXES - 1].iter().all(|a| a.kernel == 1 && a.output == 1);
+        if self.blocked[x.index()] || w.groups != 1 || !steps || !(is_row || w.of_pixels()) {
+            return None;
+        }
+        let kind = Kind::PlainConv(w.clone());
+        let group = fuse::group(users, id, taken, follow(&kind));
+        let dst = Map::new(self.graph.ty(group.result).ok()?, Layout::PLAIN)?;
+        let layout = Layout { halo: w.halo(), ..Layout::PLAIN };
+        let problem = w.plain_conv(Map { layout, ..src }, dst, group.activation);
+        let taken = users.of(group.result).is_empty() && problem.pays(self.lanes);
+        taken.then(|| (kind, vec![(x, layout)], group))
+    }
+
     fn pool(&self, node: &Node) -> Match {
-        let (x, src) = self.blocked_input(node, 0)?;
+        let (x, src) = self.input(node, 0)?;
+        // Of few channels most lanes of a block would be idle.
+        if !self.blocked[x.index()] && 2 * src.c < self.lanes {
+            return Err(Reason::LiesPlain(0));
+        }
         let attrs = match &node.op {
             Op::MaxPool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),
             Op::AveragePool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),

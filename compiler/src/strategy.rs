@@ -4,7 +4,8 @@
 //! others. Both only look at the shape of the nest and at strides, never at the operator's name.
 //!
 //! From a problem on blocked activations to a [tile nest](crate::tile): [`conv_direct`] and [`conv_winograd`], between which
-//! [`conv_choice`] decides, [`window`] for depthwise convolution and pooling, [`gemm`], [`rows`] for what is computed
+//! [`conv_choice`] decides, [`window`] for depthwise convolution and pooling, [`gemm`], [`conv_plain`] for convolutions between plain
+//! maps, [`rows`] for what is computed
 //! element by element, and [`reorder`] where plain tensors and blocks meet.
 
 use octrt_ops::DType;
@@ -18,6 +19,7 @@ pub mod conv;
 pub mod conv_choice;
 pub mod conv_direct;
 pub mod conv_grouped;
+pub mod conv_plain;
 pub mod conv_tiling;
 pub mod conv_winograd;
 pub mod elementwise;
