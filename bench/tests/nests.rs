@@ -1,4 +1,4 @@
-//! The tile nests of the networks of the paper and of the convolutions of well-known ones; see the support module.
+//! The nests of calls of the networks of the paper and of the convolutions of well-known ones; see the support module.
 #![allow(missing_docs)]
 
 #[path = "../../runtime/tests/support/nests.rs"]

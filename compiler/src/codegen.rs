@@ -1,7 +1,6 @@
 //! From scheduled nests to machine code, through Cranelift.
 //!
-//! `nest` walks the loops of kernels, `expr` their expressions, `math` has the elementary functions; `tile` does tile
-//! nests. The function's signature and what it may touch are said in [`crate::artifact`].
+//! `nest` walks loops, `expr` expressions, `math` has the elementary functions, `calls` those of leaf programs. The function's signature and what it may touch are said in [`crate::artifact`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,20 +15,20 @@ use crate::artifact::Function;
 use crate::error::CompileError;
 use crate::leaf::Program;
 use crate::leaf::x64::{self, AssembleError};
-use crate::place::program::Nest;
+use crate::nest::Nest;
 use crate::target::{Isa, Target};
 
+mod calls;
 mod emitter;
 mod expr;
 mod lanes;
 mod math;
 mod nest;
 mod scalar;
-mod tile;
 
 const STAGE: &str = "codegen";
 
-/// Compiles kernels for one target.
+/// Compiles nests for one target.
 pub struct Codegen {
     target: Target,
     /// For loops around leaf programs, which have the work: little to gain from optimisations that take time.
@@ -89,23 +88,20 @@ impl Codegen {
     }
 
     fn isa(&self, nest: &Nest) -> &dyn TargetIsa {
-        match nest {
-            Nest::Tile(_) => &*self.quick,
-            Nest::Loop(_) => &*self.thorough,
-        }
+        if nest.leaves.is_empty() { &*self.thorough } else { &*self.quick }
     }
 
     /// Machine code of a nest.
     ///
     /// # Errors
-    /// [`CompileError::Internal`] when the kernel is not well formed.
+    /// [`CompileError::Internal`] when the nest is not well formed.
     pub fn function(&self, nest: &Nest, symbol: String) -> Result<Function, CompileError> {
         let mut context = self.compile(nest, Listing::No)?;
-        let fail = |e: &str| CompileError::internal(STAGE, nest.name(), e);
+        let fail = |e: &str| CompileError::internal(STAGE, &nest.name, e);
         let code = context.take_compiled_code().ok_or_else(|| fail("no code"))?;
-        if let Nest::Tile(tile) = nest {
+        if !nest.leaves.is_empty() {
             let names: Vec<_> = context.func.params.user_named_funcs().values().cloned().collect();
-            return tile::link(&self.leaves, tile, &code, &names, symbol).map_err(|e| fail(&e));
+            return calls::link(&self.leaves, nest, &code, &names, symbol).map_err(|e| fail(&e));
         }
         if !code.buffer.relocs().is_empty() {
             return Err(fail("the code needs relocations"));
@@ -114,7 +110,7 @@ impl Codegen {
         Ok(Function { symbol, alignment, bytes: code.code_buffer().to_vec() })
     }
 
-    /// The kernel in Cranelift's intermediate form, before its optimisations.
+    /// The nest in Cranelift's intermediate form, before its optimisations.
     ///
     /// # Errors
     /// As [`Codegen::function`].
@@ -128,13 +124,10 @@ impl Codegen {
     /// As [`Codegen::function`].
     pub fn assembly(&self, nest: &Nest) -> Result<String, CompileError> {
         let context = self.compile(nest, Listing::Yes)?;
-        let fail = |e: &str| CompileError::internal(STAGE, nest.name(), e);
+        let fail = |e: &str| CompileError::internal(STAGE, &nest.name, e);
         let listing =
             context.compiled_code().and_then(|c| c.vcode.clone()).ok_or_else(|| fail("no listing"))?;
-        match nest {
-            Nest::Loop(_) => Ok(listing),
-            Nest::Tile(tile) => Ok(listing + &tile::listing(tile).map_err(|e| fail(&e))?),
-        }
+        Ok(listing + &calls::listing(nest).map_err(|e| fail(&e))?)
     }
 
     fn build(&self, nest: &Nest) -> Result<ClifFunction, CompileError> {
@@ -143,11 +136,8 @@ impl Codegen {
         let mut function = ClifFunction::with_name_signature(UserFuncName::user(0, 0), signature);
         let mut context = FunctionBuilderContext::new();
         let mut builder = FunctionBuilder::new(&mut function, &mut context);
-        let emitted = match nest {
-            Nest::Loop(kernel) => emitter::Emitter::new(&mut builder, kernel, self.target).function(),
-            Nest::Tile(tile) => tile::TileEmitter::new(&mut builder, tile).function(),
-        };
-        emitted.map_err(|e| CompileError::internal(STAGE, nest.name(), e))?;
+        let emitted = emitter::Emitter::new(&mut builder, nest, self.target).function();
+        emitted.map_err(|e| CompileError::internal(STAGE, &nest.name, e))?;
         builder.seal_all_blocks();
         builder.finalize(self.isa(nest).frontend_config());
         Ok(function)
@@ -158,7 +148,7 @@ impl Codegen {
         context.set_disasm(listing == Listing::Yes);
         context
             .compile(self.isa(nest), &mut ControlPlane::default())
-            .map_err(|e| CompileError::internal(STAGE, nest.name(), format!("{:?}", e.inner)))?;
+            .map_err(|e| CompileError::internal(STAGE, &nest.name, format!("{:?}", e.inner)))?;
         Ok(context)
     }
 }

@@ -1,10 +1,10 @@
-//! The layout pass: which nodes run as tile nests on blocked activations, which run together, and how every value lies
+//! The layout pass: which nodes run as nests of calls on blocked activations, which run together, and how every value lies
 //! in memory.
 //!
 //! Convolutions, poolings, normalisations, concatenations of channels and what is computed element by element between
 //! them work on blocks of channels; everything else on plain tensors. Reorders stand only where the two meet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
@@ -15,14 +15,16 @@ use octrt_ops::{DType, Graph, Node, NodeId, Op, ValueId};
 
 use crate::layout::{AXES, Border, Halo, Layout, Map};
 use crate::leaf::BinaryOp;
-use crate::leaf::programs::Activation;
+use crate::options::Options;
+use crate::precision::Precision;
 use crate::strategy::conv::Sharing;
-use crate::strategy::problem::{PlainConvProblem, WindowKind};
-use crate::target::Target;
+use crate::strategy::problem::WindowKind;
+use crate::strategy::refusal::Refusal;
 
 pub(crate) mod concat;
 pub mod fuse;
 pub(crate) mod matrix;
+mod plain;
 pub mod reason;
 
 use fuse::{Follow, Group};
@@ -90,12 +92,6 @@ impl Windows {
         self.axes.iter().all(|a| a.kernel == 1) && self.halo().is_none()
     }
 
-    /// The convolution on plain maps.
-    pub fn plain_conv(&self, src: Map, dst: Map, activation: Activation) -> PlainConvProblem {
-        let [.., WindowAxis { kernel, dilation, pad_begin: pad, .. }] = self.axes;
-        PlainConvProblem { src, dst, kernel, dilation, pad, activation }
-    }
-
     /// A number of each axis.
     pub fn each(&self, f: impl Fn(&WindowAxis) -> usize) -> [usize; AXES] {
         self.axes.each_ref().map(f)
@@ -128,8 +124,11 @@ pub struct Choice {
     pub placed: Vec<Option<(ValueId, usize)>>,
 }
 
-/// Decides for a graph whose types are known.
-pub fn choose(graph: &Graph, target: Target) -> Choice {
+/// Nodes that a schedule has refused, and why.
+pub type Refused = BTreeMap<NodeId, Refusal>;
+
+/// Decides for a graph whose types are known. Nodes that are `refused` run on plain tensors.
+pub fn choose(graph: &Graph, options: Options, refused: &Refused) -> Choice {
     let mut choice = Choice {
         tiled: vec![None; graph.nodes.len()],
         taken: vec![false; graph.nodes.len()],
@@ -137,8 +136,8 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
         layouts: vec![Layout::PLAIN; graph.values.len()],
         placed: vec![None; graph.values.len()],
     };
-    let Some(width) = target.width() else {
-        choice.plain.fill(Some(Reason::NoLeafPrograms(target)));
+    let Some(width) = options.target.width() else {
+        choice.plain.fill(Some(Reason::NoLeafPrograms(options.target)));
         return choice;
     };
     let lanes = width.lanes() as usize;
@@ -148,25 +147,27 @@ pub fn choose(graph: &Graph, target: Target) -> Choice {
         if choice.taken[id.index()] {
             continue;
         }
-        let matcher = Matcher { graph, lanes, blocked: &blocked };
-        let (kind, inputs) = match matcher.kind(graph.node(id)) {
+        let matcher = Matcher { graph, lanes, precision: options.precision, blocked: &blocked };
+        let found = match refused.get(&id) {
+            Some(refusal) => Err(Reason::Refused(refusal.clone())),
+            None => matcher.kind(graph.node(id)),
+        };
+        let (kind, inputs) = match found {
             Ok(found) => found,
             Err(reason) => {
                 choice.plain[id.index()] = Some(reason);
                 continue;
             }
         };
-        let (kind, inputs, group) = match matcher.plain_conv(&users, id, &kind, &choice.taken) {
-            Some((plain, inputs, group)) => (plain, inputs, group),
-            None => {
-                let group = fuse::group(&users, id, &choice.taken, follow(&kind));
-                (kind, inputs, group)
-            }
-        };
+        let tiled = matcher.plain_conv(&users, id, &kind, &choice.taken).unwrap_or_else(|| {
+            let group = fuse::group(&users, id, &choice.taken, follow(&kind));
+            Tiled { group, kind, inputs }
+        });
+        let group = &tiled.group;
         group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);
-        blocked[group.result.index()] = !matches!(kind, Kind::Matrix | Kind::PlainConv(_));
+        blocked[group.result.index()] = !matches!(tiled.kind, Kind::Matrix | Kind::PlainConv(_));
         let last = group.nodes.iter().max().copied().unwrap_or(id);
-        choice.tiled[last.index()] = Some(Tiled { group, kind, inputs });
+        choice.tiled[last.index()] = Some(tiled);
     }
     layouts(graph, &mut choice, &blocked, lanes);
     concat::place(graph, &mut choice);
@@ -227,6 +228,7 @@ fn axes(src: &Map, attrs: WindowAttrs<'_>) -> Result<[WindowAxis; AXES], Reason>
 struct Matcher<'a> {
     graph: &'a Graph,
     lanes: usize,
+    precision: Precision,
     /// Values that lie in blocks.
     blocked: &'a [bool],
 }
@@ -336,37 +338,14 @@ impl Matcher<'_> {
         {
             let merged = self.lanes / ic;
             (Kind::Conv(windows(op.group / merged, Sharing::Merged(merged))), self.lanes)
+        } else if self.precision == Precision::Strict {
+            return Err(Reason::SharedBlocks);
         } else {
             (Kind::Conv(windows(op.group, Sharing::Mixed)), self.lanes)
         };
         let (Kind::Conv(w) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
         let layout = Layout { lanes, halo: w.halo(), border: Border::Zero };
         Ok((kind, vec![(x, layout)]))
-    }
-
-    /// A convolution of a plain map, when nothing of the graph reads its result: blocks would have to be made and unmade
-    /// for it.
-    fn plain_conv(
-        &self,
-        users: &Users<'_>,
-        id: NodeId,
-        kind: &Kind,
-        taken: &[bool],
-    ) -> Option<(Kind, Vec<(ValueId, Layout)>, Group)> {
-        let Kind::Conv(w) = kind else { return None };
-        let (x, src) = self.input(self.graph.node(id), 0).ok()?;
-        let steps = w.each(|a| a.stride) == [1; AXES];
-        let is_row = src.d * src.h == 1 && w.axes[..AXES - 1].iter().all(|a| a.kernel == 1 && a.output == 1);
-        if self.blocked[x.index()] || w.groups != 1 || !steps || !(is_row || w.of_pixels()) {
-            return None;
-        }
-        let kind = Kind::PlainConv(w.clone());
-        let group = fuse::group(users, id, taken, follow(&kind));
-        let dst = Map::new(self.graph.ty(group.result).ok()?, Layout::PLAIN)?;
-        let layout = Layout { halo: w.halo(), ..Layout::PLAIN };
-        let problem = w.plain_conv(Map { layout, ..src }, dst, group.activation);
-        let taken = users.of(group.result).is_empty() && problem.pays(self.lanes);
-        taken.then(|| (kind, vec![(x, layout)], group))
     }
 
     fn pool(&self, node: &Node) -> Match {

@@ -194,46 +194,16 @@ impl Map {
         index
     }
 
-    /// Bytes from one pixel to the next.
-    pub fn pixel_bytes(&self) -> i64 {
-        4 * self.layout.lanes as i64
-    }
-
-    /// Bytes from one row to the next.
-    pub fn row_bytes(&self) -> i64 {
-        (self.layout.halo.left + self.w + self.layout.halo.right) as i64 * self.pixel_bytes()
-    }
-
-    /// Bytes from one plane to the next.
-    pub fn plane_bytes(&self) -> i64 {
-        (self.layout.halo.top + self.h + self.layout.halo.bottom) as i64 * self.row_bytes()
-    }
-
-    /// Bytes from one plane, row and column to the next.
-    pub fn steps(&self) -> [i64; AXES] {
-        [self.plane_bytes(), self.row_bytes(), self.pixel_bytes()]
-    }
-
     /// Bytes from one block of channels to the next.
     pub fn block_bytes(&self) -> i64 {
-        (self.layout.halo.front + self.d + self.layout.halo.back) as i64 * self.plane_bytes()
+        let ends = self.layout.halo.ends().into_iter().zip(self.extents());
+        let pixels: usize = ends.map(|((before, after), extent)| before + extent + after).product();
+        4 * (pixels * self.layout.lanes) as i64
     }
 
     /// Bytes from one picture to the next.
     pub fn image_bytes(&self) -> i64 {
         self.blocks() as i64 * self.block_bytes()
-    }
-
-    /// Bytes from the first byte of a block to the pixel in this plane, row and column, counted from the map's first;
-    /// negative ones lie in the halo.
-    pub fn pixel(&self, at: [i64; AXES]) -> i64 {
-        let axes = at.into_iter().zip(self.layout.halo.ends()).zip(self.steps());
-        axes.map(|((at, (before, _)), step)| (before as i64 + at) * step).sum()
-    }
-
-    /// Bytes from the first byte of a block to the map's first pixel.
-    pub fn origin(&self) -> i64 {
-        self.pixel([0; AXES])
     }
 
     /// Whether both have the same bytes: one pixel, or equal layouts.

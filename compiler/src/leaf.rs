@@ -389,22 +389,27 @@ impl Inst {
     /// The variables that the statement itself reads; for a loop none, its body has its own.
     pub fn reads(&self) -> impl Iterator<Item = Variable> {
         let vector = |v: &VecId| Some(Variable::Vector(*v));
-        let operand = |b: &Operand| b.vector().map(Variable::Vector);
-        let own = match self {
-            Inst::Displace { base, by, .. } => {
-                [Some(Variable::Pointer(*base)), Some(Variable::Offset(*by)), None]
-            }
-            Inst::Advance { ptr, .. } => [Some(Variable::Pointer(*ptr)), None, None],
-            Inst::Offset { table, .. } => [Some(Variable::Pointer(*table)), None, None],
-            Inst::Copy { src, .. } | Inst::Unordered { src, .. } | Inst::Store { src, .. } => {
-                [vector(src), None, None]
-            }
-            Inst::Fma { acc, a, b } => [vector(acc), vector(a), operand(b)],
-            Inst::Binary { a, b, .. } => [vector(a), operand(b), None],
-            Inst::Shuffle { a, b, .. } => [vector(a), vector(b), None],
-            _ => [None; 3],
+        let pointer = |p: &PtrId| Some(Variable::Pointer(*p));
+        let address = |a: &Address| [pointer(&a.base), a.offset.map(Variable::Offset)];
+        let operand = |b: &Operand| match b {
+            Operand::Vector(v) => [vector(v), None],
+            Operand::Memory(a) | Operand::Broadcast(a) => address(a),
         };
-        self.addresses().flat_map(Address::variables).chain(own.into_iter().flatten())
+        let four = |[a, b]: [Option<Variable>; 2], [c, d]: [Option<Variable>; 2]| [a, b, c, d];
+        let all = match self {
+            Inst::Displace { base, by, .. } => [pointer(base), Some(Variable::Offset(*by)), None, None],
+            Inst::Advance { ptr: p, .. } | Inst::Offset { table: p, .. } => [pointer(p), None, None, None],
+            Inst::Copy { src, .. } | Inst::Unordered { src, .. } => [vector(src), None, None, None],
+            Inst::Load { from: a, .. } | Inst::Broadcast { from: a, .. } | Inst::Prefetch(a) => {
+                four(address(a), [None; 2])
+            }
+            Inst::Store { to, src, .. } => four(address(to), [vector(src), None]),
+            Inst::Fma { acc, a, b } => four(operand(b), [vector(acc), vector(a)]),
+            Inst::Binary { a, b, .. } => four(operand(b), [vector(a), None]),
+            Inst::Shuffle { a, b, .. } => [vector(a), vector(b), None, None],
+            Inst::Pointer { .. } | Inst::Zero(_) | Inst::Splat(..) | Inst::Loop { .. } => [None; 4],
+        };
+        all.into_iter().flatten()
     }
 
     /// The variable that the statement itself assigns.
@@ -428,7 +433,7 @@ impl Inst {
     }
 
     /// The address that the statement itself names, if any.
-    pub fn addresses(&self) -> impl Iterator<Item = Address> {
+    pub fn address(&self) -> Option<Address> {
         match self {
             Inst::Load { from: a, .. }
             | Inst::Broadcast { from: a, .. }
@@ -438,7 +443,6 @@ impl Inst {
             | Inst::Binary { b: Operand::Memory(a) | Operand::Broadcast(a), .. } => Some(*a),
             _ => None,
         }
-        .into_iter()
     }
 }
 
@@ -446,11 +450,6 @@ impl Address {
     /// `base + bytes`.
     pub fn new(base: PtrId, bytes: i32) -> Address {
         Address { base, offset: None, bytes }
-    }
-
-    /// The variables that it reads.
-    pub fn variables(self) -> impl Iterator<Item = Variable> {
-        [Some(Variable::Pointer(self.base)), self.offset.map(Variable::Offset)].into_iter().flatten()
     }
 }
 

@@ -9,7 +9,6 @@ pub mod decide;
 pub mod error;
 pub mod layout;
 pub mod leaf;
-pub mod loop_ir;
 pub mod lower;
 pub mod nest;
 pub mod options;
@@ -21,7 +20,7 @@ pub mod precision;
 pub mod schedule;
 pub mod strategy;
 pub mod target;
-pub mod tile;
+pub(crate) mod text;
 
 /// Changes with every change of this crate's sources.
 pub const FINGERPRINT: &str = env!("OCTRT_FINGERPRINT");

@@ -1,4 +1,4 @@
-//! From a graph to calls: every node through its tile nest or its definition, with reorders where layouts differ.
+//! From a graph to calls: every node through its nest of calls or its definition, with reorders where layouts differ.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,15 @@ use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
 use crate::decide::Choice;
 use crate::error::CompileError;
 use crate::layout::{Layout, Map, relayout};
+use crate::nest::BufferRole;
 use crate::options::Options;
 use crate::pack::Packing;
 use crate::schedule::script::Scheduled;
+use crate::strategy::conv::ConvProblem;
 use crate::strategy::conv_winograd::Plan;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::reorder;
 use crate::strategy::rows::{self, RowsProblem, With};
-use crate::tile::BufferRole;
 
 pub mod calls;
 mod emit;
@@ -33,11 +34,12 @@ pub(super) struct Form {
     pub(super) place: Virtual,
 }
 
-/// Lowers every node of a graph whose types are known, as was chosen.
+/// Lowers every node of a graph whose types are known, as was chosen. Where a schedule refuses, the result says so in
+/// [`Lowered::refused`].
 ///
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments.
-pub fn lower_graph(graph: &Graph, choice: Choice, options: Options) -> Result<Lowered, CompileError> {
+pub fn lower_graph(graph: &Graph, choice: &Choice, options: Options) -> Result<Lowered, CompileError> {
     let mut l = Lowering {
         graph,
         options,
@@ -46,7 +48,7 @@ pub fn lower_graph(graph: &Graph, choice: Choice, options: Options) -> Result<Lo
         reserved: vec![None; graph.values.len()],
         roots: BTreeMap::new(),
         copied: BTreeMap::new(),
-        chosen: BTreeMap::new(),
+        chosen: Vec::new(),
         failed: None,
         out: Lowered::default(),
     };
@@ -86,7 +88,7 @@ pub(super) struct Owner<'a> {
 pub(super) struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     pub(super) options: Options,
-    pub(super) choice: Choice,
+    pub(super) choice: &'a Choice,
     /// Where each value lies, the form that its node made first.
     forms: Vec<Vec<Form>>,
     /// The output that a value's plain form is written to.
@@ -95,8 +97,8 @@ pub(super) struct Lowering<'a> {
     roots: BTreeMap<ValueId, Virtual>,
     /// What has been copied into the buffer of a concatenation, by its first channel there.
     pub(super) copied: BTreeMap<(ValueId, usize), ValueId>,
-    /// Convolutions met before, as text, and what was chosen for them: networks repeat their blocks.
-    pub(super) chosen: BTreeMap<String, (Plan, Packing)>,
+    /// Convolutions met before, and what was chosen for them: networks repeat their blocks.
+    pub(super) chosen: Vec<(ConvProblem, Plan, Packing)>,
     /// What must not fail, and has.
     failed: Option<Refusal>,
     pub(super) out: Lowered,
@@ -108,9 +110,10 @@ impl Lowering<'_> {
             match self.tiled(&tiled) {
                 Ok(()) => return Ok(()),
                 Err(defect) if defect.is_defect() => return Err(OpError::Invalid(defect.to_string())),
-                // What a schedule refuses after all (distances beyond 32 bits) runs node by node.
-                Err(reason) => self.out.refused.push((node.name.clone(), reason)),
-            }
+                // What a schedule refuses after all, as distances beyond 32 bits are, is decided anew. The rest of the graph
+                // may have more of it.
+                Err(refusal) => self.out.refused.insert(tiled.group.root, refusal),
+            };
             let mut nodes = tiled.group.nodes;
             nodes.sort_unstable();
             return nodes.iter().try_for_each(|id| self.general(self.graph.node(*id)));
@@ -304,7 +307,7 @@ impl Lowering<'_> {
         owner: Owner<'_>,
         stage: &'static str,
     ) -> Result<(), Refusal> {
-        let Scheduled { nest, schedule } = nest.into();
+        let Scheduled { nest, schedule, parts } = nest.into();
         let mut sources = sources.iter().copied();
         let mut buffers = Vec::with_capacity(nest.buffers.len());
         for b in &nest.buffers {
@@ -323,8 +326,9 @@ impl Lowering<'_> {
         }
         let dst = nest.dst().map_or(0, |d| d.index());
         self.out.calls.push(Call {
-            work: Work::Tile(nest),
+            work: Work::Scheduled(nest),
             schedule,
+            parts,
             node: owner.node.to_string(),
             op: owner.op,
             stage,
@@ -388,15 +392,16 @@ impl Lowering<'_> {
                 continue;
             }
             let order = if repeat.is_some() { Order::Turns } else { Order::Any };
-            let (kernel, used) = lower(compute, stage, stage.name, order);
+            let (naive, used) = lower(compute, stage, stage.name, order);
             let buffers: Vec<_> =
                 used.iter().map(|b| (places[b.0 as usize], compute.ty(*b).clone())).collect();
             // What a stage defines and others update is checked when it is complete.
             let last = compute.stages[at + 1..].iter().all(|later| later.dst != stage.dst);
             let check = compute.checks.iter().find(|c| last && c.ok == stage.dst).map(|c| c.message.clone());
             self.out.calls.push(Call {
-                work: Work::Naive(kernel),
+                work: Work::Naive(naive),
                 schedule: None,
+                parts: Vec::new(),
                 node: owner.node.to_string(),
                 op: owner.op,
                 stage: stage.name,

@@ -24,21 +24,97 @@
 //! A statement is a [`Define`], an element by an expression with an optional reduction over the reduce loops around it, or
 //! a call of a leaf program on tiles. An operator is lowered to the naive nest of its definition on tensors that lie in
 //! [blocks](blocked); schedules rewrite it with the [primitives](crate::schedule), the last of which,
-//! [`tensorize`](crate::schedule::tensorize), makes a call of what is inside. A nest of calls only is a [`TileNest`].
+//! [`tensorize`](crate::schedule::tensorize), makes a call of what is inside:
+//!
+//! ```text
+//! nest "conv" {
+//!   in b0: f32[1,8,58,58,8]
+//!   in b1: f32[36864]
+//!   in b2: f32[64]
+//!   table b3: i32[3136] = [0, 32, 64, ...]
+//!   out b4: f32[1,8,56,56,8]
+//!   for L0 in 4 parallel {
+//!     for L1 in 523 {
+//!       call 0 "conv_6x16" (src = b0, src_offsets = b3 + 24*L1, wei = b1 + 36864*L0, bias = b2 + 64*L0, ic = 8, ...)
+//!     }
+//!   }
+//! }
+//! ```
+//!
+//! Distances in calls are in bytes. A *scratch* buffer belongs to the thread that runs a part of the parallel loop: what it
+//! holds means nothing to other iterations. [`verify`] proves that no call leaves its buffers, that iterations of the
+//! parallel loop write different bytes, and that they read of them only what they wrote.
 
 use std::sync::Arc;
 
 use octrt_ops::expr::{BufId, Expr, VarId};
+use octrt_ops::{Tensor, TensorType};
 
 use crate::leaf::Program;
-use crate::loop_ir::{Loop, Reduction};
-use crate::tile::{BufferId, BufferRole, Distance, LoopId, SlotValue, TileBuffer, TileNest};
 
+pub mod affine;
 pub mod blocked;
 pub mod build;
+mod call;
+mod definition;
 pub mod index;
 pub mod interp;
+pub mod interval;
+pub mod lanes;
+mod loops;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod strides;
 pub mod text;
+pub mod verify;
+
+pub use build::MissingSlot;
+pub use call::{Distance, SlotValue, pointer};
+pub use definition::Definition;
+pub use loops::{Form, Loop, Reduction, Role};
+
+/// What a nest does with a buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BufferRole {
+    /// Reads it.
+    Src,
+    /// Reads distances in bytes from it, which are known now.
+    Table(Tensor),
+    /// Writes it, and reads what it has written in the same iteration of the parallel loop; exactly one buffer.
+    Dst,
+    /// Writes and reads it within one iteration of the parallel loop.
+    Scratch,
+}
+
+impl BufferRole {
+    /// The word for it in text forms.
+    pub fn word(&self) -> &'static str {
+        match self {
+            BufferRole::Src => "in",
+            BufferRole::Table(_) => "table",
+            BufferRole::Dst => "out",
+            BufferRole::Scratch => "scratch",
+        }
+    }
+}
+
+/// A tensor that a nest touches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    /// Element type and shape: dense, row-major, blocks of channels and halos as dimensions and extents.
+    pub ty: TensorType,
+    /// What the nest does with it.
+    pub role: BufferRole,
+    /// Smallest and largest element, where known: of tables of indices.
+    pub range: Option<(i64, i64)>,
+}
+
+impl Buffer {
+    /// A buffer of elements of which nothing is known.
+    pub fn new(ty: TensorType, role: BufferRole) -> Buffer {
+        Buffer { ty, role, range: None }
+    }
+}
 
 /// One element by an expression: `dst[index] = value`, or the reduction of `value` over the reduce loops around it, for
 /// iterations in which `when` is true.
@@ -54,6 +130,8 @@ pub struct Define {
     pub value: Expr,
     /// The reduction, if there is one.
     pub reduce: Option<Reduction>,
+    /// Whether elements of a buffer that is defined already are changed, one after the other.
+    pub update: bool,
 }
 
 /// A statement.
@@ -78,7 +156,7 @@ pub struct Nest {
     /// Name for dumps and symbols.
     pub name: String,
     /// All buffers; a [`BufId`] is a position here.
-    pub buffers: Vec<TileBuffer>,
+    pub buffers: Vec<Buffer>,
     /// The leaf programs that are called; nests share them.
     pub leaves: Vec<Arc<Program>>,
     /// What it does.
@@ -92,11 +170,19 @@ impl Define {
         self.index.iter().chain(&self.when).chain([&self.value]).chain(reduction)
     }
 
+    /// Changes every expression in place.
+    pub fn rewrite(&mut self, f: &mut dyn FnMut(&Expr) -> Option<Expr>) {
+        let reduction = self.reduce.iter_mut().flat_map(|r| [&mut r.init, &mut r.finish]);
+        let all = self.index.iter_mut().chain(&mut self.when).chain([&mut self.value]).chain(reduction);
+        all.for_each(|e| e.rewrite(f));
+    }
+
     /// With every expression rebuilt by `f`.
     #[must_use]
     pub fn map(&self, f: &dyn Fn(&Expr) -> Expr) -> Define {
         Define {
             dst: self.dst,
+            update: self.update,
             index: self.index.iter().map(f).collect(),
             when: self.when.as_ref().map(f),
             value: f(&self.value),
@@ -118,6 +204,21 @@ impl Stmt {
             Stmt::Define(d) => Stmt::Define(d.map(f)),
             Stmt::Call { .. } => self.clone(),
         }
+    }
+
+    /// Changes every definition in place.
+    pub fn each_define(&mut self, f: &mut dyn FnMut(&mut Define)) {
+        match self {
+            Stmt::Loop(_, body) => body.iter_mut().for_each(|s| s.each_define(f)),
+            Stmt::Define(d) => f(d),
+            Stmt::Call { .. } => {}
+        }
+    }
+
+    /// Puts an expression in the place of a variable.
+    pub fn substitute(&mut self, l: VarId, with: &Expr) {
+        let mut each = |e: &Expr| matches!(e, Expr::Var(v) if *v == l).then(|| with.clone());
+        self.each_define(&mut |d| d.rewrite(&mut each));
     }
 
     /// Visits the statement and all within, outermost first.
@@ -169,7 +270,7 @@ impl Nest {
 
     /// A variable that no loop has.
     pub fn fresh(&self) -> VarId {
-        VarId(self.loops().iter().map(|l| l.id.0 + 1).max().unwrap_or(0))
+        VarId(self.loops().iter().map(|l| l.id.0.saturating_add(1)).max().unwrap_or(0))
     }
 
     /// Number of iterations of a loop.
@@ -215,31 +316,25 @@ impl Nest {
 
     /// Puts other statements in the place of a loop.
     pub fn replace(&mut self, id: VarId, with: Vec<Stmt>) {
-        fn within(stmts: &mut Vec<Stmt>, id: VarId, with: &mut Option<Vec<Stmt>>) {
-            if let Some(at) = stmts.iter().position(|s| matches!(s, Stmt::Loop(l, _) if l.id == id)) {
-                stmts.splice(at..=at, with.take().unwrap_or_default());
-                return;
-            }
-            for s in stmts {
-                if let (Stmt::Loop(_, body), true) = (s, with.is_some()) {
-                    within(body, id, with);
-                }
-            }
-        }
-        within(&mut self.body, id, &mut Some(with));
+        self.edit(id, |_, _| with);
     }
 
-    /// With every definition rebuilt by `f`; `None` where `f` gives none for one.
-    pub fn each_define(&self, f: &dyn Fn(&Define) -> Option<Define>) -> Option<Nest> {
-        fn within(stmts: &[Stmt], f: &dyn Fn(&Define) -> Option<Define>) -> Option<Vec<Stmt>> {
-            let each = |s: &Stmt| match s {
-                Stmt::Define(d) => f(d).map(Stmt::Define),
-                Stmt::Loop(l, body) => Some(Stmt::Loop(l.clone(), within(body, f)?)),
-                call @ Stmt::Call { .. } => Some(call.clone()),
-            };
-            stmts.iter().map(each).collect()
+    /// Puts what `f` makes of a loop and what it holds in its place.
+    pub fn edit(&mut self, id: VarId, f: impl FnOnce(Loop, Vec<Stmt>) -> Vec<Stmt>) {
+        fn place(stmts: &mut Vec<Stmt>, id: VarId) -> Option<(&mut Vec<Stmt>, usize)> {
+            if let Some(at) = stmts.iter().position(|s| matches!(s, Stmt::Loop(l, _) if l.id == id)) {
+                return Some((stmts, at));
+            }
+            stmts.iter_mut().find_map(|s| match s {
+                Stmt::Loop(_, body) => place(body, id),
+                _ => None,
+            })
         }
-        Some(Nest { body: within(&self.body, f)?, ..self.clone() })
+        if let Some((stmts, at)) = place(&mut self.body, id)
+            && let Stmt::Loop(l, body) = stmts.remove(at)
+        {
+            stmts.splice(at..at, f(l, body));
+        }
     }
 
     /// The buffer that is written.
@@ -249,57 +344,53 @@ impl Nest {
     }
 
     /// Adds a buffer.
-    pub fn buffer(&mut self, buffer: TileBuffer) -> BufId {
+    pub fn buffer(&mut self, buffer: Buffer) -> BufId {
         self.buffers.push(buffer);
         BufId((self.buffers.len() - 1) as u32)
     }
 
-    /// The nest as code generation takes it: loops of one iteration are left out, what is outside the parallel loop is one
-    /// iteration. `None` where a definition is left, or loops stand side by side outside the parallel one.
-    pub fn tiles(&self) -> Option<TileNest> {
-        let body = tiles(&self.body)?;
-        let name = self.name.clone();
-        let buffers = self.buffers.clone();
-        let leaves: Vec<Program> = self.leaves.iter().map(|l| (**l).clone()).collect();
-        let is_parallel =
-            |s: &Stmt| matches!(s, Stmt::Loop(l, _) if l.form == crate::loop_ir::Form::Parallel);
-        if let [Stmt::Loop(l, inner)] = &self.body[..]
-            && is_parallel(&self.body[0])
-        {
-            let body = tiles(inner)?;
-            return Some(TileNest {
-                name,
-                buffers,
-                leaves,
-                parallel: LoopId(l.id.0),
-                extent: l.extent,
-                body,
-            });
+    /// The outermost loop, whose iterations may run on several threads, and what it holds; `None` where there is none.
+    pub fn parallel(&self) -> Option<(&Loop, &[Stmt])> {
+        match &self.body[..] {
+            [Stmt::Loop(l, body)] if l.form == Form::Parallel => Some((l, body)),
+            _ => None,
         }
-        let parallel = LoopId(self.fresh().0);
-        Some(TileNest { name, buffers, leaves, parallel, extent: 1, body })
+    }
+
+    /// Iterations of the loop of which a call of the function runs a part, parallel or in turns; 1 where there is none.
+    pub fn parallel_extent(&self) -> usize {
+        match &self.body[..] {
+            [Stmt::Loop(l, _)] if matches!(l.form, Form::Parallel | Form::Turn) => l.extent,
+            _ => 1,
+        }
+    }
+
+    /// The nest as code generation takes it: loops of one iteration are left out and all others are data loops, the
+    /// outermost is parallel, of one iteration where none was. `None` where a definition is left.
+    pub fn canonical(&self) -> Option<Nest> {
+        let (outer, body) = match self.parallel() {
+            Some((l, body)) => (l.clone(), plain(body)?),
+            None => {
+                let outer = Loop { id: self.fresh(), extent: 1, role: Role::Data, form: Form::Parallel };
+                (outer, plain(&self.body)?)
+            }
+        };
+        Some(Nest { body: vec![Stmt::Loop(outer, body)], ..self.clone() })
     }
 }
 
-fn tiles(stmts: &[Stmt]) -> Option<Vec<crate::tile::Stmt>> {
+fn plain(stmts: &[Stmt]) -> Option<Vec<Stmt>> {
     let mut out = Vec::new();
     for s in stmts {
         match s {
-            Stmt::Loop(l, body) if l.extent == 1 => out.extend(tiles(body)?),
+            Stmt::Loop(l, body) if l.extent == 1 => out.extend(plain(body)?),
             Stmt::Loop(l, body) => {
-                let (id, extent, body) = (LoopId(l.id.0), l.extent, tiles(body)?);
-                out.push(crate::tile::Stmt::Loop { id, extent, body });
+                let l = Loop { role: Role::Data, form: Form::Serial, ..l.clone() };
+                out.push(Stmt::Loop(l, plain(body)?));
             }
-            Stmt::Call { leaf, slots } => {
-                out.push(crate::tile::Stmt::Call { leaf: *leaf, slots: slots.clone() });
-            }
+            Stmt::Call { .. } => out.push(s.clone()),
             Stmt::Define(_) => return None,
         }
     }
     Some(out)
-}
-
-/// An address some bytes into a buffer.
-pub fn pointer(buffer: BufId, at: Distance) -> SlotValue {
-    SlotValue::Pointer(BufferId(buffer.0), at)
 }

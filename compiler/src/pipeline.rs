@@ -8,23 +8,24 @@
 //! a graph that the passes have changed already, and then through [`generate`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use octrt_ops::Graph;
 
 use crate::artifact::{Artifact, Function, FunctionId};
 use crate::codegen::Codegen;
-use crate::decide::{self, Choice};
+use crate::decide::{self, Choice, Refused};
 use crate::error::CompileError;
-use crate::loop_ir::{Kernel, verify};
 use crate::lower::calls::{Lowered, Work};
 use crate::lower::lower_graph;
+use crate::nest::Nest;
+use crate::nest::verify::{Leaves, verify_among};
 pub use crate::options::Options;
 use crate::passes::{self, Report};
-use crate::place::program::{Nest, Program};
-use crate::strategy::refusal::Refusal;
+use crate::place::program::Program;
+use crate::schedule::script::Schedule;
 use crate::target::Target;
-use crate::tile::TileNest;
-use crate::{place, strategy, tile};
+use crate::{place, strategy};
 
 /// A graph after the passes, and what was decided for it.
 #[derive(Debug)]
@@ -37,25 +38,32 @@ pub struct Decided {
     pub choice: Choice,
 }
 
+/// How a nest was made.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// The schedule that made all of it, where one did.
+    pub schedule: Option<Arc<Schedule>>,
+    /// The schedules that made parts of it.
+    pub parts: Vec<Arc<Schedule>>,
+}
+
 /// What the stages before code generation give.
 #[derive(Debug)]
 pub struct Stages {
     /// The graph, and what was decided for it.
     pub decided: Decided,
-    /// Nodes of which a schedule refused what was decided, and why; they run on plain tensors.
-    pub refused: Vec<(String, Refusal)>,
     /// Nests, calls and places.
     pub program: Program,
+    /// How each nest of the program was made.
+    pub made: Vec<Made>,
 }
 
 /// The passes and the decisions, of a graph whose types are known.
 ///
 /// # Errors
-/// [`CompileError::Graph`] when an operator refuses its arguments.
+/// [`CompileError::Graph`] when an operator refuses its arguments, [`CompileError::Internal`] for defects of octrt.
 pub fn decide(graph: &Graph, options: Options) -> Result<Decided, CompileError> {
-    let (optimized, report) = passes::optimize(graph, options.target)?;
-    let choice = decide::choose(&optimized, options.target);
-    Ok(Decided { optimized, report, choice })
+    Ok(decide_and_lower(graph, options)?.0)
 }
 
 /// All stages but code generation, of a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
@@ -63,11 +71,33 @@ pub fn decide(graph: &Graph, options: Options) -> Result<Decided, CompileError> 
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments, [`CompileError::Internal`] for defects of octrt.
 pub fn stages(graph: &Graph, options: Options) -> Result<Stages, CompileError> {
-    let decided = decide(graph, options)?;
-    let mut lowered = lower_graph(&decided.optimized, decided.choice.clone(), options)?;
-    let refused = std::mem::take(&mut lowered.refused);
-    let program = finish(&decided.optimized, lowered)?;
-    Ok(Stages { decided, refused, program })
+    let (decided, lowered) = decide_and_lower(graph, options)?;
+    let (program, made) = finish(&decided.optimized, lowered)?;
+    Ok(Stages { decided, program, made })
+}
+
+fn decide_and_lower(graph: &Graph, options: Options) -> Result<(Decided, Lowered), CompileError> {
+    let (optimized, report) = passes::optimize(graph, options.target)?;
+    let (choice, lowered) = settle(&optimized, options)?;
+    Ok((Decided { optimized, report, choice }, lowered))
+}
+
+/// Decides, and lowers what was decided, until no schedule refuses: a node that one has refused runs on plain tensors, and
+/// what is around it is decided anew.
+fn settle(graph: &Graph, options: Options) -> Result<(Choice, Lowered), CompileError> {
+    let mut refused = Refused::new();
+    loop {
+        let choice = decide::choose(graph, options, &refused);
+        let mut lowered = lower_graph(graph, &choice, options)?;
+        if lowered.refused.is_empty() {
+            return Ok((choice, lowered));
+        }
+        let known = refused.len();
+        refused.append(&mut lowered.refused);
+        if refused.len() == known {
+            return Err(CompileError::internal("decide", &graph.name, "a node that is plain was refused"));
+        }
+    }
 }
 
 /// Compiles a graph as it is, without passes, on one thread.
@@ -83,15 +113,14 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Artifact, CompileError
 /// # Errors
 /// As [`stages`].
 pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError> {
-    let choice = decide::choose(graph, options.target);
-    finish(graph, lower_graph(graph, choice, options)?)
+    Ok(finish(graph, settle(graph, options)?.1)?.0)
 }
 
-/// Schedules what was lowered, and gives it its place.
-fn finish(graph: &Graph, lowered: Lowered) -> Result<Program, CompileError> {
-    let (nests, functions) = schedule(&lowered)?;
+/// Schedules what was lowered, and gives it its place. Beside the program stands how each of its nests was made.
+fn finish(graph: &Graph, lowered: Lowered) -> Result<(Program, Vec<Made>), CompileError> {
+    let Scheduled { nests, made, functions } = schedule(&lowered)?;
     let extents: Vec<usize> = functions.iter().map(|f| nests[f.0 as usize].parallel_extent()).collect();
-    Ok(place::place(graph, lowered, &functions, &extents, nests))
+    Ok((place::place(graph, lowered, &functions, &extents, nests), made))
 }
 
 /// Generates the code of one nest, by its number.
@@ -119,62 +148,73 @@ pub fn generate(program: Program, target: Target, executor: Executor<'_>) -> Res
     Ok(program.with_functions(functions, target))
 }
 
-/// The nests of all calls, each once, and which is that of each call.
-fn schedule(lowered: &Lowered) -> Result<(Vec<Nest>, Vec<FunctionId>), CompileError> {
-    let mut nests: Vec<Nest> = Vec::new();
+/// What the calls of a graph run.
+#[derive(Debug, Default)]
+struct Scheduled {
+    /// Distinct nests.
+    nests: Vec<Nest>,
+    /// How each was made.
+    made: Vec<Made>,
+    /// The position of each call's nest.
+    functions: Vec<FunctionId>,
+}
+
+/// The nests of all calls, each once, how they were made, and which is that of each call.
+fn schedule(lowered: &Lowered) -> Result<Scheduled, CompileError> {
+    let mut out = Scheduled::default();
     // Equal problems share one function: names of nodes do not take part in the comparison.
     let mut naive: BTreeMap<String, FunctionId> = BTreeMap::new();
-    let mut tiled: BTreeMap<String, Vec<FunctionId>> = BTreeMap::new();
-    let mut functions = Vec::with_capacity(lowered.calls.len());
+    let mut calls: BTreeMap<(&str, Vec<usize>), Vec<FunctionId>> = BTreeMap::new();
+    let mut leaves = Leaves::default();
     for call in &lowered.calls {
-        let next = FunctionId(nests.len() as u32);
+        let next = FunctionId(out.nests.len() as u32);
         let function = match &call.work {
-            Work::Tile(nest) => {
-                let alike = tiled.entry(outline(nest)).or_default();
-                let same = |f: &&FunctionId| matches!(&nests[f.0 as usize], Nest::Tile(t) if *t == **nest);
+            Work::Scheduled(nest) => {
+                let alike = calls.entry(outline(nest)).or_default();
+                let same = |f: &&FunctionId| out.nests[f.0 as usize] == **nest;
                 match alike.iter().find(same) {
                     Some(known) => *known,
                     None => {
-                        let internal =
-                            |e| CompileError::internal("strategy", &call.node, format!("{e}\n{nest}"));
-                        tile::verify::verify(nest).map_err(internal)?;
+                        check(nest, &mut leaves, ("strategy", &call.node))?;
                         alike.push(next);
-                        nests.push(Nest::Tile((**nest).clone()));
+                        out.nests.push((**nest).clone());
+                        out.made.push(Made { schedule: call.schedule.clone(), parts: call.parts.clone() });
                         next
                     }
                 }
             }
-            Work::Naive(kernel) => {
-                let text = kernel.to_string();
+            Work::Naive(nest) => {
+                let text = nest.to_string();
                 let known = naive.get(&text).copied();
                 if known.is_none() {
-                    check(kernel, "lower")?;
-                    let scheduled = strategy::schedule(kernel)
+                    check(nest, &mut leaves, ("lower", &call.node))?;
+                    let schedule = strategy::schedule(nest)
                         .map_err(|e| CompileError::internal("strategy", &call.node, e))?;
-                    check(&scheduled, "strategy")?;
-                    nests.push(Nest::Loop(scheduled));
+                    check(schedule.nest(), &mut leaves, ("strategy", &call.node))?;
+                    out.nests.push(schedule.nest().clone());
+                    out.made.push(Made { schedule: Some(Arc::new(schedule)), parts: Vec::new() });
                     naive.insert(text, next);
                 }
                 known.unwrap_or(next)
             }
         };
-        functions.push(function);
+        out.functions.push(function);
     }
-    Ok((nests, functions))
+    Ok(out)
 }
 
-/// What equal nests have in common: the name, the extent and the buffers' types.
-fn outline(nest: &TileNest) -> String {
-    let types: Vec<String> = nest.buffers.iter().map(|b| b.ty.to_string()).collect();
-    format!("{} {} {}", nest.name, nest.extent, types.join(" "))
+/// Verifies a nest: in every build, because the memory safety of the machine code rests on it.
+fn check(nest: &Nest, leaves: &mut Leaves, (stage, node): (&'static str, &str)) -> Result<(), CompileError> {
+    verify_among(nest, leaves).map_err(|e| CompileError::internal(stage, node, format!("{e}\n{nest}")))
 }
 
-/// Verifies a kernel: in every build, because the memory safety of the machine code rests on it.
-fn check(kernel: &Kernel, stage: &'static str) -> Result<(), CompileError> {
-    verify::verify(kernel).map_err(|e| CompileError::internal(stage, &kernel.name, format!("{e}\n{kernel}")))
+/// What equal nests have in common: the name, and the extents of the parallel loop and of the buffers.
+fn outline(nest: &Nest) -> (&str, Vec<usize>) {
+    let dims = nest.buffers.iter().flat_map(|b| b.ty.shape.dims());
+    (&nest.name, std::iter::once(nest.parallel_extent()).chain(dims.copied()).collect())
 }
 
 /// Symbol of the function of nest `i`.
 pub fn symbol(i: usize, nest: &Nest) -> String {
-    format!("octrt_{i}_{}", nest.name().replace(' ', "_"))
+    format!("octrt_{i}_{}", nest.name.replace(' ', "_"))
 }

@@ -9,7 +9,9 @@ pub mod memory_plan;
 pub mod program;
 
 use memory_plan::{Lifetime, plan};
-use program::{Nest, Program};
+use program::Program;
+
+use crate::nest::Nest;
 
 /// Gives every buffer its place. `functions` and `extents` belong to the calls.
 pub fn place(

@@ -1,19 +1,19 @@
 //! Strategies: ordinary functions, value to value.
 //!
-//! From a naive kernel through schedule primitives: [`elementwise`] serves kernels without reduction, [`reduction`] the
-//! others. Both only look at the shape of the nest and at strides, never at the operator's name.
+//! From a naive nest of any definition: [`elementwise`] serves those without reduction, [`reduction`] the others. Both only look at the shape of the nest and at strides, never at the operator's name.
 //!
-//! From a problem on blocked activations to a [tile nest](crate::tile): [`conv_direct`] and [`conv_winograd`], between which
-//! [`conv_choice`] decides, [`window`] for depthwise convolution and pooling, [`gemm`], [`conv_plain`] for convolutions between plain
-//! maps, [`rows`] for what is computed
-//! element by element, and [`reorder`] where plain tensors and blocks meet.
+//! From a problem on blocked activations to a [nest of calls](crate::nest): [`conv_direct`] and [`conv_winograd`], between which
+//! [`conv_choice`] decides, [`conv_grouped`] for groups that share blocks of channels, [`window`] for depthwise convolution
+//! and pooling, [`gemm`], [`conv_plain`] for convolutions between plain maps, [`rows`] for what is computed element by element,
+//! and [`reorder`] where plain tensors and blocks meet.
 
 use octrt_ops::DType;
 use octrt_ops::expr::{Expr, VarId};
 
-use crate::loop_ir::affine::Affine;
-use crate::loop_ir::{Form, Kernel, Role};
-use crate::schedule::{ScheduleError, parallel};
+use crate::nest::affine::Affine;
+use crate::nest::{Definition, Form, Nest, Role};
+use crate::schedule::ScheduleError;
+use crate::schedule::script::Schedule;
 
 pub mod conv;
 pub mod conv_choice;
@@ -25,7 +25,6 @@ pub mod conv_winograd;
 pub mod elementwise;
 pub mod gemm;
 pub mod global_pool;
-pub mod pixels;
 pub mod problem;
 pub mod reduction;
 pub mod refusal;
@@ -35,31 +34,31 @@ pub mod shift;
 pub mod tiles;
 pub mod window;
 
-/// Schedules a naive kernel.
+/// Schedules a naive nest of one definition.
 ///
 /// # Errors
 /// [`ScheduleError`] when a primitive refuses what a strategy asked for: a defect of the strategy.
-pub fn schedule(kernel: &Kernel) -> Result<Kernel, ScheduleError> {
-    if kernel.update {
-        return Ok(kernel.clone());
+pub fn schedule(naive: &Nest) -> Result<Schedule, ScheduleError> {
+    let mut s = Schedule::new(naive.clone());
+    let Some(d) = naive.perfect().filter(|d| !d.define.update) else { return Ok(s) };
+    match d.define.reduce {
+        None => elementwise::schedule(&mut s, &d)?,
+        Some(_) => reduction::schedule(&mut s, &d)?,
     }
-    let k = match kernel.reduce {
-        None => elementwise::schedule(kernel)?,
-        Some(_) => reduction::schedule(kernel)?,
-    };
-    match k.loops.first() {
-        Some(l) if l.role == Role::Data && l.form == Form::Serial => {
-            let outer = l.id;
-            // Overlapping tiles would be written by two threads.
-            if splits_exactly(&k, outer) { parallel::parallel(&k, outer) } else { Ok(k) }
+    let Some(scheduled) = s.nest().perfect() else { return Ok(s) };
+    if let Some(l) = scheduled.loops.first().filter(|l| l.role == Role::Data && l.form == Form::Serial) {
+        let outer = l.id;
+        // Overlapping tiles would be written by two threads.
+        if splits_exactly(&scheduled, outer) {
+            s.parallel(outer)?;
         }
-        _ => Ok(k),
     }
+    Ok(s)
 }
 
 /// Whether different iterations of a loop write different elements: no index takes the smaller of two bounds.
-fn splits_exactly(k: &Kernel, l: VarId) -> bool {
-    k.index.iter().all(|e| Affine::of(e).stride(l).is_some())
+fn splits_exactly(d: &Definition<'_>, l: VarId) -> bool {
+    d.define.index.iter().all(|e| Affine::of(e).stride(l).is_some())
 }
 
 /// How the nest touches memory along one data loop.
@@ -74,15 +73,15 @@ struct Axis {
 }
 
 /// The data loops of a nest but for turns, outermost first.
-fn axes(k: &Kernel) -> Vec<Axis> {
+fn axes(d: &Definition<'_>) -> Vec<Axis> {
     let mut loads = Vec::new();
-    k.body.visit(&mut |e| {
+    d.define.value.visit(&mut |e| {
         if let Expr::Load(b, index) = e {
-            loads.push(Affine::flat(&k.buffers[b.0 as usize], index));
+            loads.push(Affine::flat(&d.buffers[b.index()].ty.shape, index));
         }
     });
-    let dst = Affine::flat(&k.buffers[k.dst.0 as usize], &k.index);
-    k.loops
+    let dst = Affine::flat(&d.dst_ty().shape, &d.define.index);
+    d.loops
         .iter()
         .filter(|l| l.role == Role::Data && l.form != Form::Turn)
         .map(|l| Axis {
@@ -94,7 +93,7 @@ fn axes(k: &Kernel) -> Vec<Axis> {
         .collect()
 }
 
-/// Whether every load of the kernel is of f32 and so is what it stores: what vectors are made of.
-fn all_f32(k: &Kernel) -> bool {
-    k.buffers.iter().all(|b| b.ty.dtype == DType::F32)
+/// Whether every buffer of the nest is of f32 and so is what it stores: what vectors are made of.
+fn all_f32(d: &Definition<'_>) -> bool {
+    d.buffers.iter().all(|b| b.ty.dtype == DType::F32)
 }

@@ -1,26 +1,25 @@
 //! Lowering, scheduling and code generation on the files of `filetests/lower`, `filetests/strategy` and
 //! `filetests/codegen`.
 //!
-//! The input is a graph. `; test lower` prints its naive kernels, `; test schedule` the scheduled ones, `; test plan`
-//! the calls and where their buffers lie, `; test script` the schedules of nests of leaf programs, `; test clif` and `; test asm` what becomes of each kernel. `target=x86-64-v2`
-//! chooses the target, x86-64-v3 unless said. Beside the text, every test runs the kernels through the loop IR's
-//! interpreter, naive and scheduled, and compares with the graph's interpreter.
+//! The input is a graph. `; test lower` prints its naive nests of definitions, `; test schedule` all scheduled ones, `; test
+//! plan` the calls and where their buffers lie, `; test script` the schedules of nests of leaf programs, `; test clif` and
+//! `; test asm` what becomes of each nest. `target=x86-64-v3` chooses the target, x86-64-v2 unless said. Beside the text,
+//! every test runs the nests through their interpreter and compares with the graph's interpreter.
 
 mod filetest;
 
 use filetest::Case;
 use octrt_compiler::artifact::{BufferRef, Place};
 use octrt_compiler::codegen::Codegen;
-use octrt_compiler::decide::choose;
-use octrt_compiler::loop_ir::{Kernel, interp, verify};
-use octrt_compiler::lower::calls::Work;
+use octrt_compiler::decide::{Refused, choose};
+use octrt_compiler::lower::calls::{Call, Work};
 use octrt_compiler::lower::lower_graph;
-use octrt_compiler::nest;
+use octrt_compiler::nest::interp::Engine;
+use octrt_compiler::nest::{self, Nest};
 use octrt_compiler::pipeline::Options;
-use octrt_compiler::place::program::{Nest, Program};
+use octrt_compiler::place::program::Program;
 use octrt_compiler::schedule::script::Schedule;
-use octrt_compiler::tile::interp::Engine;
-use octrt_compiler::{Precision, Target, pipeline, tile};
+use octrt_compiler::{Precision, Target, pipeline};
 use octrt_ops::graph::infer::{self, Limits};
 use octrt_ops::graph::text;
 use octrt_ops::{Graph, Tensor};
@@ -45,28 +44,23 @@ fn test(case: &Case) -> Result<String, String> {
     // Below x86-64-v3 there are no leaf programs: every operator goes through the loop nest of its definition.
     let target: Target = case.option("target").unwrap_or("x86-64-v2").parse()?;
     let options = Options { target, precision: Precision::Default };
-    let lowered = lower_graph(&graph, choose(&graph, options.target), options).map_err(|e| e.to_string())?;
-    let scripts: Vec<String> =
-        lowered.calls.iter().filter_map(|c| Some(c.schedule.as_ref()?.test())).collect();
-    lowered.calls.iter().filter_map(|c| c.schedule.as_ref()).try_for_each(|s| replays(s))?;
-    let naive: Vec<Kernel> = lowered
+    let lowered =
+        lower_graph(&graph, &choose(&graph, options, &Refused::new()), options).map_err(|e| e.to_string())?;
+    assert_eq!(lowered.refused, Refused::new(), "{}", case.path.display());
+    let schedules = || lowered.calls.iter().flat_map(Call::schedules);
+    let scripts: Vec<String> = schedules().map(|(s, of)| format!("; test {of}\n{}", s.test())).collect();
+    schedules().try_for_each(|(s, _)| replays(s))?;
+    let naive: Vec<Nest> = lowered
         .calls
         .into_iter()
         .filter_map(|c| match c.work {
-            Work::Naive(kernel) => Some(kernel),
-            Work::Tile(_) => None,
+            Work::Naive(nest) => Some(nest),
+            Work::Scheduled(_) => None,
         })
         .collect();
     let program = pipeline::program(&graph, options).map_err(|e| e.to_string())?;
-    for kernel in &naive {
-        verify::verify(kernel).map_err(|e| format!("{e}\n{kernel}"))?;
-    }
-    for nest in &program.nests {
-        match nest {
-            Nest::Loop(kernel) => verify::verify(kernel).map_err(|e| e.to_string()),
-            Nest::Tile(tile) => tile::verify::verify(tile).map_err(|e| e.to_string()),
-        }
-        .map_err(|e| format!("{e}\n{nest}"))?;
+    for nest in naive.iter().chain(&program.nests) {
+        nest::verify::verify(nest).map_err(|e| format!("{e}\n{nest}"))?;
     }
     same_results(&graph, &program);
     let codegen = Codegen::new(target).map_err(|e| e.to_string())?;
@@ -105,7 +99,7 @@ fn specialized(input: &str) -> Result<Graph, String> {
         .map_err(|e| e.to_string())
 }
 
-/// Runs the scheduled kernels through the loop IR's interpreter and compares with the graph's interpreter.
+/// Runs the nests through their interpreter and compares with the graph's interpreter.
 fn same_results(graph: &Graph, program: &Program) {
     let inputs: Vec<Tensor> = program
         .inputs
@@ -139,12 +133,9 @@ fn same_results(graph: &Graph, program: &Program) {
             .collect();
         let buffers: Vec<Option<&Tensor>> = buffers.iter().map(Option::as_ref).collect();
         let old = read(&step.buffers[step.dst], &arena, &outputs);
-        let result = match &program.nests[step.function.0 as usize] {
-            Nest::Loop(kernel) => interp::run(kernel, &buffers).expect("the kernel runs"),
-            Nest::Tile(nest) => {
-                tile::interp::run(nest, &buffers, Some(&old), Engine::Interpreter).expect("the nest runs")
-            }
-        };
+        let nest = &program.nests[step.function.0 as usize];
+        let result =
+            nest::interp::run(nest, &buffers, Some(&old), Engine::Interpreter).expect("the nest runs");
         match step.buffers[step.dst].place {
             Place::Arena(at) => arena[at..at + result.bytes().len()].copy_from_slice(result.bytes()),
             Place::Output(i) => outputs[i] = result.bytes().to_vec(),

@@ -1,18 +1,19 @@
 //! Schedules of nests on the files of `filetests/schedule`.
 //!
 //! The input is a naive nest, the steps of its schedule are directives: `; fuse L3 L4`, `; cut L12 into 4x6 5x5`. The test
-//! prints the nest that they make, or what the primitive says that refuses. Beside the text, every test checks that the nest
+//! prints the nest that they make, or what the primitive says that refuses; with `; test verify`, what the verifier says that
+//! refuses what they made. Beside the text, every test checks that the nest
 //! reads back as it prints, that the schedule's own text makes the same nest, and that the nest computes the same numbers,
 //! with definitions and with calls of leaf programs. What `octrt compile --emit schedule` prints is such a file.
 
 mod filetest;
 
 use filetest::Case;
-use octrt_compiler::nest::{Nest, Stmt, interp, text};
+use octrt_compiler::nest::interp::{self, Engine};
+use octrt_compiler::nest::{Buffer, BufferRole, Nest, Stmt, text, verify};
 use octrt_compiler::schedule::script::Schedule;
-use octrt_compiler::tile::interp::{Engine, run};
-use octrt_compiler::tile::{BufferRole, verify};
-use octrt_ops::Tensor;
+use octrt_ops::expr::Scalar;
+use octrt_ops::{Tensor, compute};
 
 #[test]
 fn schedules() {
@@ -38,38 +39,48 @@ fn test(case: &Case) -> Result<String, String> {
     if naive.buffers.iter().all(|b| b.ty.shape.numel() < 10_000) {
         same_numbers(&naive, &schedule, &case.path.display().to_string());
     }
-    Ok(schedule.nest().to_string())
+    if case.directive("test").is_some_and(|d| d.words == ["verify"]) {
+        verify::verify(schedule.nest()).map_err(|e| e.to_string())?;
+    }
+    Ok(schedule.nest().outline().to_string())
 }
 
-/// Runs both nests on whole numbers, of which every sum is exact, and products with small factors too: definitions by their
-/// interpreter; a nest of calls, which must verify, by that of leaf programs. Packed buffers hold the same number everywhere.
-/// One that is half calls is not run.
+/// Runs both nests on whole numbers, of which every sum is exact, and products with small factors too; a nest of calls must
+/// verify. Packed buffers hold the same number everywhere. A nest that is half calls is not run.
 fn same_numbers(naive: &Nest, schedule: &Schedule, path: &str) {
     let (scheduled, steps) = (schedule.nest(), schedule.to_string());
-    let inputs = |nest: &Nest| -> Vec<Option<Tensor>> {
-        let each = naive.buffers.iter().zip(&nest.buffers).enumerate();
-        let of = each.map(|(i, (_, to))| {
-            let packed = steps.lines().any(|step| step.starts_with(&format!("pack b{i} ")));
-            let value = |k: usize| if packed { 3.0 } else { ((k * 37 + i * 11) % 19) as f32 - 9.0 };
-            let values: Vec<f32> = (0..to.ty.shape.numel()).map(value).collect();
-            let tensor = Tensor::new(to.ty.shape.clone(), &values).expect("as many elements");
-            (to.role == BufferRole::Src).then_some(tensor)
-        });
-        // Tables are not given.
-        of.chain(nest.buffers[naive.buffers.len()..].iter().map(|_| None)).collect()
+    let packed = |i: usize| steps.lines().any(|step| step.starts_with(&format!("pack b{i} ")));
+    let run = |nest: &Nest, types: &Nest| {
+        let inputs: Vec<Option<Tensor>> =
+            types.buffers.iter().enumerate().map(|(i, b)| numbers(b, i, packed(i))).collect();
+        let inputs: Vec<Option<&Tensor>> = inputs.iter().map(Option::as_ref).collect();
+        interp::run(nest, &inputs, None, Engine::Interpreter).expect("the nest runs")
     };
-    let expected = interp::run(naive, &inputs(naive)).expect("the naive nest runs").to_vec::<f32>();
-    let found = match scheduled.tiles() {
-        Some(tiles) => {
-            verify::verify(&tiles).expect("a nest that verifies");
-            let inputs = inputs(scheduled);
-            let inputs: Vec<Option<&Tensor>> = inputs.iter().map(Option::as_ref).collect();
-            run(&tiles, &inputs, None, Engine::Interpreter).expect("the calls run").to_vec::<f32>()
+    let expected = run(naive, naive);
+    let found = match scheduled.canonical() {
+        Some(calls) => {
+            verify::verify(&calls).expect("a nest that verifies");
+            run(&calls, &calls)
         }
         None if has_calls(scheduled) => return,
-        None => interp::run(scheduled, &inputs(scheduled)).expect("the nest runs").to_vec::<f32>(),
+        None => run(scheduled, scheduled),
     };
-    assert_eq!(found, expected, "{path}");
+    assert_eq!(found.bytes(), expected.bytes(), "{path}");
+}
+
+/// Whole numbers for a buffer that is read, in its range if it has one.
+fn numbers(b: &Buffer, i: usize, packed: bool) -> Option<Tensor> {
+    if b.role != BufferRole::Src {
+        return None;
+    }
+    let value = |k: usize| match b.range {
+        Some((lo, hi)) => lo + (k as i64 * 37) % (hi - lo + 1),
+        None if packed => 3,
+        None => ((k * 37 + i * 11) % 19) as i64 - 9,
+    };
+    let scalars: Vec<Scalar> =
+        (0..b.ty.shape.numel()).map(|k| Scalar::I64(value(k)).cast(b.ty.dtype)).collect();
+    Some(compute::tensor(&b.ty, &scalars).expect("as many elements"))
 }
 
 fn has_calls(nest: &Nest) -> bool {

@@ -1,6 +1,9 @@
 //! Properties of the whole pipeline.
 
-use octrt_compiler::pipeline::Options;
+use octrt_compiler::decide::Reason;
+use octrt_compiler::decide::fuse::Unfused;
+use octrt_compiler::pipeline::{self, Options};
+use octrt_compiler::strategy::refusal::Refusal;
 use octrt_compiler::{Isa, Precision, Target, compile};
 use octrt_ops::Graph;
 use octrt_ops::graph::infer::{self, Limits};
@@ -56,6 +59,45 @@ fn activations_run_with_their_convolution() {
     let expected =
         [("conv1", "layout"), ("conv1", "border"), ("conv1", "conv"), ("conv2", "conv"), ("c", "layout")];
     assert_eq!(stages, expected);
+}
+
+/// Two convolutions, the first of which has windows of 17 columns in groups that share blocks of channels.
+const WIDE_GROUPS: &str = r#"graph "wide" {
+  input %0 "x": f32[1,8,40]
+  const %1 "w1": f32[4,2,17] = random(1)
+  const %2 "w2": f32[8,4,3] = random(2)
+  %3 "a" = n0 "wide" Conv { kernel = [], strides = [], dilations = [], pads = [8, 8], auto_pad = notset, group = 4 } (%0, %1)
+  %4 "b" = n1 "relu" Unary { kind = relu } (%3)
+  %5 "c" = n2 "next" Conv { kernel = [], strides = [], dilations = [], pads = [1, 1], auto_pad = notset, group = 1 } (%4, %2)
+  %6 "d" = n3 "inner" Unary { kind = relu } (%5)
+  %7 "e" = n4 "outer" Unary { kind = relu } (%6)
+  output "y" = %7
+}
+"#;
+
+#[test]
+fn what_a_schedule_refuses_is_decided_anew() {
+    let graph = text::parse(WIDE_GROUPS, &[]).expect("the text is a graph");
+    let types: Vec<_> = graph.inputs.iter().filter_map(|i| i.declared_type()).collect();
+    let graph = infer::specialize(&graph, &types, Limits::default()).expect("types fit");
+    let decided = |precision| {
+        let options = Options { precision, ..options(Isa::V3) };
+        pipeline::decide(&graph, options).expect("decides")
+    };
+    let plain = |precision, node: &str| {
+        let decided = decided(precision);
+        let at = decided.optimized.nodes.iter().position(|n| n.name == node).expect("a node of this name");
+        decided.choice.plain[at].clone()
+    };
+    let windows = "a window of many columns in groups that share blocks of channels";
+    assert_eq!(plain(Precision::Default, "wide"), Some(Reason::Refused(Refusal::Unfit(windows))));
+    assert_eq!(plain(Precision::Strict, "wide"), Some(Reason::SharedBlocks));
+    // Its activation is decided for anew, and the convolution behind it still runs in blocks.
+    assert_eq!(plain(Precision::Default, "relu"), Some(Reason::LiesPlain(0)));
+    assert_eq!(plain(Precision::Default, "next"), None);
+    let choice = decided(Precision::Default).choice;
+    let group = &choice.tiled.iter().flatten().next().expect("a group").group;
+    assert_eq!((group.nodes.len(), group.open.map(|(_, why)| why)), (2, Some(Unfused::Activation)));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! equal to the definition of the layout, element by element.
 
 use octrt_compiler::layout::{AXES, Halo, Layout, Map, relayout};
+use octrt_compiler::nest::interp::{Engine, races, run};
+use octrt_compiler::nest::verify::verify;
 use octrt_compiler::strategy::{reorder, rows};
-use octrt_compiler::tile::interp::{Engine, races, run};
-use octrt_compiler::tile::verify::verify;
 use octrt_compiler::{Isa, Target};
 use octrt_ops::Tensor;
 

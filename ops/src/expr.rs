@@ -31,6 +31,13 @@ impl fmt::Display for VarId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BufId(pub u32);
 
+impl BufId {
+    /// The position.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl fmt::Display for BufId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "b{}", self.0)
@@ -241,6 +248,28 @@ impl Expr {
         }
     }
 
+    /// As [`map`](Self::map), in place: only what is replaced is made anew.
+    pub fn rewrite(&mut self, f: &mut dyn FnMut(&Expr) -> Option<Expr>) {
+        if let Some(new) = f(self) {
+            *self = new;
+            return;
+        }
+        match self {
+            Expr::Const(_) | Expr::Var(_) | Expr::Acc => {}
+            Expr::Load(_, index) => index.iter_mut().for_each(|e| e.rewrite(f)),
+            Expr::Unary(_, a) | Expr::Cast(_, a) | Expr::Bits(a) => a.rewrite(f),
+            Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => {
+                a.rewrite(f);
+                b.rewrite(f);
+            }
+            Expr::Select(c, a, b) => {
+                c.rewrite(f);
+                a.rewrite(f);
+                b.rewrite(f);
+            }
+        }
+    }
+
     /// Visits the expression and all its subexpressions, outermost first.
     pub fn visit<'a>(&'a self, f: &mut dyn FnMut(&'a Expr)) {
         f(self);
@@ -365,6 +394,17 @@ mod tests {
         assert_eq!(e.dtype(&|_| None, None), Ok(DType::F32));
         assert!((Expr::f32(1.0) + Expr::int(1)).dtype(&|_| None, None).is_err());
         assert_eq!(eval(&e, &Empty).unwrap(), Scalar::F32(6.5));
+    }
+
+    #[test]
+    fn rewriting_in_place_is_mapping() {
+        let load = Expr::load(BufId(1), [Expr::var(0) + Expr::int(2), Expr::var(1)]);
+        let e = Expr::compare(CompareFn::Lt, Expr::var(1), Expr::int(4)).select(load, Expr::Acc);
+        let moved = |e: &Expr| (*e == Expr::var(1)).then(|| Expr::var(1) * Expr::int(8));
+        let mut rewritten = e.clone();
+        rewritten.rewrite(&mut |e| moved(e));
+        assert_eq!(rewritten, e.map(&mut |e| moved(e)));
+        assert_eq!(rewritten.to_string(), "select(lt(mul(L1, 8), 4), b1[add(L0, 2), mul(L1, 8)], acc)");
     }
 
     #[test]

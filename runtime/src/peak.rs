@@ -128,7 +128,7 @@ mod tests {
             assert!(registers::allocate(&program).is_ok());
             let Some(Inst::Loop { body, .. }) = program.body.last() else { panic!("no loop") };
             assert_eq!(body.len(), usize::from(UNROLL * CHAINS));
-            assert!(body.iter().all(|i| i.addresses().next().is_none()));
+            assert!(body.iter().all(|i| i.address().is_none()));
         }
     }
 

@@ -6,8 +6,8 @@ mod support;
 
 use std::path::Path;
 
+use octrt::compiler::nest::interp::Engine;
 use octrt::compiler::place::program::{Program, interp};
-use octrt::compiler::tile::interp::Engine;
 use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::{Tensor, TensorType};

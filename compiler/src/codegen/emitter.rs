@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use cranelift_codegen::ir::Value;
+use cranelift_codegen::ir::{FuncRef, StackSlot, Value};
 use cranelift_frontend::FunctionBuilder;
 use octrt_ops::DType;
 use octrt_ops::expr::VarId;
 
-use crate::loop_ir::Kernel;
+use crate::nest::{Loop, Nest};
 use crate::target::Target;
 
 /// The value of an expression.
@@ -44,10 +44,20 @@ pub(super) enum Binding {
     Lanes,
 }
 
+/// What calls of leaf programs need.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub(super) leaves: Vec<FuncRef>,
+    /// The arguments of each call, in the order in which calls are emitted; constants are stored once, at the beginning.
+    pub(super) frames: Vec<StackSlot>,
+    /// The next call.
+    pub(super) next: usize,
+}
+
 /// Emits the body of one function.
 pub(super) struct Emitter<'a, 'b> {
     pub(super) b: &'a mut FunctionBuilder<'b>,
-    pub(super) kernel: &'a Kernel,
+    pub(super) nest: &'a Nest,
     pub(super) target: Target,
     /// Base address of each buffer.
     pub(super) bases: Vec<Value>,
@@ -56,12 +66,25 @@ pub(super) struct Emitter<'a, 'b> {
     pub(super) acc: Option<Operand>,
     /// Part of the parallel loop that a call computes.
     pub(super) range: Option<(Value, Value)>,
+    /// Loops around the point, outermost first.
+    pub(super) loops: Vec<&'a Loop>,
+    pub(super) calls: Calls,
 }
 
 pub(super) type Emit<T> = Result<T, String>;
 
 impl<'a, 'b> Emitter<'a, 'b> {
-    pub(super) fn new(b: &'a mut FunctionBuilder<'b>, kernel: &'a Kernel, target: Target) -> Self {
-        Emitter { b, kernel, target, bases: Vec::new(), bindings: BTreeMap::new(), acc: None, range: None }
+    pub(super) fn new(b: &'a mut FunctionBuilder<'b>, nest: &'a Nest, target: Target) -> Self {
+        Emitter {
+            b,
+            nest,
+            target,
+            bases: Vec::new(),
+            bindings: BTreeMap::new(),
+            acc: None,
+            range: None,
+            loops: Vec::new(),
+            calls: Calls::default(),
+        }
     }
 }

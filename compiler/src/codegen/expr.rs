@@ -8,21 +8,25 @@ use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, UnaryFn};
 use super::emitter::{Binding, Emit, Emitter, Operand};
 use super::math::{self, Math};
 use super::scalar::{clif_type, float_condition};
-use crate::loop_ir::affine::{Affine, uses};
+use crate::nest::BufferRole;
+use crate::nest::affine::{Affine, uses};
 use crate::target::Target;
 
 impl Emitter<'_, '_> {
     pub(super) fn load_flags(&self, b: BufId) -> MemFlagsData {
         let flags = MemFlagsData::new().with_notrap();
-        // What a kernel does not write it may load at any time, and once for many uses.
-        if b == self.kernel.dst { flags } else { flags.with_readonly().with_can_move() }
+        // What a nest does not write it may load at any time, and once for many uses.
+        match self.nest.buffers[b.index()].role {
+            BufferRole::Src | BufferRole::Table(_) => flags.with_readonly().with_can_move(),
+            BufferRole::Dst | BufferRole::Scratch => flags,
+        }
     }
 
     /// Address of an element (of lane 0) and a constant offset, both in bytes.
     pub(super) fn address(&mut self, b: BufId, index: &[Expr]) -> Emit<(Value, i32)> {
-        let buffer = &self.kernel.buffers[b.0 as usize];
+        let buffer = &self.nest.buffers[b.0 as usize];
         let size = buffer.ty.dtype.size() as i64;
-        let flat = Affine::flat(buffer, index);
+        let flat = Affine::flat(&buffer.ty.shape, index);
         // Terms that change in outer loops come first, so that their sums stay outside inner loops.
         let mut terms: Vec<(usize, i64, &Expr)> =
             flat.terms.iter().map(|(c, e)| (self.depth(e), c.wrapping_mul(size), e)).collect();
@@ -52,8 +56,7 @@ impl Emitter<'_, '_> {
 
     /// Position of the innermost loop that the expression depends on, from 1; 0 when it depends on none.
     fn depth(&self, e: &Expr) -> usize {
-        let loops = &self.kernel.loops;
-        loops.iter().rposition(|l| uses(e, l.id)).map_or(0, |p| p + 1)
+        self.loops.iter().rposition(|l| uses(e, l.id)).map_or(0, |p| p + 1)
     }
 
     /// The value of an expression that is the same for all lanes.
@@ -70,7 +73,7 @@ impl Emitter<'_, '_> {
             }
             Expr::Acc => self.acc.ok_or_else(|| "acc outside a reduction".into()),
             Expr::Load(b, index) => {
-                let dtype = self.kernel.buffers[b.0 as usize].ty.dtype;
+                let dtype = self.nest.buffers[b.0 as usize].ty.dtype;
                 let (address, offset) = self.address(*b, index)?;
                 let flags = self.load_flags(*b);
                 Ok(Operand::Scalar(self.b.ins().load(clif_type(dtype), flags, address, offset), dtype))

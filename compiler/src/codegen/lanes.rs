@@ -8,8 +8,8 @@ use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar, UnaryFn, VarId};
 
 use super::emitter::{Binding, Emit, Emitter, Operand};
 use super::scalar::{float_condition, int_condition};
-use crate::loop_ir::affine::{Affine, uses};
-use crate::loop_ir::lanes::{self, in_i32};
+use crate::nest::affine::{Affine, uses};
+use crate::nest::lanes::{self, in_i32};
 use crate::target::Target;
 
 impl Emitter<'_, '_> {
@@ -100,8 +100,8 @@ impl Emitter<'_, '_> {
     }
 
     fn load_lanes(&mut self, e: &Expr, b: BufId, index: &[Expr], lane: VarId) -> Emit<Operand> {
-        let buffer = &self.kernel.buffers[b.0 as usize];
-        let contiguous = Affine::flat(buffer, index).stride(lane) == Some(1);
+        let buffer = &self.nest.buffers[b.0 as usize];
+        let contiguous = Affine::flat(&buffer.ty.shape, index).stride(lane) == Some(1);
         let dtype = buffer.ty.dtype;
         if !contiguous || !(dtype == DType::F32 || in_i32(dtype)) {
             return self.each_lane(e, lane);
@@ -179,7 +179,7 @@ impl Emitter<'_, '_> {
     }
 
     pub(super) fn dtype(&self, e: &Expr) -> Emit<DType> {
-        let buffers = |b: BufId| self.kernel.buffers.get(b.0 as usize).map(|k| k.ty.dtype);
+        let buffers = |b: BufId| self.nest.buffers.get(b.0 as usize).map(|k| k.ty.dtype);
         e.dtype(&buffers, self.acc.map(|a| a.dtype())).map_err(|e| e.to_string())
     }
 

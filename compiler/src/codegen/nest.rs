@@ -8,9 +8,9 @@ use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BinaryFn, Expr, VarId};
 
 use super::emitter::{Binding, Emit, Emitter, Operand};
-use crate::loop_ir::{Form, Loop, Role};
+use crate::nest::{Define, Form, Loop, Role, Stmt};
 
-impl Emitter<'_, '_> {
+impl<'a> Emitter<'a, '_> {
     /// Emits the whole function.
     pub(super) fn function(&mut self) -> Emit<()> {
         let entry = self.b.create_block();
@@ -19,42 +19,52 @@ impl Emitter<'_, '_> {
         let params = self.b.block_params(entry).to_vec();
         let [buffers, begin, end] = params[..] else { return Err("signature".into()) };
         let flags = MemFlagsData::trusted().with_readonly().with_can_move();
-        self.bases = (0..self.kernel.buffers.len())
+        self.bases = (0..self.nest.buffers.len())
             .map(|i| self.b.ins().load(I64, flags, buffers, 8 * i as i32))
             .collect();
         self.range = Some((begin, end));
-        self.loops(0)?;
+        self.declare_leaves();
+        self.frames(&self.nest.body);
+        self.block(&self.nest.body)?;
         self.b.ins().return_(&[]);
         Ok(())
     }
 
-    /// Emits the loops from position `depth` on.
-    fn loops(&mut self, depth: usize) -> Emit<()> {
-        let kernel = self.kernel;
-        if kernel.reduce.is_some() && depth == kernel.first_reduce() {
-            return self.reduction(depth);
-        }
-        let Some(l) = kernel.loops.get(depth) else {
-            let value = self.operand(&kernel.body)?;
-            return self.store(value);
-        };
-        match l.form {
-            Form::Serial | Form::Parallel | Form::Turn => {
-                self.counted(l, Vec::new(), |e, _| e.loops(depth + 1).map(|()| Vec::new()))?;
-            }
-            Form::Unrolled => {
-                for k in 0..l.extent {
-                    self.bindings.insert(l.id, Binding::Constant(k as i64));
-                    self.loops(depth + 1)?;
+    fn block(&mut self, stmts: &'a [Stmt]) -> Emit<()> {
+        stmts.iter().try_for_each(|s| self.stmt(s))
+    }
+
+    fn stmt(&mut self, s: &'a Stmt) -> Emit<()> {
+        match s {
+            Stmt::Loop(l, _) if l.role == Role::Reduce => self.reduction(s),
+            Stmt::Loop(l, body) => {
+                self.loops.push(l);
+                match l.form {
+                    Form::Serial | Form::Parallel | Form::Turn => {
+                        self.counted(l, Vec::new(), |e, _| e.block(body).map(|()| Vec::new()))?;
+                    }
+                    Form::Unrolled => {
+                        for k in 0..l.extent {
+                            self.bindings.insert(l.id, Binding::Constant(k as i64));
+                            self.block(body)?;
+                        }
+                    }
+                    Form::Vector => {
+                        self.bindings.insert(l.id, Binding::Lanes);
+                        self.block(body)?;
+                    }
                 }
+                self.bindings.remove(&l.id);
+                self.loops.pop();
+                Ok(())
             }
-            Form::Vector => {
-                self.bindings.insert(l.id, Binding::Lanes);
-                self.loops(depth + 1)?;
+            Stmt::Define(Define { when: Some(when), .. }) => Err(format!("the condition `{when}`")),
+            Stmt::Define(define) => {
+                let value = self.operand(&define.value)?;
+                self.store(define, value)
             }
+            Stmt::Call { leaf, slots } => self.call(*leaf, slots),
         }
-        self.bindings.remove(&l.id);
-        Ok(())
     }
 
     /// Emits a counted loop that carries values: `body` gets them at the start of an iteration and returns them at its
@@ -101,11 +111,12 @@ impl Emitter<'_, '_> {
     }
 
     /// Emits accumulators, the reduce loops and what becomes of their result.
-    fn reduction(&mut self, depth: usize) -> Emit<()> {
-        let kernel = self.kernel;
-        let reduction = kernel.reduce.as_ref().ok_or("reduce loops without reduction")?;
-        let (reduce, data): (Vec<&Loop>, Vec<&Loop>) =
-            kernel.loops[depth..].iter().partition(|l| l.role == Role::Reduce);
+    fn reduction(&mut self, s: &'a Stmt) -> Emit<()> {
+        let (loops, Some(define)) = s.chain() else { return Err("no perfect nest in a reduce loop".into()) };
+        let reduction = define.reduce.as_ref().ok_or("reduce loops without reduction")?;
+        let outside = self.loops.len();
+        self.loops.extend(&loops);
+        let (reduce, data): (Vec<&Loop>, Vec<&Loop>) = loops.iter().partition(|l| l.role == Role::Reduce);
         let points = points(&data);
         let mut accumulators = Vec::new();
         for point in &points {
@@ -116,16 +127,17 @@ impl Emitter<'_, '_> {
         }
         let wide = accumulators.first().is_some_and(|a| matches!(a, Operand::Vector(..)));
         let values = accumulators.iter().map(Operand::value).collect();
-        let results = self.reduce_loops(&reduce, &points, values, wide)?;
+        let results = self.reduce_loops(define, &reduce, &points, (values, wide))?;
         for (point, result) in points.iter().zip(results) {
             self.bind(point);
             let dtype = accumulators[0].dtype();
             self.acc =
                 Some(if wide { Operand::Vector(result, dtype) } else { Operand::Scalar(result, dtype) });
             let value = self.operand(&reduction.finish)?;
-            self.store(value)?;
+            self.store(define, value)?;
         }
         self.acc = None;
+        self.loops.truncate(outside);
         data.iter().for_each(|l| {
             self.bindings.remove(&l.id);
         });
@@ -138,16 +150,16 @@ impl Emitter<'_, '_> {
 
     fn reduce_loops(
         &mut self,
+        define: &Define,
         loops: &[&Loop],
         points: &[Vec<(VarId, Binding)>],
-        accumulators: Vec<Value>,
-        wide: bool,
+        (accumulators, wide): (Vec<Value>, bool),
     ) -> Emit<Vec<Value>> {
         let Some((l, rest)) = loops.split_first() else {
             let mut results = Vec::with_capacity(accumulators.len());
             for (point, acc) in points.iter().zip(accumulators) {
                 self.bind(point);
-                results.push(self.combine(acc, wide)?);
+                results.push(self.combine(define, acc, wide)?);
             }
             return Ok(results);
         };
@@ -155,36 +167,35 @@ impl Emitter<'_, '_> {
             let mut values = accumulators;
             for k in 0..l.extent {
                 self.bindings.insert(l.id, Binding::Constant(k as i64));
-                values = self.reduce_loops(rest, points, values, wide)?;
+                values = self.reduce_loops(define, rest, points, (values, wide))?;
             }
             self.bindings.remove(&l.id);
             return Ok(values);
         }
-        self.counted(l, accumulators, |e, acc| e.reduce_loops(rest, points, acc.to_vec(), wide))
+        self.counted(l, accumulators, |e, acc| e.reduce_loops(define, rest, points, (acc.to_vec(), wide)))
     }
 
     /// One accumulation; a sum of products of floats is fused where the target can.
-    fn combine(&mut self, acc: Value, wide: bool) -> Emit<Value> {
-        let reduction = self.kernel.reduce.as_ref().ok_or("no reduction")?;
+    fn combine(&mut self, define: &Define, acc: Value, wide: bool) -> Emit<Value> {
+        let reduction = define.reduce.as_ref().ok_or("no reduction")?;
         let float = self.b.func.dfg.value_type(acc).lane_type().is_float();
         if let (ReduceFn::Sum, Expr::Binary(BinaryFn::Mul, x, y), true, true) =
-            (reduction.combine, &self.kernel.body, float, self.target.has_fma())
+            (reduction.combine, &define.value, float, self.target.has_fma())
         {
             let (x, y) = (self.operand(x)?, self.operand(y)?);
             let (x, y) = if wide { (self.widen(x), self.widen(y)) } else { (x, y) };
             return Ok(self.b.ins().fma(x.value(), y.value(), acc));
         }
-        let value = self.operand(&self.kernel.body)?;
+        let value = self.operand(&define.value)?;
         let acc = if wide { Operand::Vector(acc, DType::F32) } else { Operand::Scalar(acc, value.dtype()) };
         Ok(self.binary(reduction.combine.binary(), acc, value)?.value())
     }
 
-    fn store(&mut self, value: Operand) -> Emit<()> {
-        let kernel = self.kernel;
-        let wide = kernel.loops.last().is_some_and(|l| l.form == Form::Vector);
+    fn store(&mut self, define: &Define, value: Operand) -> Emit<()> {
+        let wide = self.loops.last().is_some_and(|l| l.form == Form::Vector);
         let value = if wide { self.widen(value) } else { value };
         let value = self.narrowed(value);
-        let (address, offset) = self.address(kernel.dst, &kernel.index)?;
+        let (address, offset) = self.address(define.dst, &define.index)?;
         self.b.ins().store(MemFlagsData::new().with_notrap(), value, address, offset);
         Ok(())
     }

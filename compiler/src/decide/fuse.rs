@@ -23,6 +23,31 @@ pub struct Group {
     pub addend: Option<Addend>,
     /// What the group computes.
     pub result: ValueId,
+    /// The activation or addition that follows and is not in the group, and why.
+    pub open: Option<(NodeId, Unfused)>,
+}
+
+/// Why an activation or an addition does not run together with what it follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfused {
+    /// What it follows is wanted in memory.
+    #[error("what it follows has other users, or is an output")]
+    Users,
+    /// It belongs to another group already.
+    #[error("it runs with other nodes")]
+    Taken,
+    /// Tiles of this kind store what they compute.
+    #[error("the strategy ends with no {0}")]
+    Strategy(&'static str),
+    /// There is one function at the end of a tile.
+    #[error("an activation stands there already")]
+    Activation,
+    /// There are two additions at most, one directly behind the other.
+    #[error("there is no room for another addition")]
+    Additions,
+    /// What is added is no computed tensor of the same shape.
+    #[error("what is added is a constant, or of another shape")]
+    Operands,
 }
 
 /// A tensor that is added to the results of a group.
@@ -61,37 +86,61 @@ pub fn group(users: &Users<'_>, root: NodeId, taken: &[bool], follow: Follow) ->
     let graph = users.graph();
     let result = graph.node(root).outputs[0];
     let (activation_of_root, nodes) = (activation(graph, graph.node(root)), vec![root]);
-    let mut g = Group { root, nodes, activation: Activation::Identity, base: None, addend: None, result };
+    let identity = Activation::Identity;
+    let mut g = Group { root, nodes, activation: identity, base: None, addend: None, result, open: None };
     // A root that is an activation itself is the group's.
     if let Some(activation) = activation_of_root {
         g.activation = activation;
         return g;
     }
-    while let Some(next) = users.only(g.result) {
-        if taken[next.index()] || !extend(users, &mut g, next, taken, follow) {
+    let follows = |id: &NodeId| {
+        let node = graph.node(*id);
+        let adds = matches!(node.op, Op::Binary(Binary { kind: BinaryKind::Add }));
+        adds || activation(graph, node).is_some()
+    };
+    while let Some(next) = users.of(g.result).iter().copied().find(follows) {
+        let joined = match users.only(g.result) {
+            None => Err(Unfused::Users),
+            Some(_) if taken[next.index()] => Err(Unfused::Taken),
+            Some(_) => extend(users, &mut g, next, taken, follow),
+        };
+        if let Err(why) = joined {
+            g.open = Some((next, why));
             break;
         }
     }
     g
 }
 
-/// Whether the node joins the group.
-fn extend(users: &Users<'_>, g: &mut Group, next: NodeId, taken: &[bool], follow: Follow) -> bool {
+/// Takes an activation or an addition into the group.
+fn extend(
+    users: &Users<'_>,
+    g: &mut Group,
+    next: NodeId,
+    taken: &[bool],
+    follow: Follow,
+) -> Result<(), Unfused> {
     let graph = users.graph();
     let node = graph.node(next);
     if let Some(activation) = activation(graph, node) {
-        if !follow.activation || g.activation != Activation::Identity || g.addend.is_some_and(|a| a.after) {
-            return false;
+        if !follow.activation {
+            return Err(Unfused::Strategy("activation"));
+        }
+        if g.activation != Activation::Identity || g.addend.is_some_and(|a| a.after) {
+            return Err(Unfused::Activation);
         }
         g.activation = activation;
-    } else if let Op::Binary(Binary { kind: BinaryKind::Add }) = node.op {
+    } else {
         // A second addition follows the first at once.
         let second = g.addend.is_some();
         let room = follow.base && g.base.is_none() && g.activation == Activation::Identity;
-        if !follow.addend || second && !room {
-            return false;
+        if !follow.addend {
+            return Err(Unfused::Strategy("addition"));
         }
-        let Some((value, upsampling)) = addend(users, g, node, taken) else { return false };
+        if second && !room {
+            return Err(Unfused::Additions);
+        }
+        let (value, upsampling) = addend(users, g, node, taken).ok_or(Unfused::Operands)?;
         let after = g.activation != Activation::Identity;
         let upsampling = upsampling.filter(|_| follow.upsampled);
         if second {
@@ -104,12 +153,10 @@ fn extend(users: &Users<'_>, g: &mut Group, next: NodeId, taken: &[bool], follow
             }
             None => Addend { value, repeat: 1, after },
         });
-    } else {
-        return false;
     }
     g.nodes.push(next);
     g.result = node.outputs[0];
-    true
+    Ok(())
 }
 
 /// The other operand of an addition of equal shapes; with it what it is upsampled from and the node that does it, where

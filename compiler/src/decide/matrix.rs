@@ -3,7 +3,7 @@
 use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::def::reduce::ReduceKind;
 use octrt_ops::graph::infer::with_args;
-use octrt_ops::{DType, Element, Graph, Node, Op, Tensor, ValueId};
+use octrt_ops::{DType, Graph, Node, Op, Tensor, ValueId};
 
 use crate::layout::AXES;
 use crate::leaf::programs::Activation;
@@ -71,9 +71,4 @@ pub(crate) fn mean_over_maps(graph: &Graph, node: &Node) -> Option<GlobalPoolKin
         ReduceKind::Max if fits => Some(GlobalPoolKind::Max),
         _ => None,
     }
-}
-
-/// The numbers of a constant of f32.
-pub(crate) fn floats(t: &Tensor) -> Vec<f32> {
-    t.bytes().chunks_exact(4).map(f32::read).collect()
 }

@@ -29,6 +29,9 @@ pub enum Reason {
         /// Of a block.
         lanes: usize,
     },
+    /// Groups that do not fill blocks, where results must be exact.
+    #[error("groups that share blocks of channels would carry what is not finite to each other")]
+    SharedBlocks,
     /// Windows that cover no element of the input, or as many as their number says in the middle only.
     #[error("windows that cover no element, or averages of different numbers of elements")]
     Windows,

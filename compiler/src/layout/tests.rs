@@ -2,6 +2,7 @@ use octrt_ops::Tensor;
 use octrt_ops::window::{AutoPad, Rounding, WindowAttrs, resolve};
 
 use super::*;
+use crate::nest::affine::Affine;
 
 fn halo(top: usize, bottom: usize, left: usize, right: usize) -> Halo {
     Halo { top, bottom, left, right, ..Halo::default() }
@@ -156,9 +157,12 @@ fn distances_are_those_of_the_elements() {
             for (i, (n, c)) in each.enumerate() {
                 for (k, at) in places(map.extents()).enumerate() {
                     let lanes = layout.lanes;
-                    let block = n as i64 * map.image_bytes() + (c / lanes) as i64 * map.block_bytes();
-                    let at = block + map.pixel(at.map(|i| i as i64)) + 4 * (c % lanes) as i64;
-                    assert_eq!(there[at as usize / 4], (i * map.pixels() + k) as f32 + 1.0, "{map:?}");
+                    let index = map.index(&Expr::int(n), &Expr::int(c / lanes), at.map(Expr::int));
+                    let of = map.ty().shape;
+                    let at = Affine::flat(&of, &index).constant as usize;
+                    let block = n * map.image_bytes() as usize + c / lanes * map.block_bytes() as usize;
+                    assert!((block..block + map.block_bytes() as usize).contains(&(4 * at)), "{map:?}");
+                    assert_eq!(there[at + c % lanes], (i * map.pixels() + k) as f32 + 1.0, "{map:?}");
                 }
             }
             assert_eq!(map.image_bytes() * map.mb as i64, map.ty().bytes() as i64);

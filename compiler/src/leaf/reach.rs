@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::footprint::{Access, Entry, Footprint, Place};
 use super::verify::MAX_LOOPS;
-use super::{Address, Inst, Operand, Program, PtrId, SlotId, Step, Variable};
+use super::{Address, Inst, OffId, Operand, Program, PtrId, SlotId, Step, Variable};
 
 /// Bytes from the address in a slot, `lo` included, `hi` excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +64,37 @@ pub fn reach(program: &Program, known: &dyn Known) -> Option<Reached> {
     Some(Reached { reaches: analysis.found.into_iter().map(reach).collect(), footprints })
 }
 
+/// What variables hold, by their numbers.
 #[derive(Clone, Default)]
 struct State {
-    pointers: BTreeMap<PtrId, Place>,
-    offsets: BTreeMap<Variable, Entry>,
+    pointers: Vec<Option<Place>>,
+    offsets: Vec<Option<Entry>>,
+}
+
+impl State {
+    fn pointer(&self, p: PtrId) -> Option<Place> {
+        self.pointers.get(usize::from(p.0)).copied().flatten()
+    }
+
+    fn offset(&self, o: OffId) -> Option<Entry> {
+        self.offsets.get(usize::from(o.0)).copied().flatten()
+    }
+
+    fn set_pointer(&mut self, p: PtrId, place: Place) {
+        assign(&mut self.pointers, p.0, place);
+    }
+
+    fn set_offset(&mut self, o: OffId, entry: Entry) {
+        assign(&mut self.offsets, o.0, entry);
+    }
+}
+
+fn assign<T: Clone>(all: &mut Vec<Option<T>>, number: u16, value: T) {
+    let number = usize::from(number);
+    if all.len() <= number {
+        all.resize(number + 1, None);
+    }
+    all[number] = Some(value);
 }
 
 struct Analysis<'a> {
@@ -91,25 +118,26 @@ impl Analysis<'_> {
     fn inst(&mut self, inst: &Inst, state: &mut State) -> Option<()> {
         match inst {
             Inst::Pointer { dst, slot } => {
-                state.pointers.insert(*dst, Place::new(*slot));
+                state.set_pointer(*dst, Place::new(*slot));
             }
             Inst::Displace { dst, base, by } => {
-                let entry = *state.offsets.get(&Variable::Offset(*by))?;
-                let moved = state.pointers.get(base)?.displaced(entry)?;
-                state.pointers.insert(*dst, moved);
+                let moved = state.pointer(*base)?.displaced(state.offset(*by)?)?;
+                state.set_pointer(*dst, moved);
             }
             Inst::Advance { ptr, by } => {
                 let bytes = match by {
                     Step::Bytes(bytes) => i64::from(*bytes),
                     Step::Slot(slot) => self.known.number(*slot)?,
                 };
-                let moved = state.pointers.get(ptr)?.moved(bytes)?;
-                state.pointers.insert(*ptr, moved);
+                let moved = state.pointer(*ptr)?.moved(bytes)?;
+                state.set_pointer(*ptr, moved);
             }
             Inst::Offset { dst, table, entry } => {
-                let at = state.pointers.get(table)?.moved(4 * i64::from(*entry))?;
-                self.touch(at, false, 4)?;
-                state.offsets.insert(Variable::Offset(*dst), Entry::new(at)?);
+                let at = state.pointer(*table)?.moved(4 * i64::from(*entry))?;
+                if !self.dry {
+                    self.touch(at, false, 4)?;
+                }
+                state.set_offset(*dst, Entry::new(at)?);
             }
             Inst::Loop { count, body } => self.repeat(*count, body, state)?,
             Inst::Load { from, lanes, .. } => self.access(*from, state, false, 4 * i64::from(*lanes))?,
@@ -146,40 +174,49 @@ impl Analysis<'_> {
         self.loops = this + 1;
         self.block(body, &mut after)?;
         self.dry = dry;
-        let step = |id: &PtrId, p: &Place| after.pointers.get(id)?.byte.checked_sub(p.byte);
-        for (id, p) in &mut state.pointers {
-            p.steps[this] = step(id, p)?;
+        let step = |i: usize, p: &Place| after.pointers.get(i)?.as_ref()?.byte.checked_sub(p.byte);
+        if !dry {
+            for (i, p) in state.pointers.iter_mut().enumerate() {
+                if let Some(p) = p {
+                    p.steps[this] = step(i, p)?;
+                }
+            }
+            self.loops = this + 1;
+            self.block(body, state)?;
         }
-        self.loops = this + 1;
-        self.block(body, state)?;
         // What the loop is the first to assign is not read after it.
         *state = before;
-        for (id, p) in &mut state.pointers {
-            *p = p.moved(step(id, p)?.checked_mul(trips)?)?;
+        for (i, p) in state.pointers.iter_mut().enumerate() {
+            if let Some(p) = p {
+                *p = p.moved(step(i, p)?.checked_mul(trips)?)?;
+            }
         }
         Some(())
     }
 
     fn access(&mut self, a: Address, state: &State, store: bool, bytes: i64) -> Option<()> {
-        let at = state.pointers.get(&a.base)?.moved(a.bytes.into())?;
+        if self.dry {
+            return Some(());
+        }
+        let at = state.pointer(a.base)?.moved(a.bytes.into())?;
         let at = match a.offset {
-            Some(o) => at.displaced(*state.offsets.get(&Variable::Offset(o))?)?,
+            Some(o) => at.displaced(state.offset(o)?)?,
             None => at,
         };
         self.touch(at, store, bytes)
     }
 
     fn touch(&mut self, at: Place, store: bool, bytes: i64) -> Option<()> {
-        if self.dry {
-            return Some(());
-        }
         let (mut lo, mut hi) = (at.byte, at.byte.checked_add(bytes)?);
+        // Loops that the program has not do not move it.
         for (step, trips) in at.steps.iter().zip(self.trips) {
-            let far = step.checked_mul(trips - 1)?;
-            if !(-FAR..=FAR).contains(&far) {
-                return None;
+            if *step != 0 {
+                let far = step.checked_mul(trips - 1)?;
+                if !(-FAR..=FAR).contains(&far) {
+                    return None;
+                }
+                (lo, hi) = (lo.checked_add(far.min(0))?, hi.checked_add(far.max(0))?);
             }
-            (lo, hi) = (lo.checked_add(far.min(0))?, hi.checked_add(far.max(0))?);
         }
         for entry in at.entries.iter().flatten() {
             let (least, most) = self.known.entries(entry.table)?;
@@ -207,8 +244,8 @@ fn reassigns(inst: &Inst, state: &State) -> bool {
         Inst::Advance { .. } => false,
         Inst::Loop { body, .. } => body.iter().any(|i| reassigns(i, state)),
         _ => match inst.assigns() {
-            Some(Variable::Pointer(p)) => state.pointers.contains_key(&p),
-            Some(v @ Variable::Offset(_)) => state.offsets.contains_key(&v),
+            Some(Variable::Pointer(p)) => state.pointer(p).is_some(),
+            Some(Variable::Offset(o)) => state.offset(o).is_some(),
             _ => false,
         },
     }

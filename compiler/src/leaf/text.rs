@@ -15,26 +15,13 @@
 //! shuffle = `interleave_low` | `interleave_high` | `join_low` | `join_high` | `even_quads` | `odd_quads`
 //! ```
 //!
-//! Spaces and line ends separate words and mean nothing else; `;` starts a comment that ends with the line. Names hold
-//! no quotes and no line ends.
+//! Spaces and line ends separate words and mean nothing else; `;` starts a comment that ends with the line.
 
 mod parse;
 mod print;
 #[cfg(test)]
 mod tests;
-pub(crate) mod words;
 
+pub use crate::text::ParseError;
 pub use parse::parse;
 pub(crate) use parse::program;
-
-/// Where a text is not a leaf program or a tile nest.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: expected {expected}, found {found}")]
-pub struct ParseError {
-    /// Line, from 1.
-    pub line: usize,
-    /// What could stand here.
-    pub expected: String,
-    /// What stands here.
-    pub found: String,
-}

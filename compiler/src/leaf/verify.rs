@@ -183,7 +183,7 @@ impl Checker<'_> {
             Inst::Advance { by: Step::Bytes(bytes), .. } => *bytes,
             _ => 0,
         };
-        let aligned = step % 4 == 0 && inst.addresses().all(|a| a.bytes % 4 == 0);
+        let aligned = step % 4 == 0 && inst.address().is_none_or(|a| a.bytes % 4 == 0);
         self.rule(inst, "a distance that is a multiple of 4", aligned)
     }
 

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use octrt_ops::TensorType;
+use octrt_ops::{NodeId, TensorType};
 
 use crate::artifact::Repeat;
-use crate::loop_ir::Kernel;
+use crate::nest::Nest;
 use crate::schedule::script::Schedule;
 use crate::strategy::refusal::Refusal;
-use crate::tile::TileNest;
 
 pub use crate::artifact::Constant;
 
@@ -48,10 +47,10 @@ impl Virtual {
 /// What a call runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
-    /// A naive kernel that is not scheduled yet. Its name is that of the stage.
-    Naive(Kernel),
-    /// A tile nest.
-    Tile(Arc<TileNest>),
+    /// A naive nest that is not scheduled yet. Its name is that of the stage.
+    Naive(Nest),
+    /// A nest of calls.
+    Scheduled(Arc<Nest>),
 }
 
 /// A call.
@@ -59,8 +58,10 @@ pub enum Work {
 pub struct Call {
     /// What it runs.
     pub work: Work,
-    /// How a tile nest was made, where a schedule made it.
+    /// How a nest of calls was made, where a schedule made it.
     pub schedule: Option<Arc<Schedule>>,
+    /// How parts of it were made, where a schedule made them.
+    pub parts: Vec<Arc<Schedule>>,
     /// Name of the node it belongs to.
     pub node: String,
     /// ONNX name of the node's operator; [`LAYOUT`] for reorders.
@@ -75,6 +76,15 @@ pub struct Call {
     pub check: Option<String>,
 }
 
+impl Call {
+    /// The schedules that made its nest or parts of it, and of what, in words.
+    pub fn schedules(&self) -> impl Iterator<Item = (&Schedule, String)> {
+        let whole = self.schedule.iter().map(|s| (&**s, self.stage.to_string()));
+        let part = |s: &Schedule| format!("{}, the part \"{}\" of its nest", self.stage, s.naive().name);
+        whole.chain(self.parts.iter().map(move |s| (&**s, part(s))))
+    }
+}
+
 /// A graph as calls.
 #[derive(Clone, Debug, Default)]
 pub struct Lowered {
@@ -86,8 +96,9 @@ pub struct Lowered {
     pub temporaries: Vec<TensorType>,
     /// Calls that run in turns, in order.
     pub repeats: Vec<Repeat>,
-    /// Nodes that were to run in blocks and that a schedule refused, and why; they run on plain tensors.
-    pub refused: Vec<(String, Refusal)>,
+    /// First nodes of groups that a schedule refused, and why: what was lowered is of no use then, they are to be decided
+    /// anew.
+    pub refused: BTreeMap<NodeId, Refusal>,
     /// Outputs that need no computation.
     pub copies: Vec<(Virtual, usize)>,
     /// Positions of small constants by what they are made from.

@@ -139,13 +139,12 @@ impl Lowering<'_> {
     }
 
     fn choose(&mut self, problem: ConvProblem) -> Result<(Plan, Packing), Refusal> {
-        let text = format!("{problem:?}");
-        if let Some(chosen) = self.chosen.get(&text) {
-            return Ok(chosen.clone());
+        if let Some((_, plan, packing)) = self.chosen.iter().find(|(known, ..)| *known == problem) {
+            return Ok((plan.clone(), packing.clone()));
         }
-        let chosen = conv_choice::choose(&problem, self.options)?;
-        self.chosen.insert(text, chosen.clone());
-        Ok(chosen)
+        let (plan, packing) = conv_choice::choose(&problem, self.options)?;
+        self.chosen.push((problem, plan.clone(), packing.clone()));
+        Ok((plan, packing))
     }
 
     /// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.
@@ -241,20 +240,13 @@ impl Lowering<'_> {
         let Op::BatchNormalization(op) = &self.graph.node(t.group.root).op else {
             return Err(Refusal::Defect("a group of a normalisation has none"));
         };
-        let values: Option<Vec<Vec<f32>>> =
-            (1..5).map(|i| self.operand(&t.group, i).map(matrix::floats)).collect();
+        let values: Option<Vec<Vec<f64>>> =
+            (1..5).map(|i| self.operand(&t.group, i).map(octrt_ops::Tensor::to_f64s)).collect();
         let values = values.unwrap_or_default();
         let [gamma, beta, mean, var] = &values[..] else {
             return Err(Refusal::Defect("a normalisation whose statistics are no constants"));
         };
-        let scale: Vec<f64> = gamma
-            .iter()
-            .zip(var)
-            .map(|(g, v)| f64::from(*g) / (f64::from(*v) + f64::from(op.epsilon)).sqrt())
-            .collect();
-        let shift = beta.iter().zip(mean).zip(&scale);
-        let shift: Vec<f32> = shift.map(|((b, m), s)| (f64::from(*b) - f64::from(*m) * s) as f32).collect();
-        let scale: Vec<f32> = scale.iter().map(|s| *s as f32).collect();
+        let [scale, shift] = op.affine([gamma, beta, mean, var]);
         let (src, src_map) = self.input(t, 0, owner)?;
         let dst_map = self.result_map(&t.group)?;
         let activation = t.group.activation;
@@ -262,7 +254,8 @@ impl Lowering<'_> {
             RowsProblem { src: src_map, with: With::Channel, dst: dst_map, first_block: 0, activation };
         let nest = rows::nest(&problem, self.options.target)?;
         let len = src_map.blocks() * src_map.layout.lanes;
-        let padded = |mut v: Vec<f32>| {
+        let padded = |v: Vec<f64>| -> Vec<f32> {
+            let mut v: Vec<f32> = v.into_iter().map(|x| x as f32).collect();
             v.resize(len, 0.0);
             v
         };

@@ -1,4 +1,4 @@
-//! From an operator's definition to naive loop nests: one kernel per stage.
+//! From an operator's definition to naive loop nests: one nest per stage.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use octrt_ops::DType;
 use octrt_ops::compute::{BufferKind, Compute, Stage};
 use octrt_ops::expr::{BufId, Expr, VarId};
 
-use crate::loop_ir::affine::simplify;
-use crate::loop_ir::{Form, Kernel, KernelBuffer, Loop, Reduction, Role};
+use crate::nest::affine::simplify;
+use crate::nest::{Buffer, BufferRole, Define, Form, Loop, Nest, Reduction, Role, Stmt, around};
 
 /// In which order the calls of a stage come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Order {
 /// Axes of extent 1 have no loop: their variable is 0. Buffers are numbered as they occur, the written one last.
 ///
 /// An update has a loop for each of its axes; a stage that runs in turns keeps the loop of its first axis.
-pub fn lower(compute: &Compute, stage: &Stage, name: &str, order: Order) -> (Kernel, Vec<BufId>) {
+pub fn lower(compute: &Compute, stage: &Stage, name: &str, order: Order) -> (Nest, Vec<BufId>) {
     let dims = match &stage.update {
         Some(update) => &update.extents[..],
         None => compute.ty(stage.dst).shape.dims(),
@@ -66,19 +66,13 @@ pub fn lower(compute: &Compute, stage: &Stage, name: &str, order: Order) -> (Ker
         init: rebuild(&r.init),
         finish: rebuild(&r.finish),
     });
-    let buffers = used.iter().map(|&b| kernel_buffer(compute, b)).collect();
     let dst = BufId((used.len() - 1) as u32);
-    let kernel = Kernel {
-        name: name.to_string(),
-        buffers,
-        dst,
-        loops,
-        index,
-        reduce,
-        body: rebuild(&stage.body),
-        update: stage.update.is_some(),
-    };
-    (kernel, used)
+    let role = |i: usize| if i == dst.index() { BufferRole::Dst } else { BufferRole::Src };
+    let buffers = used.iter().enumerate().map(|(i, &b)| buffer(compute, b, role(i))).collect();
+    let update = stage.update.is_some();
+    let define = Define { dst, index, when: None, value: rebuild(&stage.body), reduce, update };
+    let body = around(loops.into_iter(), vec![Stmt::Define(define)]);
+    (Nest { name: name.to_string(), buffers, leaves: Vec::new(), body }, used)
 }
 
 fn number_buffers(compute: &Compute, stage: &Stage) -> (BTreeMap<BufId, BufId>, Vec<BufId>) {
@@ -116,7 +110,7 @@ fn rename(e: &Expr, to: &BTreeMap<BufId, BufId>) -> Expr {
     })
 }
 
-fn kernel_buffer(compute: &Compute, b: BufId) -> KernelBuffer {
+fn buffer(compute: &Compute, b: BufId, role: BufferRole) -> Buffer {
     let buffer = &compute.buffers[b.0 as usize];
     let range = match &buffer.kind {
         BufferKind::Table(t) if t.dtype() == DType::I64 => {
@@ -125,5 +119,5 @@ fn kernel_buffer(compute: &Compute, b: BufId) -> KernelBuffer {
         }
         _ => None,
     };
-    KernelBuffer { ty: buffer.ty.clone(), range }
+    Buffer { ty: buffer.ty.clone(), role, range }
 }

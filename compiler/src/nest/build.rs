@@ -6,12 +6,12 @@ use std::sync::Arc;
 use octrt_ops::TensorType;
 use octrt_ops::expr::{BufId, Expr, VarId};
 
-use super::{Nest, Stmt, pointer};
+use super::strides::strides;
+use super::{Buffer, BufferRole, Distance, Nest, SlotValue, Stmt, pointer};
 use crate::leaf::Program;
-use crate::loop_ir::{Form, Loop, Role};
+use crate::nest::{Form, Loop, Role};
 use crate::schedule::tensorize::address;
 use crate::strategy::refusal::Refusal;
-use crate::tile::{BufferRole, Distance, LoopId, MissingSlot, SlotValue, TileBuffer, TileNest};
 
 /// What a slot of a called program gets.
 #[derive(Clone, Debug)]
@@ -20,6 +20,16 @@ pub enum Value {
     At(BufId, Vec<Expr>),
     /// A count or a stride in bytes.
     Number(i64),
+}
+
+/// A call that gives a slot no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("leaf program '{program}': slot '{slot}' has no value")]
+pub struct MissingSlot {
+    /// Name of the leaf program.
+    pub program: String,
+    /// Name of the slot.
+    pub slot: String,
 }
 
 /// A nest that is being written: loops get fresh variables, equal programs are kept once.
@@ -46,7 +56,12 @@ impl Builder {
 
     /// Adds a buffer.
     pub fn buffer(&mut self, ty: TensorType, role: BufferRole) -> BufId {
-        self.nest.buffer(TileBuffer { ty, role })
+        self.nest.buffer(Buffer::new(ty, role))
+    }
+
+    /// Bytes by which the element at an index of a buffer moves with each of these variables.
+    pub fn strides<const N: usize>(&self, buffer: BufId, index: &[Expr], along: [VarId; N]) -> [i64; N] {
+        self.nest.buffers.get(buffer.0 as usize).map_or([0; N], |b| strides(&b.ty, index, along))
     }
 
     /// Writes a loop around what `body` writes, which is given the iteration: none where there is one iteration, and nothing
@@ -132,9 +147,9 @@ impl Builder {
     ///
     /// # Errors
     /// [`Refusal::Defect`]: never, there are calls only.
-    pub fn finish(mut self) -> Result<TileNest, Refusal> {
+    pub fn finish(mut self) -> Result<Nest, Refusal> {
         self.nest.body = vec![Stmt::Loop(self.outer, self.nest.body)];
-        self.nest.tiles().ok_or(Refusal::Defect("a nest that defines elements"))
+        self.nest.canonical().ok_or(Refusal::Defect("a nest that defines elements"))
     }
 }
 
@@ -168,11 +183,8 @@ impl Embedded<'_> {
 
     fn value(&self, v: &SlotValue) -> SlotValue {
         let SlotValue::Pointer(b, at) = v else { return v.clone() };
-        let named = |(l, factor): &(LoopId, i64)| {
-            let name = self.names.get(&VarId(l.0)).map_or(*l, |l| LoopId(l.0));
-            (name, *factor)
-        };
+        let named = |(l, factor): &(VarId, i64)| (self.names.get(l).copied().unwrap_or(*l), *factor);
         let at = Distance { base: at.base, terms: at.terms.iter().map(named).collect() };
-        pointer(self.buffers.get(b.index()).copied().unwrap_or(BufId(b.0)), at)
+        pointer(self.buffers.get(b.index()).copied().unwrap_or(*b), at)
     }
 }

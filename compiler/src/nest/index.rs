@@ -2,7 +2,7 @@
 
 use octrt_ops::expr::{BinaryFn, CompareFn, Expr, Scalar, VarId};
 
-use crate::loop_ir::affine::Affine;
+use crate::nest::affine::Affine;
 
 /// Number of iterations of each loop.
 pub type Extents<'a> = &'a dyn Fn(VarId) -> Option<usize>;

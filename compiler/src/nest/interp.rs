@@ -1,170 +1,314 @@
-//! The meaning of nests of definitions: what schedules are tested against. Calls have theirs in
-//! [`tile::interp`](crate::tile::interp).
+//! The meaning of nests: what schedules and compiled code are tested against. Definitions are evaluated element by element
+//! with the values of [`octrt_ops::expr`]; calls go through the interpreter of leaf programs, or through emulated machine
+//! code. The form of a loop changes nothing.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use octrt_ops::expr::{BufId, Env, Scalar, VarId, binary, eval};
-use octrt_ops::{DType, OpError, Tensor};
+use octrt_ops::expr::Scalar;
+use octrt_ops::{Tensor, TensorType, compute};
 
-use super::{Define, Nest, Stmt};
-use crate::loop_ir::{Loop, Role};
-use crate::tile::BufferRole;
+use super::{Buffer, BufferRole, Form, Nest};
+use crate::leaf::emulate::Emulator;
+use crate::leaf::memory::{Access, Memory, Place, Region, Value};
+use crate::leaf::{Program, interp, x64};
+use resolved::{Op, Slot};
 
-/// Runs a nest of f32 on its inputs, in the order of its buffers (`None` for the result), which starts as zeros.
+mod element;
+mod program;
+mod resolved;
+
+/// How leaf programs are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Statement by statement.
+    Interpreter,
+    /// As the assembled machine code, emulated.
+    Emulator,
+}
+
+/// Which iterations of a nest are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of them, in the order of the loops.
+    All,
+    /// Those of one turn of the outermost loop.
+    Turn(usize),
+}
+
+/// What went wrong, with the nest's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nest '{nest}': {message}")]
+pub struct InterpError {
+    /// Name of the nest.
+    pub nest: String,
+    /// What.
+    pub message: String,
+}
+
+/// A nest that is ready to be run as often as wanted: statements are resolved, leaf programs assembled.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    nest: &'a Nest,
+    /// Decoded machine code of each leaf; `None` for those that are interpreted.
+    code: Vec<Option<Emulator>>,
+    body: Vec<Op>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Resolves statements, assembles and decodes what the engine needs.
+    ///
+    /// # Errors
+    /// [`InterpError`] when a leaf program cannot be assembled, or a reduction is no perfect nest.
+    pub fn new(nest: &'a Nest, engine: Engine) -> Result<Prepared<'a>, InterpError> {
+        let code = |p: &Arc<Program>| match engine {
+            Engine::Interpreter => Ok(None),
+            Engine::Emulator => {
+                let function = x64::assemble(p).map_err(|e| e.to_string())?;
+                Emulator::new(&function.bytes).map(Some).map_err(|e| e.to_string())
+            }
+        };
+        let prepare = || {
+            let code = nest.leaves.iter().map(code).collect::<Result<_, String>>()?;
+            Ok(Prepared { nest, code, body: resolved::resolve(nest)? })
+        };
+        prepare().map_err(|e| fail(nest, e))
+    }
+
+    /// The nest.
+    pub fn nest(&self) -> &'a Nest {
+        self.nest
+    }
+
+    /// Runs the nest on its inputs, in the order of its buffers (`None` for tables, the result and scratch). The result
+    /// starts as `dst`, or as zeros where that is `None`; elements that nothing writes keep it. Scratch is NaN at the
+    /// beginning of each iteration of the parallel loop.
+    ///
+    /// # Errors
+    /// [`InterpError`] when an input is missing, does not fit or is outside its declared range, a call names a leaf that is
+    /// not there, a leaf program faults, an index leaves its buffer, or an update has nothing to start from.
+    pub fn run(&self, inputs: &[Option<&Tensor>], dst: Option<&Tensor>) -> Result<Tensor, InterpError> {
+        self.run_part(inputs, dst, Part::All)
+    }
+
+    /// As [`Prepared::run`], of a part.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_part(
+        &self,
+        inputs: &[Option<&Tensor>],
+        dst: Option<&Tensor>,
+        part: Part,
+    ) -> Result<Tensor, InterpError> {
+        let run = || {
+            let mut machine = Machine::new(self, inputs)?;
+            machine.begin(dst)?;
+            match (&self.body[..], part) {
+                ([Op::Loop { extent, form: Form::Parallel, .. }], Part::All) => {
+                    (0..*extent).try_for_each(|i| machine.iteration(i))?;
+                }
+                ([Op::Loop { form: Form::Turn, .. }], Part::Turn(turn)) => machine.iteration(turn as i64)?,
+                (body, Part::All) => machine.block(body)?,
+                (_, Part::Turn(_)) => return Err("there are no turns".to_string()),
+            }
+            machine.result()
+        };
+        run().map_err(|e| fail(self.nest, e))
+    }
+
+    /// The first byte of the result that two iterations of the parallel loop write, or that one computes from what it has
+    /// not written before, if any: with inputs as for [`Prepared::run`].
+    ///
+    /// # Errors
+    /// As [`Prepared::run`].
+    pub fn races(&self, inputs: &[Option<&Tensor>]) -> Result<Option<usize>, InterpError> {
+        self.find_race(inputs).map_err(|e| fail(self.nest, e))
+    }
+
+    fn find_race(&self, inputs: &[Option<&Tensor>]) -> Result<Option<usize>, String> {
+        let dst = self.nest.dst().ok_or("no result")?;
+        let ty = &self.nest.buffers[dst.index()].ty;
+        let mut owner: Vec<Option<i64>> = vec![None; ty.bytes()];
+        let mut machine = Machine::new(self, inputs)?;
+        // What an iteration writes differs from one of two backgrounds, and depends on neither. A background tells places
+        // apart, and no byte of it is that of the other.
+        let background = |at: usize| (at.wrapping_mul(0x9e37_79b1) >> 13) as u8;
+        for i in 0..self.nest.parallel_extent() as i64 {
+            let mut over = |flip: u8| {
+                let old = (0..ty.bytes()).map(|at| background(at) ^ flip).collect();
+                let old = Tensor::from_bytes(ty.clone(), old);
+                machine.begin(Some(&old.map_err(|e| e.to_string())?))?;
+                machine.iteration(i)?;
+                machine.result()
+            };
+            let [one, other] = [over(0)?, over(0xff)?];
+            for (at, ((a, b), o)) in one.bytes().iter().zip(other.bytes()).zip(&mut owner).enumerate() {
+                match *o {
+                    _ if [*a, *b] == [background(at), !background(at)] => {}
+                    _ if a != b => return Ok(Some(at)),
+                    Some(writer) if writer != i => return Ok(Some(at)),
+                    _ => *o = Some(i),
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// As [`Prepared::run`], once.
 ///
 /// # Errors
-/// [`OpError::Invalid`] when an input is missing, an index leaves its buffer, a statement is a call or a reduction is no
-/// perfect nest.
-pub fn run(nest: &Nest, inputs: &[Option<Tensor>]) -> Result<Tensor, OpError> {
-    let mut memory = Vec::new();
-    for (i, b) in nest.buffers.iter().enumerate() {
-        memory.push(match (&b.role, inputs.get(i).and_then(Option::as_ref)) {
-            (BufferRole::Src, Some(t)) if *t.ty() == b.ty => t.to_vec::<f32>()?,
-            (BufferRole::Src, _) => return Err(OpError::Invalid(format!("b{i}: expected {}", b.ty))),
-            _ => vec![0.0; b.ty.shape.numel()],
-        });
-    }
-    let mut machine = Machine { nest, memory, vars: BTreeMap::new(), acc: None };
-    machine.block(&nest.body)?;
-    let dst = nest.dst().ok_or_else(|| OpError::Invalid("no result".into()))?.0 as usize;
-    Tensor::new(nest.buffers[dst].ty.shape.clone(), &machine.memory[dst])
+/// As [`Prepared::new`] and [`Prepared::run`].
+pub fn run(
+    nest: &Nest,
+    inputs: &[Option<&Tensor>],
+    dst: Option<&Tensor>,
+    engine: Engine,
+) -> Result<Tensor, InterpError> {
+    Prepared::new(nest, engine)?.run(inputs, dst)
 }
 
+/// As [`Prepared::races`], by the interpreter.
+///
+/// # Errors
+/// As [`Prepared::new`] and [`Prepared::run`].
+pub fn races(nest: &Nest, inputs: &[Option<&Tensor>]) -> Result<Option<usize>, InterpError> {
+    Prepared::new(nest, Engine::Interpreter)?.races(inputs)
+}
+
+fn fail(nest: &Nest, message: String) -> InterpError {
+    InterpError { nest: nest.name.clone(), message }
+}
+
+/// A nest that runs, with its memory.
 struct Machine<'a> {
-    nest: &'a Nest,
-    memory: Vec<Vec<f32>>,
-    vars: BTreeMap<VarId, i64>,
-    acc: Option<Scalar>,
+    prepared: &'a Prepared<'a>,
+    memory: Memory,
+    /// The variables of the loops around the current statement, outermost first.
+    vars: Vec<i64>,
 }
 
-impl Env for Machine<'_> {
-    fn var(&self, v: VarId) -> i64 {
-        self.vars.get(&v).copied().unwrap_or(0)
-    }
-
-    fn load(&self, b: BufId, index: &[i64]) -> Result<Scalar, OpError> {
-        let at = self.flat(b, index)?;
-        Ok(Scalar::F32(self.memory[b.0 as usize][at]))
-    }
-
-    fn acc(&self) -> Option<Scalar> {
-        self.acc
-    }
-}
-
-impl Machine<'_> {
-    /// Position of an element; one index is that of a buffer as a vector.
-    fn flat(&self, b: BufId, index: &[i64]) -> Result<usize, OpError> {
-        let outside = || OpError::Invalid(format!("{b}{index:?} is outside"));
-        let ty = &self.nest.buffers.get(b.0 as usize).ok_or_else(outside)?.ty;
-        let dims = ty.shape.dims();
-        let packed = [ty.shape.numel()];
-        let dims = if index.len() == 1 { &packed[..] } else { dims };
-        let inside =
-            index.len() == dims.len() && index.iter().zip(dims).all(|(i, n)| (0..*n as i64).contains(i));
-        if !inside || ty.dtype != DType::F32 {
-            return Err(outside());
+impl<'a> Machine<'a> {
+    fn new(prepared: &'a Prepared<'a>, inputs: &[Option<&Tensor>]) -> Result<Machine<'a>, String> {
+        let mut memory = Memory::default();
+        for (i, b) in prepared.nest.buffers.iter().enumerate() {
+            memory.add(match &b.role {
+                BufferRole::Src => {
+                    Region { bytes: held(i, b, inputs.get(i).copied().flatten())?, access: Access::Read }
+                }
+                BufferRole::Table(t) => Region { bytes: t.bytes().to_vec(), access: Access::Read },
+                BufferRole::Dst | BufferRole::Scratch => {
+                    Region { bytes: Vec::new(), access: Access::ReadWrite }
+                }
+            });
         }
-        Ok(index.iter().zip(dims).fold(0, |at, (i, n)| at * n + *i as usize))
+        let mut machine = Machine { prepared, memory, vars: Vec::new() };
+        machine.new_scratch();
+        Ok(machine)
     }
 
-    fn block(&mut self, stmts: &[Stmt]) -> Result<(), OpError> {
-        stmts.iter().try_for_each(|s| self.stmt(s))
+    fn dst(&self) -> Result<(usize, &'a Buffer), String> {
+        let id = self.prepared.nest.dst().ok_or("no result")?.index();
+        Ok((id, &self.prepared.nest.buffers[id]))
     }
 
-    fn stmt(&mut self, s: &Stmt) -> Result<(), OpError> {
-        match s {
-            Stmt::Loop(l, _) if l.role == Role::Reduce => match s.chain() {
-                (loops, Some(define)) => self.reduction(&loops, define),
-                _ => Err(OpError::Invalid(format!("{}: no perfect nest", l.id))),
-            },
-            Stmt::Loop(l, body) => {
-                for i in 0..l.extent {
-                    self.vars.insert(l.id, i as i64);
-                    self.block(body)?;
-                }
-                Ok(())
+    /// The result as it is before the first statement.
+    fn begin(&mut self, dst: Option<&Tensor>) -> Result<(), String> {
+        let (id, b) = self.dst()?;
+        let starts = self.prepared.nest.definitions().iter().any(|d| d.may_load_dst());
+        self.memory.regions[id].bytes = match dst {
+            None if !starts => vec![0; b.ty.bytes()],
+            dst => held(id, b, dst)?,
+        };
+        Ok(())
+    }
+
+    fn new_scratch(&mut self) {
+        for (b, region) in self.prepared.nest.buffers.iter().zip(&mut self.memory.regions) {
+            if b.role == BufferRole::Scratch {
+                region.bytes = garbage(b.ty.bytes());
             }
-            Stmt::Define(d) if d.reduce.is_none() => {
-                if !self.defines(d)? {
-                    return Ok(());
-                }
-                let value = eval(&d.value, self)?;
-                self.store(d, value)
-            }
-            Stmt::Define(d) => self.reduction(&[], d),
-            Stmt::Call { leaf, .. } => Err(OpError::Invalid(format!("call {leaf}"))),
         }
     }
 
-    /// Every data loop holds accumulators of its own.
-    fn reduction(&mut self, loops: &[&Loop], define: &Define) -> Result<(), OpError> {
-        let of = |role| loops.iter().filter(move |l| l.role == role).map(|l| (l.id, l.extent)).collect();
-        let (data, reduce): (Vec<_>, Vec<_>) = (of(Role::Data), of(Role::Reduce));
-        let Some(r) = &define.reduce else { return Err(OpError::Invalid("no reduction".into())) };
-        let mut each = Some(first(&data));
-        while let Some(at) = each {
-            self.vars.extend(at.iter().copied());
-            if !self.defines(define)? {
-                each = next(&at, &data);
-                continue;
+    /// One iteration of the outermost loop.
+    fn iteration(&mut self, i: i64) -> Result<(), String> {
+        self.new_scratch();
+        let [Op::Loop { extent, body, .. }] = &self.prepared.body[..] else {
+            return Err("expected one outermost loop".into());
+        };
+        if !(0..*extent).contains(&i) {
+            return Err(format!("there is no iteration {i} of {extent}"));
+        }
+        self.vars.push(i);
+        self.block(body)?;
+        self.vars.pop();
+        Ok(())
+    }
+
+    fn block(&mut self, ops: &[Op]) -> Result<(), String> {
+        for op in ops {
+            match op {
+                Op::Loop { extent, body, .. } => {
+                    for i in 0..*extent {
+                        self.vars.push(i);
+                        self.block(body)?;
+                        self.vars.pop();
+                    }
+                }
+                Op::Elements(elements) => elements.run(&mut self.vars, &mut self.memory)?,
+                Op::Call { leaf, slots } => self.call(*leaf, slots)?,
             }
-            let mut acc = eval(&r.init, self)?;
-            let mut terms = Some(first(&reduce));
-            while let Some(term) = terms {
-                self.vars.extend(term.iter().copied());
-                let value = eval(&define.value, self)?;
-                let ill_typed = || OpError::Invalid("an ill-typed reduction".into());
-                acc = binary(r.combine.binary(), acc, value).ok_or_else(ill_typed)?;
-                terms = next(&term, &reduce);
-            }
-            self.acc = Some(acc);
-            let value = eval(&r.finish, self)?;
-            self.acc = None;
-            self.store(define, value)?;
-            each = next(&at, &data);
         }
         Ok(())
     }
 
-    /// Whether this iteration defines an element.
-    fn defines(&self, d: &Define) -> Result<bool, OpError> {
-        match &d.when {
-            None => Ok(true),
-            Some(when) => Ok(eval(when, self)? == Scalar::Bool(true)),
-        }
-    }
-
-    fn store(&mut self, d: &Define, value: Scalar) -> Result<(), OpError> {
-        let mut index = Vec::new();
-        for e in &d.index {
-            match eval(e, self)? {
-                Scalar::I64(i) => index.push(i),
-                _ => return Err(OpError::Invalid(format!("index `{e}`"))),
+    fn call(&mut self, leaf: usize, slots: &[Slot]) -> Result<(), String> {
+        let value = |v: &Slot| match v {
+            Slot::Number(n) => Value::Number(*n),
+            Slot::Pointer { region, base, terms } => {
+                let byte = terms.iter().fold(*base, |sum, (at, factor)| sum + factor * self.vars[*at]);
+                Value::Pointer(Place { region: *region, byte })
             }
+        };
+        let values: Vec<Value> = slots.iter().map(value).collect();
+        match (self.prepared.nest.leaves.get(leaf), self.prepared.code.get(leaf)) {
+            (Some(program), Some(None)) => {
+                interp::run(program, &values, &mut self.memory).map_err(|e| e.to_string())
+            }
+            (_, Some(Some(code))) => code.run(&values, &mut self.memory).map_err(|e| e.to_string()),
+            _ => Err(format!("there is no leaf {leaf}")),
         }
-        let at = self.flat(d.dst, &index)?;
-        match value {
-            Scalar::F32(v) => self.memory[d.dst.0 as usize][at] = v,
-            _ => return Err(OpError::Invalid("a value that is no f32".into())),
-        }
-        Ok(())
+    }
+
+    fn result(&mut self) -> Result<Tensor, String> {
+        let (id, b) = self.dst()?;
+        let bytes = std::mem::take(&mut self.memory.regions[id].bytes);
+        Tensor::from_bytes(b.ty.clone(), bytes).map_err(|e| e.to_string())
     }
 }
 
-fn first(loops: &[(VarId, usize)]) -> Vec<(VarId, i64)> {
-    loops.iter().map(|(l, _)| (*l, 0)).collect()
+/// The bytes of a tensor for buffer `i`.
+fn held(i: usize, b: &Buffer, t: Option<&Tensor>) -> Result<Vec<u8>, String> {
+    let Some(t) = t else { return Err(format!("b{i} is missing: expected {}", b.ty)) };
+    let alike = |ty: &TensorType| ty.bytes() == b.ty.bytes() && ty.dtype == b.ty.dtype;
+    if !alike(t.ty()) {
+        return Err(format!("b{i}: expected a tensor {}, found {}", b.ty, t.ty()));
+    }
+    if let Some((lo, hi)) = b.range {
+        let elements = compute::scalars(t).map_err(|e| e.to_string())?;
+        let mut ints = elements.into_iter().filter_map(Scalar::int);
+        if let Some(v) = ints.find(|&v| v < lo.into() || v > hi.into()) {
+            return Err(format!("b{i}: expected elements in {lo}..{hi}, found {v}"));
+        }
+    }
+    Ok(t.bytes().to_vec())
 }
 
-/// The next iteration, the last loop fastest.
-fn next(at: &[(VarId, i64)], loops: &[(VarId, usize)]) -> Option<Vec<(VarId, i64)>> {
-    let mut at = at.to_vec();
-    for (place, (_, extent)) in at.iter_mut().zip(loops).rev() {
-        place.1 += 1;
-        if place.1 < *extent as i64 {
-            return Some(at);
-        }
-        place.1 = 0;
-    }
-    None
+/// NaN everywhere: what is read before it is written must show.
+pub(crate) fn garbage(bytes: usize) -> Vec<u8> {
+    f32::NAN.to_le_bytes().iter().copied().cycle().take(bytes).collect()
 }
+
+#[cfg(test)]
+mod tests;

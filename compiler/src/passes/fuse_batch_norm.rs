@@ -104,9 +104,7 @@ impl Affine {
         let read = |i, what| f32_constant(graph, norm, i, what).map(Tensor::to_f64s);
         let (gamma, beta) = (read(1, "the scale")?, read(2, "the bias")?);
         let (mean, var) = (read(3, "the mean")?, read(4, "the variance")?);
-        let epsilon = f64::from(op.epsilon);
-        let scale: Vec<f64> = gamma.iter().zip(&var).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
-        let shift = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+        let [scale, shift] = op.affine([&gamma, &beta, &mean, &var]);
         Ok(Affine { scale, shift })
     }
 

@@ -3,47 +3,10 @@
 use std::fmt;
 
 use crate::artifact::{Artifact, Constant, Copy, Function, Port, Repeat, Step};
-use crate::loop_ir::Kernel;
+use crate::nest::Nest;
 use crate::target::Target;
-use crate::tile::TileNest;
 
 pub mod interp;
-
-/// A scheduled nest: what one function is made from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Nest {
-    /// Elements by expressions, compiled by Cranelift.
-    Loop(Kernel),
-    /// Register tiles by leaf programs.
-    Tile(TileNest),
-}
-
-impl Nest {
-    /// Name for dumps and symbols.
-    pub fn name(&self) -> &str {
-        match self {
-            Nest::Loop(k) => &k.name,
-            Nest::Tile(t) => &t.name,
-        }
-    }
-
-    /// Extent of the parallel loop; 1 when there is none.
-    pub fn parallel_extent(&self) -> usize {
-        match self {
-            Nest::Loop(k) => k.parallel_extent(),
-            Nest::Tile(t) => t.extent,
-        }
-    }
-}
-
-impl fmt::Display for Nest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Nest::Loop(k) => k.fmt(f),
-            Nest::Tile(t) => t.fmt(f),
-        }
-    }
-}
 
 /// A graph as scheduled loop nests: everything but machine code.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +66,7 @@ impl fmt::Display for Program {
                 .enumerate()
                 .map(|(k, b)| format!("{}{:?}: {}", if k == step.dst { "-> " } else { "" }, b.place, b.ty))
                 .collect();
-            let name = self.nests[step.function.0 as usize].name();
+            let name = &self.nests[step.function.0 as usize].name;
             writeln!(
                 f,
                 "step {i} f{} {name} x{} '{}' ({}): {}",

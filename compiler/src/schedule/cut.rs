@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use octrt_ops::expr::{Expr, VarId};
 
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
-use crate::loop_ir::{Form, Loop, Role};
-use crate::nest::{Nest, Stmt};
+use crate::nest::{Form, Loop, Nest, Role, Stmt};
 
 /// A run of equal tiles, or another copy of what was one statement.
 #[derive(Clone, Debug)]
@@ -30,8 +29,8 @@ impl Run {
     }
 }
 
-/// Statements with new names for all their loops, from `next` on.
-pub(super) fn renamed(stmts: &[Stmt], next: &mut u32) -> (Vec<Stmt>, BTreeMap<VarId, VarId>) {
+/// New names for all loops of statements, from `next` on.
+pub(super) fn fresh_names(stmts: &[Stmt], next: &mut u32) -> BTreeMap<VarId, VarId> {
     let mut names = BTreeMap::new();
     let mut note = |s: &Stmt| {
         if let Stmt::Loop(l, _) = s {
@@ -40,14 +39,10 @@ pub(super) fn renamed(stmts: &[Stmt], next: &mut u32) -> (Vec<Stmt>, BTreeMap<Va
         }
     };
     stmts.iter().for_each(|s| s.visit(&mut note));
-    let of = |l: VarId| names.get(&l).copied().unwrap_or(l);
-    let expr = |e: &Expr| e.substitute(&|l| Expr::Var(of(l)));
-    let named = |l: &Loop| Loop { id: of(l.id), ..l.clone() };
-    (stmts.iter().map(|s| s.map(&expr, &named)).collect(), names)
+    names
 }
 
-/// What a serial data loop becomes that is cut into runs of tiles, which stand one after the other: `(size, how many)` of
-/// each run.
+/// Cuts a serial data loop into runs of tiles, which stand one after the other: `(size, how many)` of each run.
 ///
 /// ```text
 /// for L in 49 { e(L) }
@@ -58,7 +53,7 @@ pub(super) fn renamed(stmts: &[Stmt], next: &mut u32) -> (Vec<Stmt>, BTreeMap<Va
 ///
 /// # Errors
 /// [`ScheduleError`] when the runs do not make up the loop, or it is not a serial data loop around definitions.
-pub fn cut(nest: &Nest, l: VarId, runs: &[(usize, usize)]) -> Result<(Vec<Stmt>, Vec<Run>), ScheduleError> {
+pub fn cut(nest: &mut Nest, l: VarId, runs: &[(usize, usize)]) -> Result<Vec<Run>, ScheduleError> {
     const NAME: &str = "cut";
     let (of, body) = loop_of(NAME, nest, l)?;
     let other = |expected: String, found: String| refused(NAME, nest, Rule::Loop { id: l, expected, found });
@@ -66,8 +61,8 @@ pub fn cut(nest: &Nest, l: VarId, runs: &[(usize, usize)]) -> Result<(Vec<Stmt>,
         return Err(other("a serial data loop".into(), of.to_string()));
     }
     outside_sums(NAME, nest, l)?;
-    let all: usize = runs.iter().map(|(size, n)| size * n).sum();
-    if all != of.extent || runs.iter().any(|(size, n)| size * n == 0) {
+    let all = runs.iter().try_fold(0usize, |all, (size, n)| all.checked_add(size.checked_mul(*n)?));
+    if all != Some(of.extent) || runs.iter().any(|(size, n)| *size == 0 || *n == 0) {
         return Err(other(format!("runs of {} iterations, none empty", of.extent), format!("{runs:?}")));
     }
     if has_call(body) {
@@ -77,25 +72,39 @@ pub fn cut(nest: &Nest, l: VarId, runs: &[(usize, usize)]) -> Result<(Vec<Stmt>,
             Rule::Inside { id: l, expected: "definitions, which no call has replaced" },
         ));
     }
+    // The first run is of the statements themselves, the others are of copies with names of their own.
     let mut next = nest.fresh().0;
-    let (mut stmts, mut out, mut first) = (Vec::new(), Vec::new(), 0);
-    for (i, &(size, n)) in runs.iter().enumerate() {
-        let (body, names) = match i {
-            0 => (body.to_vec(), BTreeMap::new()),
-            _ => renamed(body, &mut next),
-        };
-        let (outer, inner) = (VarId(next), VarId(next + 1));
+    let mut made: Vec<Run> = Vec::with_capacity(runs.len());
+    for i in 0..runs.len() {
+        let renamed = if i == 0 { BTreeMap::new() } else { fresh_names(body, &mut next) };
+        made.push(Run { outer: VarId(next), inner: VarId(next + 1), renamed });
         next += 2;
-        let at = Expr::Var(outer) * Expr::int(size) + Expr::Var(inner);
-        let at = if first == 0 { at } else { at + Expr::int(first) };
-        let place = |e: &Expr| e.substitute(&|v| if v == l { at.clone() } else { Expr::Var(v) });
-        let body = body.iter().map(|s| s.map(&place, &Loop::clone)).collect();
-        let of = |id, extent| Loop { id, extent, role: Role::Data, form: Form::Serial };
-        stmts.push(Stmt::Loop(of(outer, n), vec![Stmt::Loop(of(inner, size), body)]));
-        out.push(Run { outer, inner, renamed: names });
-        first += size * n;
     }
-    Ok((stmts, out))
+    // The iteration of the loop that is cut.
+    let iteration = |i: usize| {
+        let (run, size) = (&made[i], runs[i].0);
+        let within = Expr::Var(run.outer) * Expr::int(size) + Expr::Var(run.inner);
+        let before: usize = runs[..i].iter().map(|(size, n)| size * n).sum();
+        if before == 0 { within } else { within + Expr::int(before) }
+    };
+    nest.edit(l, |_, mut body| {
+        let copy = |i: usize| -> Vec<Stmt> {
+            let (run, at) = (&made[i], iteration(i));
+            let place = |v: VarId| if v == l { at.clone() } else { Expr::Var(run.of(v)) };
+            let named = |l: &Loop| Loop { id: run.of(l.id), ..l.clone() };
+            body.iter().map(|s| s.map(&|e| e.substitute(&place), &named)).collect()
+        };
+        let copies: Vec<Vec<Stmt>> = (1..runs.len()).map(copy).collect();
+        let first = iteration(0);
+        body.iter_mut().for_each(|s| s.substitute(l, &first));
+        let bodies = std::iter::once(body).chain(copies);
+        let tiles = |((run, &(size, n)), body): ((&Run, &(usize, usize)), Vec<Stmt>)| {
+            let of = |id, extent| Loop { id, extent, role: Role::Data, form: Form::Serial };
+            Stmt::Loop(of(run.outer, n), vec![Stmt::Loop(of(run.inner, size), body)])
+        };
+        made.iter().zip(runs).zip(bodies).map(tiles).collect()
+    });
+    Ok(made)
 }
 
 /// Whether a call stands in statements.

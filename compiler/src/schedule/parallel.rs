@@ -2,8 +2,8 @@
 
 use octrt_ops::expr::VarId;
 
-use super::{Rewrite, ScheduleError};
-use crate::loop_ir::{Form, Kernel};
+use super::{Rule, ScheduleError, loop_of, refused};
+use crate::nest::{Form, Loop, Nest, Role, Stmt};
 
 /// Splits the iterations of the outermost loop, a serial data loop, between threads.
 ///
@@ -13,15 +13,17 @@ use crate::loop_ir::{Form, Kernel};
 /// for L in 32 parallel
 /// ```
 ///
+/// That iterations write different elements is proved when the nest is [verified](crate::nest::verify).
+///
 /// # Errors
-/// [`ScheduleError`] for any other loop, and where two iterations may write the same element.
-pub fn parallel(k: &Kernel, l: VarId) -> Result<Kernel, ScheduleError> {
-    let rewrite = Rewrite { primitive: "parallel", kernel: k };
-    let at = rewrite.data_loop(l)?;
-    if k.loops[at].form != Form::Serial {
-        return Err(rewrite.refuse_loop(l, "a serial loop", k.loops[at].form));
+/// [`ScheduleError`] for any other loop.
+pub fn parallel(nest: &mut Nest, l: VarId) -> Result<(), ScheduleError> {
+    let (of, _) = loop_of("parallel", nest, l)?;
+    let outermost = matches!(&nest.body[..], [Stmt::Loop(first, _)] if first.id == l);
+    if !outermost || of.role != Role::Data || of.form != Form::Serial {
+        let (expected, found) = ("the outermost loop, a serial data loop".into(), of.to_string());
+        return Err(refused("parallel", nest, Rule::Loop { id: l, expected, found }));
     }
-    let mut result = k.clone();
-    result.loops[at].form = Form::Parallel;
-    rewrite.done(result)
+    nest.edit(l, |of, body| vec![Stmt::Loop(Loop { form: Form::Parallel, ..of }, body)]);
+    Ok(())
 }

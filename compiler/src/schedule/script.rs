@@ -11,22 +11,27 @@
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use octrt_ops::expr::{BufId, Expr, VarId};
+use octrt_ops::expr::{BufId, VarId};
 
-use super::cut::{Run, cut, has_call};
+use super::ScheduleError;
+use super::cut::{Run, cut};
+use super::drop::drop;
+use super::fuse::fuse;
 use super::pack::{flatten, pack};
+use super::parallel::parallel;
+use super::reorder::reorder;
+use super::split::split;
 use super::split_sum::{Part, split_sum};
 use super::start_from::start_from;
 use super::tensorize::Tables;
 use super::tensorize::conv::{self, ConvTile};
 use super::tensorize::window::{self, WindowTile};
-use super::{Rule, ScheduleError, loop_of, refused};
+use super::unroll::unroll;
+use super::vectorize::vectorize;
 use crate::leaf::Width;
 use crate::leaf::programs::Conv;
-use crate::loop_ir::{Form, Loop, Role};
-use crate::nest::{Nest, Stmt, around};
+use crate::nest::Nest;
 use crate::strategy::refusal::Refusal;
-use crate::tile::TileNest;
 
 mod steps;
 
@@ -42,18 +47,20 @@ pub struct Schedule {
     tables: Tables,
 }
 
-/// A nest for code generation, and the schedule that made it, where one did.
+/// A nest for code generation, and the schedules that made it or parts of it.
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     /// The nest.
-    pub nest: Arc<TileNest>,
-    /// How it was made.
+    pub nest: Arc<Nest>,
+    /// How it was made, where a schedule made all of it.
     pub schedule: Option<Arc<Schedule>>,
+    /// How the nests were made that are parts of it, see [`embed`](crate::nest::build::Builder::embed).
+    pub parts: Vec<Arc<Schedule>>,
 }
 
-impl From<TileNest> for Scheduled {
-    fn from(nest: TileNest) -> Scheduled {
-        Scheduled { nest: Arc::new(nest), schedule: None }
+impl From<Nest> for Scheduled {
+    fn from(nest: Nest) -> Scheduled {
+        Scheduled { nest: Arc::new(nest), schedule: None, parts: Vec::new() }
     }
 }
 
@@ -67,14 +74,6 @@ impl fmt::Display for Schedule {
 /// Names between spaces.
 fn names(loops: &[VarId]) -> String {
     loops.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
-
-/// The variable of a loop.
-fn whole_id(s: &Stmt) -> VarId {
-    match s {
-        Stmt::Loop(l, _) => l.id,
-        _ => VarId(u32::MAX),
-    }
 }
 
 impl Schedule {
@@ -103,136 +102,65 @@ impl Schedule {
         self.nest.extent(l).unwrap_or(1)
     }
 
-    /// Splits a serial loop into loops over tiles and in a tile of `factor` iterations, which divides its extent.
+    /// See [`split`](fn@split).
     ///
     /// # Errors
-    /// [`ScheduleError`] where it does not (see [`cut`](Self::cut)), for another loop, or one around calls.
+    /// As there.
     pub fn split(&mut self, l: VarId, factor: usize) -> Result<[VarId; 2], ScheduleError> {
-        let (of, body) = loop_of("split", &self.nest, l)?;
-        if of.form != Form::Serial {
-            let (expected, found) = ("a serial loop".into(), of.to_string());
-            return Err(refused("split", &self.nest, Rule::Loop { id: l, expected, found }));
-        }
-        if has_call(body) {
-            let expected = "definitions, which no call has replaced";
-            return Err(refused("split", &self.nest, Rule::Inside { id: l, expected }));
-        }
-        if of.extent.checked_rem(factor) != Some(0) {
-            let (expected, found) = (format!("a factor that divides {}", of.extent), factor.to_string());
-            return Err(refused("split", &self.nest, Rule::Loop { id: l, expected, found }));
-        }
-        let next = self.nest.fresh().0;
-        let [outer, inner] = [VarId(next), VarId(next + 1)];
-        let at = Expr::Var(outer) * Expr::int(factor) + Expr::Var(inner);
-        let place = |e: &Expr| e.substitute(&|v| if v == l { at.clone() } else { Expr::Var(v) });
-        let body = body.iter().map(|s| s.map(&place, &Loop::clone)).collect();
-        let loops = [(outer, of.extent / factor), (inner, factor)];
-        let loops = loops.map(|(id, extent)| Loop { id, extent, ..of.clone() });
-        let stmts = around(loops.into_iter(), body);
-        self.nest.replace(l, stmts);
+        let [outer, inner] = split(&mut self.nest, l, factor)?;
         self.note(format_args!("split {l} by {factor} -> {outer} {inner}"));
         Ok([outer, inner])
     }
 
-    /// Makes one loop of loops directly inside each other, all serial and of one role.
+    /// See [`fuse`](fn@fuse).
     ///
     /// # Errors
-    /// [`ScheduleError`] where they are not.
+    /// As there.
     pub fn fuse(&mut self, loops: &[VarId]) -> Result<VarId, ScheduleError> {
-        let Some((&first, rest)) = loops.split_first() else {
-            return Err(refused("fuse", &self.nest, Rule::Order(0)));
-        };
-        if rest.is_empty() {
-            return Ok(first);
+        let id = fuse(&mut self.nest, loops)?;
+        if loops != [id] {
+            self.note(format_args!("fuse {} -> {id}", names(loops)));
         }
-        let whole = self.nest.find(first).ok_or_else(|| refused("fuse", &self.nest, Rule::Unknown(first)))?;
-        let (chain, define) = whole.chain();
-        let names_match = chain.len() >= loops.len() && chain.iter().zip(loops).all(|(l, id)| l.id == *id);
-        let alike = |l: &&Loop| l.form == Form::Serial && l.role == chain[0].role;
-        let (true, true, Some(define)) = (names_match, chain.iter().take(loops.len()).all(alike), define)
-        else {
-            let expected = "the other loops directly inside, serial and of one role";
-            return Err(refused("fuse", &self.nest, Rule::Inside { id: first, expected }));
-        };
-        let id = self.nest.fresh();
-        let role = chain[0].role;
-        let extent = chain[..loops.len()].iter().map(|l| l.extent).product();
-        // The last loop moves fastest.
-        let mut values = Vec::new();
-        let mut rest = Expr::Var(id);
-        for (i, l) in chain[..loops.len()].iter().enumerate().rev() {
-            let n = Expr::int(l.extent);
-            values.push((l.id, if i == 0 { rest.clone() } else { rest.clone() % n.clone() }));
-            rest = rest / n;
-        }
-        let place = |e: &Expr| {
-            e.substitute(&|v| values.iter().find(|(l, _)| *l == v).map_or(Expr::Var(v), |(_, e)| e.clone()))
-        };
-        let inner =
-            around(chain[loops.len()..].iter().map(|l| (*l).clone()), vec![Stmt::Define(define.map(&place))]);
-        let fused = Stmt::Loop(Loop { id, extent, role, form: Form::Serial }, inner);
-        self.nest.replace(first, vec![fused]);
-        self.note(format_args!("fuse {} -> {id}", names(loops)));
         Ok(id)
     }
 
-    /// Puts serial loops that stand directly inside each other in a new order, outermost first. Reduce loops keep theirs.
+    /// See [`reorder`](fn@reorder).
     ///
     /// # Errors
-    /// [`ScheduleError`] where these are no such loops, or reduce loops change places.
+    /// As there.
     pub fn reorder(&mut self, order: &[VarId]) -> Result<(), ScheduleError> {
-        let refuse = |rule| Err(refused("reorder", &self.nest, rule));
-        let outermost = self.nest.loops().into_iter().find(|l| order.contains(&l.id)).map(|l| l.id);
-        let Some(whole) = outermost.and_then(|l| self.nest.find(l)) else { return refuse(Rule::Order(0)) };
-        let mut chain = Vec::new();
-        let mut inside = std::slice::from_ref(whole);
-        while let [Stmt::Loop(l, body)] = inside
-            && chain.len() < order.len()
-        {
-            chain.push(l);
-            inside = body;
-        }
-        let find = |id: &VarId| chain.iter().find(|l| l.id == *id).copied();
-        let found: Vec<&Loop> = order.iter().filter_map(find).collect();
-        let twice = |(i, id): (usize, &VarId)| order[..i].contains(id);
-        if found.len() != chain.len() || order.len() != chain.len() || order.iter().enumerate().any(twice) {
-            return refuse(Rule::Order(order.len()));
-        }
-        if let Some(l) = chain.iter().find(|l| l.form != Form::Serial) {
-            let (expected, found) = ("serial loops".into(), l.to_string());
-            return refuse(Rule::Loop { id: l.id, expected, found });
-        }
-        let reduce = |loops: &[&Loop]| -> Vec<VarId> {
-            loops.iter().filter(|l| l.role == Role::Reduce).map(|l| l.id).collect()
-        };
-        let (before, after) = (reduce(&chain), reduce(&found));
-        if let Some((id, was)) = after.iter().zip(&before).find(|(a, b)| a != b) {
-            let (expected, found) = (format!("reduce loop {was} here, as before"), id.to_string());
-            return refuse(Rule::Loop { id: *id, expected, found });
-        }
-        let at = whole_id(whole);
-        let body = around(found.into_iter().cloned(), inside.to_vec());
-        self.nest.replace(at, body);
+        reorder(&mut self.nest, order)?;
         self.note(format_args!("reorder {}", names(order)));
         Ok(())
     }
 
-    /// Splits the iterations of the outermost loop, a serial data loop, between threads.
+    /// See [`parallel`](fn@parallel).
     ///
     /// # Errors
-    /// [`ScheduleError`] for any other loop.
+    /// As there.
     pub fn parallel(&mut self, l: VarId) -> Result<(), ScheduleError> {
-        let (of, body) = loop_of("parallel", &self.nest, l)?;
-        let outermost = matches!(&self.nest.body[..], [Stmt::Loop(first, _)] if first.id == l);
-        if !outermost || of.role != Role::Data || of.form != Form::Serial {
-            let expected = "the outermost loop, a serial data loop".into();
-            let found = of.to_string();
-            return Err(refused("parallel", &self.nest, Rule::Loop { id: l, expected, found }));
-        }
-        let of = Loop { form: Form::Parallel, ..of.clone() };
-        let body = body.to_vec();
-        self.nest.body = vec![Stmt::Loop(of, body)];
+        parallel(&mut self.nest, l)?;
         self.note(format_args!("parallel {l}"));
+        Ok(())
+    }
+
+    /// See [`unroll`](fn@unroll).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unroll(&mut self, l: VarId) -> Result<(), ScheduleError> {
+        unroll(&mut self.nest, l)?;
+        self.note(format_args!("unroll {l}"));
+        Ok(())
+    }
+
+    /// See [`vectorize`](fn@vectorize).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn vectorize(&mut self, l: VarId) -> Result<(), ScheduleError> {
+        vectorize(&mut self.nest, l)?;
+        self.note(format_args!("vectorize {l}"));
         Ok(())
     }
 
@@ -241,8 +169,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn cut(&mut self, l: VarId, runs: &[(usize, usize)]) -> Result<Vec<Run>, ScheduleError> {
-        let (stmts, made) = cut(&self.nest, l, runs)?;
-        self.nest.replace(l, stmts);
+        let made = cut(&mut self.nest, l, runs)?;
         let sizes: Vec<String> = runs.iter().map(|(size, n)| format!("{n}x{size}")).collect();
         let loops: Vec<String> = made.iter().map(|r| format!("{} {}", r.outer, r.inner)).collect();
         self.note(format_args!("cut {l} into {} -> {}", sizes.join(" "), loops.join(", ")));
@@ -254,7 +181,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn start_from(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
-        self.nest = start_from(&self.nest, buffer)?;
+        start_from(&mut self.nest, buffer)?;
         self.note(format_args!("start_from {buffer}"));
         Ok(())
     }
@@ -269,8 +196,7 @@ impl Schedule {
         sizes: &[usize],
         first: Option<BufId>,
     ) -> Result<Vec<Part>, ScheduleError> {
-        let (stmts, parts) = split_sum(&self.nest, (at, sum), sizes, first)?;
-        self.nest.replace(at, stmts);
+        let parts = split_sum(&mut self.nest, (at, sum), sizes, first)?;
         let outer: Vec<VarId> = parts.iter().map(|p| p.outer).collect();
         let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
         let first = first.map_or(String::new(), |b| format!(" first {b}"));
@@ -287,8 +213,7 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn pack(&mut self, buffer: BufId, at: VarId, vectors: VarId) -> Result<(), ScheduleError> {
-        let stmt = pack(&self.nest, buffer, (at, vectors))?;
-        self.nest.replace(at, vec![stmt]);
+        pack(&mut self.nest, buffer, (at, vectors))?;
         self.note(format_args!("pack {buffer} in {at} by {vectors}"));
         Ok(())
     }
@@ -298,11 +223,18 @@ impl Schedule {
     /// # Errors
     /// As there.
     pub fn flatten(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
-        let ty = flatten(&self.nest, buffer)?;
-        if let Some(b) = self.nest.buffers.get_mut(buffer.0 as usize) {
-            b.ty = ty;
-        }
+        flatten(&mut self.nest, buffer)?;
         self.note(format_args!("flatten {buffer}"));
+        Ok(())
+    }
+
+    /// See [`drop`](fn@drop).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn drop(&mut self, buffer: BufId) -> Result<(), ScheduleError> {
+        self.nest = drop(&self.nest, buffer)?;
+        self.note(format_args!("drop {buffer}"));
         Ok(())
     }
 
@@ -340,13 +272,13 @@ impl Schedule {
     /// [`Refusal::Defect`] where no call has replaced a definition yet.
     pub fn finish(mut self) -> Result<Scheduled, Refusal> {
         self.tables = Tables::default();
-        let nest = self.nest.tiles().ok_or(Refusal::Defect("a schedule that leaves definitions"))?;
-        Ok(Scheduled { nest: Arc::new(nest), schedule: Some(Arc::new(self)) })
+        let nest = self.nest.canonical().ok_or(Refusal::Defect("a schedule that leaves definitions"))?;
+        Ok(Scheduled { nest: Arc::new(nest), schedule: Some(Arc::new(self)), parts: Vec::new() })
     }
 
     /// The naive nest, the steps and what they make, as a test file.
     pub fn test(&self) -> String {
         let steps: String = self.steps.lines().map(|step| format!("; {step}\n")).collect();
-        format!("{steps}\n{}; ---- expect\n{}", self.naive, self.nest)
+        format!("{steps}\n{}; ---- expect\n{}", self.naive, self.nest.outline())
     }
 }

@@ -2,10 +2,11 @@
 
 use octrt_ops::expr::{Expr, VarId};
 
-use super::{Rewrite, ScheduleError};
-use crate::loop_ir::{Form, Kernel, Loop, Role};
+use super::cut::has_call;
+use super::{Rule, ScheduleError, loop_of, refused};
+use crate::nest::{Form, Loop, Nest, Role, Stmt, around};
 
-/// Splits loop `l` of extent `E` in tiles of `factor`. Gives the new kernel, the loop over tiles, the loop in a tile.
+/// Splits loop `l` of extent `E` in tiles of `factor`. Gives the loop over tiles and the loop in a tile.
 ///
 /// ```text
 /// for L in E            e(L)
@@ -21,41 +22,61 @@ use crate::loop_ir::{Form, Kernel, Loop, Role};
 /// A parallel loop gives a parallel loop over serial tiles, an unrolled one two unrolled loops.
 ///
 /// # Errors
-/// [`ScheduleError`] when the factor is 0, or the extent or more; when it does not divide the extent of a reduce loop
-/// (which would combine values twice) or of a parallel loop (whose threads would write the same elements); for a
-/// vector loop.
-pub fn split(k: &Kernel, l: VarId, factor: usize) -> Result<(Kernel, VarId, VarId), ScheduleError> {
-    let rewrite = Rewrite { primitive: "split", kernel: k };
-    let at = rewrite.position(l)?;
-    let Loop { extent, role, form, .. } = k.loops[at];
-    let exact = extent.checked_rem(factor) == Some(0);
-    if factor == 0 || factor >= extent {
-        return Err(rewrite.refuse_loop(
-            l,
-            format!("a factor from 1 to less than its extent {extent}"),
-            factor,
-        ));
+/// [`ScheduleError`] when the factor is 0 or more than the extent; when it does not divide the extent of a reduce loop (which
+/// would combine values twice), of a parallel loop (whose threads would write the same elements), or of one around
+/// definitions that load what they write; for a vector loop, turns, and around calls.
+pub fn split(nest: &mut Nest, l: VarId, factor: usize) -> Result<[VarId; 2], ScheduleError> {
+    let (of, body) = loop_of("split", nest, l)?;
+    let refuse =
+        |expected: String, found: String| Err(refused("split", nest, Rule::Loop { id: l, expected, found }));
+    let Loop { extent, role, form, .. } = *of;
+    if matches!(form, Form::Vector | Form::Turn) {
+        return refuse("a serial, parallel or unrolled loop".into(), of.to_string());
     }
-    if !exact && (role == Role::Reduce || form == Form::Parallel) {
-        let kind = if role == Role::Reduce { "reduce" } else { "parallel" };
-        return Err(rewrite.refuse_loop(
-            l,
-            format!("a factor that divides the extent {extent} of a {kind} loop"),
-            factor,
-        ));
+    if has_call(body) {
+        let expected = "definitions, which no call has replaced";
+        return Err(refused("split", nest, Rule::Inside { id: l, expected }));
     }
-    if form == Form::Vector {
-        return Err(rewrite.refuse_loop(l, "a loop that is not yet a vector", form));
+    if factor == 0 || factor > extent {
+        return refuse(format!("a factor from 1 to its extent {extent}"), factor.to_string());
     }
-    let [outer, inner] = rewrite.fresh()?;
-    let start = Expr::Var(outer) * Expr::int(factor);
+    let exact = extent.is_multiple_of(factor);
+    let kind = match () {
+        () if exact => None,
+        () if role == Role::Reduce => Some("a reduce loop"),
+        () if form == Form::Parallel => Some("a parallel loop"),
+        () if loads_dst(body) => Some("a loop around a definition that loads what it writes"),
+        () => None,
+    };
+    if let Some(kind) = kind {
+        return refuse(format!("a factor that divides the extent {extent} of {kind}"), factor.to_string());
+    }
+    let next = nest.fresh().0;
+    let ids = [VarId(next), VarId(next.saturating_add(1))];
+    let start = Expr::Var(ids[0]) * Expr::int(factor);
     let start = if exact { start } else { start.min(Expr::int(extent - factor)) };
-    let mut result = rewrite.substitute(&[(l, start + Expr::Var(inner))]);
+    let at = start + Expr::Var(ids[1]);
     let within = if form == Form::Parallel { Form::Serial } else { form };
-    let pair = [
-        Loop { id: outer, extent: extent.div_ceil(factor), role, form },
-        Loop { id: inner, extent: factor, role, form: within },
-    ];
-    result.loops.splice(at..=at, pair);
-    Ok((rewrite.done(result)?, outer, inner))
+    let outer = Loop { id: ids[0], extent: extent.div_ceil(factor), role, form };
+    let inner = Loop { id: ids[1], extent: factor, role, form: within };
+    nest.edit(l, |_, mut body| {
+        body.iter_mut().for_each(|s| s.substitute(l, &at));
+        around([outer, inner].into_iter(), body)
+    });
+    Ok(ids)
+}
+
+/// Whether a definition loads the buffer that it writes.
+fn loads_dst(stmts: &[Stmt]) -> bool {
+    let mut found = false;
+    for s in stmts {
+        s.visit(&mut |s| {
+            if let Stmt::Define(d) = s {
+                let mut loads =
+                    |e: &Expr| e.visit(&mut |e| found |= matches!(e, Expr::Load(b, _) if *b == d.dst));
+                d.expressions().for_each(&mut loads);
+            }
+        });
+    }
+    found
 }

@@ -1,12 +1,15 @@
 //! Splitting a sum in parts.
 
+use std::collections::BTreeMap;
+use std::slice::from_ref;
+
 use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BinaryFn, BufId, Expr, VarId};
 
-use super::cut::{Run, has_call, renamed};
+use super::cut::{Run, fresh_names, has_call};
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
-use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::{Define, Nest, Stmt};
+use crate::nest::{Form, Loop, Reduction, Role};
 
 /// A part of a sum, or several equal ones.
 #[derive(Clone, Debug)]
@@ -25,8 +28,8 @@ impl Part {
     }
 }
 
-/// What the data loop `at` becomes when the reduce loop `sum` of the definition inside is split in parts of these sizes,
-/// outside of it: reassociates the sum.
+/// Splits the reduce loop `sum` of the definition inside the data loop `at` in parts of these sizes, outside of it:
+/// reassociates the sum.
 ///
 /// ```text
 /// for L0 in 49 { reduce L1 in 64 { b[L0]  init i  sum e(L1)  finish f(acc) } }
@@ -43,13 +46,15 @@ impl Part {
 /// [`ScheduleError`] where the loops are not those of one sum of f32, the parts do not make up the loop, or there are fewer
 /// than two.
 pub fn split_sum(
-    nest: &Nest,
+    nest: &mut Nest,
     (at, sum): (VarId, VarId),
     sizes: &[usize],
     first: Option<BufId>,
-) -> Result<(Vec<Stmt>, Vec<Part>), ScheduleError> {
+) -> Result<Vec<Part>, ScheduleError> {
     const NAME: &str = "split_sum";
-    let (outside, body) = loop_of(NAME, nest, at)?;
+    let Some(whole @ Stmt::Loop(outside, body)) = nest.find(at) else {
+        return Err(refused(NAME, nest, Rule::Unknown(at)));
+    };
     let (of, _) = loop_of(NAME, nest, sum)?;
     let other = |id, expected: String, found: String| refused(NAME, nest, Rule::Loop { id, expected, found });
     if outside.role != Role::Data || outside.form != Form::Serial {
@@ -59,12 +64,12 @@ pub fn split_sum(
     if of.role != Role::Reduce {
         return Err(other(sum, "a reduce loop".into(), of.to_string()));
     }
-    if sizes.len() < 2 || sizes.contains(&0) || sizes.iter().sum::<usize>() != of.extent {
+    let all = sizes.iter().try_fold(0usize, |all, size| all.checked_add(*size));
+    if sizes.len() < 2 || sizes.contains(&0) || all != Some(of.extent) {
         let expected = format!("two or more parts of {} iterations, none empty", of.extent);
         return Err(other(sum, expected, format!("{sizes:?}")));
     }
     let inside = |expected| refused(NAME, nest, Rule::Inside { id: at, expected });
-    let Some(whole) = nest.find(at) else { return Err(refused(NAME, nest, Rule::Unknown(at))) };
     let (loops, define) = whole.chain();
     let Some(Define { reduce: Some(r), index, dst, .. }) = define.filter(|_| !has_call(body)) else {
         return Err(inside("loops of one reduction"));
@@ -96,42 +101,56 @@ pub fn split_sum(
         _ => reduction(&zero, Expr::Acc + stored.clone()),
     };
     let mut next = nest.fresh().0;
-    let (mut stmts, mut parts): (Vec<Stmt>, Vec<Part>) = (Vec::new(), Vec::new());
+    // The first part is of the loops themselves, the others are of copies with names of their own.
+    let mut parts: Vec<(Part, Reduction, [usize; 2])> = Vec::new();
     let (mut start, mut i) = (0, 0);
     while i < sizes.len() {
         let between = 0 < i && i + 1 < sizes.len();
         let alike = sizes[i..sizes.len() - 1].iter().take_while(|s| **s == sizes[i]).count();
         let n = if between { alike } else { 1 };
-        let with = part(i);
-        let defined = |s: &Stmt| redefined(s, &with);
-        let copy = vec![defined(whole)];
-        let (copy, names) = if i == 0 { (copy, Default::default()) } else { renamed(&copy, &mut next) };
+        let renamed = if i == 0 { BTreeMap::new() } else { fresh_names(from_ref(whole), &mut next) };
         let outer = VarId(next);
         next += 1;
-        let names = Run { outer, inner: outer, renamed: names };
-        let (sum, size) = (names.of(sum), sizes[i]);
+        let names = Run { outer, inner: outer, renamed };
+        let size = sizes[i];
         let step =
             if n > 1 { Expr::Var(outer) * Expr::int(size) + Expr::int(start) } else { Expr::int(start) };
-        let place = |e: &Expr| {
-            let moved = if start == 0 { Expr::Var(sum) } else { Expr::Var(sum) + step.clone() };
-            e.substitute(&|v| if v == sum { moved.clone() } else { Expr::Var(v) })
-        };
-        let shorter = |l: &Loop| if l.id == sum { Loop { extent: size, ..l.clone() } } else { l.clone() };
-        let body: Vec<Stmt> = copy.iter().map(|s| s.map(&place, &shorter)).collect();
-        let around = Loop { id: outer, extent: n, role: Role::Data, form: Form::Serial };
-        stmts.push(Stmt::Loop(around, body));
-        parts.push(Part { outer, start: step, names });
+        parts.push((Part { outer, start: step, names }, part(i), [size, n]));
         start += size * n;
         i += n;
     }
-    Ok((stmts, parts))
+    nest.edit(at, |l, body| {
+        let mut whole = Stmt::Loop(l, body);
+        let mut bodies = Vec::with_capacity(parts.len());
+        for (part, reduction, [size, _]) in &parts[1..] {
+            whole.each_define(&mut |d| d.reduce = Some(reduction.clone()));
+            let term = Expr::Var(part.of(sum)) + part.start.clone();
+            let place = |v: VarId| if v == sum { term.clone() } else { Expr::Var(part.of(v)) };
+            let named = |l: &Loop| Loop {
+                id: part.of(l.id),
+                extent: if l.id == sum { *size } else { l.extent },
+                ..l.clone()
+            };
+            bodies.push(whole.map(&|e| e.substitute(&place), &named));
+        }
+        let (_, reduction, [size, _]) = &parts[0];
+        whole.each_define(&mut |d| d.reduce = Some(reduction.clone()));
+        shorten(&mut whole, sum, *size);
+        bodies.insert(0, whole);
+        let outside = |((part, _, [_, n]), body): (&(Part, Reduction, [usize; 2]), Stmt)| {
+            Stmt::Loop(Loop { id: part.outer, extent: *n, role: Role::Data, form: Form::Serial }, vec![body])
+        };
+        parts.iter().zip(bodies).map(outside).collect()
+    });
+    Ok(parts.into_iter().map(|(part, ..)| part).collect())
 }
 
-/// A statement whose one definition is another reduction.
-fn redefined(s: &Stmt, with: &Reduction) -> Stmt {
-    match s {
-        Stmt::Loop(l, body) => Stmt::Loop(l.clone(), body.iter().map(|s| redefined(s, with)).collect()),
-        Stmt::Define(d) => Stmt::Define(Define { reduce: Some(with.clone()), ..d.clone() }),
-        other => other.clone(),
+/// Gives a loop of a statement another extent.
+fn shorten(s: &mut Stmt, id: VarId, extent: usize) {
+    if let Stmt::Loop(l, body) = s {
+        if l.id == id {
+            l.extent = extent;
+        }
+        body.iter_mut().for_each(|s| shorten(s, id, extent));
     }
 }

@@ -9,20 +9,21 @@
 //!
 //! Where things lie follows from the definition's indices: strides of the loops inside become the leaf's distances, the
 //! loops outside those of the call. An index that is a quotient or a remainder, as positions in fused loops are, becomes a
-//! table of distances. What the leaf computes is what the loops do: every stride that it takes for granted is checked, else
+//! table of distances, and so does one
+//! with an element of a table. What the leaf computes is what the loops do: every stride that it takes for granted is checked, else
 //! the primitive refuses.
 
+use octrt_ops::DType;
 use octrt_ops::expr::{BufId, Expr, VarId};
 
-use crate::loop_ir::affine::Affine;
-use crate::loop_ir::{Loop, Role};
-use crate::nest::{Define, Nest};
+use crate::nest::affine::Affine;
+use crate::nest::{Buffer, BufferRole, Define, Distance, Loop, Nest, Role};
 use crate::strategy::refusal::Refusal;
-use crate::tile::Distance;
 
 mod call;
 pub mod conv;
 mod finish;
+mod named;
 mod walk;
 pub mod window;
 
@@ -55,10 +56,18 @@ fn inside<'a>(nest: &'a Nest, data: &[VarId], sum: &[VarId]) -> Result<&'a Defin
     if !all || loops.len() != data.len() + sum.len() {
         return Err(unfit("the loops of a tile, and no others"));
     }
-    match of(Role::Reduce).eq(sum.iter().copied()) {
-        true => Ok(define),
-        false => Err(unfit("a sum in the order of the leaf: blocks of channels, window, channels")),
+    if !of(Role::Reduce).eq(sum.iter().copied()) {
+        return Err(unfit("a sum in the order of the leaf: blocks of channels, window, channels"));
     }
+    let is_f32 = |b: BufId| match nest.buffers.get(b.0 as usize) {
+        Some(Buffer { role: BufferRole::Table(_), ty, .. }) => ty.dtype == DType::I64,
+        Some(b) => b.ty.dtype == DType::F32,
+        None => false,
+    };
+    let mut all_f32 = is_f32(define.dst);
+    let mut look = |e: &Expr| all_f32 &= !matches!(e, Expr::Load(b, _) if !is_f32(*b));
+    define.expressions().for_each(|e| e.visit(&mut look));
+    if all_f32 { Ok(define) } else { Err(unfit("tensors of f32 and tables of i64")) }
 }
 
 /// Takes loops inside a tile out of a distance, in which it must grow with them as `expected`; those of one iteration may

@@ -2,8 +2,9 @@
 
 use octrt_ops::expr::VarId;
 
-use super::{Rewrite, ScheduleError};
-use crate::loop_ir::{Form, Kernel};
+use super::cut::has_call;
+use super::{Rule, ScheduleError, loop_of, refused};
+use crate::nest::{Form, Loop, Nest, Stmt};
 
 /// Makes a serial loop straight-line code.
 ///
@@ -14,14 +15,17 @@ use crate::loop_ir::{Form, Kernel};
 /// ```
 ///
 /// # Errors
-/// [`ScheduleError`] for a loop that is not serial.
-pub fn unroll(k: &Kernel, l: VarId) -> Result<Kernel, ScheduleError> {
-    let rewrite = Rewrite { primitive: "unroll", kernel: k };
-    let at = rewrite.position(l)?;
-    if k.loops[at].form != Form::Serial {
-        return Err(rewrite.refuse_loop(l, "a serial loop", k.loops[at].form));
+/// [`ScheduleError`] for a loop that is not serial, and around calls.
+pub fn unroll(nest: &mut Nest, l: VarId) -> Result<(), ScheduleError> {
+    let (of, body) = loop_of("unroll", nest, l)?;
+    if of.form != Form::Serial {
+        let (expected, found) = ("a serial loop".into(), of.to_string());
+        return Err(refused("unroll", nest, Rule::Loop { id: l, expected, found }));
     }
-    let mut result = k.clone();
-    result.loops[at].form = Form::Unrolled;
-    rewrite.done(result)
+    if has_call(body) {
+        let expected = "definitions, which no call has replaced";
+        return Err(refused("unroll", nest, Rule::Inside { id: l, expected }));
+    }
+    nest.edit(l, |of, body| vec![Stmt::Loop(Loop { form: Form::Unrolled, ..of }, body)]);
+    Ok(())
 }

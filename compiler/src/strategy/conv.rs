@@ -3,7 +3,7 @@
 use crate::layout::{AXES, Map};
 use crate::leaf::Width;
 use crate::leaf::programs::Activation;
-use crate::pack::ConvPacking;
+use crate::pack::{ConvPacking, GroupedPacking};
 
 use super::tiles;
 
@@ -116,6 +116,11 @@ impl ConvProblem {
             merged: self.merged(),
             tiles: tiles::vectors(self.dst_blocks()),
         }
+    }
+
+    /// How the weights are cut, of groups that share blocks.
+    pub fn grouped_packing(&self) -> GroupedPacking {
+        GroupedPacking { lanes: self.dst.layout.lanes, groups: self.groups }
     }
 
     /// Bytes of the packed weights of a vector of output channels.

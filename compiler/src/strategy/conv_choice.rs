@@ -27,14 +27,9 @@ const WORTH_IT: f64 = 0.9;
 /// [`Refusal`] where no schedule takes it.
 pub fn choose(p: &ConvProblem, options: Options) -> Result<(Plan, Packing), Refusal> {
     if p.sharing == Sharing::Mixed {
-        if options.precision == Precision::Strict {
-            return Err(Refusal::Unfit(
-                "groups that share blocks of channels would carry what is not finite to each other",
-            ));
-        }
         let packing = conv_grouped::packing(p)?;
-        let nest = conv_grouped::nest(p, &packing, options.target)?;
-        return Ok((Plan::Whole(nest.into()), Packing::Grouped(packing)));
+        let nest = conv_grouped::schedule(p, options.target)?.finish()?;
+        return Ok((Plan::Whole(nest), Packing::Grouped(packing)));
     }
     let direct = || {
         let nest = conv_direct::schedule(p, options.target)?.finish()?;

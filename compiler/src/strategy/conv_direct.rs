@@ -101,7 +101,7 @@ impl Direct<'_> {
         let of = |l: VarId| run.of(l);
         let whole = self.tile(&of, (pixel, run.inner), Expr::int(0));
         let leaf = s.conv(&whole, self.width)?;
-        let split = EvenSplit::new(s.extent(pixel), most_pixels(leaf.clone())?);
+        let split = EvenSplit::new(s.extent(pixel), most_pixels(&leaf)?);
         let ahead = ahead(self.p, &leaf, split.large + split.small, self.target);
         let sizes = parts(self.p, s.extent(pixel), self.width, self.target);
         let base = self.p.tail.base.map(|_| buffers::BASE);

@@ -1,36 +1,40 @@
 //! Convolutions of small groups: an output block sees the input channels of the groups that it has a part of, and no
-//! others.
+//! others. A table says which they are.
 //!
 //! ```text
-//! for block of oc parallel  for tile of pixels
-//!   call conv: for (channel, kd, kh) from a table   (kw unrolled)
+//! blocks parallel -> fuse the axes of the map -> cut pixels in tiles -> tensorize
 //! ```
 //!
 //! Where groups do not fill blocks, weights are 0 for the channels of a block's other groups. So a number that is not finite
 //! reaches all groups that share its block, as Winograd's algorithm carries it to a tile: not for strict precision.
 
-use octrt_ops::{DType, TensorType};
+use octrt_ops::expr::{BufId, Expr, VarId};
 
-use crate::leaf::programs::{Conv, Epilogue, Reduction, Start};
-use crate::leaf::{Program, Width, registers};
+use crate::leaf::programs::Conv;
+use crate::leaf::{Width, registers};
+use crate::nest::blocked::conv::{ConvLoops, buffers};
 use crate::pack::GroupedPacking;
+use crate::schedule::cut::Run;
+use crate::schedule::script::Schedule;
+use crate::schedule::tensorize::conv::ConvTile;
 use crate::target::Target;
-use crate::tile::{BufferId, BufferRole, Distance, NestBuilder, SlotValue, TileNest};
 
-use super::conv::{Addend, ConvProblem};
-use super::pixels::{Walk, distances, operands, table};
-use super::refusal::{Refusal, distance};
+use super::conv::ConvProblem;
+use super::refusal::Refusal;
 use super::tiles::{self, EvenSplit};
 
 /// Most columns of a window, which are unrolled.
 const COLUMNS: usize = 16;
+
+/// Most pixels of a tile: distances of pixels share the general registers with those of taps.
+const PIXELS: usize = 10;
 
 /// How the weights of a convolution are packed.
 ///
 /// # Errors
 /// [`Refusal::Unfit`] where a block sees so many channels that zeros are most of the work.
 pub fn packing(p: &ConvProblem) -> Result<GroupedPacking, Refusal> {
-    let packing = GroupedPacking { lanes: p.dst.layout.lanes, groups: p.groups };
+    let packing = p.grouped_packing();
     let seen = packing.channels(p.oc * p.groups, p.ic);
     // Zeros for each weight of a channel that has the largest part of its block.
     if seen > 8 * p.ic.max(p.dst.layout.lanes) {
@@ -42,142 +46,75 @@ pub fn packing(p: &ConvProblem) -> Result<GroupedPacking, Refusal> {
     Ok(packing)
 }
 
-/// The nest of a convolution with groups of any size. Buffers: src, wei, bias, what is added, tables, dst.
+/// The schedule of a convolution with groups of any size.
 ///
 /// # Errors
 /// [`Refusal`] where distances do not fit leaf programs.
-pub fn nest(p: &ConvProblem, packing: &GroupedPacking, target: Target) -> Result<TileNest, Refusal> {
+pub fn schedule(p: &ConvProblem, target: Target) -> Result<Schedule, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
-    let blocks = p.dst.blocks();
-    let rest = (p.dst.c % p.dst.layout.lanes) as u8;
+    let (nest, l) = p.naive()?;
+    let table = BufId(nest.buffers.len() as u32 - 1);
+    let mut s = Schedule::new(nest);
+    s.start_from(buffers::BIAS)?;
+    let pixel = s.fuse(&l.pixel)?;
+    let blocks = s.extent(l.block);
+    let rest = usize::from(!p.dst.c.is_multiple_of(p.dst.layout.lanes));
     // A last block with lanes that are no channels is one of its own, and then blocks are no parallel loop.
-    let by_block = p.src.mb == 1 && rest == 0;
-    let mut b = NestBuilder::new("conv_grouped", if by_block { blocks } else { p.src.mb });
-    let outer = Distance::default().plus(b.parallel(), 1);
-    let all = p.dst_pixels();
-    let channels = packing.channels(p.oc * p.groups, p.ic);
-    let trips = channels * p.kernel[0] * p.kernel[1];
-    let [src, wei, bias] = operands(&mut b, p, blocks * trips * p.kernel[2] * width.lanes() as usize);
-    let mut walk = |addend: Option<Addend>| match addend {
-        Some(a) => a.walk(&mut b, &all).map(Some),
-        None => Ok(None),
-    };
-    let (base, addend) = (walk(p.tail.base)?, walk(p.tail.addend)?);
-    let from: Vec<i64> = all.iter().map(|at| p.src_pixel(*at)).collect();
-    let to = distances(&p.dst, &all);
-    let src = Walk::new(&mut b, src, 0, p.src.block_bytes(), &from)?;
-    let taps = taps(&mut b, p, packing)?;
-    let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
-    let dst = Walk::new(&mut b, dst, 0, p.dst.block_bytes(), &to)?;
-    let emitter = Emitter { p, width, src, dst, base, addend, wei, bias, taps, trips };
-    if by_block {
-        emitter.block(&mut b, &Distance::default(), &outer, None, all.len())?;
-        return Ok(b.finish());
+    if p.src.mb == 1 && rest == 0 {
+        let [block, vector] = s.split(l.block, 1)?;
+        s.reorder(&order(&[block, l.image, l.group, pixel, vector], &l))?;
+        s.parallel(block)?;
+        pixels(&mut s, (p, &l), width, (pixel, &Run::new(block, vector)))?;
+    } else {
+        s.reorder(&order(&[l.image, l.group, l.block, pixel], &l))?;
+        s.parallel(l.image)?;
+        let runs = [(1, blocks - rest), (1, rest)].into_iter().filter(|(_, n)| *n > 0);
+        for run in s.cut(l.block, &runs.collect::<Vec<_>>())? {
+            s.reorder(&[run.of(pixel), run.inner])?;
+            pixels(&mut s, (p, &l), width, (pixel, &run))?;
+        }
     }
-    let full = blocks - usize::from(rest > 0);
-    b.each(full, |b, l| emitter.block(b, &outer, &Distance::default().plus(l, 1), None, all.len()))?;
-    if rest > 0 {
-        let last = Distance::new(full as i64);
-        emitter.block(&mut b, &outer, &last, Some(rest), all.len())?;
-    }
-    Ok(b.finish())
+    s.flatten(buffers::WEI)?;
+    s.drop(table)?;
+    Ok(s)
 }
 
-struct Emitter<'a> {
-    p: &'a ConvProblem,
+/// The order of these loops, then those of a sum and its lanes.
+fn order(outer: &[VarId], l: &ConvLoops) -> Vec<VarId> {
+    let sum = [l.lane, l.ic].into_iter().chain(l.taps.iter().copied()).chain([l.channel]);
+    outer.iter().copied().chain(sum).collect()
+}
+
+/// Schedules the pixels of a run of blocks.
+fn pixels(
+    s: &mut Schedule,
+    (p, l): (&ConvProblem, &ConvLoops),
     width: Width,
-    src: Walk,
-    dst: Walk,
-    base: Option<Walk>,
-    addend: Option<Walk>,
-    wei: BufferId,
-    bias: BufferId,
-    taps: BufferId,
-    /// Entries of the table for each block.
-    trips: usize,
-}
-
-impl Emitter<'_> {
-    /// The calls for all pixels of a block of output channels.
-    fn block(
-        &self,
-        b: &mut NestBuilder,
-        image: &Distance,
-        block: &Distance,
-        used: Option<u8>,
-        pixels: usize,
-    ) -> Result<(), Refusal> {
-        let p = self.p;
-        let fits = |n: &usize| self.program(*n, used).is_ok_and(|p| registers::allocate(&p).is_ok());
-        let most = (1..=tiles::pixels(self.width, 1).min(10).min(pixels)).rev().find(fits);
-        let most = most.ok_or(Refusal::Registers)?;
-        let lane_bytes = i64::from(self.width.bytes());
-        let of_image = |a: Option<Addend>| a.map(|a| image.times(a.map.image_bytes()));
-        let (base, addend) = (of_image(p.tail.base), of_image(p.tail.addend));
-        for (first, size, n) in EvenSplit::new(pixels, most).runs() {
-            let program = self.program(size, used)?;
-            b.each(n, |b, l| {
-                let pixel = Distance::new(first as i64).plus(l, size as i64);
-                let zero = Distance::default();
-                b.call(program, &|name| match name {
-                    // The table tells the blocks of the input apart.
-                    "src" => Some(self.src.pointer(&pixel, &zero, &image.times(p.src.image_bytes()))),
-                    "src_offsets" => self.src.offsets(&pixel),
-                    "tap_offsets" => Some(SlotValue::Pointer(self.taps, block.times(4 * self.trips as i64))),
-                    "taps" => Some(SlotValue::Number(self.trips as i64)),
-                    "wei" => {
-                        let bytes = (self.trips * p.kernel[2]) as i64 * lane_bytes;
-                        Some(SlotValue::Pointer(self.wei, block.times(bytes)))
-                    }
-                    "bias" => Some(SlotValue::Pointer(self.bias, block.times(lane_bytes))),
-                    "dst" => Some(self.dst.pointer(&pixel, block, &image.times(p.dst.image_bytes()))),
-                    "dst_offsets" => self.dst.offsets(&pixel),
-                    "base" => Some(self.base.as_ref()?.pointer(&pixel, block, base.as_ref()?)),
-                    "base_offsets" => self.base.as_ref()?.offsets(&pixel),
-                    "residual" => Some(self.addend.as_ref()?.pointer(&pixel, block, addend.as_ref()?)),
-                    "residual_offsets" => self.addend.as_ref()?.offsets(&pixel),
-                    _ => None,
-                })
-            })?;
-        }
-        Ok(())
+    (pixel, block): (VarId, &Run),
+) -> Result<(), Refusal> {
+    let pixel = block.of(pixel);
+    s.pack(buffers::WEI, pixel, block.inner)?;
+    let all = s.extent(pixel);
+    let whole = ConvTile {
+        pixel,
+        pixels: all,
+        vector: block.inner,
+        lane: block.of(l.lane),
+        ic: block.of(l.ic),
+        taps: l.taps.iter().map(|l| block.of(*l)).collect(),
+        channel: block.of(l.channel),
+        part: (Expr::int(0), s.extent(block.of(l.ic))),
+        base: p.tail.base.map(|_| buffers::BASE),
+        ahead: (0, Expr::int(0)),
+    };
+    let leaf = s.conv(&whole, width)?;
+    let fits = |n: &usize| registers::allocate(&Conv { pixels: *n, ..leaf.clone() }.program()).is_ok();
+    let most = (1..=tiles::pixels(width, 1).min(PIXELS).min(all)).rev().find(fits);
+    let most = most.ok_or(Refusal::Registers)?;
+    let runs: Vec<(usize, usize)> = EvenSplit::new(all, most).runs().map(|(_, size, n)| (size, n)).collect();
+    for run in s.cut(pixel, &runs)? {
+        let tile = ConvTile { pixel: run.inner, ..whole.named(&|l| run.of(l)) };
+        s.tensorize_conv(&tile, width)?;
     }
-
-    fn program(&self, pixels: usize, used: Option<u8>) -> Result<Program, Refusal> {
-        let p = self.p;
-        let column = distance(p.tap_steps()[2])?;
-        let epilogue = p.tail.epilogue(&self.dst, self.base.as_ref(), self.addend.as_ref())?;
-        let leaf = Conv {
-            width: self.width,
-            pixels,
-            vectors: 1,
-            channels: 1,
-            taps: (0..p.kernel[2] as i32).map(|k| k * column).collect(),
-            src: self.src.grid()?,
-            reduction: Reduction::Table,
-            merged: 1,
-            ahead: 0,
-            start: Start::Bias,
-            epilogue: Epilogue { used, ..epilogue },
-        };
-        Ok(leaf.program())
-    }
-}
-
-/// For each block of output channels: the distances of the rows of windows, channel by channel, in the order of the packed
-/// weights.
-fn taps(b: &mut NestBuilder, p: &ConvProblem, packing: &GroupedPacking) -> Result<BufferId, Refusal> {
-    let lanes = p.src.layout.lanes;
-    let ([planes, rows, _], [plane, row, _]) = (p.kernel.map(|k| k as i64), p.tap_steps());
-    let mut entries = Vec::new();
-    for channels in packing.blocks(p.oc * p.groups, p.ic) {
-        for channel in channels {
-            let at = (channel / lanes) as i64 * p.src.block_bytes() + 4 * (channel % lanes) as i64;
-            for (kd, kh) in (0..planes).flat_map(|kd| (0..rows).map(move |kh| (kd, kh))) {
-                entries.push(distance(kd * plane + kh * row + at)?);
-            }
-        }
-    }
-    let table = table(&entries)?;
-    Ok(b.buffer(TensorType::new(DType::I32, [entries.len()]), BufferRole::Table(table)))
+    Ok(())
 }

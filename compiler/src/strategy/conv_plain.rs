@@ -16,11 +16,11 @@ use crate::layout::Map;
 use crate::leaf::Width;
 use crate::leaf::programs::Product;
 use crate::nest::build::{Builder, Value};
+use crate::nest::{BufferRole, Nest};
 use crate::pack::ConvPacking;
 use crate::strategy::problem::PlainConvProblem;
 use crate::strategy::refusal::{Refusal, distance};
 use crate::target::Target;
-use crate::tile::{BufferRole, TileNest};
 
 /// Vectors of a tile of pixels.
 const VECTORS: usize = 3;
@@ -46,7 +46,7 @@ impl PlainConvProblem {
     fn leaf(&self, width: Width) -> Result<Product, Refusal> {
         let fits = |n: &usize| self.src.c.is_multiple_of(*n) && n * self.kernel <= PlainConvProblem::COLUMNS;
         let terms = (1..=8).rev().find(fits).unwrap_or(1);
-        let far = (self.kernel * self.dilation) as i64 * self.src.pixel_bytes();
+        let far = 4 * (self.kernel * self.dilation) as i64;
         distance(self.src.block_bytes() * terms as i64 + far)?;
         distance(self.dst.block_bytes() * rows(width) as i64)?;
         Ok(Product {
@@ -76,7 +76,7 @@ fn rows(width: Width) -> usize {
 ///
 /// # Errors
 /// [`Refusal`] where there are no leaf programs, for other maps, and for distances of more than 32 bits.
-pub fn nests(p: &PlainConvProblem, target: Target) -> Result<Vec<TileNest>, Refusal> {
+pub fn nests(p: &PlainConvProblem, target: Target) -> Result<Vec<Nest>, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     if !p.is_fit() {
         return Err(Refusal::Unfit("pixels that are no run of the input for each tap"));

@@ -66,12 +66,16 @@ pub fn ahead(p: &ConvProblem, leaf: &Conv, pixel_tiles: usize, target: Target) -
     {
         return 0;
     }
-    let trip = leaf.taps.len() * leaf.channels * leaf.vectors * leaf.width.bytes() as usize;
-    trip.div_ceil(pixel_tiles).next_multiple_of(4).min(256) as i32
+    share(leaf, pixel_tiles).min(256)
+}
+
+/// Bytes of the next tile's weights that each trip brings near, so that so many tiles of pixels bring all of them.
+pub fn share(leaf: &Conv, pixel_tiles: usize) -> i32 {
+    (leaf.trip_bytes() as usize).div_ceil(pixel_tiles.max(1)).next_multiple_of(4) as i32
 }
 
 /// Pixels of the largest tile that fits the registers: where they lie in tables, each takes a general one.
-pub fn most_pixels(leaf: Conv) -> Result<usize, Refusal> {
+pub fn most_pixels(leaf: &Conv) -> Result<usize, Refusal> {
     let pixels = tiles::pixels(leaf.width, leaf.vectors);
     // Distances of pixels share the general registers with those of taps.
     let pixels = if leaf.reduction == Reduction::Table { pixels.min(10) } else { pixels };
@@ -80,12 +84,60 @@ pub fn most_pixels(leaf: Conv) -> Result<usize, Refusal> {
         merged => pixels.min((tiles::pixels(leaf.width, 2) * 2 / merged).max(1)),
     };
     let most = most.min(leaf.pixels);
-    let last = Epilogue { base: Some(leaf.epilogue.dst.clone()), ..leaf.epilogue.clone() };
-    let last = Conv { start: Start::Zero, epilogue: last, ..leaf.clone() };
-    let ways = if leaf.merged > 1 { vec![leaf] } else { vec![leaf, last] };
-    let fits = |n: &usize| {
-        let fits = |leaf: &Conv| Conv { pixels: *n, ahead: 4, ..leaf.clone() }.program();
-        ways.iter().all(|leaf| registers::allocate(&fits(leaf)).is_ok())
-    };
-    (1..=most).rev().find(fits).ok_or(Refusal::Registers)
+    (1..=most).rev().find(|pixels| fits(leaf, *pixels)).ok_or(Refusal::Registers)
+}
+
+/// Whether a tile of so many pixels fits the registers, in each part of a sum.
+fn fits(leaf: &Conv, pixels: usize) -> bool {
+    // Every channel of every tap takes the same registers.
+    let taps = leaf.taps.first().copied().into_iter().collect();
+    let whole = Conv { pixels, ahead: 4, taps, channels: 1, ..leaf.clone() };
+    let base = Some(leaf.epilogue.dst.clone());
+    let last =
+        Conv { start: Start::Zero, epilogue: Epilogue { base, ..leaf.epilogue.clone() }, ..whole.clone() };
+    let fits = |leaf: &Conv| registers::allocate(&leaf.program()).is_ok();
+    fits(&whole) && (leaf.merged > 1 || fits(&last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leaf::programs::{Advance, Axis, Grid, Pixels};
+
+    #[test]
+    fn one_channel_of_one_tap_tells_whether_a_tile_fits() {
+        let even = || Grid { pixels: Pixels::Strided { bytes: 64, repeat: 1 }, vector_bytes: 4096 };
+        let table = || Grid { pixels: Pixels::Table, vector_bytes: 4096 };
+        let rows = || Reduction::Loops(vec![Axis { name: "kh", src: Advance::Bytes(512) }]);
+        let mut refused = 0;
+        for (width, vectors) in [(Width::W8, 1), (Width::W8, 2), (Width::W16, 2), (Width::W16, 4)] {
+            for (src, reduction) in
+                [(even(), rows()), (table(), rows()), (even(), Reduction::Table), (table(), Reduction::Table)]
+            {
+                let leaf = Conv {
+                    width,
+                    pixels: 40,
+                    vectors,
+                    channels: width.lanes() as usize,
+                    taps: vec![0, 64, 128],
+                    src,
+                    reduction,
+                    merged: 1,
+                    ahead: 4,
+                    start: Start::Bias,
+                    epilogue: Epilogue::store(table()),
+                };
+                for pixels in 1..=32 {
+                    let whole = Conv { pixels, ..leaf.clone() };
+                    let last = Conv { start: Start::Zero, ..whole.clone() };
+                    let epilogue = Epilogue { base: Some(table()), ..last.epilogue.clone() };
+                    let last = Conv { epilogue, ..last };
+                    let all = [whole, last].iter().all(|l| registers::allocate(&l.program()).is_ok());
+                    assert_eq!(fits(&leaf, pixels), all, "{pixels} pixels of {leaf:?}");
+                    refused += usize::from(!all);
+                }
+            }
+        }
+        assert!(refused > 0, "every tile fits");
+    }
 }

@@ -12,15 +12,17 @@
 //! the map is not a multiple of the tile, or small, the three parts are nests of their own, each with a parallel axis, and
 //! V and M lie in the arena.
 
+use std::sync::Arc;
+
 use octrt_ops::expr::Expr;
 use octrt_ops::{DType, TensorType};
 
 use crate::leaf::Width;
 use crate::leaf::programs::Winograd;
+use crate::nest::BufferRole;
 use crate::nest::build::Builder;
 use crate::schedule::script::Scheduled;
 use crate::target::Target;
-use crate::tile::{BufferRole, TileNest};
 
 use super::conv::ConvProblem;
 use super::refusal::Refusal;
@@ -60,7 +62,7 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Result<Plan, Ref
     let even = p.dst.h.is_multiple_of(size.output());
     let l2 = target.caches().l2;
     match chunk_rows(p, tiles, target).filter(|_| even) {
-        Some(rows) => whole(p, tiles, rows, (width, l2)).map(|nest| Plan::Whole(nest.into())),
+        Some(rows) => whole(p, tiles, rows, (width, l2)).map(Plan::Whole),
         None => parts(p, tiles, (width, l2)),
     }
 }
@@ -90,7 +92,7 @@ fn whole(
     tiles: Tiles,
     rows: usize,
     (width, l2): (Width, usize),
-) -> Result<TileNest, Refusal> {
+) -> Result<Scheduled, Refusal> {
     let chunks = tiles.rows / rows;
     let mut b = Builder::new("conv_winograd", if p.src.mb > 1 { p.src.mb } else { chunks });
     let t = Transforms { p, width, tiles };
@@ -113,7 +115,7 @@ fn whole(
         b.embed(products.nest(), &[v.buffer, wei, m.buffer]);
         t.output(b, (m, bias, addends, dst, temporary), &of)
     })?;
-    b.finish()
+    Ok(Scheduled { parts: vec![Arc::new(products)], ..b.finish()?.into() })
 }
 
 fn parts(p: &ConvProblem, tiles: Tiles, (width, l2): (Width, usize)) -> Result<Plan, Refusal> {

@@ -8,13 +8,12 @@
 use octrt_ops::expr::Expr;
 
 use crate::layout::{AXES, Map};
-use crate::leaf::programs::{
-    Advance, Axis, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Sums,
-};
+use crate::leaf::programs::{Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Sums};
 use crate::leaf::{Program, Width};
 use crate::nest::build::{Builder, Value};
+use crate::nest::strides::{Strides, nested};
+use crate::nest::{BufferRole, Nest};
 use crate::target::Target;
-use crate::tile::{BufferRole, TileNest};
 
 use super::problem::WindowKind;
 use super::refusal::{Refusal, distance};
@@ -45,7 +44,7 @@ fn pieces(extent: usize) -> Vec<(usize, usize, usize)> {
 ///
 /// # Errors
 /// [`Refusal`] where there are no leaf programs or distances do not fit them.
-pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<TileNest, Refusal> {
+pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<Nest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     // Without rows around them, the rows of all planes lie one after the other.
     let halo = src.layout.halo;
@@ -107,16 +106,12 @@ fn global_program(
     [d, h, w]: [usize; AXES],
     (vectors, is_first): (usize, bool),
 ) -> Result<Program, Refusal> {
-    let axis = |name, bytes| distance(bytes).map(|bytes| Axis { name, src: Advance::Bytes(bytes) });
-    let columns = axis("columns", src.pixel_bytes())?;
-    let rows = axis("rows", src.row_bytes() - w as i64 * src.pixel_bytes())?;
-    let axes = match d {
-        1 => vec![rows, columns],
-        _ => vec![axis("planes", src.plane_bytes() - h as i64 * src.row_bytes())?, rows, columns],
-    };
+    let Strides { plane, row, pixel, .. } = Strides::of(src);
+    let loops = [("planes", d, plane), ("rows", h, row), ("columns", w, pixel)];
+    let axes = nested(&loops[usize::from(d == 1)..])?;
     let grid = |map: &Map| {
         let pixels = Pixels::Strided { bytes: 0, repeat: 1 };
-        Ok::<_, Refusal>(Grid { pixels, vector_bytes: distance(map.block_bytes())? })
+        Ok::<_, Refusal>(Grid { pixels, vector_bytes: distance(Strides::of(map).block)? })
     };
     let dst = grid(dst)?;
     let residual = if is_first { Residual::Absent } else { Residual::Before(dst.clone()) };

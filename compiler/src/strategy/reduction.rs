@@ -1,4 +1,4 @@
-//! Kernels with a reduction: convolutions, matrix products, poolings, softmax.
+//! Definitions with a reduction: convolutions, matrix products, poolings, softmax.
 //!
 //! A tile of results is held in registers while the reduce loops run: along one axis as vectors, along another as
 //! independent chains that use each loaded vector again.
@@ -8,10 +8,12 @@
 //! for oc/4  for L1 in 56  for ow/8  reduce L3  reduce L4  reduce L5  for 4 unrolled  for 2 unrolled  for 4 vector
 //! ```
 
-use crate::loop_ir::{Kernel, Role};
-use crate::schedule::{ScheduleError, reorder, split, unroll, vectorize};
-use crate::target::Target;
 use octrt_ops::expr::VarId;
+
+use crate::nest::{Definition, Role};
+use crate::schedule::ScheduleError;
+use crate::schedule::script::Schedule;
+use crate::target::Target;
 
 use super::{Axis, all_f32, axes};
 
@@ -24,63 +26,57 @@ const CHAINS: [usize; 2] = [4, 8];
 ///
 /// # Errors
 /// [`ScheduleError`] when a primitive refuses: a defect.
-pub fn schedule(kernel: &Kernel) -> Result<Kernel, ScheduleError> {
-    let axes = axes(kernel);
-    let lanes = vector_axis(kernel, &axes);
+pub fn schedule(s: &mut Schedule, d: &Definition<'_>) -> Result<(), ScheduleError> {
+    let axes = axes(d);
+    let lanes = vector_axis(d, &axes);
     let chains = chain_axis(&axes, lanes);
-    let mut k = kernel.clone();
     let mut inner = Vec::new();
     if let Some(axis) = chains {
         let limit = CHAINS[usize::from(lanes.is_none())];
         let wide = if lanes.is_some_and(|a| a.extent < VECTORS * Target::LANES) { 2 * limit } else { limit };
-        let (next, tile) = tile(&k, axis, wide)?;
-        k = next;
-        inner.push(tile);
+        inner.push(tile(s, axis, wide)?);
     }
     if let Some(axis) = lanes {
         let vectors = if axis.extent >= VECTORS * Target::LANES { VECTORS } else { 1 };
-        let (next, tile) = tile(&k, axis, vectors * Target::LANES)?;
-        k = next;
+        let tile = tile(s, axis, vectors * Target::LANES)?;
         if vectors > 1 {
-            let (next, outer, lane) = split::split(&k, tile, Target::LANES)?;
-            k = next;
-            inner.extend([outer, lane]);
+            inner.extend(s.split(tile, Target::LANES)?);
         } else {
             inner.push(tile);
         }
     }
-    finish(&k, &inner, lanes.is_some())
+    inside_sums(s, &inner, lanes.is_some())
 }
 
 /// Moves the tile's loops inside the reduce loops and gives them their form.
-fn finish(k: &Kernel, inner: &[VarId], vector: bool) -> Result<Kernel, ScheduleError> {
-    let of = |role: Role| k.loops.iter().filter(move |l| l.role == role).map(|l| l.id);
-    let outer = of(Role::Data).filter(|id| !inner.contains(id));
-    let order: Vec<VarId> = outer.chain(of(Role::Reduce)).chain(inner.iter().copied()).collect();
-    // Forms first: a nest with serial data loops inside reduce loops is not well formed.
-    let mut k = k.clone();
+fn inside_sums(s: &mut Schedule, inner: &[VarId], vector: bool) -> Result<(), ScheduleError> {
+    let of = |role: Role| -> Vec<VarId> {
+        s.nest().loops().into_iter().filter(|l| l.role == role).map(|l| l.id).collect()
+    };
+    let (data, reduce) = (of(Role::Data), of(Role::Reduce));
+    let outer = data.into_iter().filter(|id| !inner.contains(id));
+    let order: Vec<VarId> = outer.chain(reduce).chain(inner.iter().copied()).collect();
     for &l in inner {
-        k = unroll::unroll(&k, l)?;
+        s.unroll(l)?;
     }
-    k = reorder::reorder(&k, &order)?;
+    s.reorder(&order)?;
     match inner.last() {
-        Some(&lane) if vector => vectorize::vectorize(&k, lane),
-        _ => Ok(k),
+        Some(&lane) if vector => s.vectorize(lane),
+        _ => Ok(()),
     }
 }
 
 /// Splits `axis` so that its inner loop has `width` iterations, or takes it whole when it has at most as many.
-fn tile(k: &Kernel, axis: &Axis, width: usize) -> Result<(Kernel, VarId), ScheduleError> {
+fn tile(s: &mut Schedule, axis: &Axis, width: usize) -> Result<VarId, ScheduleError> {
     if axis.extent <= width {
-        return Ok((k.clone(), axis.id));
+        return Ok(axis.id);
     }
-    let (k, _, inner) = split::split(k, axis.id, width)?;
-    Ok((k, inner))
+    Ok(s.split(axis.id, width)?[1])
 }
 
 /// The axis whose results lie side by side and are made from elements that lie side by side (or are the same).
-fn vector_axis<'a>(k: &Kernel, axes: &'a [Axis]) -> Option<&'a Axis> {
-    if !all_f32(k) {
+fn vector_axis<'a>(d: &Definition<'_>, axes: &'a [Axis]) -> Option<&'a Axis> {
+    if !all_f32(d) {
         return None;
     }
     let good = |a: &&Axis| {

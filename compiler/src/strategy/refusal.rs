@@ -1,8 +1,8 @@
 //! Why a strategy does not take a problem.
 
+use crate::nest::MissingSlot;
 use crate::schedule::ScheduleError;
 use crate::target::Target;
-use crate::tile::MissingSlot;
 
 /// Why a strategy does not take a problem, which then is computed by its definition on plain tensors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -15,9 +15,9 @@ use crate::layout::Map;
 use crate::leaf::Width;
 use crate::leaf::programs::{Direction, Transpose};
 use crate::nest::build::{Builder, Value};
+use crate::nest::{BufferRole, Nest};
 use crate::strategy::refusal::{Refusal, distance};
 use crate::target::Target;
-use crate::tile::{BufferRole, TileNest};
 
 /// Iterations of the parallel loop that are enough for any number of threads.
 const PARTS: usize = 8;
@@ -88,7 +88,7 @@ impl Walk {
 /// # Errors
 /// [`Refusal`] where there are no leaf programs, for other layouts, for maps of one pixel, and for distances of more than 32
 /// bits.
-pub fn nest(src: &Map, dst: &Map, target: Target) -> Result<TileNest, Refusal> {
+pub fn nest(src: &Map, dst: &Map, target: Target) -> Result<Nest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let lanes = width.lanes() as usize;
     let (direction, plain, blocks) = match (src.layout.lanes, dst.layout.lanes) {

@@ -7,8 +7,8 @@ use crate::layout::{AXES, Map};
 use crate::leaf::programs::{Activation, Affine, Elementwise, Fill, Other};
 use crate::leaf::{BinaryOp, Program, Width};
 use crate::nest::build::{Builder, Value};
+use crate::nest::{BufferRole, Nest};
 use crate::target::Target;
-use crate::tile::{BufferRole, TileNest};
 
 use super::refusal::Refusal;
 
@@ -68,7 +68,7 @@ impl RowsProblem {
 ///
 /// # Errors
 /// [`Refusal`] where there are no leaf programs, or lanes differ.
-pub fn nest(p: &RowsProblem, target: Target) -> Result<TileNest, Refusal> {
+pub fn nest(p: &RowsProblem, target: Target) -> Result<Nest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let other = match p.with {
         With::Map(_, map) => Some(map),
@@ -147,7 +147,7 @@ fn each_block(
 ///
 /// # Errors
 /// [`Refusal`] where there are no leaf programs.
-pub fn border(map: &Map, target: Target) -> Result<TileNest, Refusal> {
+pub fn border(map: &Map, target: Target) -> Result<Nest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let [(front, back), (top, bottom), (left, right)] = map.layout.halo.ends();
     let mut b = Builder::new("border", if map.mb > 1 { map.mb } else { map.blocks() });

@@ -12,23 +12,24 @@ use octrt_ops::expr::Expr;
 use crate::layout::Map;
 use crate::leaf::programs::{Lanes, Source};
 use crate::nest::build::{Builder, Value};
+use crate::nest::strides::Strides;
+use crate::nest::{BufferRole, Nest};
 use crate::strategy::refusal::{Refusal, distance};
 use crate::target::Target;
-use crate::tile::{BufferRole, TileNest};
 
 /// The nest that puts channel `c` of `src` at channel `first + c` of `dst`, and zeros in the lanes after the last one in its
 /// block. Buffers: src, dst, maps of the same extents but for channels.
 ///
 /// # Errors
 /// [`Refusal`] where there are no leaf programs, or lanes are not those of the target.
-pub fn nest(src: &Map, dst: &Map, first: usize, target: Target) -> Result<TileNest, Refusal> {
+pub fn nest(src: &Map, dst: &Map, first: usize, target: Target) -> Result<Nest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let lanes = src.layout.lanes;
     if lanes != width.lanes() as usize || dst.layout.lanes != lanes {
         return Err(Refusal::Unfit("blocks of channels of different sizes"));
     }
     let run = 1 << first.trailing_zeros().min(lanes.trailing_zeros());
-    let pixel_bytes = distance(src.pixel_bytes())?;
+    let pixel_bytes = distance(Strides::of(src).pixel)?;
     let mut b = Builder::new("shift", if src.mb > 1 { src.mb } else { src.h });
     let (from, to) = (b.buffer(src.ty(), BufferRole::Src), b.buffer(dst.ty(), BufferRole::Dst));
     let outer = b.parallel();

@@ -1,8 +1,11 @@
 //! Random changes of nests.
 
+use std::sync::Arc;
+
 use octrt_compiler::leaf::{Address, Inst, Operand, Step};
-use octrt_compiler::tile::{BufferId, BufferRole, Distance, LoopId, SlotValue, Stmt, TileNest};
+use octrt_compiler::nest::{BufferRole, Distance, Nest, SlotValue, Stmt};
 use octrt_ops::Tensor;
+use octrt_ops::expr::{BufId, VarId};
 
 /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 pub struct Random(pub u64);
@@ -33,7 +36,7 @@ impl Random {
 }
 
 /// The nest with a change; the same where there was nothing to change.
-pub fn change(nest: &mut TileNest, r: &mut Random) {
+pub fn change(nest: &mut Nest, r: &mut Random) {
     match r.below(16) {
         0..=4 => pointer(nest, r),
         5 => number(nest, r),
@@ -50,22 +53,25 @@ pub fn change(nest: &mut TileNest, r: &mut Random) {
 fn blocks(body: &mut Vec<Stmt>, visit: &mut dyn FnMut(&mut Vec<Stmt>)) {
     visit(body);
     for stmt in body {
-        if let Stmt::Loop { body, .. } = stmt {
+        if let Stmt::Loop(_, body) = stmt {
             blocks(body, visit);
         }
     }
 }
 
+/// What the parallel loop holds.
+fn inside(nest: &mut Nest) -> &mut Vec<Stmt> {
+    match &mut nest.body[..] {
+        [Stmt::Loop(_, body)] => body,
+        _ => panic!("no parallel loop"),
+    }
+}
+
 /// Shows all things of a kind in a nest.
-type Each<'a, T> = &'a dyn Fn(&mut TileNest, &mut dyn FnMut(&mut T));
+type Each<'a, T> = &'a dyn Fn(&mut Nest, &mut dyn FnMut(&mut T));
 
 /// Changes a random one of those that `each` shows.
-fn pick<T>(
-    nest: &mut TileNest,
-    r: &mut Random,
-    each: Each<'_, T>,
-    change: &mut dyn FnMut(&mut T, &mut Random),
-) {
+fn pick<T>(nest: &mut Nest, r: &mut Random, each: Each<'_, T>, change: &mut dyn FnMut(&mut T, &mut Random)) {
     let mut n = 0;
     each(nest, &mut |_| n += 1);
     let (chosen, mut i) = (r.below(n), 0);
@@ -77,7 +83,7 @@ fn pick<T>(
     });
 }
 
-fn slots(nest: &mut TileNest, visit: &mut dyn FnMut(&mut SlotValue)) {
+fn slots(nest: &mut Nest, visit: &mut dyn FnMut(&mut SlotValue)) {
     blocks(&mut nest.body, &mut |body| {
         for stmt in body {
             if let Stmt::Call { slots, .. } = stmt {
@@ -87,23 +93,16 @@ fn slots(nest: &mut TileNest, visit: &mut dyn FnMut(&mut SlotValue)) {
     });
 }
 
-fn loops(nest: &TileNest) -> Vec<LoopId> {
-    let mut all = vec![nest.parallel];
-    blocks(&mut nest.body.clone(), &mut |body| {
-        all.extend(body.iter().filter_map(|s| match s {
-            Stmt::Loop { id, .. } => Some(*id),
-            Stmt::Call { .. } => None,
-        }));
-    });
-    all
+fn loops(nest: &Nest) -> Vec<VarId> {
+    nest.loops().iter().map(|l| l.id).collect()
 }
 
-fn pointer(nest: &mut TileNest, r: &mut Random) {
+fn pointer(nest: &mut Nest, r: &mut Random) {
     let (all, dst) = (loops(nest), nest.dst());
     // Mostly those that matter.
     let any = r.below(4) == 0;
     let buffers = nest.buffers.len();
-    let matters = move |nest: &mut TileNest, visit: &mut dyn FnMut(&mut (BufferId, Distance))| {
+    let matters = move |nest: &mut Nest, visit: &mut dyn FnMut(&mut (BufId, Distance))| {
         slots(nest, &mut |slot| {
             if let SlotValue::Pointer(b, at) = slot
                 && (any || Some(*b) == dst)
@@ -116,7 +115,7 @@ fn pointer(nest: &mut TileNest, r: &mut Random) {
     };
     pick(nest, r, &matters, &mut |(buffer, at), r| match r.below(8) {
         0 | 1 => at.base = r.bytes(at.base),
-        2 => *buffer = BufferId(r.below(buffers) as u32),
+        2 => *buffer = BufId(r.below(buffers) as u32),
         3 => {
             let (l, factor) = (r.of(&all), r.of(&[4, 32, 64, 128]));
             *at = at.clone().plus(l, factor);
@@ -138,8 +137,8 @@ fn pointer(nest: &mut TileNest, r: &mut Random) {
     });
 }
 
-fn number(nest: &mut TileNest, r: &mut Random) {
-    let each = |nest: &mut TileNest, visit: &mut dyn FnMut(&mut i64)| {
+fn number(nest: &mut Nest, r: &mut Random) {
+    let each = |nest: &mut Nest, visit: &mut dyn FnMut(&mut i64)| {
         slots(nest, &mut |slot| {
             if let SlotValue::Number(n) = slot {
                 visit(n);
@@ -149,13 +148,12 @@ fn number(nest: &mut TileNest, r: &mut Random) {
     pick(nest, r, &each, &mut |n, r| *n = if r.below(2) == 0 { r.bytes(*n) } else { *n + r.of(&[1, -1]) });
 }
 
-fn extent(nest: &mut TileNest, r: &mut Random) {
-    let each = |nest: &mut TileNest, visit: &mut dyn FnMut(&mut usize)| {
-        visit(&mut nest.extent);
+fn extent(nest: &mut Nest, r: &mut Random) {
+    let each = |nest: &mut Nest, visit: &mut dyn FnMut(&mut usize)| {
         blocks(&mut nest.body, &mut |body| {
             for stmt in body {
-                if let Stmt::Loop { extent, .. } = stmt {
-                    visit(extent);
+                if let Stmt::Loop(l, _) = stmt {
+                    visit(&mut l.extent);
                 }
             }
         });
@@ -163,8 +161,8 @@ fn extent(nest: &mut TileNest, r: &mut Random) {
     pick(nest, r, &each, &mut |n, r| *n = [*n + 1, n.saturating_sub(1), *n * 2, *n / 2][r.below(4)]);
 }
 
-fn statements(nest: &mut TileNest, r: &mut Random) {
-    let each = |nest: &mut TileNest, visit: &mut dyn FnMut(&mut Vec<Stmt>)| blocks(&mut nest.body, visit);
+fn statements(nest: &mut Nest, r: &mut Random) {
+    let each = |nest: &mut Nest, visit: &mut dyn FnMut(&mut Vec<Stmt>)| blocks(inside(nest), visit);
     pick(nest, r, &each, &mut |body, r| {
         let (i, j) = (r.below(body.len()), r.below(body.len()));
         match r.below(4) {
@@ -176,7 +174,7 @@ fn statements(nest: &mut TileNest, r: &mut Random) {
             2 => body.push(body[i].clone()),
             // A loop loses its first statement to the block around it.
             _ => {
-                if let Stmt::Loop { body: inner, .. } = &mut body[i]
+                if let Stmt::Loop(_, inner) = &mut body[i]
                     && !inner.is_empty()
                 {
                     let first = inner.remove(0);
@@ -187,8 +185,8 @@ fn statements(nest: &mut TileNest, r: &mut Random) {
     });
 }
 
-fn table(nest: &mut TileNest, r: &mut Random) {
-    let each = |nest: &mut TileNest, visit: &mut dyn FnMut(&mut Tensor)| {
+fn table(nest: &mut Nest, r: &mut Random) {
+    let each = |nest: &mut Nest, visit: &mut dyn FnMut(&mut Tensor)| {
         for b in &mut nest.buffers {
             if let BufferRole::Table(t) = &mut b.role {
                 visit(t);
@@ -208,7 +206,7 @@ fn table(nest: &mut TileNest, r: &mut Random) {
 }
 
 /// Two loops change places in all distances.
-fn swap_loops(nest: &mut TileNest, r: &mut Random) {
+fn swap_loops(nest: &mut Nest, r: &mut Random) {
     let all = loops(nest);
     let (a, b) = (r.of(&all), r.of(&all));
     slots(nest, &mut |slot| {
@@ -227,9 +225,9 @@ fn swap_loops(nest: &mut TileNest, r: &mut Random) {
 }
 
 /// A call gets another program.
-fn leaf(nest: &mut TileNest, r: &mut Random) {
+fn leaf(nest: &mut Nest, r: &mut Random) {
     let leaves = nest.leaves.len();
-    let each = |nest: &mut TileNest, visit: &mut dyn FnMut(&mut usize)| {
+    let each = |nest: &mut Nest, visit: &mut dyn FnMut(&mut usize)| {
         blocks(&mut nest.body, &mut |body| {
             for stmt in body {
                 if let Stmt::Call { leaf, .. } = stmt {
@@ -241,7 +239,7 @@ fn leaf(nest: &mut TileNest, r: &mut Random) {
     pick(nest, r, &each, &mut |leaf, r| *leaf = r.below(leaves));
 }
 
-fn instruction(nest: &mut TileNest, r: &mut Random) {
+fn instruction(nest: &mut Nest, r: &mut Random) {
     fn insts(body: &mut Vec<Inst>, visit: &mut dyn FnMut(&mut Vec<Inst>)) {
         visit(body);
         for inst in body {
@@ -250,8 +248,8 @@ fn instruction(nest: &mut TileNest, r: &mut Random) {
             }
         }
     }
-    let each = |nest: &mut TileNest, visit: &mut dyn FnMut(&mut Vec<Inst>)| {
-        nest.leaves.iter_mut().for_each(|leaf| insts(&mut leaf.body, visit));
+    let each = |nest: &mut Nest, visit: &mut dyn FnMut(&mut Vec<Inst>)| {
+        nest.leaves.iter_mut().for_each(|leaf| insts(&mut Arc::make_mut(leaf).body, visit));
     };
     // Mostly loads and stores near each other, the end of a leaf.
     pick(nest, r, &each, &mut |body, r| {

@@ -1,4 +1,4 @@
-//! What the verifier of tile nests takes runs without a fault and without a race: small nests with random changes, in the
+//! What the verifier of nests of calls takes runs without a fault and without a race: small nests with random changes, in the
 //! interpreter.
 #![allow(missing_docs)]
 
@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use change::{Random, change};
 use octrt_compiler::leaf::Inst;
-use octrt_compiler::tile::interp::races;
-use octrt_compiler::tile::{BufferRole, SlotValue, Stmt, TileNest, verify};
+use octrt_compiler::nest::interp::races;
+use octrt_compiler::nest::{BufferRole, Nest, SlotValue, Stmt, verify};
 use octrt_ops::Tensor;
 use octrt_ops::graph::text::random;
 
@@ -20,7 +20,7 @@ const MUTANTS: usize = 10_000;
 const WORK: usize = 12_000;
 
 /// Statements of leaf programs that a nest runs.
-fn work(nest: &TileNest) -> usize {
+fn work(nest: &Nest) -> usize {
     fn insts(body: &[Inst], slots: &[SlotValue]) -> usize {
         let one = |inst: &Inst| match inst {
             Inst::Loop { count, body } => match slots.get(usize::from(count.0)) {
@@ -31,28 +31,29 @@ fn work(nest: &TileNest) -> usize {
         };
         body.iter().map(one).fold(0, usize::saturating_add)
     }
-    fn block(nest: &TileNest, body: &[Stmt]) -> usize {
+    fn block(nest: &Nest, body: &[Stmt]) -> usize {
         let one = |stmt: &Stmt| match stmt {
-            Stmt::Loop { extent, body, .. } => block(nest, body).saturating_mul(*extent),
+            Stmt::Loop(l, body) => block(nest, body).saturating_mul(l.extent),
+            Stmt::Define(_) => usize::MAX,
             Stmt::Call { leaf, slots } => {
                 nest.leaves.get(*leaf).map_or(0, |p| insts(&p.body, slots).saturating_add(1))
             }
         };
         body.iter().map(one).fold(0, usize::saturating_add)
     }
-    block(nest, &nest.body).saturating_mul(nest.extent)
+    block(nest, &nest.body)
 }
 
 /// Tensors for the inputs of a nest.
-fn sources(nest: &TileNest) -> Vec<Option<Tensor>> {
-    let one = |(i, b): (usize, &octrt_compiler::tile::TileBuffer)| match b.role {
+fn sources(nest: &Nest) -> Vec<Option<Tensor>> {
+    let one = |(i, b): (usize, &octrt_compiler::nest::Buffer)| match b.role {
         BufferRole::Src => Some(random(&b.ty.shape, i as u64).unwrap()),
         _ => None,
     };
     nest.buffers.iter().enumerate().map(one).collect()
 }
 
-fn race(nest: &TileNest) -> Result<Option<usize>, String> {
+fn race(nest: &Nest) -> Result<Option<usize>, String> {
     let sources = sources(nest);
     let inputs: Vec<Option<&Tensor>> = sources.iter().map(Option::as_ref).collect();
     races(nest, &inputs).map_err(|e| e.to_string())
@@ -97,7 +98,7 @@ fn what_verifies_has_no_fault_and_no_race() {
             }
             Ok(()) => {}
             Err(e) => {
-                let rule = rule(&e.violation);
+                let rule = rule(&e.violation.to_string());
                 let [all, run, bad] = refused.entry(rule).or_default();
                 *all += 1;
                 if runs && rule != "bounds" && rule != "others" {

@@ -5,15 +5,18 @@ use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
     Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd,
 };
+use octrt_compiler::nest::build::{Builder, Value};
+use octrt_compiler::nest::{BufferRole, Nest};
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
 use octrt_compiler::strategy::conv_winograd::{self, Plan};
 use octrt_compiler::strategy::problem::{GemmProblem, PlainConvProblem, WindowKind, WindowProblem};
+use octrt_compiler::strategy::refusal::Refusal;
 use octrt_compiler::strategy::rows::{self, RowsProblem, With};
 use octrt_compiler::strategy::{
     conv_direct, conv_grouped, conv_plain, gemm, global_pool, reorder, shift, window,
 };
-use octrt_compiler::tile::{BufferRole, Distance, MissingSlot, NestBuilder, SlotValue, TileNest};
 use octrt_compiler::{Isa, Target};
+use octrt_ops::expr::Expr;
 use octrt_ops::{DType, Tensor, TensorType};
 
 const ONE: Halo = Halo { front: 0, back: 0, top: 1, bottom: 1, left: 1, right: 1 };
@@ -21,7 +24,7 @@ const UNEVEN: Halo = Halo { front: 0, back: 0, top: 0, bottom: 1, left: 2, right
 const NONE: Halo = Halo { front: 0, back: 0, top: 0, bottom: 0, left: 0, right: 0 };
 
 /// All of them, for both widths.
-pub fn all() -> Vec<TileNest> {
+pub fn all() -> Vec<Nest> {
     let targets = [Isa::V3, Isa::V4].map(Target::new);
     targets.into_iter().flat_map(|t| [convolutions(t), others(t), by_hand(t)].concat()).collect()
 }
@@ -51,7 +54,7 @@ fn conv(src: Map, dst: Map, kernel: usize, stride: usize) -> ConvProblem {
     }
 }
 
-fn convolutions(target: Target) -> Vec<TileNest> {
+fn convolutions(target: Target) -> Vec<Nest> {
     let b = lanes(target);
     let map = |dims, halo| map(target, dims, halo);
     let addend = |m, after| Some(Addend { map: m, repeat: 1, after });
@@ -66,8 +69,8 @@ fn convolutions(target: Target) -> Vec<TileNest> {
     let mut small = conv(map([1, b, 4, 4], ONE), map([1, b, 4, 4], ONE), 3, 1);
     small.tail.addend = addend(map([1, b, 4, 4], NONE), false);
     let direct = |p| conv_direct::schedule(p, target).unwrap().finish().unwrap().nest.as_ref().clone();
-    let mut all: Vec<TileNest> = [channel, odd, images, merged].iter().map(direct).collect();
-    all.push(conv_grouped::nest(&mixed, &conv_grouped::packing(&mixed).unwrap(), target).unwrap());
+    let mut all: Vec<Nest> = [channel, odd, images, merged].iter().map(direct).collect();
+    all.push(conv_grouped::schedule(&mixed, target).unwrap().finish().unwrap().nest.as_ref().clone());
     for mb in [1, 2] {
         (small.src.mb, small.dst.mb) = (mb, mb);
         small.tail.addend = small.tail.addend.filter(|_| mb == 1);
@@ -79,7 +82,7 @@ fn convolutions(target: Target) -> Vec<TileNest> {
     all
 }
 
-fn others(target: Target) -> Vec<TileNest> {
+fn others(target: Target) -> Vec<Nest> {
     let b = lanes(target);
     let map = |dims, halo| map(target, dims, halo);
     let window = |mb, kind| WindowProblem {
@@ -155,22 +158,20 @@ fn others(target: Target) -> Vec<TileNest> {
 
 /// A direct convolution as for large maps and many channels: runs of pixels in parallel, whose sums have parts that are added
 /// by way of the output. `tables` says where pixels lie, else they are side by side.
-fn direct(width: Width, mb: usize, tables: bool) -> Result<TileNest, MissingSlot> {
-    let (vector, pixels) = (i64::from(width.bytes()), 8);
-    let (block, image) = ((pixels + 4) * vector, 5 * (pixels + 4) * vector);
-    let f32s = |bytes: i64| TensorType::new(DType::F32, [bytes as usize / 4]);
-    let mut b = NestBuilder::new("direct", if mb > 1 { mb } else { 2 });
+fn direct(width: Width, mb: usize, tables: bool) -> Result<Nest, Refusal> {
+    let (lanes, pixels) = (width.lanes() as usize, 8);
+    let f32s = |elements: usize| TensorType::new(DType::F32, [elements]);
+    let mut b = Builder::new("direct", if mb > 1 { mb } else { 2 });
     let outer = b.parallel();
-    let src = b.buffer(f32s(4 * pixels * 3), BufferRole::Src);
-    let wei = b.buffer(f32s(12 * vector), BufferRole::Src);
-    let bias = b.buffer(f32s(4 * vector), BufferRole::Src);
-    let dims = [mb, 5, pixels as usize + 4, width.lanes() as usize];
-    let dst = b.buffer(TensorType::new(DType::F32, dims), BufferRole::Dst);
-    let entries: Vec<i32> = (0..pixels).map(|p| (vector * (p + p / 2)) as i32).collect();
+    let src = b.buffer(f32s(pixels * 3), BufferRole::Src);
+    let wei = b.buffer(f32s(12 * lanes), BufferRole::Src);
+    let bias = b.buffer(f32s(4 * lanes), BufferRole::Src);
+    let dst = b.buffer(TensorType::new(DType::F32, [mb, 5, pixels + 4, lanes]), BufferRole::Dst);
+    let entries: Vec<i32> = (0..pixels as i32).map(|p| width.bytes() * (p + p / 2)).collect();
     let table = Tensor::new([entries.len()], &entries).unwrap();
     let table = b.buffer(table.ty().clone(), BufferRole::Table(table));
     let to = if tables { Pixels::Table } else { Pixels::Strided { bytes: width.bytes(), repeat: 1 } };
-    let to = Grid { pixels: to, vector_bytes: block as i32 };
+    let to = Grid { pixels: to, vector_bytes: (pixels as i32 + 4) * width.bytes() };
     let program = |first: bool| {
         let store = Epilogue::store(to.clone());
         let leaf = Conv {
@@ -188,23 +189,23 @@ fn direct(width: Width, mb: usize, tables: bool) -> Result<TileNest, MissingSlot
         };
         leaf.program()
     };
-    let place = |at: Distance, pixel: &Distance| if tables { at } else { at.and(&pixel.times(vector)) };
+    let times = |e: &Expr, n: usize| e.clone() * Expr::int(n);
     b.each(if mb > 1 { 2 } else { 1 }, |b, chunk| {
         b.each(2, |b, oc| {
             for (first, parts) in [(true, 1), (false, 2)] {
                 b.each(parts, |b, _| {
                     b.each(2, |b, l| {
-                        let run = if mb > 1 { chunk } else { outer };
-                        let pixel = Distance::default().plus(run, 4).plus(l, 2);
-                        let at = Distance::new(0).plus(oc, 2 * block);
-                        let at = if mb > 1 { at.plus(outer, image) } else { at };
+                        let (image, run) = if mb > 1 { (&outer, chunk) } else { (&Expr::int(0), &outer) };
+                        let pixel = times(run, 4) + times(l, 2);
+                        let column = if tables { Expr::int(0) } else { pixel.clone() };
+                        let at = vec![image.clone(), times(oc, 2), column, Expr::int(0)];
                         b.call(program(first), &|name| match name {
-                            "src" => Some(SlotValue::Pointer(src, pixel.times(4))),
-                            "wei" => Some(SlotValue::Pointer(wei, Distance::new(0).plus(oc, 2 * vector))),
-                            "bias" => Some(SlotValue::Pointer(bias, Distance::new(0).plus(oc, 2 * vector))),
-                            "dst" | "base" => Some(SlotValue::Pointer(dst, place(at.clone(), &pixel))),
-                            "dst_offsets" | "base_offsets" => Some(SlotValue::Pointer(table, pixel.times(4))),
-                            "ic" => Some(SlotValue::Number(2)),
+                            "src" => Some(Value::At(src, vec![pixel.clone()])),
+                            "wei" => Some(Value::At(wei, vec![times(oc, 2 * lanes)])),
+                            "bias" => Some(Value::At(bias, vec![times(oc, 2 * lanes)])),
+                            "dst" | "base" => Some(Value::At(dst, at.clone())),
+                            "dst_offsets" | "base_offsets" => Some(Value::At(table, vec![pixel.clone()])),
+                            "ic" => Some(Value::Number(2)),
                             _ => None,
                         })
                     })
@@ -213,10 +214,10 @@ fn direct(width: Width, mb: usize, tables: bool) -> Result<TileNest, MissingSlot
             Ok(())
         })
     })?;
-    Ok(b.finish())
+    b.finish()
 }
 
-fn by_hand(target: Target) -> Vec<TileNest> {
+fn by_hand(target: Target) -> Vec<Nest> {
     let width = target.width().unwrap();
     let all = [(1, true), (1, false), (3, true), (3, false)];
     all.into_iter().map(|(mb, tables)| direct(width, mb, tables).unwrap()).collect()

@@ -9,7 +9,7 @@ use crate::axes;
 use crate::net::{Net, same};
 use crate::networks::{average, concat, gate, global, inverted, negative, residual};
 
-/// A graph, and the tile nests that its program must have for every target and precision.
+/// A graph, and the nests of calls that its program must have for every target and precision.
 pub struct Case {
     pub name: String,
     pub graph: Graph,

@@ -10,10 +10,10 @@ mod winograd;
 
 use octrt_compiler::artifact::Constant;
 use octrt_compiler::leaf::programs::Winograd;
+use octrt_compiler::nest::interp::{Engine, races};
+use octrt_compiler::nest::{BufferRole, Nest, text, verify};
 use octrt_compiler::pack::Packing;
-use octrt_compiler::place::program::{Nest, Program, interp};
-use octrt_compiler::tile::interp::{Engine, races};
-use octrt_compiler::tile::{BufferRole, TileNest, text, verify};
+use octrt_compiler::place::program::{Program, interp};
 use octrt_compiler::{Isa, Options, Precision, Target, pipeline};
 use octrt_ops::graph::text::random;
 use octrt_ops::{Tensor, graph};
@@ -44,11 +44,8 @@ fn each(check: &dyn Fn(&Case, &Program) -> Result<(), String>) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-fn tiles(program: &Program) -> impl Iterator<Item = &TileNest> {
-    program.nests.iter().filter_map(|n| match n {
-        Nest::Tile(nest) => Some(nest),
-        Nest::Loop(_) => None,
-    })
+fn tiles(program: &Program) -> impl Iterator<Item = &Nest> {
+    program.nests.iter().filter(|n| !n.leaves.is_empty())
 }
 
 /// Whether a convolution of the program is computed by this transform.
@@ -159,8 +156,8 @@ fn nests_parse_back() {
 }
 
 /// Tensors for the inputs of a nest.
-fn sources(nest: &TileNest) -> Vec<Option<Tensor>> {
-    let one = |(i, b): (usize, &octrt_compiler::tile::TileBuffer)| match b.role {
+fn sources(nest: &Nest) -> Vec<Option<Tensor>> {
+    let one = |(i, b): (usize, &octrt_compiler::nest::Buffer)| match b.role {
         BufferRole::Src => Some(random(&b.ty.shape, i as u64).unwrap()),
         _ => None,
     };
@@ -169,12 +166,12 @@ fn sources(nest: &TileNest) -> Vec<Option<Tensor>> {
 
 #[test]
 fn parallel_iterations_write_different_bytes() {
-    let mut seen: Vec<TileNest> = Vec::new();
+    let mut seen: Vec<Nest> = Vec::new();
     for case in cases::all() {
         for isa in ISAS {
             let options = Options { target: Target::new(isa), precision: Precision::Default };
             let program = pipeline::program(&case.graph, options).unwrap();
-            for nest in tiles(&program).filter(|n| n.extent > 1) {
+            for nest in tiles(&program).filter(|n| n.parallel_extent() > 1) {
                 if seen.contains(nest) {
                     continue;
                 }

@@ -3,12 +3,12 @@
 
 use octrt_compiler::layout::{Border, Halo, Layout, Map, relayout};
 use octrt_compiler::leaf::programs::{Activation, Winograd};
+use octrt_compiler::nest::interp::{Engine, races, run};
+use octrt_compiler::nest::{BufferRole, Nest, verify};
 use octrt_compiler::pack::Packing;
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
 use octrt_compiler::strategy::conv_direct;
 use octrt_compiler::strategy::conv_winograd::{self, Plan};
-use octrt_compiler::tile::interp::{Engine, races, run};
-use octrt_compiler::tile::{BufferRole, TileNest, verify};
 use octrt_compiler::{Isa, Target};
 use octrt_ops::graph::text::random;
 use octrt_ops::{DType, Tensor, TensorType};
@@ -142,10 +142,10 @@ fn packed(packing: &Packing, t: &Tensor) -> Tensor {
 }
 
 /// What a nest that keeps all rules makes of its sources; what it does not write is NaN.
-fn run_nest(nest: &TileNest, sources: &[&Tensor]) -> Tensor {
+fn run_nest(nest: &Nest, sources: &[&Tensor]) -> Tensor {
     verify::verify(nest).unwrap();
     let mut rest = sources.iter().copied();
-    let source = |b: &octrt_compiler::tile::TileBuffer| match b.role {
+    let source = |b: &octrt_compiler::nest::Buffer| match b.role {
         BufferRole::Src => rest.next(),
         _ => None,
     };

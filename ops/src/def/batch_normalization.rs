@@ -29,6 +29,16 @@ pub struct BatchNormalization {
 crate::attributes!(BatchNormalization { epsilon });
 
 impl BatchNormalization {
+    /// `scale / sqrt(var + epsilon)` and `shift - mean * scale / sqrt(var + epsilon)` of each channel: with them the
+    /// normalisation is `src * first + second`. Statistics are inputs 1 to 4, in their order.
+    pub fn affine(&self, statistics: [&[f64]; 4]) -> [Vec<f64>; 2] {
+        let [scale, shift, mean, var] = statistics;
+        let epsilon = f64::from(self.epsilon);
+        let factor: Vec<f64> = scale.iter().zip(var).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
+        let summand = shift.iter().zip(mean).zip(&factor).map(|((b, m), s)| b - m * s).collect();
+        [factor, summand]
+    }
+
     /// The type of input and output, and the number of channels.
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, usize), OpError> {
         let src = args.typed(0, "X", DType::FLOATS)?.ty();

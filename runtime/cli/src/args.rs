@@ -234,7 +234,7 @@ pub enum Stage {
     Passes,
     /// The loop nests of operators before they are scheduled
     Nest,
-    /// The primitives that made each nest of leaf programs, from which naive nest, where a schedule did
+    /// The primitives that made each nest, from which naive nest, where a schedule did
     Schedule,
     /// The scheduled loop nests
     Loop,
@@ -256,7 +256,7 @@ pub struct CompileArgs {
     /// Show this stage instead
     #[arg(long, value_name = "STAGE", required_unless_present = "output")]
     pub emit: Option<Stage>,
-    /// With --emit schedule: of this node only
+    /// With --emit nest and later stages: of this node only
     #[arg(long, value_name = "NAME", requires = "emit")]
     pub node: Option<String>,
     /// The compiled model (by custom with the ending .octrt), or with --emit where the text goes instead of to stdout

@@ -1,7 +1,7 @@
 //! One problem: what compiled code gives, against the reference.
 
+use octrt::compiler::nest::interp::Engine;
 use octrt::compiler::place::program::interp;
-use octrt::compiler::tile::interp::Engine;
 use octrt::compiler::{Isa, Options, Target, passes, pipeline};
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::{Tensor, TensorType};

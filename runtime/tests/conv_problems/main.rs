@@ -104,7 +104,7 @@ fn one_problem() {
     }
 }
 
-/// The tile nests of every problem; see [`support::nests`].
+/// The nests of calls of every problem; see [`support::nests`].
 #[test]
 fn nests() {
     let mut nests = support::nests::Nests::default();

@@ -20,9 +20,9 @@ mod tails;
 
 use near::Near;
 use octrt::compiler::decide::fuse::{Addend, Group};
-use octrt::compiler::decide::{Choice, choose};
+use octrt::compiler::decide::{Choice, Refused, choose};
+use octrt::compiler::nest::interp::Engine;
 use octrt::compiler::place::program::interp as program;
-use octrt::compiler::tile::interp::Engine;
 use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
 use octrt::ops::graph::infer::{Limits, specialize};
 use octrt::ops::graph::{interp, text};
@@ -53,7 +53,10 @@ impl Rule {
         let (graph, report) = passes::optimize(&graph, target).unwrap();
         match self {
             Rule::Pass(name) => report.passes.iter().any(|p| p.name == *name && p.applied > 0),
-            Rule::Layout(found) => found(&choose(&graph, target)),
+            Rule::Layout(found) => {
+                let options = Options { target, precision: Precision::Default };
+                found(&choose(&graph, options, &Refused::new()))
+            }
         }
     }
 }

@@ -1,13 +1,14 @@
-//! The tile nests that graphs compile to, written down so that those of another octrt can be held against them.
+//! The nests of calls that graphs compile to, written down so that those of another octrt can be held against them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use octrt::compiler::leaf::Program;
-use octrt::compiler::place::program::Nest;
-use octrt::compiler::tile::{BufferId, BufferRole, Distance, LoopId, SlotValue, Stmt, TileNest, text};
+use octrt::compiler::nest::{BufferRole, Distance, Form, Loop, Nest, SlotValue, Stmt, text};
 use octrt::compiler::{Isa, Options, Precision, Target, passes, pipeline};
 use octrt::ops::Graph;
+use octrt::ops::expr::{BufId, VarId};
 
 /// Every target with leaf programs, and every precision.
 fn settings() -> impl Iterator<Item = Options> {
@@ -23,32 +24,24 @@ fn hash(text: &str) -> u64 {
 
 /// A nest with names in the order of their use: buffers that are read, the result, scratch, then tables, equal ones once;
 /// loops and leaf programs as they are met. Nests that differ in nothing else are equal then.
-fn canonical(nest: &TileNest) -> TileNest {
+fn canonical(nest: &Nest) -> Nest {
     let with = |role: fn(&BufferRole) -> bool| {
         nest.buffers.iter().enumerate().filter(move |(_, b)| role(&b.role)).map(|(i, _)| i)
     };
     let order = with(|r| *r == BufferRole::Src).chain(with(|r| *r == BufferRole::Dst));
     let order = order.chain(with(|r| *r == BufferRole::Scratch)).collect();
     let mut names = Names { nest, order, loops: BTreeMap::new(), leaves: Vec::new() };
-    if nest.extent > 1 {
-        names.loops.insert(nest.parallel, LoopId(0));
-    }
     let body = names.block(&nest.body);
-    TileNest {
-        name: nest.name.clone(),
-        buffers: names.order.iter().map(|i| nest.buffers[*i].clone()).collect(),
-        leaves: names.leaves,
-        parallel: LoopId(0),
-        extent: nest.extent,
-        body,
-    }
+    let buffers = names.order.iter().map(|i| nest.buffers[*i].clone()).collect();
+    Nest { name: nest.name.clone(), buffers, leaves: names.leaves, body }
 }
 
 struct Names<'a> {
-    nest: &'a TileNest,
+    nest: &'a Nest,
     order: Vec<usize>,
-    loops: BTreeMap<LoopId, LoopId>,
-    leaves: Vec<Program>,
+    /// New names; those of loops of one iteration are not among them.
+    loops: BTreeMap<VarId, VarId>,
+    leaves: Vec<Arc<Program>>,
 }
 
 impl Names<'_> {
@@ -58,10 +51,12 @@ impl Names<'_> {
 
     fn stmt(&mut self, s: &Stmt) -> Stmt {
         match s {
-            Stmt::Loop { id, extent, body } => {
-                let name = LoopId(self.loops.len() as u32 + 1);
-                self.loops.insert(*id, name);
-                Stmt::Loop { id: name, extent: *extent, body: self.block(body) }
+            Stmt::Loop(l, body) => {
+                let id = if l.form == Form::Parallel { VarId(0) } else { self.fresh() };
+                if l.extent > 1 {
+                    self.loops.insert(l.id, id);
+                }
+                Stmt::Loop(Loop { id, ..l.clone() }, self.block(body))
             }
             Stmt::Call { leaf, slots } => {
                 let program = &self.nest.leaves[*leaf];
@@ -72,7 +67,12 @@ impl Names<'_> {
                 });
                 Stmt::Call { leaf, slots: slots.iter().map(|v| self.value(v)).collect() }
             }
+            Stmt::Define(_) => s.clone(),
         }
+    }
+
+    fn fresh(&self) -> VarId {
+        VarId(self.loops.values().map(|l| l.0).max().unwrap_or(0) + 1)
     }
 
     fn value(&mut self, v: &SlotValue) -> SlotValue {
@@ -86,10 +86,10 @@ impl Names<'_> {
             self.order.len() - 1
         });
         // The parallel loop of one iteration has no name.
-        let of = |(l, factor): &(LoopId, i64)| Some((*self.loops.get(l)?, *factor));
-        let mut terms: Vec<(LoopId, i64)> = at.terms.iter().filter_map(of).collect();
+        let of = |(l, factor): &(VarId, i64)| Some((*self.loops.get(l)?, *factor));
+        let mut terms: Vec<(VarId, i64)> = at.terms.iter().filter_map(of).collect();
         terms.sort_unstable();
-        SlotValue::Pointer(BufferId(name as u32), Distance { base: at.base, terms })
+        SlotValue::Pointer(BufId(name as u32), Distance { base: at.base, terms })
     }
 }
 
@@ -110,7 +110,9 @@ impl Nests {
             let program = pipeline::program(&graph, options).unwrap();
             let key = format!("{source}\t{}\t{:?}", options.target, options.precision);
             for nest in &program.nests {
-                let Nest::Tile(nest) = nest else { continue };
+                if nest.leaves.is_empty() {
+                    continue;
+                }
                 let text = nest.to_string();
                 let found = hash(&text);
                 self.met += &format!("{key}\t{}\t{found:016x}\n", nest.name);

@@ -1,8 +1,11 @@
 //! Direct convolution: a tile of pixels times blocks of output channels.
 
+use std::ops::Range;
+
 use super::builder::Builder;
+use super::tile::Tile;
 use super::{Epilogue, Grid, Reduction, Start, tile};
-use crate::leaf::{Address, Inst, Operand, Program, Width};
+use crate::leaf::{Address, Inst, Operand, Program, VecId, Width};
 
 /// `acc[p][v] = start[p][v] + sum over trips, taps t, channels c of src[p, t, c] * wei[trip][t][c][v]`.
 ///
@@ -37,6 +40,11 @@ pub struct Conv {
 }
 
 impl Conv {
+    /// Bytes of the weights that a trip uses up.
+    pub fn trip_bytes(&self) -> i32 {
+        (self.taps.len() * self.channels * self.vectors) as i32 * self.width.bytes()
+    }
+
     /// The program.
     pub fn program(&self) -> Program {
         let (pixels, vectors, width) = (self.pixels, self.vectors, self.width);
@@ -49,8 +57,7 @@ impl Conv {
         let wei = b.pointer("wei");
         let ahead = (self.ahead > 0).then(|| b.pointer("ahead"));
         let row_bytes = vectors as i32 * width.bytes();
-        let wei_bytes = (self.taps.len() * self.channels) as i32 * row_bytes;
-        b.reduce(&self.reduction, &src, Some((wei, wei_bytes)), |b, src| {
+        b.reduce(&self.reduction, &src, Some((wei, self.trip_bytes())), |b, src| {
             let held: Vec<_> = (0..vectors.min(pixels)).map(|_| b.vector()).collect();
             let passing = b.vector();
             if let Some(ahead) = ahead {
@@ -65,8 +72,7 @@ impl Conv {
                     // The accumulators of the channel's group.
                     let group = c * self.merged / self.channels;
                     let own = group..group + if self.merged > 1 { 1 } else { vectors };
-                    let rows: Vec<&[crate::leaf::VecId]> = tile.iter().map(|row| &row[own.clone()]).collect();
-                    self.step(b, &rows, (&held, passing), (&src, &wei));
+                    self.step(b, (&tile, own), (&held, passing), (&src, &wei));
                     row += row_bytes;
                 }
             }
@@ -78,12 +84,12 @@ impl Conv {
         b.finish()
     }
 
-    /// The products of one input channel.
+    /// The products of one input channel, in these accumulators of each pixel.
     fn step(
         &self,
         b: &mut Builder,
-        tile: &[&[crate::leaf::VecId]],
-        (held, passing): (&[crate::leaf::VecId], crate::leaf::VecId),
+        (tile, own): (&Tile, Range<usize>),
+        (held, passing): (&[VecId], VecId),
         (src, wei): (&dyn Fn(usize) -> Address, &dyn Fn(usize) -> Address),
     ) {
         let lanes = self.width.lanes() as u8;
@@ -92,6 +98,7 @@ impl Conv {
                 b.push(Inst::Load { dst, from: wei(v), lanes });
             }
             for (p, row) in tile.iter().enumerate() {
+                let row = &row[own.clone()];
                 // A broadcast operand costs no register and no instruction, but one load per use.
                 if self.width == Width::W16 && self.vectors == 1 {
                     b.fma(row[0], held[0], Operand::Broadcast(src(p)));
@@ -106,7 +113,8 @@ impl Conv {
             }
             for v in 0..self.vectors {
                 b.push(Inst::Load { dst: passing, from: wei(v), lanes });
-                tile.iter().zip(held).for_each(|(row, &x)| b.fma(row[v], x, Operand::Vector(passing)));
+                let accs = tile.iter().map(|row| row[own.start + v]);
+                accs.zip(held).for_each(|(acc, &x)| b.fma(acc, x, Operand::Vector(passing)));
             }
         }
     }

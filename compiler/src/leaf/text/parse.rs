@@ -1,11 +1,11 @@
 //! Reading of programs.
 
 use super::ParseError;
-use super::words::Words;
 use crate::leaf::{
     Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, Slot, SlotId, SlotKind, Step, VecId,
     Width,
 };
+use crate::text::Words;
 
 /// Deepest nesting of loops that is read; [`verify`](crate::leaf::verify) allows less.
 const MAX_DEPTH: usize = 16;
@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<Program, ParseError> {
 /// The program that stands next.
 pub(crate) fn program(words: &mut Words<'_>) -> Result<Program, ParseError> {
     words.expect("leaf")?;
-    let name = words.string()?;
+    let name = words.string("a string")?;
     let width = words.read("`w8` or `w16`", |s| Width::ALL.into_iter().find(|w| w.to_string() == s))?;
     words.expect("{")?;
     let mut p = Parser { words, lanes: width.lanes() as u8 };
@@ -45,7 +45,7 @@ struct Parser<'p, 'a> {
 
 impl Parser<'_, '_> {
     fn slot(&mut self) -> Result<Slot, ParseError> {
-        let name = self.words.string()?;
+        let name = self.words.string("a string")?;
         self.words.expect(":")?;
         let kinds = [SlotKind::Pointer, SlotKind::Count, SlotKind::Stride];
         let kind = self

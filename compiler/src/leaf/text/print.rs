@@ -25,7 +25,7 @@ impl fmt::Display for SlotKind {
 /// Prints as `"src": pointer`.
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\": {}", self.name, self.kind)
+        write!(f, "{:?}: {}", self.name, self.kind)
     }
 }
 
@@ -138,7 +138,7 @@ fn inst(f: &mut fmt::Formatter<'_>, inst: &Inst, width: Width) -> fmt::Result {
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "leaf \"{}\" {} {{", self.name, self.width)?;
+        writeln!(f, "leaf {:?} {} {{", self.name, self.width)?;
         for (i, slot) in self.slots.iter().enumerate() {
             writeln!(f, "  slot {i} {slot}")?;
         }

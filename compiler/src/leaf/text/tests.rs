@@ -71,14 +71,14 @@ fn errors_say_where_and_what() {
         parse(&text).map_err(|e| e.to_string())
     };
     for (body, expected) in [
-        ("v0 = sqrt v1", "line 3: expected an operation, found `sqrt`"),
-        ("v0 = add v1 v2", "line 3: expected `,`, found `v2`"),
-        ("v0 = load [v1]", "line 3: expected a pointer, found `v1`"),
-        ("loop n {", "line 3: expected `slot`, found `n`"),
-        ("loop slot 0 {", "line 4: expected a statement or `}`, found the end"),
-        ("slot 7 \"m\": count", "line 3: expected `1`, found `7`"),
-        ("v70000 = zero", "line 3: expected a statement or `}`, found `v70000`"),
-        ("store [p0] lanes 999, v1", "line 3: expected a number of lanes, found `999`"),
+        ("v0 = sqrt v1", "line 3, column 8: expected an operation, found `sqrt`"),
+        ("v0 = add v1 v2", "line 3, column 15: expected `,`, found `v2`"),
+        ("v0 = load [v1]", "line 3, column 14: expected a pointer, found `v1`"),
+        ("loop n {", "line 3, column 8: expected `slot`, found `n`"),
+        ("loop slot 0 {", "line 4, column 2: expected a statement or `}`, found the end"),
+        ("slot 7 \"m\": count", "line 3, column 8: expected `1`, found `7`"),
+        ("v70000 = zero", "line 3, column 3: expected a statement or `}`, found `v70000`"),
+        ("store [p0] lanes 999, v1", "line 3, column 20: expected a number of lanes, found `999`"),
     ] {
         assert_eq!(message(body), Err(expected.into()), "{body}");
     }

@@ -4,19 +4,19 @@ use octrt_ops::compute::{BufferKind, Compute};
 use octrt_ops::def::conv::Conv;
 use octrt_ops::expr::{BufId, CompareFn, Expr, VarId};
 use octrt_ops::window::AutoPad;
-use octrt_ops::{Arg, Args, DType, Shape, TensorType};
+use octrt_ops::{Arg, Args, DType, Shape, Tensor, TensorType};
 
 use super::tail::finished;
 use super::{index, of_axes, rename};
 use crate::layout::Map;
-use crate::loop_ir::{Form, Loop, Reduction, Role};
-use crate::nest::index::resolve;
-use crate::nest::{Define, Nest, Stmt, around};
-use crate::strategy::conv::{Addend, ConvProblem};
+use crate::nest::affine::Affine;
+use crate::nest::index::{expr, resolve};
+use crate::nest::{Buffer, BufferRole, Define, Form, Loop, Nest, Reduction, Role, Stmt, around};
+use crate::strategy::conv::{Addend, ConvProblem, Sharing};
 use crate::strategy::refusal::Refusal;
-use crate::tile::{BufferRole, TileBuffer};
 
-/// The loops of a naive convolution, outermost first.
+/// The loops of a naive convolution, outermost first. Where groups share blocks of channels ([`Sharing::Mixed`]), there is one
+/// group of all output channels, and the input channels that a block sees are numbered by `ic`.
 #[derive(Clone, Debug)]
 pub struct ConvLoops {
     /// Pictures.
@@ -37,13 +37,24 @@ pub struct ConvLoops {
     pub channel: VarId,
 }
 
+/// Extents of these loops, and output channels of a group.
+struct Extents {
+    groups: usize,
+    oc: usize,
+    blocks: usize,
+    ic: usize,
+    channels: usize,
+}
+
 /// The buffers of a naive convolution.
 pub mod buffers {
     use octrt_ops::expr::BufId;
 
     /// The input.
     pub const SRC: BufId = BufId(0);
-    /// The weights, `[blocks of output channels, blocks of input channels, window.., input lane, output lane]`.
+    /// The weights, `[blocks of output channels, blocks of input channels, window.., input lane, output lane]`; where groups
+    /// share blocks `[blocks of output channels, input channels that one sees, window.., output lane]`, with zeros for those of
+    /// other groups.
     pub const WEI: BufId = BufId(1);
     /// The bias, with zeros for lanes that are no channels.
     pub const BIAS: BufId = BufId(2);
@@ -52,6 +63,26 @@ pub mod buffers {
 }
 
 impl ConvProblem {
+    fn loops(&self) -> Extents {
+        let merged = self.merged();
+        match self.sharing {
+            Sharing::Merged(_) => Extents {
+                groups: self.groups,
+                oc: self.oc,
+                blocks: self.dst_blocks(),
+                ic: self.src_blocks(),
+                channels: if merged > 1 { self.ic / merged } else { self.src.layout.lanes },
+            },
+            Sharing::Mixed => Extents {
+                groups: 1,
+                oc: self.dst.c,
+                blocks: self.dst.blocks(),
+                ic: self.grouped_packing().channels(self.dst.c, self.ic),
+                channels: 1,
+            },
+        }
+    }
+
     /// The operator's definition on the tensors of the model: its last stage as `[mb, oc, spatial..]`.
     fn definition(&self) -> Result<Define, Refusal> {
         let groups = self.groups * self.merged();
@@ -94,6 +125,7 @@ impl ConvProblem {
         };
         let named = |e: &Expr| rename(e, &stands_for);
         Ok(Define {
+            update: false,
             dst: stage.dst,
             index: (0..2 + kernel.len()).map(Expr::var).collect(),
             when: None,
@@ -106,7 +138,8 @@ impl ConvProblem {
         })
     }
 
-    /// The naive nest on blocks, and its loops. Buffers, in order: src, wei, bias, what is added, dst.
+    /// The naive nest on blocks, and its loops. Buffers, in order: src, wei, bias, what is added, dst; where groups share
+    /// blocks a table `[blocks of output channels, ic]` of the input channels that each sees.
     ///
     /// # Errors
     /// [`Refusal::Unfit`] where maps of other than two axes are upsampled; [`Refusal::Defect`] where the definition is not
@@ -128,40 +161,53 @@ impl ConvProblem {
             taps: var(5 + axes),
             channel: VarId(5 + 2 * axes),
         };
-        let (lanes, merged) = (self.dst.layout.lanes, self.merged());
-        let channels = if merged > 1 { self.ic / merged } else { self.src.layout.lanes };
+        let extents = self.loops();
         let serial = |id: VarId, extent: usize, role| Loop { id, extent, role, form: Form::Serial };
         let mut all = vec![
             serial(loops.image, self.dst.mb, Role::Data),
-            serial(loops.group, self.groups, Role::Data),
-            serial(loops.block, self.dst_blocks(), Role::Data),
+            serial(loops.group, extents.groups, Role::Data),
+            serial(loops.block, extents.blocks, Role::Data),
         ];
         let pixels = loops.pixel.iter().zip(of_axes(&self.dst, self.dst.extents()));
         all.extend(pixels.map(|(l, n)| serial(*l, n, Role::Data)));
-        all.push(serial(loops.lane, lanes, Role::Data));
-        all.push(serial(loops.ic, self.src_blocks(), Role::Reduce));
+        all.push(serial(loops.lane, self.dst.layout.lanes, Role::Data));
+        all.push(serial(loops.ic, extents.ic, Role::Reduce));
         let kernel = of_axes(&self.src, self.kernel);
         all.extend(loops.taps.iter().zip(kernel).map(|(l, n)| serial(*l, n, Role::Reduce)));
-        all.push(serial(loops.channel, channels, Role::Reduce));
-        let (buffers, dst) = self.buffers();
+        all.push(serial(loops.channel, extents.channels, Role::Reduce));
+        let (buffers, dst) = self.buffers()?;
         let define = self.on_blocks(&definition, &loops, dst, &all);
         let body = around(all.into_iter(), vec![Stmt::Define(define)]);
-        Ok((Nest { name: "conv".into(), buffers, leaves: Vec::new(), body }, loops))
+        let name = match self.sharing {
+            Sharing::Merged(_) => "conv",
+            Sharing::Mixed => "conv_grouped",
+        };
+        Ok((Nest { name: name.into(), buffers, leaves: Vec::new(), body }, loops))
     }
 
-    fn buffers(&self) -> (Vec<TileBuffer>, BufId) {
-        let lanes = self.dst.layout.lanes;
+    fn buffers(&self) -> Result<(Vec<Buffer>, BufId), Refusal> {
+        let (lanes, extents) = (self.dst.layout.lanes, self.loops());
         let floats = |dims: Vec<usize>| TensorType::new(DType::F32, dims);
-        let mut wei = vec![self.groups * self.dst_blocks(), self.src_blocks()];
+        let mut wei = vec![extents.groups * extents.blocks, extents.ic];
         wei.extend(of_axes(&self.src, self.kernel));
-        wei.extend([self.src.layout.lanes, lanes]);
+        if self.sharing != Sharing::Mixed {
+            wei.push(self.src.layout.lanes);
+        }
+        wei.push(lanes);
         let mut types = vec![self.src.ty(), floats(wei), floats(vec![self.bias_elements()])];
         types.extend(self.tail.addends().map(|a| a.map.ty()));
-        let mut all: Vec<TileBuffer> =
-            types.into_iter().map(|ty| TileBuffer { ty, role: BufferRole::Src }).collect();
-        all.push(TileBuffer { ty: self.dst.ty(), role: BufferRole::Dst });
+        let mut all: Vec<Buffer> = types.into_iter().map(|ty| Buffer::new(ty, BufferRole::Src)).collect();
+        all.push(Buffer::new(self.dst.ty(), BufferRole::Dst));
         let dst = BufId(all.len() as u32 - 1);
-        (all, dst)
+        if self.sharing == Sharing::Mixed {
+            let packing = self.grouped_packing();
+            let seen = packing.blocks(self.dst.c, self.ic).flatten();
+            let seen: Vec<i64> = seen.map(|channel| channel as i64).collect();
+            let table = Tensor::new([extents.blocks, extents.ic], &seen);
+            let table = table.map_err(|_| Refusal::Defect("a table of another extent"))?;
+            all.push(Buffer::new(table.ty().clone(), BufferRole::Table(table)));
+        }
+        Ok((all, dst))
     }
 
     /// The definition with the indices of blocked tensors.
@@ -171,16 +217,27 @@ impl ConvProblem {
         let several = |l: VarId| loops.pixel.contains(&l) || l == loops.image || l == loops.group;
         let v = |l: VarId| if several(l) && extent(l) == 1 { Expr::int(0) } else { Expr::Var(l) };
         let axes = loops.pixel.len();
-        let (lanes, merged) = (self.dst.layout.lanes, self.merged());
-        let block = v(loops.group) * Expr::int(self.dst_blocks()) + v(loops.block);
+        let (lanes, merged, of) = (self.dst.layout.lanes, self.merged(), self.loops());
+        let block = v(loops.group) * Expr::int(of.blocks) + v(loops.block);
         let within = v(loops.block) * Expr::int(lanes) + v(loops.lane);
-        let oc = v(loops.group) * Expr::int(self.oc) + within.clone();
-        let ic = v(loops.ic) * Expr::int(self.src.layout.lanes) + v(loops.channel);
-        // Where the groups of the model share a block, an output lane sees the input lanes of its own.
+        let oc = v(loops.group) * Expr::int(of.oc) + within.clone();
+        let ic = match self.sharing {
+            Sharing::Merged(_) => v(loops.ic) * Expr::int(self.src.layout.lanes) + v(loops.channel),
+            // A channel that the block sees, counted from the first of the output channel's group.
+            Sharing::Mixed => {
+                let seen = Expr::load(BufId(dst.0 + 1), [block.clone(), v(loops.ic)]);
+                seen - oc.clone() / Expr::int(self.oc) * Expr::int(self.ic)
+            }
+        };
+        // Where the groups of the model fill a block together, an output lane sees the input lanes of its own.
         let own = self.ic / merged;
-        let src_lane = match merged {
-            1 => v(loops.channel),
-            _ => v(loops.lane) / Expr::int(own) * Expr::int(own) + v(loops.channel),
+        let wei_lanes = match (self.sharing, merged) {
+            (Sharing::Mixed, _) => vec![v(loops.lane)],
+            (_, 1) => vec![v(loops.channel), v(loops.lane)],
+            _ => {
+                let first = v(loops.lane) / Expr::int(own) * Expr::int(own);
+                vec![first + v(loops.channel), v(loops.lane)]
+            }
         };
         let axis_of = |l: VarId| {
             let at = l.0 as usize;
@@ -201,12 +258,13 @@ impl ConvProblem {
                     let position = position.into_iter().zip(of_axes(&self.src, self.pads));
                     let position = position.map(|(e, pad)| if pad == 0 { e } else { e - Expr::int(pad) });
                     let channel = at.pop().unwrap_or_else(|| Expr::int(0));
+                    let channel = expr(&Affine::of(&resolve(&channel, &extents)));
                     Expr::load(b, index(&self.src, &v(loops.image), channel, position.collect()))
                 }
                 buffers::WEI => {
                     let mut at = vec![block.clone(), v(loops.ic)];
                     at.extend(loops.taps.iter().map(|l| v(*l)));
-                    at.extend([src_lane.clone(), v(loops.lane)]);
+                    at.extend(wei_lanes.iter().cloned());
                     Expr::load(b, at)
                 }
                 _ => Expr::load(b, [block.clone() * Expr::int(lanes) + v(loops.lane)]),
@@ -230,7 +288,7 @@ impl ConvProblem {
         };
         let reduce = definition.reduce.as_ref().map(|r| {
             let finish = finished(&self.tail, rebuild(&r.finish), &addend);
-            let exists = Expr::compare(CompareFn::Lt, within.clone(), Expr::int(self.oc));
+            let exists = Expr::compare(CompareFn::Lt, within.clone(), Expr::int(of.oc));
             let finish = exists.select(finish, Expr::f32(0.0));
             Reduction { combine: r.combine, init: rebuild(&r.init), finish: resolve(&finish, &extents) }
         });
@@ -240,6 +298,6 @@ impl ConvProblem {
             Expr::Load(_, index) => index,
             _ => Vec::new(),
         };
-        Define { dst, index, when: None, value: rebuild(&definition.value), reduce }
+        Define { dst, index, when: None, value: rebuild(&definition.value), reduce, update: false }
     }
 }

@@ -6,12 +6,12 @@ use octrt_ops::expr::{BufId, CompareFn, Expr, VarId};
 use octrt_ops::{Arg, Args, DType, Shape, TensorType};
 
 use super::rename;
-use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
+use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
+use crate::nest::{Form, Loop, Reduction, Role};
 use crate::strategy::problem::GemmProblem;
 use crate::strategy::refusal::Refusal;
-use crate::tile::{BufferRole, TileBuffer};
 
 /// Rows of the result.
 pub const ROW: VarId = VarId(0);
@@ -64,6 +64,7 @@ impl GemmProblem {
         let exists = Expr::compare(CompareFn::Lt, column.clone(), Expr::int(self.n));
         let bias = Expr::load(BIAS, [column.clone()]);
         let define = Define {
+            update: false,
             dst: DST,
             index: vec![Expr::Var(ROW), column.clone()],
             when: (self.n < blocks * lanes).then_some(exists),
@@ -86,7 +87,7 @@ impl GemmProblem {
             (floats(&[blocks * lanes]), BufferRole::Src),
             (floats(&[self.m, self.n]), BufferRole::Dst),
         ];
-        let buffers = types.map(|(ty, role)| TileBuffer { ty, role }).to_vec();
+        let buffers = types.map(|(ty, role)| Buffer::new(ty, role)).to_vec();
         Ok(Nest { name: "gemm".into(), buffers, leaves: Vec::new(), body })
     }
 }

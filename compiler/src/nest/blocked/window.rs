@@ -7,13 +7,13 @@ use octrt_ops::{DType, TensorType};
 use super::tail::finished;
 use super::{index, of_axes};
 use crate::layout::Map;
-use crate::loop_ir::{Form, Loop, Reduction, Role};
 use crate::nest::index::resolve;
+use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
+use crate::nest::{Form, Loop, Reduction, Role};
 use crate::strategy::conv::Addend;
 use crate::strategy::problem::{WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
-use crate::tile::{BufferRole, TileBuffer};
 
 /// The loops of naive windows, outermost first.
 #[derive(Clone, Debug)]
@@ -73,9 +73,8 @@ impl WindowProblem {
         }
         let first_addend = types.len() as u32;
         types.extend(self.tail.addends().map(|a| a.map.ty()));
-        let mut buffers: Vec<TileBuffer> =
-            types.into_iter().map(|ty| TileBuffer { ty, role: BufferRole::Src }).collect();
-        buffers.push(TileBuffer { ty: self.dst.ty(), role: BufferRole::Dst });
+        let mut buffers: Vec<Buffer> = types.into_iter().map(|ty| Buffer::new(ty, BufferRole::Src)).collect();
+        buffers.push(Buffer::new(self.dst.ty(), BufferRole::Dst));
         let dst = BufId(buffers.len() as u32 - 1);
         let define = self.define(&loops, (first_addend, dst), &all);
         let name = match self.kind {
@@ -120,6 +119,13 @@ impl WindowProblem {
             _ => Vec::new(),
         };
         let init = Expr::Const(Scalar::F32(init));
-        Define { dst, index: at, when: None, value, reduce: Some(Reduction { combine, init, finish }) }
+        Define {
+            dst,
+            index: at,
+            when: None,
+            value,
+            reduce: Some(Reduction { combine, init, finish }),
+            update: false,
+        }
     }
 }

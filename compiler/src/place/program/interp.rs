@@ -5,12 +5,10 @@
 
 use octrt_ops::{Tensor, TensorType};
 
-use super::{Nest, Program};
+use super::Program;
 use crate::artifact::{Place, Step};
-use crate::loop_ir::Kernel;
-use crate::loop_ir::interp::{Part, run_part};
-use crate::tile::BufferRole;
-use crate::tile::interp::{self as tile_interp, Engine, garbage};
+use crate::nest::interp::{self as nest_interp, Engine, Part, garbage};
+use crate::nest::{BufferRole, Nest};
 
 /// What went wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,14 +24,8 @@ pub struct RunError {
 #[derive(Debug)]
 pub struct Prepared<'a> {
     program: &'a Program,
-    nests: Vec<Ready<'a>>,
+    nests: Vec<nest_interp::Prepared<'a>>,
     constants: Vec<Vec<u8>>,
-}
-
-#[derive(Debug)]
-enum Ready<'a> {
-    Loop(&'a Kernel),
-    Tile(tile_interp::Prepared<'a>),
 }
 
 /// As [`Prepared::run`], once.
@@ -50,11 +42,9 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// [`RunError`] when a leaf program cannot be assembled.
     pub fn new(program: &'a Program, engine: Engine) -> Result<Prepared<'a>, RunError> {
-        let ready = |(i, nest): (usize, &'a Nest)| match nest {
-            Nest::Loop(kernel) => Ok(Ready::Loop(kernel)),
-            Nest::Tile(nest) => tile_interp::Prepared::new(nest, engine)
-                .map(Ready::Tile)
-                .map_err(|e| RunError { at: format!("f{i}"), message: e.to_string() }),
+        let ready = |(i, nest)| {
+            nest_interp::Prepared::new(nest, engine)
+                .map_err(|e| RunError { at: format!("f{i}"), message: e.to_string() })
         };
         let nests = program.nests.iter().enumerate().map(ready).collect::<Result<_, _>>()?;
         let packed = |c: &crate::artifact::Constant| {
@@ -152,14 +142,9 @@ impl<'a> Prepared<'a> {
         };
         let tensors = step.buffers.iter().map(held).collect::<Result<Vec<_>, String>>()?;
         let all: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_ref).collect();
-        let result = match &self.nests[function] {
-            Ready::Loop(kernel) => run_part(kernel, &all, part).map_err(|e| e.to_string())?,
-            Ready::Tile(prepared) => {
-                check_buffers(prepared.nest(), step, &all)?;
-                let old = all.get(step.dst).copied().flatten();
-                prepared.run(&all, old).map_err(|e| e.to_string())?
-            }
-        };
+        check_buffers(nest, step, &all)?;
+        let old = all.get(step.dst).copied().flatten();
+        let result = self.nests[function].run_part(&all, old, part).map_err(|e| e.to_string())?;
         if let Some(message) = &step.check
             && result.bytes().first() == Some(&0)
         {
@@ -170,12 +155,8 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// Whether buffers have the types and roles that a tile nest declares, and tables their entries.
-fn check_buffers(
-    nest: &crate::tile::TileNest,
-    step: &Step,
-    tensors: &[Option<&Tensor>],
-) -> Result<(), String> {
+/// Whether buffers have the types and roles that a nest declares, and tables their entries.
+fn check_buffers(nest: &Nest, step: &Step, tensors: &[Option<&Tensor>]) -> Result<(), String> {
     if nest.buffers.len() != step.buffers.len() || nest.dst().map(|d| d.index()) != Some(step.dst) {
         return Err(format!("the buffers are not those of '{}'", nest.name));
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use octrt_ops::expr::VarId;
 
 use crate::leaf::Program;
+use crate::nest::{MissingSlot, SlotValue};
 use crate::nest::{Nest, Stmt};
 use crate::strategy::refusal::Refusal;
-use crate::tile::{MissingSlot, SlotValue};
 
 /// What slots of a program get, by name.
 #[derive(Debug, Default)]

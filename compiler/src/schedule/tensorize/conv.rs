@@ -6,13 +6,15 @@ use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, VarId};
 
 use super::call::{Values, calls};
 use super::finish::Finish;
+use super::named::Named;
 use super::walk::{ELEMENT, Tables, Walk, distance_of, distances, of_loops, table, take};
 use super::{inside, outside, unfit};
 use crate::leaf::Width;
-use crate::leaf::programs::{Advance, Axis, Conv, Epilogue, Reduction, Residual, Start};
-use crate::loop_ir::Loop;
-use crate::loop_ir::affine::Affine;
+use crate::leaf::programs::{Conv, Epilogue, Reduction, Residual, Start};
+use crate::nest::Loop;
+use crate::nest::affine::Affine;
 use crate::nest::index::{bounds, expr};
+use crate::nest::strides::nested;
 use crate::nest::{Define, Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
 
@@ -83,6 +85,17 @@ pub struct ConvCall {
     ahead: Affine,
 }
 
+/// What a leaf repeats.
+struct Summed {
+    /// Unrolled taps.
+    taps: Vec<i32>,
+    reduction: Reduction,
+    /// Distances of the taps of the whole sum, and where those of the part begin.
+    table: Option<(Tensor, Affine)>,
+    /// Trips of the counted loops.
+    counts: Vec<(&'static str, usize)>,
+}
+
 /// Most input channels times columns of a window that are unrolled.
 const UNROLLED: usize = 32;
 
@@ -130,13 +143,6 @@ impl Describe<'_> {
         Walk::new((self.nest, tables), buffer, at, (self.tile.pixel, self.tile.vector), (self.tile.pixels, 0))
     }
 
-    fn loaded(&self, e: &Expr, tables: &mut Tables) -> Result<Walk, Refusal> {
-        match e {
-            Expr::Load(b, index) => self.results(*b, index, tables),
-            _ => Err(unfit("an addend that is an element")),
-        }
-    }
-
     /// Groups that share a vector: those whose lanes see their own input channels.
     fn merged(&self, wei: &mut Affine, src: &mut Affine) -> Result<usize, Refusal> {
         let own = self.extent(self.tile.channel) as i64;
@@ -155,7 +161,7 @@ impl Describe<'_> {
     }
 
     fn call(&self, tables: &mut Tables) -> Result<ConvCall, Refusal> {
-        let Define { dst, index, when, value, reduce: Some(sum) } = self.define else {
+        let Define { dst, index, when, value, reduce: Some(sum), update: false } = self.define else {
             return Err(unfit("a reduction"));
         };
         let Expr::Binary(BinaryFn::Mul, src, wei) = value else { return Err(unfit("a sum of products")) };
@@ -191,23 +197,22 @@ impl Describe<'_> {
             &own,
             "input channels that lie side by side, the same for all output channels",
         )?;
-        let (columns, reduction, taps, mut counts) = self.reduction(&steps, block, channels)?;
+        let others: Vec<VarId> =
+            [tile.pixel, tile.vector, tile.lane, tile.channel].into_iter().chain(tile.taps.clone()).collect();
+        let named = Named::take(self.nest, &mut src_at, tile.ic, &others)?;
         let start = Affine::of(&tile.part.0);
+        let summed = self.reduction(&steps, block, channels, (named, &start))?;
         // A table of taps tells blocks apart.
-        let src_at = if taps.is_some() { src_at.plus(&start, -block) } else { src_at };
+        let src_at = if summed.table.is_some() { src_at.plus(&start, -block) } else { src_at };
         let src =
             Walk::new((self.nest, tables), *src, src_at, (tile.pixel, tile.vector), (tile.pixels, block))?;
-        counts.push(("ic", blocks));
-        let window: usize = tile.taps.iter().map(|l| self.extent(*l)).product();
-        counts.push(("taps", blocks * window));
-        let taps = taps.map(|entries| (entries, Affine::default().plus(&start, ELEMENT * window as i64)));
         let dst_walk = self.results(*dst, index, tables)?;
         let is_base = |b: BufId| b == *dst || Some(b) == tile.base;
         let finish = Finish::of(&sum.finish, is_base)
             .filter(|f| f.scale.is_none())
             .ok_or(unfit("a sum to which elements are added, and a function of it"))?;
-        let base = finish.base.map(|e| self.loaded(e, tables)).transpose()?;
-        let residual = finish.residual.map(|e| self.loaded(e, tables)).transpose()?;
+        let base = finish.base.map(|(b, index)| self.results(b, index, tables)).transpose()?;
+        let residual = finish.residual.map(|(b, index)| self.results(b, index, tables)).transpose()?;
         let (start, bias) = self.start(&sum.init)?;
         let grid = |w: &Option<Walk>| w.as_ref().map(Walk::grid).transpose();
         let epilogue = Epilogue {
@@ -241,15 +246,16 @@ impl Describe<'_> {
             pixels: self.extent(tile.pixel),
             vectors,
             channels,
-            taps: columns,
+            taps: summed.taps,
             src: src.grid()?,
-            reduction,
+            reduction: summed.reduction,
             merged,
             ahead: *ahead,
             start,
             epilogue,
         };
         let (wei, ahead) = ((*wei, wei_at), ahead_at);
+        let (taps, counts) = (summed.table, summed.counts);
         Ok(ConvCall { leaf, src, dst: dst_walk, base, residual, wei, bias, taps, counts, ahead })
     }
 
@@ -271,40 +277,48 @@ impl Describe<'_> {
         }
     }
 
-    /// Unrolled taps, the loops over the others, or the table that takes their place.
-    #[allow(clippy::type_complexity)]
+    /// Unrolled taps, the loops over the others, or the table that takes their place: of blocks of channels, or of channels
+    /// that another table names.
     fn reduction(
         &self,
         steps: &[i64],
         block: i64,
         channels: usize,
-    ) -> Result<(Vec<i32>, Reduction, Option<Tensor>, Vec<(&'static str, usize)>), Refusal> {
+        (named, start): (Option<Named>, &Affine),
+    ) -> Result<Summed, Refusal> {
         let taps: Vec<(usize, i64)> =
             self.tile.taps.iter().map(|l| self.extent(*l)).zip(steps.iter().copied()).collect();
+        let blocks = self.extent(self.tile.ic);
         // A product of matrices has no window.
         let (&(columns, column), rows) = taps.split_last().unwrap_or((&(1, 0), &[]));
-        if columns * channels > UNROLLED {
-            let blocks = self.tile.part.1;
-            let mut entries = vec![0];
-            let all = [(blocks, block)].into_iter().chain(taps.iter().copied());
-            for (n, step) in all {
+        let is_long = columns * channels > UNROLLED;
+        let unrolled = if is_long { 1 } else { columns };
+        let unrolled = (0..unrolled as i64).map(|k| distance(k * column)).collect::<Result<_, _>>()?;
+        if is_long || named.is_some() {
+            let counted = if is_long { &taps[..] } else { rows };
+            let (mut entries, first) = match named {
+                Some(named) => (named.distances, named.first),
+                None => ((0..self.tile.part.1 as i64).map(|i| i * block).collect(), start.clone()),
+            };
+            for &(n, step) in counted {
                 entries = entries.iter().flat_map(|at| (0..n as i64).map(move |i| at + i * step)).collect();
             }
             let entries = entries.into_iter().map(distance).collect::<Result<_, _>>()?;
-            return Ok((vec![0], Reduction::Table, Some(distances(entries)?), Vec::new()));
+            let trips: usize = counted.iter().map(|(n, _)| n).product();
+            let first = Affine::default().plus(&first, ELEMENT * trips as i64);
+            return Ok(Summed {
+                taps: unrolled,
+                reduction: Reduction::Table,
+                table: Some((distances(entries)?, first)),
+                counts: vec![("taps", blocks * trips)],
+            });
         }
-        let unrolled = (0..columns as i64).map(|k| distance(k * column)).collect::<Result<_, _>>()?;
         let names = AXES[AXES.len() - rows.len().min(AXES.len())..].iter().copied();
-        let (mut axes, mut counts, mut within) = (Vec::new(), Vec::new(), 0);
-        // The inner loops leave the pointer where they ended.
-        for (name, &(n, step)) in names.zip(rows).rev().filter(|(_, (n, _))| *n > 1) {
-            axes.push(Axis { name, src: Advance::Bytes(distance(step - within)?) });
-            counts.push((name, n));
-            within = n as i64 * step;
-        }
-        axes.push(Axis { name: "ic", src: Advance::Bytes(distance(block - within)?) });
-        axes.reverse();
-        Ok((unrolled, Reduction::Loops(axes), None, counts))
+        let rows = names.zip(rows).filter(|(_, (n, _))| *n > 1).map(|(name, &(n, step))| (name, n, step));
+        let loops: Vec<(&'static str, usize, i64)> =
+            [("ic", blocks, block)].into_iter().chain(rows).collect();
+        let counts = loops.iter().map(|&(name, n, _)| (name, n)).collect();
+        Ok(Summed { taps: unrolled, reduction: Reduction::Loops(nested(&loops)?), table: None, counts })
     }
 
     /// Lanes of the last vector that exist, those with `a < b`, where not all do.
@@ -319,9 +333,12 @@ impl Describe<'_> {
         }
         let vector = take(&mut rest, self.tile.vector);
         rest.terms.retain(|(_, e)| !matches!(e, Expr::Var(l) if self.extent(*l) == 1));
-        let used = -(rest.constant + vector * (self.extent(self.tile.vector) as i64 - 1));
+        let vectors = self.extent(self.tile.vector) as i64;
+        let used = -(rest.constant + vector * (vectors - 1));
+        // All lanes of the vectors before exist.
+        let full = vectors == 1 || used + vector >= lanes;
         match (&rest.terms[..], used) {
-            ([], used) if (1..lanes).contains(&used) => Ok(Some(used as u8)),
+            ([], used) if full && (1..lanes).contains(&used) => Ok(Some(used as u8)),
             _ => Err(unfit("a last vector of which some lanes exist")),
         }
     }
@@ -332,6 +349,16 @@ impl Describe<'_> {
 /// # Errors
 /// As [`describe`].
 pub fn conv(out: &mut Nest, tile: &ConvTile, width: Width, tables: &mut Tables) -> Result<String, Refusal> {
+    let known = out.buffers.len();
+    let made = replace(out, tile, width, tables);
+    if made.is_err() {
+        out.buffers.truncate(known);
+    }
+    made
+}
+
+/// See [`conv`]; where it refuses, tables are left.
+fn replace(out: &mut Nest, tile: &ConvTile, width: Width, tables: &mut Tables) -> Result<String, Refusal> {
     let call = describe(out, tile, width, tables)?;
     let around: Vec<Loop> = out.outside(tile.pixel).into_iter().cloned().collect();
     let around: Vec<&Loop> = around.iter().collect();

@@ -4,13 +4,16 @@ use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar};
 
 use crate::leaf::programs::Activation;
 
+/// An element of a buffer.
+pub(super) type Element<'a> = (BufId, &'a [Expr]);
+
 /// What becomes of an accumulator: `exists ? activation(acc * scale + base + residual) : 0`, or with the residual outside.
 #[derive(Clone, Debug)]
 pub(super) struct Finish<'a> {
     /// What the accumulator is multiplied by.
     pub(super) scale: Option<f32>,
-    pub(super) base: Option<&'a Expr>,
-    pub(super) residual: Option<&'a Expr>,
+    pub(super) base: Option<Element<'a>>,
+    pub(super) residual: Option<Element<'a>>,
     pub(super) after: bool,
     pub(super) activation: Activation,
     pub(super) exists: Option<(&'a Expr, &'a Expr)>,
@@ -26,7 +29,10 @@ impl<'a> Finish<'a> {
             e => (None, e),
         };
         let sum = |e: &'a Expr| match e {
-            Expr::Binary(BinaryFn::Add, a, b) if matches!(**b, Expr::Load(..)) => Some((&**a, &**b)),
+            Expr::Binary(BinaryFn::Add, a, b) => match &**b {
+                Expr::Load(b, index) => Some((&**a, (*b, &index[..]))),
+                _ => None,
+            },
             _ => None,
         };
         let outer = sum(e).map(|(x, load)| (load, Activation::of(x)));
@@ -40,9 +46,8 @@ impl<'a> Finish<'a> {
             inner = rest;
         }
         added.reverse();
-        let is_base = |e: &Expr| matches!(e, Expr::Load(b, _) if base(*b));
         let (base, rest) = match &added[..] {
-            [first, rest @ ..] if is_base(first) => (Some(*first), rest),
+            [first, rest @ ..] if base(first.0) => (Some(*first), rest),
             rest => (None, rest),
         };
         let residual = match (rest, after) {

@@ -1,18 +1,16 @@
 //! Where the pixels of a tile lie in a tensor.
 
 use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
-use octrt_ops::{Tensor, TensorType};
+use octrt_ops::{Shape, Tensor};
 
 use crate::leaf::programs::{Grid, Pixels};
-use crate::loop_ir::affine::{Affine, uses};
-use crate::loop_ir::{KernelBuffer, Loop};
+use crate::nest::Loop;
+use crate::nest::affine::{Affine, uses};
 use crate::nest::index::bounds;
+pub(super) use crate::nest::strides::ELEMENT;
+use crate::nest::{Buffer, BufferRole, Distance, SlotValue};
 use crate::nest::{Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
-use crate::tile::{BufferRole, Distance, LoopId, SlotValue, TileBuffer};
-
-/// Bytes of an element.
-pub(super) const ELEMENT: i64 = 4;
 
 /// Most pixels of a tile, and more: distances of that many must fit a leaf program.
 const TILE: i64 = 64;
@@ -31,20 +29,19 @@ pub struct Walk {
 #[derive(Clone, Debug)]
 enum Place {
     /// Every pixel as many bytes after the one before.
-    Even(i64),
+    Even(i32),
     /// Distances of all pixels, and the number of the tile's first.
     Table(Tensor, Affine),
 }
 
 /// The distance of an element of a buffer in bytes.
 pub(super) fn distance_of(nest: &Nest, buffer: BufId, index: &[Expr]) -> Affine {
-    let ty = nest.buffers.get(buffer.0 as usize).map(|b| b.ty.clone());
-    let ty = ty.unwrap_or_else(|| TensorType::new(octrt_ops::DType::F32, []));
-    // Packed weights are a vector.
-    let packed = index.len() == 1 && ty.shape.rank() > 1;
-    let ty = if packed { TensorType::new(ty.dtype, [ty.shape.numel()]) } else { ty };
-    let flat = Affine::flat(&KernelBuffer { ty, range: None }, index);
-    Affine::default().plus(&flat, ELEMENT)
+    let Some(b) = nest.buffers.get(buffer.0 as usize) else { return Affine::default() };
+    match index {
+        // Packed weights are a vector.
+        [_] => Affine::at(&Shape::from([b.ty.shape.numel()]), index, ELEMENT),
+        _ => Affine::at(&b.ty.shape, index, ELEMENT),
+    }
 }
 
 /// The bytes by which a sum grows with a loop, taken out of it; 0 where the loop does not occur.
@@ -54,13 +51,13 @@ pub(super) fn take(sum: &mut Affine, l: VarId) -> i64 {
 }
 
 /// A part of a number: what is done to it one after the other.
-struct Digit<'a> {
-    of: &'a Expr,
+pub(super) struct Digit<'a> {
+    pub(super) of: &'a Expr,
     steps: Vec<(BinaryFn, i64)>,
 }
 
 impl<'a> Digit<'a> {
-    fn new(mut e: &'a Expr) -> Digit<'a> {
+    pub(super) fn new(mut e: &'a Expr) -> Digit<'a> {
         let mut steps = Vec::new();
         while let Expr::Binary(f @ (BinaryFn::Div | BinaryFn::Rem), a, c) = e
             && let Expr::Const(Scalar::I64(c)) = **c
@@ -72,6 +69,15 @@ impl<'a> Digit<'a> {
         steps.reverse();
         Digit { of: e, steps }
     }
+
+    /// The part of a number.
+    pub(super) fn part(&self, n: i64) -> i64 {
+        part(n, &self.steps)
+    }
+}
+
+fn part(n: i64, steps: &[(BinaryFn, i64)]) -> i64 {
+    steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
 }
 
 impl Walk {
@@ -90,8 +96,7 @@ impl Walk {
         let vector_bytes = take(&mut at, vector);
         let is_digit = |(_, atom): &(i64, Expr)| !matches!(atom, Expr::Var(_));
         if !at.terms.iter().any(is_digit) {
-            let step = take(&mut at, pixel);
-            distance(step.checked_mul(TILE).ok_or(Refusal::Distance)?)?;
+            let step = even(take(&mut at, pixel)).ok_or(Refusal::Distance)?;
             return Ok(Walk { buffer, at, place: Place::Even(step), vector_bytes });
         }
         let terms: Vec<(i64, Expr)> = at.terms.extract_if(.., |t| is_digit(t)).collect();
@@ -113,7 +118,7 @@ impl Walk {
         match tables.positions(Positions { digits, inside, pixels })? {
             Found::Even { start, step } => {
                 at.constant += start;
-                let at = at.plus(&first, step);
+                let at = at.plus(&first, step.into());
                 Ok(Walk { buffer, at, place: Place::Even(step), vector_bytes })
             }
             Found::Table(table) => Ok(Walk { buffer, at, place: Place::Table(table, first), vector_bytes }),
@@ -123,7 +128,7 @@ impl Walk {
     /// Where the pixels and vectors of a tile lie, for a leaf builder.
     pub(super) fn grid(&self) -> Result<Grid, Refusal> {
         let pixels = match self.place {
-            Place::Even(bytes) => Pixels::Strided { bytes: distance(bytes)?, repeat: 1 },
+            Place::Even(bytes) => Pixels::Strided { bytes, repeat: 1 },
             Place::Table(..) => Pixels::Table,
         };
         Ok(Grid { pixels, vector_bytes: distance(self.vector_bytes)? })
@@ -139,19 +144,27 @@ impl Walk {
         match &self.place {
             Place::Even(_) => Ok(None),
             Place::Table(distances, first) => {
-                let at = of_loops(around, &Affine::default().plus(first, ELEMENT))?;
+                let mut entry = Affine::default();
+                entry.add_sum(first, ELEMENT);
+                let at = of_loops(around, &entry)?;
                 Ok(Some(pointer(table(nest, distances), at)))
             }
         }
     }
 }
 
+/// The bytes from one pixel to the next, where all pixels of a tile are within reach of a leaf program.
+fn even(step: i64) -> Option<i32> {
+    let far = distance(step.checked_mul(TILE)?).ok()?;
+    Some(far / TILE as i32)
+}
+
 /// The buffer of a table.
 pub(super) fn table(nest: &mut Nest, table: &Tensor) -> BufId {
-    let same = |b: &TileBuffer| matches!(&b.role, BufferRole::Table(t) if t == table);
+    let same = |b: &Buffer| matches!(&b.role, BufferRole::Table(t) if t == table);
     match nest.buffers.iter().position(same) {
         Some(known) => BufId(known as u32),
-        None => nest.buffer(TileBuffer { ty: table.ty().clone(), role: BufferRole::Table(table.clone()) }),
+        None => nest.buffer(Buffer::new(table.ty().clone(), BufferRole::Table(table.clone()))),
     }
 }
 
@@ -175,7 +188,7 @@ enum Found {
     /// Every pixel as many bytes after the one before.
     Even {
         start: i64,
-        step: i64,
+        step: i32,
     },
     Table(Tensor),
 }
@@ -189,18 +202,15 @@ impl Tables {
         if let Some((_, found)) = self.0.iter().find(|(known, _)| *known == of) {
             return Ok(found.clone());
         }
-        let digit = |n: i64, steps: &[(BinaryFn, i64)]| {
-            steps.iter().fold(n, |n, (f, c)| if *f == BinaryFn::Div { n / c } else { n % c })
-        };
-        let place = |p| of.inside + of.digits.iter().map(|(c, steps)| c * digit(p, steps)).sum::<i64>();
-        let places: Vec<i64> = (0..of.pixels as i64).map(place).collect();
-        let start = places.first().copied().unwrap_or(of.inside);
-        let step = places.get(1).map_or(0, |second| second - start);
-        let even = places.iter().zip(0..).all(|(at, i)| *at == start + step * i);
-        let found = match even && step.checked_mul(TILE).is_some_and(|far| distance(far).is_ok()) {
-            true => Found::Even { start, step },
-            false => {
-                let entries = places.into_iter().map(distance).collect::<Result<_, _>>()?;
+        let place = |p| of.inside + of.digits.iter().map(|(c, steps)| c * part(p, steps)).sum::<i64>();
+        let pixels = of.pixels as i64;
+        let start = place(0);
+        let step = if pixels > 1 { place(1) - start } else { 0 };
+        let is_even = (0..pixels).all(|p| place(p) == start + step * p);
+        let found = match even(step).filter(|_| is_even) {
+            Some(step) => Found::Even { start, step },
+            None => {
+                let entries = (0..pixels).map(|p| distance(place(p))).collect::<Result<_, _>>()?;
                 Found::Table(distances(entries)?)
             }
         };
@@ -217,7 +227,7 @@ pub(super) fn of_loops(loops: &[&Loop], sum: &Affine) -> Result<Distance, Refusa
         let Some((factor, _)) = sum.terms.iter().find(|(_, e)| *e == Expr::Var(l.id)) else { continue };
         left -= 1;
         if l.extent > 1 {
-            distance = distance.plus(LoopId(l.id.0), *factor);
+            distance = distance.plus(VarId(l.id.0), *factor);
         }
     }
     match left {

@@ -8,14 +8,15 @@ use super::finish::Finish;
 use super::walk::{ELEMENT, distance_of, of_loops, take};
 use super::{inside, outside, unfit};
 use crate::leaf::programs::{
-    Advance, Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
+    Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
 };
 use crate::leaf::{Program, Width};
-use crate::loop_ir::Loop;
-use crate::loop_ir::affine::Affine;
+use crate::nest::Loop;
+use crate::nest::SlotValue;
+use crate::nest::affine::Affine;
+use crate::nest::strides::nested;
 use crate::nest::{Define, Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
-use crate::tile::SlotValue;
 
 /// The loops of a tile of windows, all inside the first.
 #[derive(Clone, Debug)]
@@ -121,7 +122,7 @@ impl WindowCall<'_> {
 pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<WindowCall<'a>, Refusal> {
     let data: Vec<VarId> = tile.rows.into_iter().chain([tile.columns, tile.lane]).collect();
     let define = inside(nest, &data, &tile.taps)?;
-    let Define { dst, index, when: None, value, reduce: Some(sum) } = define else {
+    let Define { dst, index, when: None, value, reduce: Some(sum), update: false } = define else {
         return Err(unfit("a reduction"));
     };
     let extent = |l: VarId| nest.extent(l).unwrap_or(1);
@@ -147,17 +148,14 @@ pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<W
         let steps = [tile.rows, Some(tile.columns)].map(|l| l.map_or(0, |l| take(&mut at, l)));
         Ok::<_, Refusal>((Place { buffer: b, at, steps }, taps))
     };
-    let loaded = |e: &Expr| match e {
-        Expr::Load(b, index) => place(*b, index),
-        _ => Err(unfit("elements of tensors")),
-    };
-    let (src, steps) = loaded(src)?;
+    let Expr::Load(b, at) = src else { return Err(unfit("elements of tensors")) };
+    let (src, steps) = place(*b, at)?;
     let still = |(place, taps): (Place, Vec<i64>)| match taps.iter().all(|s| *s == 0) {
         true => Ok(place),
         false => Err(unfit("results that the loops of the window do not move")),
     };
     let dst = still(place(*dst, index)?)?;
-    let residual = finish.residual.map(|e| still(loaded(e)?)).transpose()?;
+    let residual = finish.residual.map(|(b, index)| still(place(b, index)?)).transpose()?;
     let extents: Vec<usize> = tile.taps.iter().map(|l| extent(*l)).collect();
     let wei = match wei {
         None => None,
@@ -198,7 +196,7 @@ fn unrolled(
     extents: &[usize],
     steps: &[i64],
 ) -> Result<(Vec<i32>, Vec<Axis>, Vec<(&'static str, usize)>), Refusal> {
-    let all: Vec<(&str, usize, i64)> = AXES[AXES.len() - extents.len().min(AXES.len())..]
+    let all: Vec<(&'static str, usize, i64)> = AXES[AXES.len() - extents.len().min(AXES.len())..]
         .iter()
         .zip(extents)
         .zip(steps)
@@ -214,14 +212,9 @@ fn unrolled(
         taps = taps.iter().flat_map(|at| (0..n as i64).map(move |i| at + i * step)).collect();
     }
     let taps = taps.into_iter().map(distance).collect::<Result<_, _>>()?;
-    let (mut axes, mut counts, mut within) = (Vec::new(), Vec::new(), 0);
-    for &(name, n, step) in counted.iter().rev().filter(|(_, n, _)| *n > 1) {
-        axes.push(Axis { name, src: Advance::Bytes(distance(step - within)?) });
-        counts.push((name, n));
-        within = n as i64 * step;
-    }
-    axes.reverse();
-    Ok((taps, axes, counts))
+    let loops: Vec<(&'static str, usize, i64)> = counted.iter().copied().filter(|(_, n, _)| *n > 1).collect();
+    let counts = loops.iter().map(|&(name, n, _)| (name, n)).collect();
+    Ok((taps, nested(&loops)?, counts))
 }
 
 /// Puts a call in the place of what is inside the first loop of a tile; gives the name of its program.

@@ -1,13 +1,17 @@
 //! How tiles are chunked, and where their transforms lie.
 
-use octrt_ops::expr::{BufId, Expr};
+use octrt_ops::expr::{BufId, Expr, VarId};
 use octrt_ops::{DType, TensorType};
 
 use crate::layout::Map;
 use crate::leaf::Width;
 use crate::leaf::programs::Winograd;
+use crate::nest::build::Builder;
 use crate::strategy::conv::ConvProblem;
 use crate::target::Target;
+
+/// Numbers of a cache line.
+const LINE: usize = 16;
 
 /// Rows of tiles of a map.
 #[derive(Clone, Copy)]
@@ -77,8 +81,8 @@ impl Planes {
     /// The type for so many blocks and tiles. Elements lie an odd number of cache lines apart, so that those of a tile do not
     /// compete for one place in the cache.
     pub(super) fn ty(width: Width, size: Winograd, blocks: usize, tiles: usize) -> TensorType {
-        let lines = (blocks * tiles * width.bytes() as usize).div_ceil(64) | 1;
-        TensorType::new(DType::F32, [size.input() * size.input(), 16 * lines])
+        let lines = (blocks * tiles * width.lanes() as usize).div_ceil(LINE) | 1;
+        TensorType::new(DType::F32, [size.input() * size.input(), LINE * lines])
     }
 
     /// Those of one thread, or of every picture of a batch.
@@ -93,8 +97,10 @@ impl Planes {
         image.into_iter().chain([element.clone(), vector * Expr::int(self.lanes)]).collect()
     }
 
-    /// Bytes from one block of channels to the next.
-    pub(super) fn block_bytes(&self) -> i64 {
-        (self.tiles * 4 * self.lanes) as i64
+    /// Bytes from one element to the next, and from one block of channels.
+    pub(super) fn strides(&self, b: &Builder) -> [i64; 2] {
+        let (none, [element, block]) = (Expr::int(0), [0, 1].map(VarId));
+        let index = self.index(&none, &Expr::Var(element), &Expr::Var(block), &none);
+        b.strides(self.buffer, &index, [element, block])
     }
 }

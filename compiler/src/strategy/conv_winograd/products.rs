@@ -10,13 +10,14 @@ use octrt_ops::{DType, TensorType};
 
 use super::planes::Planes;
 use crate::leaf::Width;
-use crate::loop_ir::{Form, Loop, Reduction, Role};
+use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
+use crate::nest::{Form, Loop, Reduction, Role};
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::conv::ConvTile;
+use crate::strategy::conv_tiling::share;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::tiles::{self, EvenSplit};
-use crate::tile::{BufferRole, TileBuffer};
 
 /// `m[element, oc, tile] = sum over ic of u[element, oc, ic] * v[element, ic, tile]`, channels in blocks. Buffers, in order:
 /// v, u, m.
@@ -72,6 +73,7 @@ impl Products {
         let vector = v(ELEMENT) * Expr::int(self.dst_blocks) + v(BLOCK);
         let wei = Expr::load(U, [vector, v(IC), v(CHANNEL), v(LANE)]);
         let define = Define {
+            update: false,
             dst: M,
             index: place(&self.types[1], M, BLOCK, LANE),
             when: None,
@@ -80,7 +82,7 @@ impl Products {
         };
         let [v, m] = self.types.clone();
         let buffers = [(v, BufferRole::Src), (self.weights(), BufferRole::Src), (m, BufferRole::Dst)];
-        let buffers = buffers.map(|(ty, role)| TileBuffer { ty, role }).to_vec();
+        let buffers = buffers.map(|(ty, role)| Buffer::new(ty, role)).to_vec();
         let body = around(loops.into_iter(), vec![Stmt::Define(define)]);
         Nest { name: "winograd_products".into(), buffers, leaves: Vec::new(), body }
     }
@@ -102,26 +104,29 @@ impl Products {
             s.pack(U, tile, run.inner)?;
             let vectors = s.extent(run.inner);
             let split = EvenSplit::new(self.tiles, tiles::pixels(self.width, vectors));
+            let whole = ConvTile {
+                pixel: tile,
+                pixels: self.tiles,
+                vector: run.inner,
+                lane: run.of(LANE),
+                ic: run.of(IC),
+                taps: Vec::new(),
+                channel: run.of(CHANNEL),
+                part: (Expr::int(0), self.src_blocks),
+                base: None,
+                ahead: (0, Expr::int(0)),
+            };
             // Each call brings its share of the next tile's weights near.
-            let trip = vectors * (self.width.lanes() * self.width.lanes()) as usize * 4;
-            let share = trip.div_ceil(split.large + split.small).next_multiple_of(4);
-            let ahead = if self.is_cold { share as i32 } else { 0 };
+            let ahead = match self.is_cold {
+                true => share(&s.conv(&whole, self.width)?, split.large + split.small),
+                false => 0,
+            };
             let runs: Vec<(usize, usize)> = split.runs().map(|(_, size, n)| (size, n)).collect();
             let mut before = 0;
             for (part, (_, n)) in s.cut(tile, &runs)?.iter().zip(&runs) {
-                let of = |l: VarId| part.of(run.of(l));
-                let tile = ConvTile {
-                    pixel: part.inner,
-                    pixels: self.tiles,
-                    vector: part.of(run.inner),
-                    lane: of(LANE),
-                    ic: of(IC),
-                    taps: Vec::new(),
-                    channel: of(CHANNEL),
-                    part: (Expr::int(0), self.src_blocks),
-                    base: None,
-                    ahead: (ahead, Expr::Var(part.outer) + Expr::int(before)),
-                };
+                let number = Expr::Var(part.outer) + Expr::int(before);
+                let named = whole.named(&|l| part.of(l));
+                let tile = ConvTile { pixel: part.inner, ahead: (ahead, number), ..named };
                 s.tensorize_conv(&tile, self.width)?;
                 before += n;
             }

@@ -7,10 +7,11 @@ use super::planes::{Planes, Tiles};
 use crate::layout::Map;
 use crate::leaf::programs::{Addend, WinogradInput, WinogradOutput};
 use crate::leaf::{Program, Width, registers};
+use crate::nest::BufferRole;
 use crate::nest::build::{Builder, Value};
+use crate::nest::strides::Strides;
 use crate::strategy::conv::{self, ConvProblem};
 use crate::strategy::refusal::{Refusal, distance};
-use crate::tile::BufferRole;
 
 /// Base and residual with their buffers.
 pub(super) type Addends = [Option<(BufId, conv::Addend)>; 2];
@@ -80,6 +81,7 @@ impl Transforms<'_> {
         of: &Of<'_>,
     ) -> Result<(), Refusal> {
         let (p, m, n) = (self.p, self.tiles.size.output(), self.tiles.size.input());
+        let (src_strides, [_, v_block]) = (Strides::of(&p.src), v.strides(b));
         let halo = p.src.layout.halo;
         let all = of.rows == self.tiles.rows;
         let (block, blocks) = of.blocks(p.src_blocks());
@@ -96,9 +98,9 @@ impl Transforms<'_> {
                 size: self.tiles.size,
                 rows: exists(below, last_row),
                 columns: exists(beside, column0 + column_tiles - 1),
-                row_bytes: distance(p.src.row_bytes())?,
-                pixel_bytes: distance(p.src.pixel_bytes())?,
-                plane_bytes: self.plane_bytes(p.src_blocks(), v)?,
+                row_bytes: distance(src_strides.row)?,
+                pixel_bytes: distance(src_strides.pixel)?,
+                plane_bytes: self.plane_bytes(b, v)?,
             };
             let program = leaf.program();
             self.each_tile(b, of, run, |b, [row, column], number| {
@@ -111,8 +113,8 @@ impl Transforms<'_> {
                     "dst" => Some(Value::At(v.buffer, to.clone())),
                     "scratch" => Some(Value::At(temporary, vec![Expr::int(0)])),
                     "blocks" => Some(Value::Number(blocks)),
-                    "src_step" => Some(Value::Number(p.src.block_bytes())),
-                    "dst_step" => Some(Value::Number(v.block_bytes())),
+                    "src_step" => Some(Value::Number(src_strides.block)),
+                    "dst_step" => Some(Value::Number(v_block)),
                     _ => None,
                 })
             })?;
@@ -121,29 +123,28 @@ impl Transforms<'_> {
     }
 
     /// Bytes from one element of the transforms to the next, all of which a leaf program reaches.
-    fn plane_bytes(&self, blocks: usize, planes: Planes) -> Result<i32, Refusal> {
-        let ty = Planes::ty(self.width, self.tiles.size, blocks, planes.tiles);
-        distance(ty.bytes() as i64)?;
-        distance((ty.bytes() / ty.shape[0]) as i64)
+    fn plane_bytes(&self, b: &Builder, planes: Planes) -> Result<i32, Refusal> {
+        let [element, _] = planes.strides(b);
+        let elements = self.tiles.size.input() * self.tiles.size.input();
+        distance(element * elements as i64)?;
+        distance(element)
     }
 
-    fn output_program(&self, m: Planes, rows: usize, columns: usize) -> Result<Program, Refusal> {
-        let p = self.p;
+    fn output_program(&self, plane_bytes: i32, [rows, columns]: [usize; 2]) -> Result<Program, Refusal> {
+        let (p, dst) = (self.p, Strides::of(&self.p.dst));
         let addend = |a: conv::Addend| {
-            Ok::<_, Refusal>(Addend {
-                row_bytes: distance(a.map.row_bytes())?,
-                pixel_bytes: distance(a.map.pixel_bytes())?,
-                repeat: a.repeat,
-            })
+            let of = Strides::of(&a.map);
+            let (row_bytes, pixel_bytes) = (distance(of.row)?, distance(of.pixel)?);
+            Ok::<_, Refusal>(Addend { row_bytes, pixel_bytes, repeat: a.repeat })
         };
         let leaf = WinogradOutput {
             width: self.width,
             size: self.tiles.size,
             rows,
             columns,
-            plane_bytes: self.plane_bytes(p.dst_blocks(), m)?,
-            row_bytes: distance(p.dst.row_bytes())?,
-            pixel_bytes: distance(p.dst.pixel_bytes())?,
+            plane_bytes,
+            row_bytes: distance(dst.row)?,
+            pixel_bytes: distance(dst.pixel)?,
             base: p.tail.base.map(addend).transpose()?,
             residual: p.tail.addend.map(addend).transpose()?,
             activation: p.tail.activation,
@@ -161,9 +162,11 @@ impl Transforms<'_> {
     ) -> Result<(), Refusal> {
         let (p, step) = (self.p, self.tiles.size.output());
         let [base, residual] = addends;
+        let (plane_bytes, [_, m_block]) = (self.plane_bytes(b, m)?, m.strides(b));
+        let block_of = |map: &Map| Value::Number(Strides::of(map).block);
         let (block, blocks) = of.blocks(p.dst_blocks());
         for run in self.tiles.runs(of.rows, of.rows == self.tiles.rows, &p.dst) {
-            let program = self.output_program(m, run[0].2, run[1].2)?;
+            let program = self.output_program(plane_bytes, run.map(|axis| axis.2))?;
             self.each_tile(b, of, run, |b, [row, column], number| {
                 let from = m.index(of.image, &Expr::int(0), &block, number);
                 let place = |map: &Map, step: usize| {
@@ -183,10 +186,10 @@ impl Transforms<'_> {
                     "base" => added(base?),
                     "residual" => added(residual?),
                     "blocks" => Some(Value::Number(blocks)),
-                    "src_step" => Some(Value::Number(m.block_bytes())),
-                    "dst_step" => Some(Value::Number(p.dst.block_bytes())),
-                    "base_step" => Some(Value::Number(base?.1.map.block_bytes())),
-                    "residual_step" => Some(Value::Number(residual?.1.map.block_bytes())),
+                    "src_step" => Some(Value::Number(m_block)),
+                    "dst_step" => Some(block_of(&p.dst)),
+                    "base_step" => Some(block_of(&base?.1.map)),
+                    "residual_step" => Some(block_of(&residual?.1.map)),
                     _ => None,
                 })
             })?;

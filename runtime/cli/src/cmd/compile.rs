@@ -2,14 +2,12 @@
 
 use std::fmt::Write;
 
+use octrt::compiler::artifact::Step;
 use octrt::compiler::codegen::Codegen;
-use octrt::compiler::decide::choose;
-use octrt::compiler::lower::calls::{Call, Work};
-use octrt::compiler::lower::lower_graph;
-use octrt::compiler::pipeline;
-use octrt::compiler::place::program::Program;
-use octrt::compiler::{CompileError, Isa, Options, Target};
-use octrt::ops::Graph;
+use octrt::compiler::leaf::Program;
+use octrt::compiler::nest::Nest;
+use octrt::compiler::pipeline::{self, Stages};
+use octrt::compiler::{CompileError, Options};
 use octrt::ops::graph::text;
 use octrt::{Error, Model, Specialization, detect_target};
 
@@ -50,110 +48,110 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
     }
     let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
     let options = Options { target, precision: args.machine.precision };
-    if matches!(emit, Stage::Passes | Stage::Nest | Stage::Schedule) {
-        let decided = pipeline::decide(&graph, options).map_err(fail)?;
-        return match emit {
-            Stage::Passes => Ok(text::print(&decided.optimized)),
-            Stage::Schedule => {
-                let lowered = lower_graph(&decided.optimized, decided.choice, options).map_err(fail)?;
-                Ok(schedules(&lowered.calls, args.node.as_deref())?)
-            }
-            _ => Ok(nests(&decided.optimized, options).map_err(fail)?),
-        };
+    if emit == Stage::Passes {
+        return Ok(text::print(&pipeline::decide(&graph, options).map_err(fail)?.optimized));
     }
-    let program = pipeline::stages(&graph, options).map_err(fail)?.program;
+    let stages = pipeline::stages(&graph, options).map_err(fail)?;
+    let dump = Dump::new(&stages, args.node.as_deref())?;
+    let codegen = || Codegen::new(target).map_err(fail);
     Ok(match emit {
-        Stage::Plan => program.to_string(),
-        Stage::Loop => kernels(&program, "//", |k| Ok(k.to_string())).map_err(fail)?,
-        Stage::Leaf => leaves(&program),
-        Stage::Clif => functions(&program, target, Codegen::clif).map_err(fail)?,
-        Stage::Asm | Stage::Graph | Stage::Passes | Stage::Nest | Stage::Schedule => {
-            functions(&program, target, Codegen::assembly).map_err(fail)?
+        Stage::Plan => stages.program.to_string(),
+        Stage::Schedule => dump.schedules()?,
+        Stage::Nest => dump.naive(),
+        Stage::Loop => dump.each(|nest| Ok(nest.to_string())).map_err(fail)?,
+        Stage::Leaf => dump.leaves(),
+        Stage::Clif => {
+            let codegen = codegen()?;
+            dump.each(|nest| codegen.clif(nest)).map_err(fail)?
+        }
+        Stage::Asm | Stage::Graph | Stage::Passes => {
+            let codegen = codegen()?;
+            dump.each(|nest| codegen.assembly(nest)).map_err(fail)?
         }
     })
 }
 
-type Kernel = octrt::compiler::place::program::Nest;
-
-/// What operators mean, as loop nests without a schedule.
-fn nests(graph: &Graph, options: Options) -> Result<String, CompileError> {
-    // Below x86-64-v3 every operator goes through the loop nest of its definition.
-    let options = Options { target: Target::new(Isa::V2), ..options };
-    let mut out = String::new();
-    for call in lower_graph(graph, choose(graph, options.target), options)?.calls {
-        if let Work::Naive(kernel) = call.work {
-            let _ = writeln!(
-                out,
-                "// '{}' ({}): {}\n{}\n",
-                call.node,
-                call.op,
-                call.stage,
-                kernel.to_string().trim_end()
-            );
-        }
-    }
-    Ok(out)
+/// The nests of a program that are shown, with what they are called for.
+struct Dump<'a> {
+    stages: &'a Stages,
+    node: Option<&'a str>,
+    /// Positions of nests, and for each the nodes that it serves.
+    shown: Vec<(usize, String)>,
 }
 
-/// The schedules of a node, or of all: each a naive nest, the steps, and what they make of it. Equal ones are shown once.
-fn schedules(calls: &[Call], node: Option<&str>) -> Result<String, Failure> {
-    let mut all: Vec<(String, String)> = Vec::new();
-    for call in calls.iter().filter(|call| node.is_none_or(|name| call.node == name)) {
-        let Some(schedule) = &call.schedule else { continue };
-        let (test, user) = (schedule.test(), format!("'{}' ({}): {}", call.node, call.op, call.stage));
-        match all.iter_mut().find(|(known, _)| *known == test) {
-            Some((_, users)) => users.push_str(&format!(", {user}")),
-            None => all.push((test, user)),
+impl<'a> Dump<'a> {
+    /// Of a node, or of all.
+    fn new(stages: &'a Stages, node: Option<&'a str>) -> Result<Dump<'a>, Failure> {
+        let steps = &stages.program.steps;
+        if let Some(name) = node.filter(|name| steps.iter().all(|s| s.node != *name)) {
+            return Err(Failure::Usage(format!("node '{name}' is none of the compiled graph's")));
         }
+        let user = |s: &Step| format!("'{}' ({}): {}", s.node, s.op, s.stage);
+        let users = |i: usize| -> Vec<String> {
+            let of = steps.iter().filter(|s| s.function.0 as usize == i);
+            of.filter(|s| node.is_none_or(|name| s.node == name)).map(user).collect()
+        };
+        let all = (0..stages.program.nests.len()).map(|i| (i, users(i)));
+        let shown =
+            all.filter(|(_, users)| !users.is_empty()).map(|(i, users)| (i, users.join(", "))).collect();
+        Ok(Dump { stages, node, shown })
     }
-    if let (true, Some(name)) = (all.is_empty(), node) {
-        let known = calls.iter().any(|call| call.node == name);
-        let why = if known { "was not made by a schedule" } else { "is none of the compiled graph's" };
-        return Err(Failure::Usage(format!("node '{name}' {why}")));
-    }
-    let text = |(test, users)| format!("; test {users}\n{test}");
-    Ok(all.into_iter().map(text).collect::<Vec<_>>().join("\n"))
-}
 
-/// Every leaf program once, under a comment with the functions that call it.
-fn leaves(program: &Program) -> String {
-    let mut all: Vec<(&octrt::compiler::leaf::Program, Vec<String>)> = Vec::new();
-    for (i, nest) in program.nests.iter().enumerate() {
-        let Kernel::Tile(tile) = nest else { continue };
-        for leaf in &tile.leaves {
-            match all.iter_mut().find(|(known, _)| *known == leaf) {
-                Some((_, users)) => users.push(format!("f{i}")),
-                None => all.push((leaf, vec![format!("f{i}")])),
+    /// The text of every nest under a comment with its symbol and its nodes.
+    fn each(&self, print: impl Fn(&Nest) -> Result<String, CompileError>) -> Result<String, CompileError> {
+        let mut out = String::new();
+        for (i, users) in &self.shown {
+            let nest = &self.stages.program.nests[*i];
+            let _ =
+                writeln!(out, "; f{i} {} {users}\n{}\n", pipeline::symbol(*i, nest), print(nest)?.trim_end());
+        }
+        Ok(out)
+    }
+
+    /// What operators mean as nests before they are scheduled; nests of calls that no schedule made are left out.
+    fn naive(&self) -> String {
+        let mut out = String::new();
+        for (i, users) in &self.shown {
+            if let Some(schedule) = &self.stages.made[*i].schedule {
+                let _ = writeln!(out, "; f{i} {users}\n{}\n", schedule.naive().to_string().trim_end());
             }
         }
+        out
     }
-    let mut out = String::new();
-    for (leaf, users) in all {
-        let _ = writeln!(out, "// {}\n{}\n", users.join(" "), leaf.to_string().trim_end());
-    }
-    out
-}
 
-/// The text of every kernel under a comment with its symbol.
-fn kernels(
-    program: &Program,
-    comment: &str,
-    print: impl Fn(&Kernel) -> Result<String, CompileError>,
-) -> Result<String, CompileError> {
-    let mut out = String::new();
-    for (i, kernel) in program.nests.iter().enumerate() {
-        let _ = writeln!(out, "{comment} f{i} {}", pipeline::symbol(i, kernel));
-        let _ = writeln!(out, "{}", print(kernel)?.trim_end());
-        out.push('\n');
+    /// The schedules of nests and of their parts: each a naive nest, the steps, and what they make of it.
+    fn schedules(&self) -> Result<String, Failure> {
+        let mut all: Vec<String> = Vec::new();
+        for (i, users) in &self.shown {
+            let made = &self.stages.made[*i];
+            all.extend(made.schedule.iter().map(|s| format!("; test {users}\n{}", s.test())));
+            for part in &made.parts {
+                let name = &part.naive().name;
+                all.push(format!("; test {users}, the part \"{name}\" of its nest\n{}", part.test()));
+            }
+        }
+        match self.node {
+            Some(name) if all.is_empty() => {
+                Err(Failure::Usage(format!("node '{name}' was not made by a schedule")))
+            }
+            _ => Ok(all.join("\n")),
+        }
     }
-    Ok(out)
-}
 
-fn functions(
-    program: &Program,
-    target: Target,
-    print: fn(&Codegen, &Kernel) -> Result<String, CompileError>,
-) -> Result<String, CompileError> {
-    let codegen = Codegen::new(target)?;
-    kernels(program, ";", |kernel| print(&codegen, kernel))
+    /// Every leaf program once, under a comment with the functions that call it.
+    fn leaves(&self) -> String {
+        let mut all: Vec<(&Program, Vec<String>)> = Vec::new();
+        for (i, _) in &self.shown {
+            for leaf in &self.stages.program.nests[*i].leaves {
+                match all.iter_mut().find(|(known, _)| **known == **leaf) {
+                    Some((_, users)) => users.push(format!("f{i}")),
+                    None => all.push((leaf, vec![format!("f{i}")])),
+                }
+            }
+        }
+        let text = |(leaf, users): (&Program, Vec<String>)| {
+            format!("; {}\n{}\n\n", users.join(" "), leaf.to_string().trim_end())
+        };
+        all.into_iter().map(text).collect()
+    }
 }

@@ -1,9 +1,8 @@
-//! `octrt inspect --plan`: how each node is computed, and why those that run on plain tensors do.
+//! `octrt inspect --plan`: how each node is computed, why those that run on plain tensors do, and why what follows a group
+//! does not run with it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use octrt::compiler::decide::Reason;
 use octrt::compiler::{Options, Precision, pipeline};
 use octrt::ops::{Graph, NodeId};
 use octrt::{Error, Model};
@@ -26,6 +25,9 @@ struct NodeReport {
     /// The other nodes of the group, of its first node.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     with: Vec<String>,
+    /// The activation or addition that follows and does not run with the group, and why, of its first node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without: Option<String>,
     /// The first node of its group, of the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     within: Option<String>,
@@ -41,16 +43,12 @@ struct NodeReport {
 pub fn report(model: &Model, graph: &Graph) -> Result<PlanReport, Error> {
     let fail = |source| Error::Compile { model: model.name().to_string(), source };
     let target = model.target()?;
-    let stages = pipeline::stages(graph, Options { target, precision: Precision::Default });
-    let pipeline::Stages { decided, refused, .. } = stages.map_err(fail)?;
-    let pipeline::Decided { optimized: graph, choice, .. } = decided;
-    let refused: BTreeMap<&str, &_> = refused.iter().map(|(node, why)| (node.as_str(), why)).collect();
+    let decided = pipeline::decide(graph, Options { target, precision: Precision::Default });
+    let pipeline::Decided { optimized: graph, choice, .. } = decided.map_err(fail)?;
     let mut group_of = vec![None; graph.nodes.len()];
-    for (last, tiled) in choice.tiled.iter().enumerate() {
-        let Some(tiled) = tiled else { continue };
-        let refusal = refused.get(graph.nodes[last].name.as_str());
+    for tiled in choice.tiled.iter().flatten() {
         for node in &tiled.group.nodes {
-            group_of[node.index()] = Some((tiled, refusal));
+            group_of[node.index()] = Some(tiled);
         }
     }
     let title = |id: NodeId| format!("{} '{}'", graph.node(id).op.as_operator().name(), graph.node(id).name);
@@ -60,20 +58,19 @@ pub fn report(model: &Model, graph: &Graph) -> Result<PlanReport, Error> {
             op: graph.node(id).op.as_operator().name(),
             group: None,
             with: Vec::new(),
+            without: None,
             within: None,
             reason: None,
         };
         match group_of[id.index()] {
             None => report.reason = choice.plain[id.index()].as_ref().map(ToString::to_string),
-            Some((_, Some(refusal))) => {
-                report.reason = Some(Reason::Refused((**refusal).clone()).to_string());
-            }
-            Some((tiled, None)) if tiled.group.root == id => {
+            Some(tiled) if tiled.group.root == id => {
                 let others = tiled.group.nodes.iter().filter(|n| **n != id);
                 report.with = others.map(|n| title(*n)).collect();
                 report.group = Some(tiled.kind.name());
+                report.without = tiled.group.open.map(|(next, why)| format!("{}: {why}", title(next)));
             }
-            Some((tiled, None)) => report.within = Some(title(tiled.group.root)),
+            Some(tiled) => report.within = Some(title(tiled.group.root)),
         }
         report
     };
@@ -94,8 +91,12 @@ pub fn describe(out: &mut String, report: &PlanReport) {
     let op = report.nodes.iter().map(|n| n.op.len()).max().unwrap_or(0);
     for n in &report.nodes {
         let how = match (n.group, &n.within, &n.reason) {
-            (Some(group), ..) if n.with.is_empty() => group.to_string(),
-            (Some(group), ..) => format!("{group}, with {}", n.with.join(", ")),
+            (Some(group), ..) => {
+                let with =
+                    if n.with.is_empty() { String::new() } else { format!(", with {}", n.with.join(", ")) };
+                let without = n.without.as_ref().map_or(String::new(), |w| format!(", without {w}"));
+                format!("{group}{with}{without}")
+            }
             (None, Some(root), _) => format!("within {root}"),
             (None, None, reason) => format!("plain: {}", reason.as_deref().unwrap_or("not decided")),
         };

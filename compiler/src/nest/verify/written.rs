@@ -1,0 +1,197 @@
+//! What is read of `Dst` was written before in the same iteration of the parallel loop.
+//!
+//! ```text
+//! for L0 in 4 parallel {
+//!   for L1 in 9  { call 0 "first" (..., dst = b3 + 288*L0 + 32*L1) }
+//!   for L2 in 7 {
+//!     for L3 in 9  { call 1 "next" (..., base = b3 + 288*L0 + 32*L3, dst = b3 + 288*L0 + 32*L3) }
+//!   }
+//! }
+//! ```
+//!
+//! When a loop has run to its end, what its calls wrote through a slot is the same set of bytes at every value of the loops
+//! that are still open: `288*L0 + 32 * {0..9}` after `L1`. A read is looked for, for each open loop, among what was written
+//! in that loop's body: the loops inside that body are closed for the read as they are for the writes, and the sets must be
+//! the same, but for a leaf that writes more than the other reads. So `next` reads what `first` has written, whatever `L2`
+//! is. What a leaf reads of its own stores is not counted ([`Footprint`]).
+
+use super::table::Table;
+use crate::leaf::footprint::{Footprint, Piece, Term, normal};
+use crate::leaf::reach::Reached;
+use crate::leaf::{Program, SlotId};
+use crate::nest::{Distance, Nest, SlotValue, Stmt};
+use octrt_ops::expr::{BufId, VarId};
+
+/// What a call touches of `Dst` through one slot: the pieces of a footprint, moved by loops.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Touch<'a> {
+    /// Where the slot leads to, at the first iterations.
+    pub byte: i64,
+    /// The table of the footprint's entries, and the byte there that its slot leads to.
+    pub table: Option<(BufId, i64)>,
+    /// Loops that are open, by depth: the parallel one is 0.
+    pub open: Vec<(usize, Term)>,
+    /// Loops that have run to their ends, in normal form.
+    pub closed: Vec<Term>,
+    /// The program.
+    pub program: &'a Program,
+    /// What it touches around the slot.
+    pub footprint: &'a Footprint,
+}
+
+impl Touch<'_> {
+    /// Closes the loops from a depth on.
+    fn close(&mut self, depth: usize) {
+        let inner = self.open.iter().position(|(d, _)| *d >= depth).unwrap_or(self.open.len());
+        if inner == self.open.len() {
+            return;
+        }
+        self.closed.extend(self.open.drain(inner..).map(|(_, term)| term));
+        let (table, mut entry) = self.table.unzip();
+        normal(&mut self.byte, entry.get_or_insert(0), &mut self.closed);
+        self.table = table.zip(entry);
+    }
+
+    /// Whether the pieces of another touch lie around the same addresses.
+    fn alike(&self, other: &Touch<'_>) -> bool {
+        (self.byte, self.table, &self.open, &self.closed)
+            == (other.byte, other.table, &other.open, &other.closed)
+    }
+
+    /// The first byte of a piece in the first iteration of the parallel loop, and the one behind the last.
+    fn hull(&self, piece: &Piece, tables: &[Option<Table>]) -> (i64, i64) {
+        let inner = self.open.iter().filter(|(depth, _)| *depth > 0).map(|(_, term)| term);
+        let far = inner.chain(&self.closed).chain(&piece.terms).map(|t| t.step * (t.extent - 1));
+        let (before, behind) = far.fold((0, 0), |(lo, hi), far| (lo + far.min(0), hi + far.max(0)));
+        let table =
+            self.table.filter(|_| piece.entry.is_some()).and_then(|(b, _)| tables[b.index()].as_ref());
+        let (least, most) = table.map_or((0, 0), |t| (t.least, t.most));
+        let first = self.byte + piece.byte;
+        (first + before + least, first + behind + piece.bytes + most)
+    }
+}
+
+/// Proves that every read of `Dst` is of bytes that the same iteration of the parallel loop has written before. Returns what
+/// is written, with all loops but the parallel one closed; equal sets once. The nest keeps the rules of bounds; `reached` has
+/// what each call touches, in order.
+///
+/// # Errors
+/// The first read that is not known to be of such bytes.
+pub(super) fn check<'a>(
+    nest: &'a Nest,
+    reached: &[&'a Reached],
+    tables: &[Option<Table>],
+) -> Result<Vec<Touch<'a>>, String> {
+    let (outer, body) = nest.parallel().ok_or("no parallel loop")?;
+    let loops = vec![(outer.id, outer.extent as i64)];
+    let mut walk = Walk { nest, tables, calls: reached.iter(), loops, scopes: vec![Vec::new()] };
+    walk.block(body)?;
+    Ok(walk.scopes.pop().unwrap_or_default())
+}
+
+struct Walk<'a, 'b> {
+    nest: &'a Nest,
+    tables: &'b [Option<Table>],
+    /// What the calls to come touch.
+    calls: std::slice::Iter<'b, &'a Reached>,
+    /// Variables and extents of the loops around the current statement.
+    loops: Vec<(VarId, i64)>,
+    /// What was written so far in the body of each.
+    scopes: Vec<Vec<Touch<'a>>>,
+}
+
+impl<'a> Walk<'a, '_> {
+    fn block(&mut self, stmts: &'a [Stmt]) -> Result<(), String> {
+        for stmt in stmts {
+            match stmt {
+                Stmt::Loop(l, body) => {
+                    self.loops.push((l.id, l.extent as i64));
+                    self.scopes.push(Vec::new());
+                    self.block(body)?;
+                    self.leave();
+                }
+                Stmt::Call { leaf, slots } => self.call(&self.nest.leaves[*leaf], slots)?,
+                Stmt::Define(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the innermost loop.
+    fn leave(&mut self) {
+        self.loops.pop();
+        for mut touch in self.scopes.pop().unwrap_or_default() {
+            touch.close(self.loops.len());
+            self.wrote(touch);
+        }
+    }
+
+    fn wrote(&mut self, touch: Touch<'a>) {
+        if let Some(scope) = self.scopes.last_mut()
+            && !scope.contains(&touch)
+        {
+            scope.push(touch);
+        }
+    }
+
+    fn call(&mut self, program: &'a Program, slots: &[SlotValue]) -> Result<(), String> {
+        let reached = self.calls.next().ok_or("a call that nothing is known of")?;
+        let touches: Vec<Touch<'a>> =
+            reached.footprints.iter().filter_map(|f| self.touch(program, slots, f)).collect();
+        touches.iter().try_for_each(|touch| self.read(touch))?;
+        touches.into_iter().filter(|t| !t.footprint.writes.is_empty()).for_each(|t| self.wrote(t));
+        Ok(())
+    }
+
+    fn touch(
+        &self,
+        program: &'a Program,
+        slots: &[SlotValue],
+        footprint: &'a Footprint,
+    ) -> Option<Touch<'a>> {
+        let pointer = |slot: SlotId| match &slots[usize::from(slot.0)] {
+            SlotValue::Pointer(b, at) => Some((*b, at)),
+            SlotValue::Number(_) => None,
+        };
+        let (_, at) = pointer(footprint.slot)?;
+        let table = footprint.table.and_then(pointer);
+        let step = |at: &Distance, id| {
+            at.terms.iter().filter(|(l, _)| *l == id).map(|(_, factor)| *factor).sum::<i64>()
+        };
+        let term = |(depth, &(id, extent)): (usize, &(VarId, i64))| {
+            let table_step = table.map_or(0, |(_, at)| step(at, id));
+            (depth, Term { step: step(at, id), table_step, extent })
+        };
+        let several = self.loops.iter().enumerate().filter(|(_, (_, extent))| *extent > 1);
+        let moves = |(_, t): &(usize, Term)| (t.step, t.table_step) != (0, 0);
+        Some(Touch {
+            byte: at.base,
+            table: table.map(|(b, at)| (b, at.base)),
+            open: several.map(term).filter(moves).collect(),
+            closed: Vec::new(),
+            program,
+            footprint,
+        })
+    }
+
+    /// Looks for what is read among what was written.
+    fn read(&self, touch: &Touch<'_>) -> Result<(), String> {
+        let mut missing: Vec<&Piece> = touch.footprint.reads.iter().collect();
+        let mut closed = touch.clone();
+        for (depth, scope) in self.scopes.iter().enumerate().rev() {
+            closed.close(depth + 1);
+            for written in scope.iter().filter(|w| w.alike(&closed)) {
+                missing.retain(|piece| !written.footprint.writes(piece));
+            }
+        }
+        let Some(piece) = missing.first() else { return Ok(()) };
+        let (lo, hi) = touch.hull(piece, self.tables);
+        let name = &touch.program.name;
+        let slot = &touch.program.slots[usize::from(touch.footprint.slot.0)].name;
+        let (parallel, dst) = (self.loops[0].0, self.nest.dst().unwrap_or(BufId(0)));
+        Err(format!(
+            "'{name}': slot '{slot}': iteration 0 of {parallel} reads bytes {lo}..{hi} of {dst}, which it is not known to \
+             have written before"
+        ))
+    }
+}
