@@ -24,6 +24,7 @@ use crate::strategy::refusal::Refusal;
 pub(crate) mod concat;
 pub mod fuse;
 pub(crate) mod matrix;
+mod plain;
 pub mod reason;
 
 use fuse::{Follow, Group};
@@ -48,6 +49,8 @@ pub enum Kind {
     Physical,
     /// A product with a constant matrix, on plain tensors.
     Matrix,
+    /// A convolution from and to plain maps.
+    PlainConv(Windows),
 }
 
 impl Kind {
@@ -63,6 +66,7 @@ impl Kind {
             Kind::Concat => "concatenation in blocks",
             Kind::Physical => "definition on blocks",
             Kind::Matrix => "matrix product",
+            Kind::PlainConv(_) => "convolution of plain maps",
         }
     }
 }
@@ -81,6 +85,11 @@ pub struct Windows {
 impl Windows {
     fn halo(&self) -> Halo {
         Halo::of(&self.axes)
+    }
+
+    /// Whether each covers one pixel of the input.
+    fn of_pixels(&self) -> bool {
+        self.axes.iter().all(|a| a.kernel == 1) && self.halo().is_none()
     }
 
     /// A number of each axis.
@@ -150,11 +159,15 @@ pub fn choose(graph: &Graph, options: Options, refused: &Refused) -> Choice {
                 continue;
             }
         };
-        let group = fuse::group(&users, id, &choice.taken, follow(&kind));
+        let tiled = matcher.plain_conv(&users, id, &kind, &choice.taken).unwrap_or_else(|| {
+            let group = fuse::group(&users, id, &choice.taken, follow(&kind));
+            Tiled { group, kind, inputs }
+        });
+        let group = &tiled.group;
         group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);
-        blocked[group.result.index()] = kind != Kind::Matrix;
+        blocked[group.result.index()] = !matches!(tiled.kind, Kind::Matrix | Kind::PlainConv(_));
         let last = group.nodes.iter().max().copied().unwrap_or(id);
-        choice.tiled[last.index()] = Some(Tiled { group, kind, inputs });
+        choice.tiled[last.index()] = Some(tiled);
     }
     layouts(graph, &mut choice, &blocked, lanes);
     concat::place(graph, &mut choice);
@@ -166,7 +179,9 @@ fn follow(kind: &Kind) -> Follow {
     match kind {
         Kind::Conv(w) => Follow { base: !matches!(w.sharing, Sharing::Merged(2..)), ..Follow::ALL },
         Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, base: false, ..Follow::ALL },
-        Kind::Affine | Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
+        Kind::Affine | Kind::Rows(_) | Kind::Matrix | Kind::PlainConv(_) => {
+            Follow { activation: true, ..Follow::NONE }
+        }
         _ => Follow::NONE,
     }
 }
@@ -308,8 +323,10 @@ impl Matcher<'_> {
         let group_oc = oc / op.group.max(1);
         let windows = |groups, sharing| Windows { axes, groups, sharing };
         let (kind, lanes) = if op.group == 1 {
-            let planar = !self.blocked[x.index()] && ic < self.lanes;
-            (Kind::Conv(windows(1, Sharing::Merged(1))), if planar { 1 } else { self.lanes })
+            let windows = windows(1, Sharing::Merged(1));
+            // Few channels, and single pixels, are read as well where they lie plain.
+            let planar = !self.blocked[x.index()] && (ic < self.lanes || windows.of_pixels());
+            (Kind::Conv(windows), if planar { 1 } else { self.lanes })
         } else if ic == 1 && group_oc == 1 {
             (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes)
         } else if ic % self.lanes == 0 && group_oc % self.lanes == 0 {
@@ -332,7 +349,11 @@ impl Matcher<'_> {
     }
 
     fn pool(&self, node: &Node) -> Match {
-        let (x, src) = self.blocked_input(node, 0)?;
+        let (x, src) = self.input(node, 0)?;
+        // Of few channels most lanes of a block would be idle.
+        if !self.blocked[x.index()] && 2 * src.c < self.lanes {
+            return Err(Reason::LiesPlain(0));
+        }
         let attrs = match &node.op {
             Op::MaxPool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),
             Op::AveragePool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),

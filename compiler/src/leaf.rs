@@ -33,7 +33,8 @@
 //! Each lane is computed by itself in IEEE single precision, rounding to nearest; `+=` rounds once. `max a, b` is
 //! `a > b ? a : b` and `min a, b` is `a < b ? a : b`: where a lane of either is NaN, and for zeros of both signs, the
 //! result is `b`. So `max 0, x` is a ReLU that keeps NaN. Which NaN an operation yields is not defined.
-//! `unordered a` sets all bits of the lanes of `a` that are NaN and clears the others; `or` joins bits.
+//! `unordered a` sets all bits of the lanes of `a` that are NaN and clears the others; `or` joins bits. [Shuffles](Shuffle)
+//! alone move lanes.
 //!
 //! The machine code has the C signature `void leaf(const uint64_t *slots)`: `slots[i]` is the value of slot `i`. It
 //! touches nothing but what its loads, stores and offset tables address, calls nothing, needs no relocation, and
@@ -178,6 +179,42 @@ pub enum BinaryOp {
     Or,
 }
 
+/// A choice among the lanes of two vectors. A *quad* is four lanes in a row, from a multiple of four on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shuffle {
+    /// In each quad `a0 b0 a1 b1`.
+    InterleaveLow,
+    /// In each quad `a2 b2 a3 b3`.
+    InterleaveHigh,
+    /// In each quad `a0 a1 b0 b1`.
+    JoinLow,
+    /// In each quad `a2 a3 b2 b3`.
+    JoinHigh,
+    /// The quads of `a` whose numbers are even, then those of `b`.
+    EvenQuads,
+    /// The quads of `a` whose numbers are odd, then those of `b`.
+    OddQuads,
+}
+
+impl Shuffle {
+    /// What a lane of the result is: a lane of `a`, or, counted on from the width, of `b`.
+    pub fn source(self, lane: usize, width: Width) -> usize {
+        let (lanes, within) = (width.lanes() as usize, lane % 4);
+        let quad = lane - within;
+        // The quads of either vector fill half of the result.
+        let half = lanes / 2;
+        let quads = lane / half * lanes + lane % half / 4 * 8 + within;
+        match self {
+            Shuffle::InterleaveLow => within % 2 * lanes + quad + within / 2,
+            Shuffle::InterleaveHigh => within % 2 * lanes + quad + within / 2 + 2,
+            Shuffle::JoinLow => within / 2 * lanes + quad + within % 2,
+            Shuffle::JoinHigh => within / 2 * lanes + quad + within % 2 + 2,
+            Shuffle::EvenQuads => quads,
+            Shuffle::OddQuads => quads + 4,
+        }
+    }
+}
+
 /// How far a pointer moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -276,6 +313,17 @@ pub enum Inst {
         /// Read.
         src: VecId,
     },
+    /// `v0 = interleave_low v1, v2`.
+    Shuffle {
+        /// Which lanes.
+        op: Shuffle,
+        /// Assigned.
+        dst: VecId,
+        /// The first vector.
+        a: VecId,
+        /// The second vector.
+        b: VecId,
+    },
     /// `store [p0 + 32], v0`, `store [p0] lanes 3, v0`.
     Store {
         /// Address of lane 0.
@@ -358,6 +406,7 @@ impl Inst {
             Inst::Store { to, src, .. } => four(address(to), [vector(src), None]),
             Inst::Fma { acc, a, b } => four(operand(b), [vector(acc), vector(a)]),
             Inst::Binary { a, b, .. } => four(operand(b), [vector(a), None]),
+            Inst::Shuffle { a, b, .. } => [vector(a), vector(b), None, None],
             Inst::Pointer { .. } | Inst::Zero(_) | Inst::Splat(..) | Inst::Loop { .. } => [None; 4],
         };
         all.into_iter().flatten()
@@ -377,6 +426,7 @@ impl Inst {
             | Inst::Broadcast { dst, .. }
             | Inst::Fma { acc: dst, .. }
             | Inst::Binary { dst, .. }
+            | Inst::Shuffle { dst, .. }
             | Inst::Unordered { dst, .. } => Some(Variable::Vector(*dst)),
             Inst::Store { .. } | Inst::Prefetch(_) | Inst::Loop { .. } => None,
         }

@@ -17,6 +17,7 @@ use crate::schedule::script::Scheduled;
 use crate::strategy::conv::ConvProblem;
 use crate::strategy::conv_winograd::Plan;
 use crate::strategy::refusal::Refusal;
+use crate::strategy::reorder;
 use crate::strategy::rows::{self, RowsProblem, With};
 
 pub mod calls;
@@ -216,16 +217,19 @@ impl Lowering<'_> {
             false => self.out.temporary(Some(to.ty())),
         };
         let owner = Owner { node: reader, op: LAYOUT };
-        if from.layout.lanes == layout.lanes {
+        let nest = if from.layout.lanes == layout.lanes {
             let activation = crate::leaf::programs::Activation::Identity;
             let problem =
                 RowsProblem { src: *from, with: With::Nothing, dst: to, first_block: 0, activation };
-            if let Ok(nest) = rows::nest(&problem, self.options.target) {
-                self.border(&to, dst, owner);
-                let called = self.call(nest, &[main.place], dst, owner, "layout");
-                self.note(called);
-                return dst;
-            }
+            rows::nest(&problem, self.options.target)
+        } else {
+            reorder::nest(from, &to, self.options.target)
+        };
+        if let Ok(nest) = nest {
+            self.border(&to, dst, owner);
+            let called = self.call(nest, &[main.place], dst, owner, "layout");
+            self.note(called);
+            return dst;
         }
         let compute = relayout(from, &to);
         self.stages(&compute, &[main.place, dst], owner);

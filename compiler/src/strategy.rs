@@ -4,7 +4,8 @@
 //!
 //! From a problem on blocked activations to a [nest of calls](crate::nest): [`conv_direct`] and [`conv_winograd`], between which
 //! [`conv_choice`] decides, [`conv_grouped`] for groups that share blocks of channels, [`window`] for depthwise convolution
-//! and pooling, [`gemm`], and [`rows`] for what is computed element by element.
+//! and pooling, [`gemm`], [`conv_plain`] for convolutions between plain maps, [`rows`] for what is computed element by element,
+//! and [`reorder`] where plain tensors and blocks meet.
 
 use octrt_ops::DType;
 use octrt_ops::expr::{Expr, VarId};
@@ -18,6 +19,7 @@ pub mod conv;
 pub mod conv_choice;
 pub mod conv_direct;
 pub mod conv_grouped;
+pub mod conv_plain;
 pub mod conv_tiling;
 pub mod conv_winograd;
 pub mod elementwise;
@@ -26,6 +28,7 @@ pub mod global_pool;
 pub mod problem;
 pub mod reduction;
 pub mod refusal;
+pub mod reorder;
 pub mod rows;
 pub mod shift;
 pub mod tiles;

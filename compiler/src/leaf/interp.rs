@@ -121,6 +121,12 @@ impl Machine<'_> {
                 let (a, b) = (self.vector(*a)?, self.operand(*b)?);
                 self.set(*dst, self.in_width(|i| binary(*op, a[i], b[i])));
             }
+            Inst::Shuffle { op, dst, a, b } => {
+                let (a, b, width) = (self.vector(*a)?, self.vector(*b)?, self.program.width);
+                let lanes = width.lanes() as usize;
+                let of = |i: usize| if i < lanes { a[i] } else { b[i - lanes] };
+                self.set(*dst, self.in_width(|i| of(op.source(i, width))));
+            }
             Inst::Unordered { dst, src } => {
                 let a = self.vector(*src)?;
                 let bits = |i: usize| f32::from_bits(if a[i].is_nan() { u32::MAX } else { 0 });

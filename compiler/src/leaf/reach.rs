@@ -152,6 +152,7 @@ impl Analysis<'_> {
             | Inst::Zero(_)
             | Inst::Splat(..)
             | Inst::Copy { .. }
+            | Inst::Shuffle { .. }
             | Inst::Unordered { .. } => {}
         }
         Some(())

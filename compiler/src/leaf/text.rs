@@ -5,13 +5,14 @@
 //! slot    = `slot` N string `:` (`pointer` | `count` | `stride`)            N in order
 //! inst    = pN `=` slot N | pN `=` pN `+` oN | pN `+=` (bytes | slot N) | oN `=` `table` pN `[` entry `]`
 //!         | vN `=` (`zero` | `splat` number | `copy` vN | `load` address lanes? | `broadcast` address
-//!                  | op vN `,` operand | `unordered` vN)
+//!                  | op vN `,` operand | shuffle vN `,` vN | `unordered` vN)
 //!         | vN `+=` vN `*` operand | `store` address lanes? `,` vN | `prefetch` address
 //!         | `loop` slot N `{` inst* `}`
 //! address = `[` pN (`+` oN)? ((`+` | `-`) bytes)? `]`
 //! operand = vN | address | `broadcast` address
 //! lanes   = `lanes` count                                                   all when absent
 //! op      = `add` | `sub` | `mul` | `min` | `max` | `or`
+//! shuffle = `interleave_low` | `interleave_high` | `join_low` | `join_high` | `even_quads` | `odd_quads`
 //! ```
 //!
 //! Spaces and line ends separate words and mean nothing else; `;` starts a comment that ends with the line.

@@ -12,7 +12,9 @@ use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 use super::registers::{self, GENERAL, RegisterError, Registers};
 use super::verify::{self, VerifyError};
-use super::{Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, SlotId, Step, Variable, VecId, Width};
+use super::{
+    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, SlotId, Step, Variable, VecId, Width,
+};
 use crate::artifact::Function;
 
 mod avx2;
@@ -75,6 +77,11 @@ struct Codes {
     min: Code,
     max: Code,
     or: Code,
+    interleave: [Code; 2],
+    join: [Code; 2],
+    quads: Code,
+    /// What selects even and odd quads.
+    select: [u32; 2],
 }
 
 impl Codes {
@@ -86,6 +93,18 @@ impl Codes {
             BinaryOp::Min => self.min,
             BinaryOp::Max => self.max,
             BinaryOp::Or => self.or,
+        }
+    }
+
+    /// The instruction, and what selects lanes where it takes that.
+    fn shuffle(&self, op: Shuffle) -> (Code, Option<u32>) {
+        match op {
+            Shuffle::InterleaveLow => (self.interleave[0], None),
+            Shuffle::InterleaveHigh => (self.interleave[1], None),
+            Shuffle::JoinLow => (self.join[0], None),
+            Shuffle::JoinHigh => (self.join[1], None),
+            Shuffle::EvenQuads => (self.quads, Some(self.select[0])),
+            Shuffle::OddQuads => (self.quads, Some(self.select[1])),
         }
     }
 }
@@ -244,6 +263,13 @@ impl Emitter {
             }
             Inst::Fma { acc, a, b } => self.three(self.codes.fma, *acc, *a, *b)?,
             Inst::Binary { op, dst, a, b } => self.three(self.codes.binary(*op), *dst, *a, *b)?,
+            Inst::Shuffle { op, dst, a, b } => {
+                let (dst, a, b) = (self.vector(*dst)?, self.vector(*a)?, self.vector(*b)?);
+                match self.codes.shuffle(*op) {
+                    (code, None) => Instruction::with3(code, dst, a, b)?,
+                    (code, Some(select)) => Instruction::with4(code, dst, a, b, select)?,
+                }
+            }
             Inst::Splat(v, x) => return self.splat(*v, *x),
             _ => {
                 return match self.width {

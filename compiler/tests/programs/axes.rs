@@ -60,7 +60,25 @@ fn convolutions(axes: usize) -> Vec<Case> {
         n.output(y);
     });
     let depthwise = &["conv_depthwise"];
+    let plain = &["conv_plain"];
+    // Of maps of more axes, single pixels only.
+    let (kernel, pixels) = if axes == 1 { (3, [1, 1, 467]) } else { (1, [6, 8, 9]) };
+    let with_relu = of(axes, "from plain to plain, relu", plain, |n| {
+        let x = n.input(&at(1, 7, pixels));
+        let y = n.conv(x, 7, 11, same(kernel));
+        let y = n.relu(y);
+        n.output(y);
+    });
     vec![
+        with_relu,
+        one("from plain to plain, batch 2", plain, at(2, 3, pixels), 16, same(kernel)),
+        one(
+            "from plain to plain, dilated",
+            plain,
+            at(1, 5, pixels),
+            9,
+            same(kernel).dilation(2).pad(kernel / 2),
+        ),
         one("dense", &["conv"], at(1, 20, [3, 5, 7]), 24, same(3)),
         one("dense, batch 3", &["conv"], at(3, 16, [2, 3, 5]), 40, same(3)),
         one("dense, batch 2, stride 2", &["conv"], at(2, 17, [5, 4, 7]), 16, same(3).stride(2)),

@@ -43,6 +43,17 @@ impl Machine {
                 let (a, b) = (self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
                 std::array::from_fn(|lane| a[lane] ^ b[lane])
             }
+            Mnemonic::Vunpcklps | Mnemonic::Vunpckhps | Mnemonic::Vunpcklpd | Mnemonic::Vunpckhpd => {
+                unpack(i.mnemonic(), self.source(i, 1, lanes)?, self.source(i, 2, lanes)?)
+            }
+            Mnemonic::Vperm2f128 | Mnemonic::Vshuff32x4 => {
+                let sources = [self.source(i, 1, lanes)?, self.source(i, 2, lanes)?];
+                let groups = quads(i.mnemonic(), i.immediate8().into(), lanes / 4).ok_or(Stop::Unknown)?;
+                std::array::from_fn(|lane| {
+                    let (of, quad) = groups[lane / 4];
+                    sources[of][4 * quad + lane % 4]
+                })
+            }
             Mnemonic::Vpternlogd if i.immediate8() == 0xff => [u32::MAX; 16],
             m => {
                 let op = operation(m).ok_or(Stop::Unknown)?;
@@ -123,6 +134,34 @@ impl Machine {
             return Ok(());
         }
         self.assign(i, found.map(|yes| if yes { u32::MAX } else { 0 }), lanes)
+    }
+}
+
+/// In each 128 bits, the low or high halves of both by turns: elements of 32 or 64 bits.
+fn unpack(m: Mnemonic, a: Bits, b: Bits) -> Bits {
+    let mut out = [0; 16];
+    for at in (0..16).step_by(4) {
+        let [a, b] = [&a[at..at + 4], &b[at..at + 4]];
+        let quad = match m {
+            Mnemonic::Vunpcklps => [a[0], b[0], a[1], b[1]],
+            Mnemonic::Vunpckhps => [a[2], b[2], a[3], b[3]],
+            Mnemonic::Vunpcklpd => [a[0], a[1], b[0], b[1]],
+            _ => [a[2], a[3], b[2], b[3]],
+        };
+        out[at..at + 4].copy_from_slice(&quad);
+    }
+    out
+}
+
+/// Where each 128 bits of the result come from: an operand and 128 bits of it. Those beyond the width do not matter.
+fn quads(m: Mnemonic, select: usize, width: usize) -> Option<[(usize, usize); 4]> {
+    match (m, width) {
+        (Mnemonic::Vperm2f128, 2) if select & 0x88 == 0 => {
+            let of = |control: usize| (control >> 1 & 1, control & 1);
+            Some([of(select), of(select >> 4), (0, 0), (0, 0)])
+        }
+        (Mnemonic::Vshuff32x4, 4) => Some(std::array::from_fn(|q| (q / 2, select >> (2 * q) & 3))),
+        _ => None,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::ParseError;
 use crate::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Slot, SlotId, SlotKind, Step, VecId, Width,
+    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, Slot, SlotId, SlotKind, Step, VecId,
+    Width,
 };
 use crate::text::Words;
 
@@ -179,6 +180,12 @@ impl Parser<'_, '_> {
             let a = self.vector()?;
             self.words.expect(",")?;
             return Ok(Inst::Binary { op, dst, a, b: self.operand()? });
+        }
+        if let Some(op) = Shuffle::ALL.into_iter().find(|op| op.to_string() == word) {
+            self.words.advance();
+            let a = self.vector()?;
+            self.words.expect(",")?;
+            return Ok(Inst::Shuffle { op, dst, a, b: self.vector()? });
         }
         if !["zero", "splat", "copy", "load", "broadcast", "unordered"].contains(&word) {
             return Err(self.words.error("an operation"));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::leaf::{Address, BinaryOp, Inst, Operand, Program, Slot, SlotKind, Step, Width};
+use crate::leaf::{Address, BinaryOp, Inst, Operand, Program, Shuffle, Slot, SlotKind, Step, Width};
 
 /// Prints as `w8`.
 impl fmt::Display for Width {
@@ -76,6 +76,32 @@ impl fmt::Display for BinaryOp {
     }
 }
 
+impl Shuffle {
+    /// All of them.
+    pub const ALL: [Shuffle; 6] = [
+        Shuffle::InterleaveLow,
+        Shuffle::InterleaveHigh,
+        Shuffle::JoinLow,
+        Shuffle::JoinHigh,
+        Shuffle::EvenQuads,
+        Shuffle::OddQuads,
+    ];
+}
+
+/// Prints as `interleave_low`, `interleave_high`, `join_low`, `join_high`, `even_quads` or `odd_quads`.
+impl fmt::Display for Shuffle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Shuffle::InterleaveLow => "interleave_low",
+            Shuffle::InterleaveHigh => "interleave_high",
+            Shuffle::JoinLow => "join_low",
+            Shuffle::JoinHigh => "join_high",
+            Shuffle::EvenQuads => "even_quads",
+            Shuffle::OddQuads => "odd_quads",
+        })
+    }
+}
+
 /// Prints as in the header of [`leaf`](crate::leaf), where loads and stores of fewer than 16 lanes name them; a loop
 /// without its body.
 impl fmt::Display for Inst {
@@ -102,6 +128,7 @@ fn inst(f: &mut fmt::Formatter<'_>, inst: &Inst, width: Width) -> fmt::Result {
         Inst::Broadcast { dst, from } => write!(f, "{dst} = broadcast {from}"),
         Inst::Fma { acc, a, b } => write!(f, "{acc} += {a} * {b}"),
         Inst::Binary { op, dst, a, b } => write!(f, "{dst} = {op} {a}, {b}"),
+        Inst::Shuffle { op, dst, a, b } => write!(f, "{dst} = {op} {a}, {b}"),
         Inst::Unordered { dst, src } => write!(f, "{dst} = unordered {src}"),
         Inst::Store { to, lanes, src } => write!(f, "store {to}{}, {src}", partial(*lanes)),
         Inst::Prefetch(a) => write!(f, "prefetch {a}"),

@@ -1,6 +1,7 @@
 use super::*;
 use crate::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Slot, SlotId, SlotKind, Step, VecId, Width,
+    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, Slot, SlotId, SlotKind, Step, VecId,
+    Width,
 };
 
 /// Every statement with every form of its operands.
@@ -18,6 +19,7 @@ fn all() -> Program {
         addresses.iter().map(|&from| Inst::Load { dst: v(0), from, lanes: 8 }).collect();
     let operands = [Operand::Vector(v(1)), Operand::Memory(addresses[1]), Operand::Broadcast(addresses[2])];
     inner.extend(BinaryOp::ALL.map(|op| Inst::Binary { op, dst: v(0), a: v(1), b: operands[2] }));
+    inner.extend(Shuffle::ALL.map(|op| Inst::Shuffle { op, dst: v(0), a: v(1), b: v(0) }));
     inner.extend(operands.map(|b| Inst::Fma { acc: v(0), a: v(1), b }));
     inner.extend([0.1, -0.0, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -3e38].map(|x| Inst::Splat(v(2), x)));
     let body = vec![

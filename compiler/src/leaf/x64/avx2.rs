@@ -20,6 +20,10 @@ pub(super) const CODES: Codes = Codes {
     min: Code::VEX_Vminps_ymm_ymm_ymmm256,
     max: Code::VEX_Vmaxps_ymm_ymm_ymmm256,
     or: Code::VEX_Vorps_ymm_ymm_ymmm256,
+    interleave: [Code::VEX_Vunpcklps_ymm_ymm_ymmm256, Code::VEX_Vunpckhps_ymm_ymm_ymmm256],
+    join: [Code::VEX_Vunpcklpd_ymm_ymm_ymmm256, Code::VEX_Vunpckhpd_ymm_ymm_ymmm256],
+    quads: Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8,
+    select: [0x20, 0x31],
 };
 
 /// Predicate of `vcmpps`: either operand is NaN.

@@ -21,6 +21,10 @@ pub(super) const CODES: Codes = Codes {
     min: Code::EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae,
     max: Code::EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae,
     or: Code::EVEX_Vpord_zmm_k1z_zmm_zmmm512b32,
+    interleave: [Code::EVEX_Vunpcklps_zmm_k1z_zmm_zmmm512b32, Code::EVEX_Vunpckhps_zmm_k1z_zmm_zmmm512b32],
+    join: [Code::EVEX_Vunpcklpd_zmm_k1z_zmm_zmmm512b64, Code::EVEX_Vunpckhpd_zmm_k1z_zmm_zmmm512b64],
+    quads: Code::EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8,
+    select: [0b10_00_10_00, 0b11_01_11_01],
 };
 
 /// Sets every bit of every lane: the truth table of `vpternlogd` that is true throughout.

@@ -2,7 +2,8 @@
 
 use octrt_compiler::leaf::memory::{Access, Memory, Place, Region, Value};
 use octrt_compiler::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Slot, SlotId, SlotKind, Step, VecId, Width,
+    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, Slot, SlotId, SlotKind, Step, VecId,
+    Width,
 };
 
 use super::{Case, Rng, number};
@@ -102,7 +103,7 @@ impl Generator {
 
     fn inst(&self, rng: &mut Rng) -> Inst {
         let (dst, src) = (self.vector(rng), self.vector(rng));
-        match rng.range(0, 13) {
+        match rng.range(0, 15) {
             0 => {
                 let by = match rng.range(0, 1) {
                     0 => Step::Slot(SlotId(POINTERS as u16 + 3)),
@@ -123,6 +124,7 @@ impl Generator {
             7 => Inst::Prefetch(self.address(rng)),
             8 => Inst::Splat(dst, rng.pick(&[0.5, -2.0, f32::INFINITY, 1e-40])),
             9 | 10 => Inst::Fma { acc: dst, a: src, b: self.operand(rng) },
+            11 | 12 => Inst::Shuffle { op: rng.pick(&Shuffle::ALL), dst, a: src, b: self.vector(rng) },
             _ => Inst::Binary { op: rng.pick(&BinaryOp::ALL), dst, a: src, b: self.operand(rng) },
         }
     }

@@ -6,6 +6,8 @@ use octrt_compiler::leaf::programs::{
 };
 use octrt_compiler::leaf::{BinaryOp, Width};
 
+mod product;
+mod transpose;
 mod winograd;
 
 use super::model::{Model, activated, distances, elements, finished, started, trips};
@@ -106,8 +108,17 @@ fn taps(rng: &mut Rng) -> Vec<i32> {
 pub type Kind = fn(Width, &mut Rng) -> Case;
 
 /// One per builder.
-pub const KINDS: [Kind; 7] =
-    [conv, depthwise, pool, elementwise, some_lanes, winograd::input, winograd::output];
+pub const KINDS: [Kind; 9] = [
+    conv,
+    depthwise,
+    pool,
+    elementwise,
+    some_lanes,
+    transpose::transpose,
+    product::product,
+    winograd::input,
+    winograd::output,
+];
 
 fn start(width: Width, pixels: usize, rng: &mut Rng) -> Start {
     match rng.range(0, 2) {

@@ -124,6 +124,21 @@ pub fn large() -> Vec<Problem> {
     for (ic, oc, kernel, stride, [h, w]) in dense_ones {
         one(&mut all, &[1, ic, h, w], dense(oc, Window::uniform(2, kernel, stride, kernel / 2)));
     }
+    // Plain maps of which no blocks are made: rows, and single pixels.
+    let plain: [(&[usize], usize, usize, usize); 9] = [
+        (&[1, 5, 500], 11, 3, 1),
+        (&[2, 16, 450], 16, 1, 0),
+        (&[1, 33, 777], 8, 5, 0),
+        (&[3, 1, 400], 1, 15, 7),
+        (&[1, 24, 389], 40, 2, 1),
+        (&[1, 80, 2000], 12, 3, 1),
+        (&[2, 20, 22, 23], 17, 1, 0),
+        (&[1, 7, 5, 9, 10], 30, 1, 0),
+        (&[1, 500, 400], 3, 1, 0),
+    ];
+    for (dims, oc, kernel, pad) in plain {
+        one(&mut all, dims, dense(oc, Window::uniform(dims.len() - 2, kernel, 1, pad)));
+    }
     for (ic, kernel, stride, [h, w]) in [
         (384, 3, 1, [7, 7]),
         (192, 3, 2, [14, 14]),
