@@ -55,9 +55,15 @@ fn activations_run_with_their_convolution() {
     let artifact =
         compile(&graph(), Options { precision: Precision::Strict, ..options(Isa::V3) }).expect("compiles");
     let stages: Vec<(&str, &str)> = artifact.steps.iter().map(|s| (s.node.as_str(), s.stage)).collect();
-    // The input is put into blocks, the result back into the model's order; the halo is filled between.
-    let expected =
-        [("conv1", "layout"), ("conv1", "border"), ("conv1", "conv"), ("conv2", "conv"), ("c", "layout")];
+    // The input is put into blocks, the result back into the model's order; halos are filled before.
+    let expected = [
+        ("conv1", "border"),
+        ("conv1", "layout"),
+        ("conv1", "border"),
+        ("conv1", "conv"),
+        ("conv2", "conv"),
+        ("c", "layout"),
+    ];
     assert_eq!(stages, expected);
 }
 

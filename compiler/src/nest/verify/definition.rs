@@ -40,8 +40,8 @@ pub(super) fn check(k: &Definition<'_>) -> Result<(), Violation> {
     if k.buffer(k.define.dst).is_none_or(|b| b.role != BufferRole::Dst) {
         return buffer_rule(k.define.dst, "the buffer that is written", "another one");
     }
-    each(k)?;
     check_loads(k, |b, _| b != k.define.dst || k.may_load_dst())?;
+    each(k)?;
     if k.define.update { check_update(k) } else { coverage::prove(k) }
 }
 
@@ -56,8 +56,8 @@ pub(super) fn check_part(k: &Definition<'_>) -> Result<(), Violation> {
     if k.define.update {
         return Err(Violation::Statements("an update".into()));
     }
-    each(k)?;
-    check_loads(k, |b, index| b != k.define.dst || *index == k.define.index)
+    check_loads(k, |b, index| b != k.define.dst || *index == k.define.index)?;
+    each(k)
 }
 
 /// The rules that hold in every place.
