@@ -125,6 +125,16 @@ impl Checker<'_> {
     fn call(&mut self, leaf: usize, slots: &[SlotValue]) -> Result<(), String> {
         let program = self.nest.leaves.get(leaf).ok_or_else(|| format!("there is no leaf {leaf}"))?;
         check_slots(program, slots)?;
+        // Also of what a call of no trips does not touch.
+        let terms = slots.iter().flat_map(|s| match s {
+            SlotValue::Pointer(_, at) => &at.terms[..],
+            SlotValue::Number(_) => &[],
+        });
+        for (id, _) in terms {
+            if !self.loops.iter().any(|(l, _)| l == id) {
+                return Err(format!("'{}': {id} is no loop around the call", program.name));
+            }
+        }
         let found = self.reach(leaf, program, slots)?;
         self.calls.push(found);
         for r in &self.reaches[found].1.reaches {
