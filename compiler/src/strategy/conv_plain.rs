@@ -16,6 +16,7 @@ use crate::layout::Map;
 use crate::leaf::Width;
 use crate::leaf::programs::Product;
 use crate::nest::build::{Builder, Value};
+use crate::nest::strides::Strides;
 use crate::nest::{BufferRole, Nest};
 use crate::pack::ConvPacking;
 use crate::strategy::problem::PlainConvProblem;
@@ -46,18 +47,20 @@ impl PlainConvProblem {
     fn leaf(&self, width: Width) -> Result<Product, Refusal> {
         let fits = |n: &usize| self.src.c.is_multiple_of(*n) && n * self.kernel <= PlainConvProblem::COLUMNS;
         let terms = (1..=8).rev().find(fits).unwrap_or(1);
-        let far = 4 * (self.kernel * self.dilation) as i64;
-        distance(self.src.block_bytes() * terms as i64 + far)?;
-        distance(self.dst.block_bytes() * rows(width) as i64)?;
+        let (src, dst) = (Strides::of(&self.src), Strides::of(&self.dst));
+        let far = src.pixel * (self.kernel * self.dilation) as i64;
+        distance(src.block * terms as i64 + far)?;
+        distance(dst.block * rows(width) as i64)?;
+        let tap = |k: usize| distance(src.pixel * (k * self.dilation) as i64);
         Ok(Product {
             width,
             rows: rows(width),
             packed: rows(width),
             vectors: VECTORS,
             terms,
-            taps: (0..self.kernel).map(|tap| 4 * (tap * self.dilation) as i32).collect(),
-            right_bytes: distance(self.src.block_bytes())?,
-            dst_bytes: distance(self.dst.block_bytes())?,
+            taps: (0..self.kernel).map(tap).collect::<Result<_, _>>()?,
+            right_bytes: distance(src.block)?,
+            dst_bytes: distance(dst.block)?,
             tail: None,
             activation: self.activation,
         })

@@ -15,6 +15,7 @@ use crate::layout::Map;
 use crate::leaf::Width;
 use crate::leaf::programs::{Direction, Transpose};
 use crate::nest::build::{Builder, Value};
+use crate::nest::strides::Strides;
 use crate::nest::{BufferRole, Nest};
 use crate::strategy::refusal::{Refusal, distance};
 use crate::target::Target;
@@ -99,8 +100,9 @@ pub fn nest(src: &Map, dst: &Map, target: Target) -> Result<Nest, Refusal> {
     if plain.pixels() == 1 {
         return Err(Refusal::Unfit("channels that lie side by side in both layouts"));
     }
-    distance(plain.block_bytes() * lanes as i64)?;
-    let channel_bytes = distance(plain.block_bytes())?;
+    let channel = Strides::of(plain).block;
+    distance(channel * lanes as i64)?;
+    let channel_bytes = distance(channel)?;
     let walk = Walk::of(plain, blocks);
     let full = plain.c / lanes;
     let [images, all, planes, rows, runs] = [
