@@ -11,15 +11,18 @@ use octrt_ops::expr::{BufId, VarId};
 
 use crate::nest::{Loop, Nest, Role, Stmt};
 
+pub mod compute_at;
 pub mod cut;
 pub mod drop;
 pub mod fuse;
 pub mod pack;
 pub mod parallel;
+pub mod relayout;
 pub mod reorder;
 pub mod script;
 pub mod split;
 pub mod split_sum;
+pub mod stage;
 pub mod start_from;
 pub mod tensorize;
 #[cfg(test)]

@@ -51,12 +51,20 @@ fn same_numbers(naive: &Nest, schedule: &Schedule, path: &str) {
     let (scheduled, steps) = (schedule.nest(), schedule.to_string());
     let packed = |i: usize| steps.lines().any(|step| step.starts_with(&format!("pack b{i} ")));
     let run = |nest: &Nest, types: &Nest| {
-        let inputs: Vec<Option<Tensor>> =
-            types.buffers.iter().enumerate().map(|(i, b)| numbers(b, i, packed(i))).collect();
+        let given = |(i, b): (usize, &Buffer)| {
+            // What is laid out anew is the same tensor.
+            let moved = steps.lines().any(|step| step.starts_with(&format!("relayout b{i} ")));
+            let b = if moved { naive.buffers.get(i).unwrap_or(b) } else { b };
+            let t = numbers(b, i, packed(i))?;
+            Some(if moved && !std::ptr::eq(types, naive) { laid_out(t, i, &steps) } else { t })
+        };
+        let inputs: Vec<Option<Tensor>> = types.buffers.iter().enumerate().map(given).collect();
         let inputs: Vec<Option<&Tensor>> = inputs.iter().map(Option::as_ref).collect();
         interp::run(nest, &inputs, None, Engine::Interpreter).expect("the nest runs")
     };
     let expected = run(naive, naive);
+    let dst = naive.dst().map_or(0, |b| b.index());
+    let expected = laid_out(expected, dst, &steps);
     let found = match scheduled.canonical() {
         Some(calls) => {
             verify::verify(&calls).expect("a nest that verifies");
@@ -66,6 +74,27 @@ fn same_numbers(naive: &Nest, schedule: &Schedule, path: &str) {
         None => run(scheduled, scheduled),
     };
     assert_eq!(found.bytes(), expected.bytes(), "{path}");
+}
+
+/// A tensor of f32 as the steps `relayout` of its buffer lay it out.
+fn laid_out(mut t: Tensor, buffer: usize, steps: &str) -> Tensor {
+    for step in steps.lines().filter(|step| step.starts_with(&format!("relayout b{buffer} "))) {
+        let word = |i: usize| step.split(' ').nth(i).and_then(|w| w.parse::<usize>().ok()).expect("a number");
+        let (dim, by) = (word(3), word(5));
+        let mut dims = t.ty().shape.dims().to_vec();
+        dims[dim] /= by;
+        dims.push(by);
+        let (from, to) = (t.to_vec::<f32>().expect("f32"), octrt_ops::Shape::new(dims));
+        let old = t.ty().shape.strides();
+        let element = |at: Vec<usize>| {
+            let (lane, at) = at.split_last().expect("a dimension");
+            let place = |(d, i): (usize, &usize)| if d == dim { i * by + lane } else { *i };
+            from[at.iter().enumerate().map(place).zip(&old).map(|(i, stride)| i * stride).sum::<usize>()]
+        };
+        let values: Vec<f32> = to.indices().map(|at| element(at.to_vec())).collect();
+        t = Tensor::new(to, &values).expect("as many elements");
+    }
+    t
 }
 
 /// Whole numbers for a buffer that is read, in its range if it has one.

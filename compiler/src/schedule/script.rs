@@ -14,14 +14,17 @@ use std::sync::Arc;
 use octrt_ops::expr::{BufId, VarId};
 
 use super::ScheduleError;
+use super::compute_at::compute_at;
 use super::cut::{Run, cut};
 use super::drop::drop;
 use super::fuse::fuse;
 use super::pack::{flatten, pack};
 use super::parallel::parallel;
+use super::relayout::relayout;
 use super::reorder::reorder;
 use super::split::split;
 use super::split_sum::{Part, split_sum};
+use super::stage::{stage_read, stage_write};
 use super::start_from::start_from;
 use super::tensorize::Tables;
 use super::tensorize::conv::{self, ConvTile};
@@ -174,6 +177,46 @@ impl Schedule {
         let loops: Vec<String> = made.iter().map(|r| format!("{} {}", r.outer, r.inner)).collect();
         self.note(format_args!("cut {l} into {} -> {}", sizes.join(" "), loops.join(", ")));
         Ok(made)
+    }
+
+    /// See [`stage_write`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stage_write(&mut self, l: VarId) -> Result<BufId, ScheduleError> {
+        let scratch = stage_write(&mut self.nest, l)?;
+        self.note(format_args!("stage_write {l} -> {scratch}"));
+        Ok(scratch)
+    }
+
+    /// See [`stage_read`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stage_read(&mut self, buffer: BufId, l: VarId) -> Result<BufId, ScheduleError> {
+        let scratch = stage_read(&mut self.nest, buffer, l)?;
+        self.note(format_args!("stage_read {buffer} in {l} -> {scratch}"));
+        Ok(scratch)
+    }
+
+    /// See [`compute_at`](fn@compute_at).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compute_at(&mut self, producer: VarId, consumer: VarId) -> Result<(), ScheduleError> {
+        compute_at(&mut self.nest, producer, consumer)?;
+        self.note(format_args!("compute_at {producer} in {consumer}"));
+        Ok(())
+    }
+
+    /// See [`relayout`](fn@relayout).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn relayout(&mut self, buffer: BufId, dim: usize, by: usize) -> Result<(), ScheduleError> {
+        relayout(&mut self.nest, buffer, dim, by)?;
+        self.note(format_args!("relayout {buffer} dimension {dim} by {by}"));
+        Ok(())
     }
 
     /// See [`start_from`](fn@start_from).

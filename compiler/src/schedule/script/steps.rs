@@ -1,7 +1,9 @@
 //! Steps of schedules as text.
 //!
 //! ```text
-//! step       = `split` loop `by` number | `fuse` loop+ | `reorder` loop+ | `parallel` loop
+//! step       = `split` loop `by` number | `fuse` loop+ | `reorder` loop+ | `parallel` loop | `unroll` loop | `vectorize` loop
+//!            | `stage_write` loop | `stage_read` buffer `in` loop | `compute_at` loop `in` loop
+//!            | `relayout` buffer `dimension` number `by` number
 //!            | `cut` loop `into` (number `x` number)+
 //!            | `start_from` buffer
 //!            | `split_sum` loop `outside` loop `into` number+ (`first` buffer)?
@@ -195,6 +197,34 @@ impl Schedule {
                 let runs = several(&mut p, run)?;
                 p.end()?;
                 self.cut(l, &runs)?;
+            }
+            "stage_write" => {
+                let l = loop_(&mut p)?;
+                p.end()?;
+                self.stage_write(l)?;
+            }
+            "stage_read" => {
+                let b = buffer(&mut p)?;
+                p.expect("in")?;
+                let l = loop_(&mut p)?;
+                p.end()?;
+                self.stage_read(b, l)?;
+            }
+            "compute_at" => {
+                let producer = loop_(&mut p)?;
+                p.expect("in")?;
+                let consumer = loop_(&mut p)?;
+                p.end()?;
+                self.compute_at(producer, consumer)?;
+            }
+            "relayout" => {
+                let b = buffer(&mut p)?;
+                p.expect("dimension")?;
+                let dim = number(&mut p)?;
+                p.expect("by")?;
+                let by = number(&mut p)?;
+                p.end()?;
+                self.relayout(b, dim, by)?;
             }
             "start_from" => {
                 let b = buffer(&mut p)?;
