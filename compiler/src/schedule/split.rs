@@ -24,7 +24,7 @@ use crate::nest::{Form, Loop, Nest, Role, Stmt, around};
 /// # Errors
 /// [`ScheduleError`] when the factor is 0 or more than the extent; when it does not divide the extent of a reduce loop (which
 /// would combine values twice), of a parallel loop (whose threads would write the same elements), or of one around
-/// definitions that load what they write; for a vector loop, turns, and around calls.
+/// definitions that load what they write, but for what earlier turns have written; for a vector loop, turns, and around calls.
 pub fn split(nest: &mut Nest, l: VarId, factor: usize) -> Result<[VarId; 2], ScheduleError> {
     let (of, body) = loop_of("split", nest, l)?;
     let refuse =
@@ -45,7 +45,10 @@ pub fn split(nest: &mut Nest, l: VarId, factor: usize) -> Result<[VarId; 2], Sch
         () if exact => None,
         () if role == Role::Reduce => Some("a reduce loop"),
         () if form == Form::Parallel => Some("a parallel loop"),
-        () if loads_dst(body) => Some("a loop around a definition that loads what it writes"),
+        // In turns, what is loaded was defined by an earlier turn.
+        () if !in_turns(nest) && loads_dst(body) => {
+            Some("a loop around a definition that loads what it writes")
+        }
         () => None,
     };
     if let Some(kind) = kind {
@@ -64,6 +67,10 @@ pub fn split(nest: &mut Nest, l: VarId, factor: usize) -> Result<[VarId; 2], Sch
         around([outer, inner].into_iter(), body)
     });
     Ok(ids)
+}
+
+fn in_turns(nest: &Nest) -> bool {
+    matches!(&nest.body[..], [Stmt::Loop(l, _)] if l.form == Form::Turn)
 }
 
 /// Whether a definition loads the buffer that it writes.
