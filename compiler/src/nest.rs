@@ -184,6 +184,24 @@ impl Define {
         all.for_each(|e| e.rewrite(f));
     }
 
+    /// All loads: buffers and indices, those inside other indices too.
+    pub fn loads(&self) -> Vec<(BufId, &[Expr])> {
+        let mut all = Vec::new();
+        self.expressions().for_each(|e| {
+            e.visit(&mut |e| {
+                if let Expr::Load(b, index) = e {
+                    all.push((*b, &index[..]));
+                }
+            });
+        });
+        all
+    }
+
+    /// Whether an element of a buffer is loaded.
+    pub fn loads_of(&self, buffer: BufId) -> bool {
+        self.loads().iter().any(|(b, _)| *b == buffer)
+    }
+
     /// With every expression rebuilt by `f`.
     #[must_use]
     pub fn map(&self, f: &dyn Fn(&Expr) -> Expr) -> Define {
@@ -254,6 +272,26 @@ impl Stmt {
             }
         }
     }
+}
+
+/// Whether a call stands in statements.
+pub fn has_call(stmts: &[Stmt]) -> bool {
+    let mut found = false;
+    stmts.iter().for_each(|s| s.visit(&mut |s| found |= matches!(s, Stmt::Call { .. })));
+    found
+}
+
+/// All definitions in statements, in their order.
+pub fn defines(stmts: &[Stmt]) -> Vec<&Define> {
+    let mut all = Vec::new();
+    stmts.iter().for_each(|s| {
+        s.visit(&mut |s| {
+            if let Stmt::Define(d) = s {
+                all.push(d);
+            }
+        });
+    });
+    all
 }
 
 /// Loops around one definition, outermost first.

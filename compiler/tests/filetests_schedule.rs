@@ -10,7 +10,7 @@ mod filetest;
 
 use filetest::Case;
 use octrt_compiler::nest::interp::{self, Engine};
-use octrt_compiler::nest::{Buffer, BufferRole, Nest, Stmt, text, verify};
+use octrt_compiler::nest::{Buffer, BufferRole, Nest, has_call, text, verify};
 use octrt_compiler::schedule::script::Schedule;
 use octrt_ops::expr::Scalar;
 use octrt_ops::{Tensor, compute};
@@ -73,7 +73,7 @@ fn same_numbers(naive: &Nest, schedule: &Schedule, path: &str) {
             verify::verify(&calls).expect("a nest that verifies");
             run(&calls, &calls)
         }
-        None if has_calls(scheduled) => return,
+        None if has_call(&scheduled.body) => return,
         None => run(scheduled, scheduled),
     };
     assert_eq!(found.bytes(), expected.bytes(), "{path}");
@@ -113,10 +113,4 @@ fn numbers(b: &Buffer, i: usize, packed: bool) -> Option<Tensor> {
     let scalars: Vec<Scalar> =
         (0..b.ty.shape.numel()).map(|k| Scalar::I64(value(k)).cast(b.ty.dtype)).collect();
     Some(compute::tensor(&b.ty, &scalars).expect("as many elements"))
-}
-
-fn has_calls(nest: &Nest) -> bool {
-    let mut calls = false;
-    nest.body.iter().for_each(|s| s.visit(&mut |s| calls |= matches!(s, Stmt::Call { .. })));
-    calls
 }

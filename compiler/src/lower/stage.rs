@@ -50,7 +50,7 @@ pub fn lower(compute: &Compute, stage: &Stage, name: &str, order: Order) -> (Nes
     }
     if stage.reduce.is_some() && loops.iter().all(|l| l.role == Role::Data) {
         // A reduction of one element keeps a loop, so that its init and finish have their place.
-        loops.push(Loop { id: VarId(loops.len() as u32), extent: 1, role: Role::Reduce, form: Form::Serial });
+        loops.push(Loop::serial(VarId(loops.len() as u32), 1, Role::Reduce));
     }
     let (renumbered, used) = number_buffers(compute, stage);
     let rebuild = |e: &Expr| {

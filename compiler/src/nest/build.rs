@@ -78,7 +78,7 @@ impl Builder {
             0 => Ok(()),
             1 => body(self, &Expr::int(0)),
             _ => {
-                let l = Loop { id: VarId(self.next), extent, role: Role::Data, form: Form::Serial };
+                let l = Loop::serial(VarId(self.next), extent, Role::Data);
                 self.next += 1;
                 let at = iteration(&l);
                 self.open.push((l, Vec::new()));

@@ -169,11 +169,11 @@ mod tests {
 
     use super::*;
     use crate::nest::samples::Sample;
-    use crate::nest::{Buffer, BufferRole, Form, Loop, Role};
+    use crate::nest::{Buffer, BufferRole, Loop, Role};
 
     /// `L0` in 0..10, `L1` in 0..4; `b0` is i64 in 0..=7, `b1` any i64, `b2` f32.
     fn sample() -> Sample {
-        let for_ = |id, extent| Loop { id: VarId(id), extent, role: Role::Data, form: Form::Serial };
+        let for_ = |id, extent| Loop::serial(VarId(id), extent, Role::Data);
         let buffer = |dtype, range| Buffer { ty: TensorType::new(dtype, [4]), role: BufferRole::Src, range };
         Sample {
             name: "k".into(),

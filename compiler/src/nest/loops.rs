@@ -40,6 +40,13 @@ pub struct Loop {
     pub form: Form,
 }
 
+impl Loop {
+    /// A serial loop.
+    pub fn serial(id: VarId, extent: usize, role: Role) -> Loop {
+        Loop { id, extent, role, form: Form::Serial }
+    }
+}
+
 /// How the iterations of the reduce loops around a definition are combined.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reduction {

@@ -4,7 +4,7 @@ use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BufId, Expr, VarId};
 use octrt_ops::{DType, TensorType};
 
-use crate::nest::{Buffer, BufferRole, Define, Form, Loop, Nest, Reduction, Role, Stmt, around};
+use crate::nest::{Buffer, BufferRole, Define, Loop, Nest, Reduction, Role, Stmt, around};
 
 /// A perfect nest in parts that tests change.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Sample {
 
 /// A serial loop.
 pub fn loop_(id: u32, extent: usize, role: Role) -> Loop {
-    Loop { id: VarId(id), extent, role, form: Form::Serial }
+    Loop::serial(VarId(id), extent, role)
 }
 
 /// A buffer of f32.

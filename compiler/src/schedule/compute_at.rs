@@ -2,9 +2,8 @@
 
 use octrt_ops::expr::{BufId, Expr, VarId};
 
-use super::cut::has_call;
 use super::{Rule, ScheduleError, loop_of, refused};
-use crate::nest::{Define, Form, Loop, Nest, Role, Stmt};
+use crate::nest::{Define, Form, Loop, Nest, Role, Stmt, defines, has_call};
 
 /// Moves what a loop computes into the loop directly behind it, which reads of it what the same iteration computes.
 ///
@@ -24,6 +23,8 @@ use crate::nest::{Define, Form, Loop, Nest, Role, Stmt};
 /// touches.
 pub fn compute_at(nest: &mut Nest, producer: VarId, consumer: VarId) -> Result<(), ScheduleError> {
     const NAME: &str = "compute_at";
+    [producer, consumer].iter().try_for_each(|l| loop_of(NAME, nest, *l).map(|_| ()))?;
+    let adjoin = place(&mut nest.body, producer, consumer).is_some();
     let (first, made) = loop_of(NAME, nest, producer)?;
     let (second, used) = loop_of(NAME, nest, consumer)?;
     for l in [first, second] {
@@ -33,13 +34,13 @@ pub fn compute_at(nest: &mut Nest, producer: VarId, consumer: VarId) -> Result<(
         }
     }
     let inside = |id, expected| Err(refused(NAME, nest, Rule::Inside { id, expected }));
-    if place(&nest.body, producer, consumer).is_none() {
+    if !adjoin {
         return inside(consumer, "the other loop directly before it");
     }
     if has_call(made) || has_call(used) {
         return inside(producer, "definitions, which no call has replaced");
     }
-    let (makes, uses) = (definitions(made), definitions(used));
+    let (makes, uses) = (defines(made), defines(used));
     if uses.iter().any(|u| makes.iter().any(|m| touches(m, u.dst))) {
         return inside(consumer, "nothing written that the other loop touches");
     }
@@ -47,7 +48,9 @@ pub fn compute_at(nest: &mut Nest, producer: VarId, consumer: VarId) -> Result<(
         let own = apart(&m.index, producer);
         let loads_of = |of: &[&Define], l: VarId| {
             of.iter().all(|d| {
-                loads(d, m.dst).iter().all(|index| own.is_some_and(|k| index.get(k) == Some(&Expr::Var(l))))
+                d.loads()
+                    .iter()
+                    .all(|(b, index)| *b != m.dst || own.is_some_and(|k| index.get(k) == Some(&Expr::Var(l))))
             })
         };
         let used = uses.iter().any(|u| touches(u, m.dst));
@@ -60,7 +63,7 @@ pub fn compute_at(nest: &mut Nest, producer: VarId, consumer: VarId) -> Result<(
             return inside(consumer, "loads of what the same iteration of the other loop has computed");
         }
     }
-    let Some((stmts, at)) = place_mut(&mut nest.body, producer, consumer) else { return Ok(()) };
+    let Some((stmts, at)) = place(&mut nest.body, producer, consumer) else { return Ok(()) };
     if let Stmt::Loop(_, mut body) = stmts.remove(at)
         && let Some(Stmt::Loop(_, behind)) = stmts.get_mut(at)
     {
@@ -78,56 +81,18 @@ fn apart(index: &[Expr], l: VarId) -> Option<usize> {
     others.into_iter().all(|(_, e)| !uses(e)).then_some(own)
 }
 
-fn definitions(stmts: &[Stmt]) -> Vec<&Define> {
-    let mut all = Vec::new();
-    stmts.iter().for_each(|s| {
-        s.visit(&mut |s| {
-            if let Stmt::Define(d) = s {
-                all.push(d);
-            }
-        });
-    });
-    all
-}
-
-/// Indices of a definition's loads of a buffer.
-fn loads(d: &Define, b: BufId) -> Vec<Vec<Expr>> {
-    let mut all = Vec::new();
-    d.expressions().for_each(|e| {
-        e.visit(&mut |e| {
-            if let Expr::Load(of, index) = e
-                && *of == b
-            {
-                all.push(index.clone());
-            }
-        });
-    });
-    all
-}
-
 fn touches(d: &Define, b: BufId) -> bool {
-    d.dst == b || !loads(d, b).is_empty()
+    d.dst == b || d.loads_of(b)
 }
 
 /// Where the two loops stand, one directly behind the other.
-fn place(stmts: &[Stmt], first: VarId, second: VarId) -> Option<usize> {
-    let is = |s: &Stmt, id: VarId| matches!(s, Stmt::Loop(Loop { id: l, .. }, _) if *l == id);
-    let here = stmts.array_windows().position(|[a, b]| is(a, first) && is(b, second));
-    here.or_else(|| {
-        stmts.iter().find_map(|s| match s {
-            Stmt::Loop(_, body) => place(body, first, second),
-            _ => None,
-        })
-    })
-}
-
-fn place_mut(stmts: &mut Vec<Stmt>, first: VarId, second: VarId) -> Option<(&mut Vec<Stmt>, usize)> {
+fn place(stmts: &mut Vec<Stmt>, first: VarId, second: VarId) -> Option<(&mut Vec<Stmt>, usize)> {
     let is = |s: &Stmt, id: VarId| matches!(s, Stmt::Loop(Loop { id: l, .. }, _) if *l == id);
     if let Some(at) = stmts.array_windows().position(|[a, b]| is(a, first) && is(b, second)) {
         return Some((stmts, at));
     }
     stmts.iter_mut().find_map(|s| match s {
-        Stmt::Loop(_, body) => place_mut(body, first, second),
+        Stmt::Loop(_, body) => place(body, first, second),
         _ => None,
     })
 }

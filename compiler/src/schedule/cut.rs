@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use octrt_ops::expr::{Expr, VarId};
 
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
-use crate::nest::{Form, Loop, Nest, Role, Stmt};
+use crate::nest::{Form, Loop, Nest, Role, Stmt, has_call};
 
 /// A run of equal tiles, or another copy of what was one statement.
 #[derive(Clone, Debug)]
@@ -99,17 +99,10 @@ pub fn cut(nest: &mut Nest, l: VarId, runs: &[(usize, usize)]) -> Result<Vec<Run
         body.iter_mut().for_each(|s| s.substitute(l, &first));
         let bodies = std::iter::once(body).chain(copies);
         let tiles = |((run, &(size, n)), body): ((&Run, &(usize, usize)), Vec<Stmt>)| {
-            let of = |id, extent| Loop { id, extent, role: Role::Data, form: Form::Serial };
+            let of = |id, extent| Loop::serial(id, extent, Role::Data);
             Stmt::Loop(of(run.outer, n), vec![Stmt::Loop(of(run.inner, size), body)])
         };
         made.iter().zip(runs).zip(bodies).map(tiles).collect()
     });
     Ok(made)
-}
-
-/// Whether a call stands in statements.
-pub(super) fn has_call(stmts: &[Stmt]) -> bool {
-    let mut found = false;
-    stmts.iter().for_each(|s| s.visit(&mut |s| found |= matches!(s, Stmt::Call { .. })));
-    found
 }

@@ -38,8 +38,7 @@ fn reads(s: &Stmt, buffer: BufId) -> bool {
     s.visit(&mut |s| match s {
         Stmt::Loop(..) => {}
         Stmt::Define(d) => {
-            let mut look = |e: &Expr| found |= matches!(e, Expr::Load(b, _) if *b == buffer);
-            d.expressions().for_each(|e| e.visit(&mut look));
+            found |= d.loads_of(buffer);
         }
         Stmt::Call { slots, .. } => {
             found |= slots.iter().any(|v| matches!(v, SlotValue::Pointer(b, _) if b.0 == buffer.0));

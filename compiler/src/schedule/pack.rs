@@ -6,7 +6,7 @@ use octrt_ops::{Shape, TensorType};
 use super::{Rule, ScheduleError, refused};
 use crate::nest::affine::Affine;
 use crate::nest::index::expr;
-use crate::nest::{Buffer, BufferRole, Nest, Stmt};
+use crate::nest::{Buffer, BufferRole, Define, Nest, Stmt, defines};
 
 /// Lays out the weights `[vector, i.., lane]` that the loop `at` reads tile by tile, in the order in which tiles of vectors
 /// read them: `[tile, i.., vector, lane]`, for tiles whose vectors are those of the loop `vectors`.
@@ -100,16 +100,8 @@ fn input<'a>(
 pub fn flatten(nest: &mut Nest, buffer: BufId) -> Result<(), ScheduleError> {
     let ty = input("flatten", nest, buffer)?;
     let vector = TensorType::new(ty.dtype, [ty.shape.numel()]);
-    let mut left = false;
-    let mut look = |s: &Stmt| {
-        if let Stmt::Define(d) = s {
-            d.expressions().for_each(|e| {
-                e.visit(&mut |e| left |= matches!(e, Expr::Load(b, i) if *b == buffer && i.len() != 1));
-            });
-        }
-    };
-    nest.body.iter().for_each(|s| s.visit(&mut look));
-    if left {
+    let is_left = |d: &&Define| d.loads().iter().any(|(b, index)| *b == buffer && index.len() != 1);
+    if defines(&nest.body).iter().any(is_left) {
         let id = nest.loops().first().map_or(VarId(0), |l| l.id);
         return Err(refused("flatten", nest, Rule::Inside { id, expected: "loads that are all packed" }));
     }

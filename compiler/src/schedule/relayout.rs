@@ -5,7 +5,7 @@ use octrt_ops::expr::{BufId, Expr, VarId};
 
 use super::{Rule, ScheduleError, refused};
 use crate::nest::index::resolve;
-use crate::nest::{BufferRole, Nest, Stmt};
+use crate::nest::{BufferRole, Define, Nest, defines, has_call};
 
 /// Cuts a dimension of a buffer into blocks, whose places become the last dimension.
 ///
@@ -37,21 +37,11 @@ pub fn relayout(nest: &mut Nest, buffer: BufId, dim: usize, by: usize) -> Result
     if by == 0 || extent % by != 0 {
         return refuse("a size that divides its dimension", format!("{by} of {extent}"));
     }
-    let (mut called, mut packed) = (false, false);
-    let of_rank = |index: &[Expr]| index.len() == dims.len();
-    nest.body.iter().for_each(|s| {
-        s.visit(&mut |s| match s {
-            Stmt::Loop(..) => {}
-            Stmt::Call { .. } => called = true,
-            Stmt::Define(d) => {
-                packed |= d.dst == buffer && !of_rank(&d.index);
-                let mut look =
-                    |e: &Expr| packed |= matches!(e, Expr::Load(b, at) if *b == buffer && !of_rank(at));
-                d.expressions().for_each(|e| e.visit(&mut look));
-            }
-        });
-    });
-    if called || packed {
+    let other_rank = |d: &&Define| {
+        let all = d.loads().into_iter().chain([(d.dst, &d.index[..])]);
+        all.into_iter().any(|(b, index)| b == buffer && index.len() != dims.len())
+    };
+    if has_call(&nest.body) || defines(&nest.body).iter().any(other_rank) {
         return refuse("definitions that index it by its dimensions", "others".into());
     }
     dims[dim] = extent / by;

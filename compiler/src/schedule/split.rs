@@ -2,9 +2,8 @@
 
 use octrt_ops::expr::{Expr, VarId};
 
-use super::cut::has_call;
 use super::{Rule, ScheduleError, loop_of, refused};
-use crate::nest::{Form, Loop, Nest, Role, Stmt, around};
+use crate::nest::{Form, Loop, Nest, Role, Stmt, around, defines, has_call};
 
 /// Splits loop `l` of extent `E` in tiles of `factor`. Gives the loop over tiles and the loop in a tile.
 ///
@@ -46,7 +45,7 @@ pub fn split(nest: &mut Nest, l: VarId, factor: usize) -> Result<[VarId; 2], Sch
         () if role == Role::Reduce => Some("a reduce loop"),
         () if form == Form::Parallel => Some("a parallel loop"),
         // In turns, what is loaded was defined by an earlier turn.
-        () if !in_turns(nest) && loads_dst(body) => {
+        () if !in_turns(nest) && defines(body).iter().any(|d| d.loads_of(d.dst)) => {
             Some("a loop around a definition that loads what it writes")
         }
         () => None,
@@ -71,19 +70,4 @@ pub fn split(nest: &mut Nest, l: VarId, factor: usize) -> Result<[VarId; 2], Sch
 
 fn in_turns(nest: &Nest) -> bool {
     matches!(&nest.body[..], [Stmt::Loop(l, _)] if l.form == Form::Turn)
-}
-
-/// Whether a definition loads the buffer that it writes.
-fn loads_dst(stmts: &[Stmt]) -> bool {
-    let mut found = false;
-    for s in stmts {
-        s.visit(&mut |s| {
-            if let Stmt::Define(d) = s {
-                let mut loads =
-                    |e: &Expr| e.visit(&mut |e| found |= matches!(e, Expr::Load(b, _) if *b == d.dst));
-                d.expressions().for_each(&mut loads);
-            }
-        });
-    }
-    found
 }

@@ -6,9 +6,9 @@ use std::slice::from_ref;
 use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BinaryFn, BufId, Expr, VarId};
 
-use super::cut::{Run, fresh_names, has_call};
+use super::cut::{Run, fresh_names};
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
-use crate::nest::{Define, Nest, Stmt};
+use crate::nest::{Define, Nest, Stmt, has_call};
 use crate::nest::{Form, Loop, Reduction, Role};
 
 /// A part of a sum, or several equal ones.
@@ -138,7 +138,7 @@ pub fn split_sum(
         shorten(&mut whole, sum, *size);
         bodies.insert(0, whole);
         let outside = |((part, _, [_, n]), body): (&(Part, Reduction, [usize; 2]), Stmt)| {
-            Stmt::Loop(Loop { id: part.outer, extent: *n, role: Role::Data, form: Form::Serial }, vec![body])
+            Stmt::Loop(Loop::serial(part.outer, *n, Role::Data), vec![body])
         };
         parts.iter().zip(bodies).map(outside).collect()
     });

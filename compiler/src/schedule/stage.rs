@@ -3,11 +3,10 @@
 use octrt_ops::TensorType;
 use octrt_ops::expr::{BufId, Expr, VarId};
 
-use super::cut::has_call;
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
 use crate::nest::affine::Affine;
 use crate::nest::index::{bounds, expr};
-use crate::nest::{Buffer, BufferRole, Define, Form, Loop, Nest, Role, Stmt, around};
+use crate::nest::{Buffer, BufferRole, Define, Loop, Nest, Role, Stmt, around, defines, has_call};
 
 /// Writes what an iteration of a loop defines into scratch first, and copies it then. Gives the scratch.
 ///
@@ -34,17 +33,14 @@ pub fn stage_write(nest: &mut Nest, l: VarId) -> Result<BufId, ScheduleError> {
     if define.when.is_some() || define.update {
         return inside("a definition without a condition, which is no update");
     }
-    let mut own = false;
-    define
-        .expressions()
-        .for_each(|e| e.visit(&mut |e| own |= matches!(e, Expr::Load(b, _) if *b == define.dst)));
-    if own {
+    if define.loads_of(define.dst) {
         return inside("a definition that does not load what it writes");
     }
     let data: Vec<Loop> = loops.into_iter().filter(|l| l.role == Role::Data).cloned().collect();
     let dtype = nest.buffers[define.dst.index()].ty.dtype;
     let first = nest.fresh().0;
-    let copies: Vec<Loop> = (first..).zip(&data).map(|(id, l)| serial(VarId(id), l.extent)).collect();
+    let copies: Vec<Loop> =
+        (first..).zip(&data).map(|(id, l)| Loop::serial(VarId(id), l.extent, Role::Data)).collect();
     let vars = |loops: &[Loop]| -> Vec<Expr> { loops.iter().map(|l| Expr::Var(l.id)).collect() };
     let copied = |v: VarId| match data.iter().position(|l| l.id == v) {
         Some(i) => Expr::Var(copies[i].id),
@@ -102,22 +98,8 @@ pub fn stage_read(nest: &mut Nest, buffer: BufId, l: VarId) -> Result<BufId, Sch
             return Err(refused(NAME, nest, Rule::Buffer { id: buffer, expected: "an input", found }));
         }
     };
-    let mut loads: Vec<Vec<Expr>> = Vec::new();
-    let mut look = |e: &Expr| {
-        if let Expr::Load(b, index) = e
-            && *b == buffer
-            && !loads.contains(index)
-        {
-            loads.push(index.clone());
-        }
-    };
-    body.iter().for_each(|s| {
-        s.visit(&mut |s| {
-            if let Stmt::Define(d) = s {
-                d.expressions().for_each(|e| e.visit(&mut look));
-            }
-        });
-    });
+    let all = defines(body).into_iter().flat_map(Define::loads);
+    let loads: Vec<&[Expr]> = all.filter(|(b, _)| *b == buffer).map(|(_, index)| index).collect();
     if loads.is_empty() {
         return inside("a load of the buffer");
     }
@@ -139,8 +121,10 @@ pub fn stage_read(nest: &mut Nest, buffer: BufId, l: VarId) -> Result<BufId, Sch
         }
     }
     let first = nest.fresh().0;
-    let copies: Vec<Loop> =
-        (first..).zip(&regions).map(|(id, r)| serial(VarId(id), (r.hi - r.lo + 1) as usize)).collect();
+    let copies: Vec<Loop> = (first..)
+        .zip(&regions)
+        .map(|(id, r)| Loop::serial(VarId(id), (r.hi - r.lo + 1) as usize, Role::Data))
+        .collect();
     let scratch = BufId(nest.buffers.len() as u32);
     let from = copies.iter().zip(&regions).map(|(l, r)| {
         let mut at = r.start.clone();
@@ -196,8 +180,4 @@ impl Region {
         let (lo, hi) = bounds(&expr(within), extents)?;
         Some(Region { start: Affine { constant: 0, terms: out }, lo, hi })
     }
-}
-
-fn serial(id: VarId, extent: usize) -> Loop {
-    Loop { id, extent, role: Role::Data, form: Form::Serial }
 }

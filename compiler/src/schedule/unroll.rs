@@ -2,9 +2,8 @@
 
 use octrt_ops::expr::VarId;
 
-use super::cut::has_call;
 use super::{Rule, ScheduleError, loop_of, refused};
-use crate::nest::{Form, Loop, Nest, Stmt};
+use crate::nest::{Form, Loop, Nest, Stmt, has_call};
 
 /// Makes a serial loop straight-line code.
 ///

@@ -11,7 +11,7 @@ use super::{index, of_axes, rename};
 use crate::layout::Map;
 use crate::nest::affine::Affine;
 use crate::nest::index::{expr, resolve};
-use crate::nest::{Buffer, BufferRole, Define, Form, Loop, Nest, Reduction, Role, Stmt, around};
+use crate::nest::{Buffer, BufferRole, Define, Loop, Nest, Reduction, Role, Stmt, around};
 use crate::strategy::conv::{Addend, ConvProblem, Sharing};
 use crate::strategy::refusal::Refusal;
 
@@ -162,7 +162,7 @@ impl ConvProblem {
             channel: VarId(5 + 2 * axes),
         };
         let extents = self.loops();
-        let serial = |id: VarId, extent: usize, role| Loop { id, extent, role, form: Form::Serial };
+        let serial = Loop::serial;
         let mut all = vec![
             serial(loops.image, self.dst.mb, Role::Data),
             serial(loops.group, extents.groups, Role::Data),

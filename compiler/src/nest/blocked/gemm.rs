@@ -9,7 +9,7 @@ use super::rename;
 use crate::nest::index::resolve;
 use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
-use crate::nest::{Form, Loop, Reduction, Role};
+use crate::nest::{Loop, Reduction, Role};
 use crate::strategy::problem::GemmProblem;
 use crate::strategy::refusal::Refusal;
 
@@ -77,7 +77,7 @@ impl GemmProblem {
         };
         let of = |(id, extent)| {
             let role = if id == SUM { Role::Reduce } else { Role::Data };
-            Loop { id, extent, role, form: Form::Serial }
+            Loop::serial(id, extent, role)
         };
         let body = around(loops.into_iter().map(of), vec![Stmt::Define(define)]);
         let floats = |dims: &[usize]| TensorType::new(DType::F32, dims.to_vec());

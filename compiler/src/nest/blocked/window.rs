@@ -10,7 +10,7 @@ use crate::layout::Map;
 use crate::nest::index::resolve;
 use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
-use crate::nest::{Form, Loop, Reduction, Role};
+use crate::nest::{Loop, Reduction, Role};
 use crate::strategy::conv::Addend;
 use crate::strategy::problem::{WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
@@ -55,7 +55,7 @@ impl WindowProblem {
             taps: var(3 + axes),
         };
         let kernel = of_axes(&self.src, self.kernel);
-        let serial = |id: VarId, extent: usize, role| Loop { id, extent, role, form: Form::Serial };
+        let serial = Loop::serial;
         let mut all = vec![
             serial(loops.image, self.dst.mb, Role::Data),
             serial(loops.block, self.dst.blocks(), Role::Data),

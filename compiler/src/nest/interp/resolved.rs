@@ -3,7 +3,7 @@
 use octrt_ops::expr::VarId;
 
 use super::element::Elements;
-use crate::nest::{Definition, Form, Loop, Nest, Role, SlotValue, Stmt};
+use crate::nest::{Definition, Form, Loop, Nest, Role, SlotValue, Stmt, has_call};
 
 /// A statement.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ fn stmt<'a>(nest: &'a Nest, s: &'a Stmt, around: &mut Vec<&'a Loop>) -> Result<O
             let definition = Definition { buffers: &nest.buffers, loops, define };
             Ok(Op::Elements(Box::new(Elements::new(&definition, outside)?)))
         }
-        Stmt::Loop(l, _) if l.role == Role::Reduce && !has_call(s) => {
+        Stmt::Loop(l, _) if l.role == Role::Reduce && !has_call(std::slice::from_ref(s)) => {
             Err(format!("{}: expected a perfect nest inside a reduce loop", l.id))
         }
         Stmt::Loop(l, body) => {
@@ -83,12 +83,6 @@ fn stmt<'a>(nest: &'a Nest, s: &'a Stmt, around: &mut Vec<&'a Loop>) -> Result<O
             Ok(Op::Call { leaf: *leaf, slots })
         }
     }
-}
-
-fn has_call(s: &Stmt) -> bool {
-    let mut calls = false;
-    s.visit(&mut |s| calls |= matches!(s, Stmt::Call { .. }));
-    calls
 }
 
 fn slot(v: &SlotValue, around: &[&Loop]) -> Result<Slot, String> {

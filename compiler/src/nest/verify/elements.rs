@@ -31,16 +31,9 @@ impl Elements {
         let mut out =
             Elements { dst: d.define.dst, slots: Vec::new(), footprints: Vec::new(), loops: Vec::new() };
         let wanted = |b: BufId| d.buffer(b).is_some_and(|b| b.role == BufferRole::Dst);
-        let mut places = Vec::new();
-        for e in d.define.expressions() {
-            e.visit(&mut |e| {
-                if let Expr::Load(b, index) = e {
-                    places.push((*b, &index[..], false));
-                }
-            });
-        }
-        places.push((d.define.dst, &d.define.index[..], true));
-        for (b, index, store) in places.into_iter().filter(|(b, ..)| wanted(*b)) {
+        let loads = d.define.loads().into_iter().map(|(b, index)| (b, index, false));
+        let places = loads.chain([(d.define.dst, &d.define.index[..], true)]);
+        for (b, index, store) in places.filter(|(b, ..)| wanted(*b)) {
             let (slot, loops, bytes) = place(d, around, b, index)?;
             let piece = Piece { byte: 0, entry: None, terms: Vec::new(), bytes };
             let known = (0..out.slots.len()).find(|i| out.slots[*i] == slot && out.loops[*i] == loops);

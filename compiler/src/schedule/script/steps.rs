@@ -54,6 +54,24 @@ fn number(p: &mut Words<'_>) -> Result<usize, ParseError> {
     p.number("a number")
 }
 
+/// An operand and the word behind it.
+fn before<T>(
+    p: &mut Words<'_>,
+    read: fn(&mut Words<'_>) -> Result<T, ParseError>,
+    word: &str,
+) -> Result<T, ParseError> {
+    let value = read(p)?;
+    p.expect(word)?;
+    Ok(value)
+}
+
+/// The last operand.
+fn last<T>(p: &mut Words<'_>, read: fn(&mut Words<'_>) -> Result<T, ParseError>) -> Result<T, ParseError> {
+    let value = read(p)?;
+    p.end()?;
+    Ok(value)
+}
+
 /// As many as there are.
 fn several<T>(
     p: &mut Words<'_>,
@@ -83,7 +101,7 @@ fn conv_tile(p: &mut Words<'_>) -> Result<(ConvTile, Width), ParseError> {
         loop_(p)
     };
     let (vector, lane, ic) = (named("vector")?, named("lane")?, named("ic")?);
-    let taps = if p.expect("taps").is_ok() { several(p, loop_)? } else { Vec::new() };
+    let taps = if p.takes("taps") { several(p, loop_)? } else { Vec::new() };
     p.expect("channel")?;
     let channel = loop_(p)?;
     p.expect("start")?;
@@ -107,7 +125,7 @@ fn width(p: &mut Words<'_>) -> Result<Width, ParseError> {
 }
 
 fn window_tile(p: &mut Words<'_>) -> Result<(WindowTile, Width), ParseError> {
-    let rows = if p.expect("rows").is_ok() { Some(loop_(p)?) } else { None };
+    let rows = if p.takes("rows") { Some(loop_(p)?) } else { None };
     p.expect("columns")?;
     let columns = loop_(p)?;
     p.expect("lane")?;
@@ -160,108 +178,64 @@ impl Schedule {
         let name = p.read("a primitive", |s| Some(s.to_string()))?;
         match name.as_str() {
             "split" => {
-                let l = loop_(&mut p)?;
-                p.expect("by")?;
-                let by = number(&mut p)?;
-                p.end()?;
+                let l = before(&mut p, loop_, "by")?;
+                let by = last(&mut p, number)?;
                 self.split(l, by)?;
             }
             "fuse" => {
-                let loops = several(&mut p, loop_)?;
-                p.end()?;
+                let loops = last(&mut p, |p| several(p, loop_))?;
                 self.fuse(&loops)?;
             }
             "reorder" => {
-                let loops = several(&mut p, loop_)?;
-                p.end()?;
+                let loops = last(&mut p, |p| several(p, loop_))?;
                 self.reorder(&loops)?;
             }
-            "parallel" => {
-                let l = loop_(&mut p)?;
-                p.end()?;
-                self.parallel(l)?;
-            }
-            "unroll" => {
-                let l = loop_(&mut p)?;
-                p.end()?;
-                self.unroll(l)?;
-            }
-            "vectorize" => {
-                let l = loop_(&mut p)?;
-                p.end()?;
-                self.vectorize(l)?;
-            }
+            "parallel" => self.parallel(last(&mut p, loop_)?)?,
+            "unroll" => self.unroll(last(&mut p, loop_)?)?,
+            "vectorize" => self.vectorize(last(&mut p, loop_)?)?,
             "cut" => {
-                let l = loop_(&mut p)?;
-                p.expect("into")?;
-                let runs = several(&mut p, run)?;
-                p.end()?;
+                let l = before(&mut p, loop_, "into")?;
+                let runs = last(&mut p, |p| several(p, run))?;
                 self.cut(l, &runs)?;
             }
             "stage_write" => {
-                let l = loop_(&mut p)?;
-                p.end()?;
-                self.stage_write(l)?;
+                self.stage_write(last(&mut p, loop_)?)?;
             }
             "stage_read" => {
-                let b = buffer(&mut p)?;
-                p.expect("in")?;
-                let l = loop_(&mut p)?;
-                p.end()?;
+                let b = before(&mut p, buffer, "in")?;
+                let l = last(&mut p, loop_)?;
                 self.stage_read(b, l)?;
             }
             "compute_at" => {
-                let producer = loop_(&mut p)?;
-                p.expect("in")?;
-                let consumer = loop_(&mut p)?;
-                p.end()?;
+                let producer = before(&mut p, loop_, "in")?;
+                let consumer = last(&mut p, loop_)?;
                 self.compute_at(producer, consumer)?;
             }
             "relayout" => {
-                let b = buffer(&mut p)?;
-                p.expect("dimension")?;
-                let dim = number(&mut p)?;
-                p.expect("by")?;
-                let by = number(&mut p)?;
-                p.end()?;
+                let b = before(&mut p, buffer, "dimension")?;
+                let dim = before(&mut p, number, "by")?;
+                let by = last(&mut p, number)?;
                 self.relayout(b, dim, by)?;
             }
-            "start_from" => {
-                let b = buffer(&mut p)?;
-                p.end()?;
-                self.start_from(b)?;
-            }
+            "start_from" => self.start_from(last(&mut p, buffer)?)?,
             "split_sum" => {
-                let sum = loop_(&mut p)?;
-                p.expect("outside")?;
-                let at = loop_(&mut p)?;
-                p.expect("into")?;
+                let sum = before(&mut p, loop_, "outside")?;
+                let at = before(&mut p, loop_, "into")?;
                 let sizes = several(&mut p, number)?;
-                let first = if p.expect("first").is_ok() { Some(buffer(&mut p)?) } else { None };
+                let first = if p.takes("first") { Some(buffer(&mut p)?) } else { None };
                 p.end()?;
                 self.split_sum((at, sum), &sizes, first)?;
             }
             "pack" => {
-                let b = buffer(&mut p)?;
-                p.expect("in")?;
-                let at = loop_(&mut p)?;
-                p.expect("by")?;
-                let vectors = loop_(&mut p)?;
-                p.end()?;
+                let b = before(&mut p, buffer, "in")?;
+                let at = before(&mut p, loop_, "by")?;
+                let vectors = last(&mut p, loop_)?;
                 self.pack(b, at, vectors)?;
             }
-            "flatten" => {
-                let b = buffer(&mut p)?;
-                p.end()?;
-                self.flatten(b)?;
-            }
-            "drop" => {
-                let b = buffer(&mut p)?;
-                p.end()?;
-                self.drop(b)?;
-            }
+            "flatten" => self.flatten(last(&mut p, buffer)?)?,
+            "drop" => self.drop(last(&mut p, buffer)?)?,
             "tensorize" => {
-                if p.expect("window").is_ok() {
+                if p.takes("window") {
                     let (tile, width) = window_tile(&mut p)?;
                     p.end()?;
                     return Ok(self.tensorize_window(&tile, width)?);

@@ -12,7 +12,7 @@ use super::planes::Planes;
 use crate::leaf::Width;
 use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
-use crate::nest::{Form, Loop, Reduction, Role};
+use crate::nest::{Loop, Reduction, Role};
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::conv::ConvTile;
 use crate::strategy::conv_tiling::share;
@@ -58,7 +58,7 @@ impl Products {
         let data =
             [(IMAGE, self.images), (ELEMENT, self.elements), (BLOCK, self.dst_blocks), (TILE, self.tiles)];
         let reduce = [(IC, self.src_blocks), (CHANNEL, lanes)];
-        let of = |role| move |(id, extent)| Loop { id, extent, role, form: Form::Serial };
+        let of = |role| move |(id, extent)| Loop::serial(id, extent, role);
         let data = data.into_iter().chain([(LANE, lanes)]).map(of(Role::Data));
         let loops: Vec<Loop> = data.chain(reduce.into_iter().map(of(Role::Reduce))).collect();
         let v = Expr::Var;
