@@ -24,7 +24,6 @@ use crate::strategy::refusal::Refusal;
 pub(crate) mod concat;
 pub mod fuse;
 pub(crate) mod matrix;
-mod plain;
 pub mod reason;
 
 use fuse::{Follow, Group};
@@ -49,8 +48,6 @@ pub enum Kind {
     Physical,
     /// A product with a constant matrix, on plain tensors.
     Matrix,
-    /// A convolution from and to plain maps.
-    PlainConv(Windows),
 }
 
 impl Kind {
@@ -66,7 +63,6 @@ impl Kind {
             Kind::Concat => "concatenation in blocks",
             Kind::Physical => "definition on blocks",
             Kind::Matrix => "matrix product",
-            Kind::PlainConv(_) => "convolution of plain maps",
         }
     }
 }
@@ -159,15 +155,11 @@ pub fn choose(graph: &Graph, options: Options, refused: &Refused) -> Choice {
                 continue;
             }
         };
-        let tiled = matcher.plain_conv(&users, id, &kind, &choice.taken).unwrap_or_else(|| {
-            let group = fuse::group(&users, id, &choice.taken, follow(&kind));
-            Tiled { group, kind, inputs }
-        });
-        let group = &tiled.group;
+        let group = fuse::group(&users, id, &choice.taken, follow(&kind));
         group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);
-        blocked[group.result.index()] = !matches!(tiled.kind, Kind::Matrix | Kind::PlainConv(_));
+        blocked[group.result.index()] = kind != Kind::Matrix;
         let last = group.nodes.iter().max().copied().unwrap_or(id);
-        choice.tiled[last.index()] = Some(tiled);
+        choice.tiled[last.index()] = Some(Tiled { group, kind, inputs });
     }
     layouts(graph, &mut choice, &blocked, lanes);
     concat::place(graph, &mut choice);
@@ -179,9 +171,7 @@ fn follow(kind: &Kind) -> Follow {
     match kind {
         Kind::Conv(w) => Follow { base: !matches!(w.sharing, Sharing::Merged(2..)), ..Follow::ALL },
         Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, base: false, ..Follow::ALL },
-        Kind::Affine | Kind::Rows(_) | Kind::Matrix | Kind::PlainConv(_) => {
-            Follow { activation: true, ..Follow::NONE }
-        }
+        Kind::Affine | Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
         _ => Follow::NONE,
     }
 }

@@ -24,7 +24,6 @@ mod depthwise;
 mod elementwise;
 mod lanes;
 mod pool;
-mod product;
 mod tile;
 mod transpose;
 mod winograd;
@@ -34,7 +33,6 @@ pub use depthwise::Depthwise;
 pub use elementwise::{Affine, Elementwise, Fill, Other};
 pub use lanes::{Lanes, Source};
 pub use pool::{Pool, PoolKind, Scale, Sums};
-pub use product::Product;
 pub use transpose::{Direction, Transpose};
 pub use winograd::{Addend, Winograd, WinogradInput, WinogradOutput};
 

@@ -18,7 +18,7 @@ use crate::strategy::conv_winograd::Plan;
 use crate::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
-use crate::strategy::{conv_choice, conv_plain, gemm, global_pool, shift, window};
+use crate::strategy::{conv_choice, gemm, global_pool, shift, window};
 
 impl Lowering<'_> {
     /// Adds the calls of a group.
@@ -37,7 +37,6 @@ impl Lowering<'_> {
             Kind::Concat => self.concat(t, owner),
             Kind::Physical => self.physical(t, owner),
             Kind::Matrix => self.matrix(t, owner),
-            Kind::PlainConv(w) => self.plain_conv(t, w, owner),
         }
     }
 
@@ -399,18 +398,5 @@ impl Lowering<'_> {
         let dst = self.plain_result(t.group.result);
         self.call(nest, &[src, wei, bias], dst, owner, "gemm")?;
         Ok(())
-    }
-
-    fn plain_conv(&mut self, t: &Tiled, w: &Windows, owner: Owner<'_>) -> Result<(), Refusal> {
-        let (src, src_map) = self.input(t, 0, owner)?;
-        let dst_map = self.map(t.group.result, Layout::PLAIN)?;
-        let problem = w.plain_conv(src_map, dst_map, t.group.activation);
-        let packing = problem.packing(self.width()?);
-        let bias_elements = packing.tiles.len() * packing.lanes;
-        let nests = conv_plain::nests(&problem, self.options.target)?;
-        let wei = self.weight(&t.group)?;
-        let (bias, wei) = (self.bias(&t.group, 2, bias_elements), self.packed(Packing::Conv(packing), &wei));
-        let dst = self.plain_result(t.group.result);
-        nests.into_iter().try_for_each(|nest| self.call(nest, &[src, wei, bias], dst, owner, "conv"))
     }
 }

@@ -9,12 +9,10 @@ use octrt_compiler::nest::build::{Builder, Value};
 use octrt_compiler::nest::{BufferRole, Nest, text};
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
 use octrt_compiler::strategy::conv_winograd::{self, Plan};
-use octrt_compiler::strategy::problem::{GemmProblem, PlainConvProblem, WindowKind, WindowProblem};
+use octrt_compiler::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
 use octrt_compiler::strategy::refusal::Refusal;
 use octrt_compiler::strategy::rows::{self, RowsProblem, With};
-use octrt_compiler::strategy::{
-    conv_direct, conv_grouped, conv_plain, gemm, global_pool, reorder, shift, window,
-};
+use octrt_compiler::strategy::{conv_direct, conv_grouped, gemm, global_pool, reorder, shift, window};
 use octrt_compiler::{Isa, Target};
 use octrt_ops::expr::Expr;
 use octrt_ops::{DType, Tensor, TensorType};
@@ -134,20 +132,6 @@ fn others(target: Target) -> Vec<Nest> {
     ] {
         all.push(reorder::nest(&plain(m), &m, target).unwrap());
         all.push(reorder::nest(&m, &plain(m), target).unwrap());
-    }
-    let taps = Halo { left: 1, right: 1, ..NONE };
-    for (mb, h, halo, kernel, oc) in [(2, 2, NONE, 1, b + 3), (1, 1, taps, 3, b), (1, 1, NONE, 2, 5)] {
-        let src = map([mb, 3, h, 7 * b + 2], halo);
-        let w = src.w + halo.left + halo.right + 1 - kernel;
-        let problem = PlainConvProblem {
-            src: Map { layout: Layout { halo, ..Layout::PLAIN }, ..src },
-            dst: plain(Map { c: oc, w, ..src }),
-            kernel,
-            dilation: 1,
-            pad: halo.left,
-            activation: Activation::Relu,
-        };
-        all.extend(conv_plain::nests(&problem, target).unwrap());
     }
     for (m, n, k) in [(1, 8 * b, 3), (5, 4 * b, 2), (4, b + 3, 2), (3, 4 * b, 512)] {
         let problem = GemmProblem { m, n, k, activation: Activation::Identity };

@@ -60,10 +60,10 @@ fn convolutions(axes: usize) -> Vec<Case> {
         n.output(y);
     });
     let depthwise = &["conv_depthwise"];
-    let plain = &["conv_plain"];
+    let conv = &["conv"];
     // Of maps of more axes, single pixels only.
     let (kernel, pixels) = if axes == 1 { (3, [1, 1, 467]) } else { (1, [6, 8, 9]) };
-    let with_relu = of(axes, "from plain to plain, relu", plain, |n| {
+    let with_relu = of(axes, "from plain to plain, relu", conv, |n| {
         let x = n.input(&at(1, 7, pixels));
         let y = n.conv(x, 7, 11, same(kernel));
         let y = n.relu(y);
@@ -71,10 +71,10 @@ fn convolutions(axes: usize) -> Vec<Case> {
     });
     vec![
         with_relu,
-        one("from plain to plain, batch 2", plain, at(2, 3, pixels), 16, same(kernel)),
+        one("from plain to plain, batch 2", conv, at(2, 3, pixels), 16, same(kernel)),
         one(
             "from plain to plain, dilated",
-            plain,
+            conv,
             at(1, 5, pixels),
             9,
             same(kernel).dilation(2).pad(kernel / 2),

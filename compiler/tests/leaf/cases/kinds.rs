@@ -6,7 +6,6 @@ use octrt_compiler::leaf::programs::{
 };
 use octrt_compiler::leaf::{BinaryOp, Width};
 
-mod product;
 mod transpose;
 mod winograd;
 
@@ -108,17 +107,8 @@ fn taps(rng: &mut Rng) -> Vec<i32> {
 pub type Kind = fn(Width, &mut Rng) -> Case;
 
 /// One per builder.
-pub const KINDS: [Kind; 9] = [
-    conv,
-    depthwise,
-    pool,
-    elementwise,
-    some_lanes,
-    transpose::transpose,
-    product::product,
-    winograd::input,
-    winograd::output,
-];
+pub const KINDS: [Kind; 8] =
+    [conv, depthwise, pool, elementwise, some_lanes, transpose::transpose, winograd::input, winograd::output];
 
 fn start(width: Width, pixels: usize, rng: &mut Rng) -> Start {
     match rng.range(0, 2) {
