@@ -15,25 +15,29 @@ use octrt_ops::{DType, Graph, Node, NodeId, Op, ValueId};
 
 use crate::layout::{AXES, Border, Halo, Layout, Map};
 use crate::leaf::BinaryOp;
+use crate::leaf::programs::Winograd;
 use crate::options::Options;
 use crate::precision::Precision;
-use crate::strategy::conv::Sharing;
+use crate::records::Records;
+use crate::strategy::conv::{Algorithm, Sharing};
 use crate::strategy::problem::WindowKind;
 use crate::strategy::refusal::Refusal;
 
+mod algorithm;
 pub(crate) mod concat;
 pub mod fuse;
 pub(crate) mod matrix;
 pub mod reason;
 
+use algorithm::Chooser;
 use fuse::{Follow, Group};
 pub use reason::Reason;
 
 /// What a group of nodes is computed by.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// A convolution with dense groups.
-    Conv(Windows),
+    /// A convolution.
+    Conv(Windows, Algorithm),
     /// Windows over each channel by itself.
     Window(WindowKind, Windows),
     /// A reduction of each channel's map to one number.
@@ -54,7 +58,9 @@ impl Kind {
     /// What reports call it.
     pub fn name(&self) -> &'static str {
         match self {
-            Kind::Conv(_) => "convolution in blocks",
+            Kind::Conv(_, Algorithm::Direct) => "convolution in blocks",
+            Kind::Conv(_, Algorithm::Winograd(Winograd::F2)) => "convolution in blocks, Winograd F(2x2, 3x3)",
+            Kind::Conv(_, Algorithm::Winograd(Winograd::F4)) => "convolution in blocks, Winograd F(4x4, 3x3)",
             Kind::Window(WindowKind::Weights, _) => "depthwise convolution in blocks",
             Kind::Window(..) => "pooling in blocks",
             Kind::Global(_) => "global pooling in blocks",
@@ -63,6 +69,14 @@ impl Kind {
             Kind::Concat => "concatenation in blocks",
             Kind::Physical => "definition on blocks",
             Kind::Matrix => "matrix product",
+        }
+    }
+
+    /// How what is computed is computed.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match self {
+            Kind::Conv(_, algorithm) => *algorithm,
+            _ => Algorithm::Direct,
         }
     }
 }
@@ -86,6 +100,12 @@ impl Windows {
     /// Whether each covers one pixel of the input.
     fn of_pixels(&self) -> bool {
         self.axes.iter().all(|a| a.kernel == 1) && self.halo().is_none()
+    }
+
+    /// Whether each is one of three rows and columns, in steps of 1.
+    fn is_3x3_s1(&self) -> bool {
+        let rest = self.each(|a| a.stride) == [1; AXES] && self.each(|a| a.dilation) == [1; AXES];
+        self.each(|a| a.kernel) == [1, 3, 3] && rest
     }
 
     /// A number of each axis.
@@ -120,11 +140,11 @@ pub struct Choice {
     pub placed: Vec<Option<(ValueId, usize)>>,
 }
 
-/// Nodes that a schedule has refused, and why.
-pub type Refused = BTreeMap<NodeId, Refusal>;
+/// First nodes of groups that schedules have refused to compute in a way, and why.
+pub type Refused = BTreeMap<(NodeId, Algorithm), Refusal>;
 
-/// Decides for a graph whose types are known. Nodes that are `refused` run on plain tensors.
-pub fn choose(graph: &Graph, options: Options, refused: &Refused) -> Choice {
+/// Decides for a graph whose types are known. Nodes that are `refused` even directly run on plain tensors.
+pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refused) -> Choice {
     let mut choice = Choice {
         tiled: vec![None; graph.nodes.len()],
         taken: vec![false; graph.nodes.len()],
@@ -138,17 +158,18 @@ pub fn choose(graph: &Graph, options: Options, refused: &Refused) -> Choice {
     };
     let lanes = width.lanes() as usize;
     let users = Users::new(graph);
+    let chooser = Chooser { graph, options, records, refused };
     let mut blocked = vec![false; graph.values.len()];
     for id in graph.node_ids() {
         if choice.taken[id.index()] {
             continue;
         }
         let matcher = Matcher { graph, lanes, precision: options.precision, blocked: &blocked };
-        let found = match refused.get(&id) {
+        let found = match refused.get(&(id, Algorithm::Direct)) {
             Some(refusal) => Err(Reason::Refused(refusal.clone())),
             None => matcher.kind(graph.node(id)),
         };
-        let (kind, inputs) = match found {
+        let (mut kind, inputs) = match found {
             Ok(found) => found,
             Err(reason) => {
                 choice.plain[id.index()] = Some(reason);
@@ -156,6 +177,13 @@ pub fn choose(graph: &Graph, options: Options, refused: &Refused) -> Choice {
             }
         };
         let group = fuse::group(&users, id, &choice.taken, follow(&kind));
+        if let (Kind::Conv(windows, algorithm), Some((src, layout))) = (&mut kind, inputs.first()) {
+            let maps = [(*src, layout.lanes), (group.result, lanes)]
+                .map(|(v, lanes)| graph.ty(v).ok().and_then(|ty| Map::new(ty, Layout::blocked(lanes))));
+            if let [Some(src), Some(dst)] = maps {
+                *algorithm = chooser.choose(&group, windows, &src, &dst);
+            }
+        }
         group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);
         blocked[group.result.index()] = kind != Kind::Matrix;
         let last = group.nodes.iter().max().copied().unwrap_or(id);
@@ -169,7 +197,7 @@ pub fn choose(graph: &Graph, options: Options, refused: &Refused) -> Choice {
 /// What a kind can do at its end.
 fn follow(kind: &Kind) -> Follow {
     match kind {
-        Kind::Conv(w) => Follow { base: !matches!(w.sharing, Sharing::Merged(2..)), ..Follow::ALL },
+        Kind::Conv(w, _) => Follow { base: !matches!(w.sharing, Sharing::Merged(2..)), ..Follow::ALL },
         Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, base: false, ..Follow::ALL },
         Kind::Affine | Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
         _ => Follow::NONE,
@@ -312,28 +340,29 @@ impl Matcher<'_> {
         }
         let group_oc = oc / op.group.max(1);
         let windows = |groups, sharing| Windows { axes, groups, sharing };
+        let conv = |windows| Kind::Conv(windows, Algorithm::Direct);
         let (kind, lanes) = if op.group == 1 {
             let windows = windows(1, Sharing::Merged(1));
             // Few channels, and single pixels, are read as well where they lie plain.
             let planar = !self.blocked[x.index()] && (ic < self.lanes || windows.of_pixels());
-            (Kind::Conv(windows), if planar { 1 } else { self.lanes })
+            (conv(windows), if planar { 1 } else { self.lanes })
         } else if ic == 1 && group_oc == 1 {
             (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes)
         } else if ic % self.lanes == 0 && group_oc % self.lanes == 0 {
-            (Kind::Conv(windows(op.group, Sharing::Merged(1))), self.lanes)
+            (conv(windows(op.group, Sharing::Merged(1))), self.lanes)
         } else if ic == group_oc
             && [4, 2].contains(&(self.lanes / ic))
             && self.lanes.is_multiple_of(ic)
             && op.group.is_multiple_of(self.lanes / ic)
         {
             let merged = self.lanes / ic;
-            (Kind::Conv(windows(op.group / merged, Sharing::Merged(merged))), self.lanes)
+            (conv(windows(op.group / merged, Sharing::Merged(merged))), self.lanes)
         } else if self.precision == Precision::Strict {
             return Err(Reason::SharedBlocks);
         } else {
-            (Kind::Conv(windows(op.group, Sharing::Mixed)), self.lanes)
+            (conv(windows(op.group, Sharing::Mixed)), self.lanes)
         };
-        let (Kind::Conv(w) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
+        let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
         let layout = Layout { lanes, halo: w.halo(), border: Border::Zero };
         Ok((kind, vec![(x, layout)]))
     }

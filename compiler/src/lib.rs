@@ -1,6 +1,6 @@
 //! Graph to machine code: passes, loop nests, schedules, Cranelift code generation.
 //!
-//! A pure function: the same graph, target and options give the same bytes. It reads no file, clock or environment.
+//! A pure function: the same graph, options and records give the same bytes. It reads no file, clock or environment.
 #![forbid(unsafe_code)]
 
 pub mod artifact;
@@ -17,6 +17,7 @@ pub mod passes;
 pub mod pipeline;
 pub mod place;
 pub mod precision;
+pub mod records;
 pub mod schedule;
 pub mod strategy;
 pub mod target;
@@ -30,4 +31,5 @@ pub use error::CompileError;
 pub use options::Options;
 pub use pipeline::compile;
 pub use precision::Precision;
+pub use records::Records;
 pub use target::{Isa, Target};

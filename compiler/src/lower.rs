@@ -14,8 +14,8 @@ use crate::nest::BufferRole;
 use crate::options::Options;
 use crate::pack::Packing;
 use crate::schedule::script::Scheduled;
-use crate::strategy::conv::ConvProblem;
-use crate::strategy::conv_winograd::Plan;
+use crate::strategy::conv::{Algorithm, ConvProblem};
+use crate::strategy::conv_plan::Plan;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::reorder;
 use crate::strategy::rows::{self, RowsProblem, With};
@@ -48,7 +48,7 @@ pub fn lower_graph(graph: &Graph, choice: &Choice, options: Options) -> Result<L
         reserved: vec![None; graph.values.len()],
         roots: BTreeMap::new(),
         copied: BTreeMap::new(),
-        chosen: Vec::new(),
+        planned: Vec::new(),
         failed: None,
         out: Lowered::default(),
     };
@@ -85,6 +85,14 @@ pub(super) struct Owner<'a> {
     pub(super) op: &'static str,
 }
 
+/// The nests of a convolution.
+pub(super) struct Planned {
+    problem: ConvProblem,
+    algorithm: Algorithm,
+    plan: Plan,
+    packing: Packing,
+}
+
 pub(super) struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     pub(super) options: Options,
@@ -97,8 +105,8 @@ pub(super) struct Lowering<'a> {
     roots: BTreeMap<ValueId, Virtual>,
     /// What has been copied into the buffer of a concatenation, by its first channel there.
     pub(super) copied: BTreeMap<(ValueId, usize), ValueId>,
-    /// Convolutions met before, and what was chosen for them: networks repeat their blocks.
-    pub(super) chosen: Vec<(ConvProblem, Plan, Packing)>,
+    /// Convolutions met before.
+    pub(super) planned: Vec<Planned>,
     /// What must not fail, and has.
     failed: Option<Refusal>,
     pub(super) out: Lowered,
@@ -112,7 +120,7 @@ impl Lowering<'_> {
                 Err(defect) if defect.is_defect() => return Err(OpError::Invalid(defect.to_string())),
                 // What a schedule refuses after all, as distances beyond 32 bits are, is decided anew. The rest of the graph
                 // may have more of it.
-                Err(refusal) => self.out.refused.insert(tiled.group.root, refusal),
+                Err(refusal) => self.out.refused.insert((tiled.group.root, tiled.kind.algorithm()), refusal),
             };
             let mut nodes = tiled.group.nodes;
             nodes.sort_unstable();

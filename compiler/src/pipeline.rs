@@ -23,6 +23,7 @@ use crate::nest::verify::{Leaves, verify_among};
 pub use crate::options::Options;
 use crate::passes::{self, Report};
 use crate::place::program::Program;
+use crate::records::Records;
 use crate::schedule::script::Schedule;
 use crate::target::Target;
 use crate::{place, strategy};
@@ -62,32 +63,36 @@ pub struct Stages {
 ///
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments, [`CompileError::Internal`] for defects of octrt.
-pub fn decide(graph: &Graph, options: Options) -> Result<Decided, CompileError> {
-    Ok(decide_and_lower(graph, options)?.0)
+pub fn decide(graph: &Graph, options: Options, records: &Records) -> Result<Decided, CompileError> {
+    Ok(decide_and_lower(graph, options, records)?.0)
 }
 
 /// All stages but code generation, of a graph whose types are known (see [`octrt_ops::graph::infer::specialize`]).
 ///
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments, [`CompileError::Internal`] for defects of octrt.
-pub fn stages(graph: &Graph, options: Options) -> Result<Stages, CompileError> {
-    let (decided, lowered) = decide_and_lower(graph, options)?;
+pub fn stages(graph: &Graph, options: Options, records: &Records) -> Result<Stages, CompileError> {
+    let (decided, lowered) = decide_and_lower(graph, options, records)?;
     let (program, made) = finish(&decided.optimized, lowered)?;
     Ok(Stages { decided, program, made })
 }
 
-fn decide_and_lower(graph: &Graph, options: Options) -> Result<(Decided, Lowered), CompileError> {
+fn decide_and_lower(
+    graph: &Graph,
+    options: Options,
+    records: &Records,
+) -> Result<(Decided, Lowered), CompileError> {
     let (optimized, report) = passes::optimize(graph, options.target)?;
-    let (choice, lowered) = settle(&optimized, options)?;
+    let (choice, lowered) = settle(&optimized, options, records)?;
     Ok((Decided { optimized, report, choice }, lowered))
 }
 
-/// Decides, and lowers what was decided, until no schedule refuses: a node that one has refused runs on plain tensors, and
-/// what is around it is decided anew.
-fn settle(graph: &Graph, options: Options) -> Result<(Choice, Lowered), CompileError> {
+/// Decides, and lowers what was decided, until no schedule refuses: what one has refused is computed by another algorithm,
+/// or runs on plain tensors, and what is around it is decided anew.
+fn settle(graph: &Graph, options: Options, records: &Records) -> Result<(Choice, Lowered), CompileError> {
     let mut refused = Refused::new();
     loop {
-        let choice = decide::choose(graph, options, &refused);
+        let choice = decide::choose(graph, options, records, &refused);
         let mut lowered = lower_graph(graph, &choice, options)?;
         if lowered.refused.is_empty() {
             return Ok((choice, lowered));
@@ -95,7 +100,7 @@ fn settle(graph: &Graph, options: Options) -> Result<(Choice, Lowered), CompileE
         let known = refused.len();
         refused.append(&mut lowered.refused);
         if refused.len() == known {
-            return Err(CompileError::internal("decide", &graph.name, "a node that is plain was refused"));
+            return Err(CompileError::internal("decide", &graph.name, "what was refused was lowered again"));
         }
     }
 }
@@ -104,16 +109,16 @@ fn settle(graph: &Graph, options: Options) -> Result<(Choice, Lowered), CompileE
 ///
 /// # Errors
 /// As [`stages`].
-pub fn compile(graph: &Graph, options: Options) -> Result<Artifact, CompileError> {
-    generate(program(graph, options)?, options.target, &in_order)
+pub fn compile(graph: &Graph, options: Options, records: &Records) -> Result<Artifact, CompileError> {
+    generate(program(graph, options, records)?, options.target, &in_order)
 }
 
 /// The stages behind the passes.
 ///
 /// # Errors
 /// As [`stages`].
-pub fn program(graph: &Graph, options: Options) -> Result<Program, CompileError> {
-    Ok(finish(graph, settle(graph, options)?.1)?.0)
+pub fn program(graph: &Graph, options: Options, records: &Records) -> Result<Program, CompileError> {
+    Ok(finish(graph, settle(graph, options, records)?.1)?.0)
 }
 
 /// Schedules what was lowered, and gives it its place. Beside the program stands how each of its nests was made.

@@ -3,9 +3,8 @@
 //! From a naive nest of any definition: [`elementwise`] serves those without reduction, [`reduction`] the others. Both only
 //! look at the shape of the nest and at strides, never at the operator's name.
 //!
-//! From a problem on blocked activations to a [nest of calls](crate::nest): [`conv_direct`] and [`conv_winograd`], between which
-//! [`conv_choice`] decides, [`conv_grouped`] for groups that share blocks of channels, [`window`] for depthwise convolution
-//! and pooling, [`gemm`], [`rows`] for what is computed element by element,
+//! From a problem on blocked activations to a [nest of calls](crate::nest): [`conv_direct`], [`conv_winograd`],
+//! [`conv_grouped`] for groups that share blocks of channels, [`window`] for depthwise convolution and pooling, [`gemm`], [`rows`] for what is computed element by element,
 //! and [`reorder`] where plain tensors and blocks meet.
 
 use octrt_ops::DType;
@@ -17,9 +16,9 @@ use crate::schedule::ScheduleError;
 use crate::schedule::script::Schedule;
 
 pub mod conv;
-pub mod conv_choice;
 pub mod conv_direct;
 pub mod conv_grouped;
+pub mod conv_plan;
 pub mod conv_tiling;
 pub mod conv_winograd;
 pub mod elementwise;

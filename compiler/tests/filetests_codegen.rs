@@ -19,7 +19,7 @@ use octrt_compiler::nest::{self, Nest};
 use octrt_compiler::pipeline::Options;
 use octrt_compiler::place::program::Program;
 use octrt_compiler::schedule::script::Schedule;
-use octrt_compiler::{Precision, Target, pipeline};
+use octrt_compiler::{Precision, Records, Target, pipeline};
 use octrt_ops::graph::infer::{self, Limits};
 use octrt_ops::graph::text;
 use octrt_ops::{Graph, Tensor};
@@ -44,8 +44,8 @@ fn test(case: &Case) -> Result<String, String> {
     // Below x86-64-v3 there are no leaf programs: every operator goes through the loop nest of its definition.
     let target: Target = case.option("target").unwrap_or("x86-64-v2").parse()?;
     let options = Options { target, precision: Precision::Default };
-    let lowered =
-        lower_graph(&graph, &choose(&graph, options, &Refused::new()), options).map_err(|e| e.to_string())?;
+    let lowered = lower_graph(&graph, &choose(&graph, options, &Records::NONE, &Refused::new()), options)
+        .map_err(|e| e.to_string())?;
     assert_eq!(lowered.refused, Refused::new(), "{}", case.path.display());
     let schedules = || lowered.calls.iter().flat_map(Call::schedules);
     let scripts: Vec<String> = schedules().map(|(s, of)| format!("; test {of}\n{}", s.test())).collect();
@@ -58,7 +58,7 @@ fn test(case: &Case) -> Result<String, String> {
             Work::Scheduled(_) => None,
         })
         .collect();
-    let program = pipeline::program(&graph, options).map_err(|e| e.to_string())?;
+    let program = pipeline::program(&graph, options, &Records::NONE).map_err(|e| e.to_string())?;
     for nest in naive.iter().chain(&program.nests) {
         nest::verify::verify(nest).map_err(|e| format!("{e}\n{nest}"))?;
     }

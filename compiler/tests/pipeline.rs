@@ -1,10 +1,13 @@
 //! Properties of the whole pipeline.
 
-use octrt_compiler::decide::Reason;
 use octrt_compiler::decide::fuse::Unfused;
+use octrt_compiler::decide::{self, Kind, Reason, Refused};
+use octrt_compiler::leaf::programs::Winograd;
 use octrt_compiler::pipeline::{self, Options};
+use octrt_compiler::records::Convolution;
+use octrt_compiler::strategy::conv::Algorithm;
 use octrt_compiler::strategy::refusal::Refusal;
-use octrt_compiler::{Isa, Precision, Target, compile};
+use octrt_compiler::{Isa, Precision, Records, Target, compile};
 use octrt_ops::Graph;
 use octrt_ops::graph::infer::{self, Limits};
 use octrt_ops::graph::text;
@@ -34,15 +37,15 @@ fn options(isa: Isa) -> Options {
 fn compilation_is_a_pure_function() {
     for isa in [Isa::V2, Isa::V3, Isa::V4] {
         let options = options(isa);
-        let first = compile(&graph(), options).expect("compiles");
-        assert_eq!(first, compile(&graph(), options).expect("compiles"));
+        let first = compile(&graph(), options, &Records::NONE).expect("compiles");
+        assert_eq!(first, compile(&graph(), options, &Records::NONE).expect("compiles"));
         assert!(!first.functions.is_empty());
     }
 }
 
 #[test]
 fn equal_problems_share_one_function() {
-    let artifact = compile(&graph(), options(Isa::V2)).expect("compiles");
+    let artifact = compile(&graph(), options(Isa::V2), &Records::NONE).expect("compiles");
     // Each convolution is a step that pads and one that convolves.
     assert_eq!(artifact.steps.len(), 5);
     assert_eq!(artifact.functions.len(), 3);
@@ -53,7 +56,8 @@ fn equal_problems_share_one_function() {
 #[test]
 fn activations_run_with_their_convolution() {
     let artifact =
-        compile(&graph(), Options { precision: Precision::Strict, ..options(Isa::V3) }).expect("compiles");
+        compile(&graph(), Options { precision: Precision::Strict, ..options(Isa::V3) }, &Records::NONE)
+            .expect("compiles");
     let stages: Vec<(&str, &str)> = artifact.steps.iter().map(|s| (s.node.as_str(), s.stage)).collect();
     // The input is put into blocks, the result back into the model's order; halos are filled before.
     let expected = [
@@ -88,7 +92,7 @@ fn what_a_schedule_refuses_is_decided_anew() {
     let graph = infer::specialize(&graph, &types, Limits::default()).expect("types fit");
     let decided = |precision| {
         let options = Options { precision, ..options(Isa::V3) };
-        pipeline::decide(&graph, options).expect("decides")
+        pipeline::decide(&graph, options, &Records::NONE).expect("decides")
     };
     let plain = |precision, node: &str| {
         let decided = decided(precision);
@@ -108,9 +112,96 @@ fn what_a_schedule_refuses_is_decided_anew() {
 
 #[test]
 fn dead_buffers_give_their_bytes_back() {
-    let artifact = compile(&graph(), options(Isa::V2)).expect("compiles");
+    let artifact = compile(&graph(), options(Isa::V2), &Records::NONE).expect("compiles");
     let padded = 8 * 12 * 12 * 4;
     let plain = 8 * 10 * 10 * 4;
     assert!(artifact.arena_bytes < 2 * padded + 2 * plain, "{}", artifact.arena_bytes);
     assert!(artifact.arena_bytes >= padded + plain, "{}", artifact.arena_bytes);
+}
+
+/// A convolution of 3x3 windows in steps of 1, whose input channels are `ic`.
+fn square_windows(ic: usize) -> Graph {
+    let text = format!(
+        r#"graph "square" {{
+  input %0 "x": f32[1,{ic},28,28]
+  const %1 "w": f32[64,{ic},3,3] = random(1)
+  %2 "y" = n0 "conv" Conv {{ kernel = [], strides = [], dilations = [], pads = [1, 1, 1, 1], auto_pad = notset, group = 1 }} (%0, %1)
+  output "y" = %2
+}}
+"#
+    );
+    let graph = text::parse(&text, &[]).expect("the text is a graph");
+    let types: Vec<_> = graph.inputs.iter().filter_map(|i| i.declared_type()).collect();
+    infer::specialize(&graph, &types, Limits::default()).expect("types fit")
+}
+
+/// What records say of [`square_windows`].
+fn record(ic: usize, algorithm: Algorithm) -> Records {
+    let mut records = Records::NONE;
+    let (extents, one) = ([1, 28, 28], [1; 3]);
+    let convolution = Convolution {
+        mb: 1,
+        groups: 1,
+        ic,
+        oc: 64,
+        src: extents,
+        dst: extents,
+        kernel: [1, 3, 3],
+        strides: one,
+        dilations: one,
+        pads: [0, 1, 1],
+    };
+    records.insert(convolution, algorithm);
+    records
+}
+
+#[test]
+fn records_stand_above_the_estimate_and_below_exactness() {
+    let chosen = |ic, precision, records: &Records| {
+        let options = Options { precision, ..options(Isa::V3) };
+        let graph = square_windows(ic);
+        let decided = pipeline::decide(&graph, options, records).expect("decides");
+        // What was decided is what is lowered.
+        let program = pipeline::program(&graph, options, records).expect("compiles");
+        let winograd = program.nests.iter().any(|nest| nest.name.contains("winograd"));
+        match decided.choice.tiled.iter().flatten().next().map(|t| &t.kind) {
+            Some(Kind::Conv(_, algorithm)) => {
+                assert_eq!(winograd, *algorithm != Algorithm::Direct, "{algorithm:?}");
+                *algorithm
+            }
+            other => panic!("{other:?} is no convolution"),
+        }
+    };
+    let [f2, f4] = [Winograd::F2, Winograd::F4].map(Algorithm::Winograd);
+    let estimate = |ic| chosen(ic, Precision::Default, &Records::NONE);
+    assert_eq!((estimate(64), estimate(256)), (f4, f2));
+    for algorithm in [Algorithm::Direct, f2, f4] {
+        let recorded = record(64, algorithm);
+        assert_eq!(chosen(64, Precision::Default, &recorded), algorithm);
+        assert_eq!(chosen(64, Precision::Strict, &recorded), Algorithm::Direct);
+        // Records of another convolution say nothing of this one.
+        assert_eq!(chosen(128, Precision::Default, &recorded), estimate(128));
+    }
+    // The errors of F(4x4, 3x3) grow with the channels.
+    assert_eq!(chosen(256, Precision::Default, &record(256, f4)), f2);
+    assert_eq!(chosen(256, Precision::Default, &record(256, Algorithm::Direct)), Algorithm::Direct);
+}
+
+#[test]
+fn an_algorithm_that_was_refused_gives_way_to_the_next() {
+    let (graph, options) = (square_windows(64), options(Isa::V3));
+    let mut refused = Refused::new();
+    let mut ways = Vec::new();
+    loop {
+        let choice = decide::choose(&graph, options, &Records::NONE, &refused);
+        let Some(tiled) = choice.tiled.iter().flatten().next() else {
+            assert_eq!(choice.plain[0], Some(Reason::Refused(Refusal::Distance)));
+            break;
+        };
+        let Kind::Conv(_, algorithm) = tiled.kind else { panic!("{:?} is no convolution", tiled.kind) };
+        ways.push(algorithm);
+        assert!(refused.insert((tiled.group.root, algorithm), Refusal::Distance).is_none(), "{ways:?}");
+    }
+    let [f2, f4] = [Winograd::F2, Winograd::F4].map(Algorithm::Winograd);
+    assert_eq!(ways, [f4, f2, Algorithm::Direct]);
 }

@@ -30,7 +30,7 @@ use std::fmt;
 
 use octrt_compiler::artifact::Constant;
 use octrt_compiler::place::program::Program;
-use octrt_compiler::{CompileError, Options, pipeline};
+use octrt_compiler::{CompileError, Options, Records, pipeline};
 use octrt_ops::graph::{text, verify};
 use octrt_ops::{Graph, Tensor, TensorType};
 
@@ -109,7 +109,10 @@ fn parse_graph(text: &str, blobs: &[Tensor]) -> Result<Graph, String> {
 /// Lowers a graph and what a file would make of it; an error where the two become different programs, so that a file must
 /// not be written.
 fn check(graph: &Graph, reloaded: &Graph, options: Options) -> Result<(), CompileError> {
-    let (a, b) = (pipeline::program(graph, options)?, pipeline::program(reloaded, options)?);
+    let (a, b) = (
+        pipeline::program(graph, options, &Records::NONE)?,
+        pipeline::program(reloaded, options, &Records::NONE)?,
+    );
     let plain = |p: &Program| -> Vec<Constant> {
         p.constants.iter().filter(|c| matches!(c, Constant::Plain(_))).cloned().collect()
     };

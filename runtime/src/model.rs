@@ -10,7 +10,7 @@ use octrt_compiler::artifact::Artifact;
 use octrt_compiler::passes::Report;
 use octrt_compiler::place::program::Program;
 use octrt_compiler::target::Target;
-use octrt_compiler::{CompileError, Options, pipeline};
+use octrt_compiler::{CompileError, Options, Records, pipeline};
 use octrt_ops::graph::infer::Limits;
 use octrt_ops::graph::infer::values::{SpecializeError, Specialized, specialize_on};
 use octrt_ops::graph::verify;
@@ -344,7 +344,7 @@ impl Model {
         let fail = |e| self.compile_error(on, e);
         let options = Options { target: self.target()?, precision: self.0.options.precision };
         let pipeline::Stages { decided, program, .. } =
-            pipeline::stages(&specialized, options).map_err(fail)?;
+            pipeline::stages(&specialized, options, &Records::NONE).map_err(fail)?;
         let pipeline::Decided { optimized, report, .. } = decided;
         let artifact = self.generate(program, options.target).map_err(fail)?;
         let values = values.into_keys().collect();

@@ -9,7 +9,7 @@ use std::path::Path;
 use octrt::{Model, Session, Threads};
 use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::place::program::{Program, interp};
-use octrt_compiler::{Isa, Options, Precision, Target, passes, pipeline};
+use octrt_compiler::{Isa, Options, Precision, Records, Target, passes, pipeline};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::{Tensor, TensorType};
 use support::{Tolerance, compare_all, folders, interpret, load, npy_files, rms, rounded, run, shared, stem};
@@ -120,7 +120,7 @@ fn emulate_case(case: &Path, precision: Precision) -> Result<f64, String> {
                     specialize(graph, &types, Limits::default()).map_err(|e| of_set(e.to_string()))?;
                 let (graph, _) =
                     passes::optimize(&graph, options.target).map_err(|e| of_set(e.to_string()))?;
-                pipeline::program(&graph, options).map_err(|e| of_set(e.to_string()))?
+                pipeline::program(&graph, options, &Records::NONE).map_err(|e| of_set(e.to_string()))?
             }
         };
         let found = interp::run(&program, &inputs, Engine::Emulator).map_err(|e| of_set(e.to_string()))?;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use octrt_ops::{NodeId, TensorType};
+use octrt_ops::TensorType;
 
 use crate::artifact::Repeat;
+use crate::decide::Refused;
 use crate::nest::Nest;
 use crate::schedule::script::Schedule;
-use crate::strategy::refusal::Refusal;
 
 pub use crate::artifact::Constant;
 
@@ -96,9 +96,8 @@ pub struct Lowered {
     pub temporaries: Vec<TensorType>,
     /// Calls that run in turns, in order.
     pub repeats: Vec<Repeat>,
-    /// First nodes of groups that a schedule refused, and why: what was lowered is of no use then, they are to be decided
-    /// anew.
-    pub refused: BTreeMap<NodeId, Refusal>,
+    /// What schedules refused: what was lowered is of no use then, it is to be decided anew.
+    pub refused: Refused,
     /// Outputs that need no computation.
     pub copies: Vec<(Virtual, usize)>,
     /// Positions of small constants by what they are made from.

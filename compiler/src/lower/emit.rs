@@ -6,19 +6,18 @@ use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::{Args, Op, Tensor, ValueId};
 
 use super::calls::{Constant, Virtual};
-use super::{Lowering, Owner};
+use super::{Lowering, Owner, Planned};
 use crate::decide::fuse::{self, Group};
 use crate::decide::{Kind, Tiled, Windows, concat, matrix};
 use crate::layout::{AXES, Layout, Map};
 use crate::leaf::{BinaryOp, Width};
 use crate::pack::Packing;
-use crate::passes::is_whole;
-use crate::strategy::conv::{Addend, ConvProblem, Tail};
-use crate::strategy::conv_winograd::Plan;
+use crate::strategy::conv::{Addend, Algorithm, ConvProblem, Tail};
+use crate::strategy::conv_plan::{self, Plan};
 use crate::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
-use crate::strategy::{conv_choice, gemm, global_pool, shift, window};
+use crate::strategy::{gemm, global_pool, shift, window};
 
 impl Lowering<'_> {
     /// Adds the calls of a group.
@@ -29,7 +28,7 @@ impl Lowering<'_> {
         let root = self.graph.node(t.group.root);
         let owner = Owner { node: &root.name, op: root.op.as_operator().name() };
         match &t.kind {
-            Kind::Conv(w) => self.conv(t, w, owner),
+            Kind::Conv(w, algorithm) => self.conv(t, (w, *algorithm), owner),
             Kind::Window(kind, w) => self.window(t, *kind, w, owner),
             Kind::Global(kind) => self.global(t, *kind, owner),
             Kind::Affine => self.affine(t, owner),
@@ -91,7 +90,12 @@ impl Lowering<'_> {
         self.out.constant(Constant::Plain(t))
     }
 
-    fn conv(&mut self, t: &Tiled, w: &Windows, owner: Owner<'_>) -> Result<(), Refusal> {
+    fn conv(
+        &mut self,
+        t: &Tiled,
+        (w, algorithm): (&Windows, Algorithm),
+        owner: Owner<'_>,
+    ) -> Result<(), Refusal> {
         let wei = self.weight(&t.group)?;
         let (mut src, mut src_map) = self.input(t, 0, owner)?;
         let (tail, addends) = self.tail(&t.group, owner)?;
@@ -112,11 +116,10 @@ impl Lowering<'_> {
             strides,
             dilations: w.each(|a| a.dilation),
             pads: w.each(|a| a.pad_begin),
-            whole: is_whole(self.graph, self.graph.node(t.group.root)),
             tail,
         };
         let bias_elements = problem.bias_elements();
-        let (plan, packing) = self.choose(problem)?;
+        let (plan, packing) = self.plan(problem, algorithm)?;
         let bias = self.bias(&t.group, 2, bias_elements);
         let wei = self.packed(packing, &wei);
         let (dst, _) = self.result(t.group.result, owner)?;
@@ -137,12 +140,15 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn choose(&mut self, problem: ConvProblem) -> Result<(Plan, Packing), Refusal> {
-        if let Some((_, plan, packing)) = self.chosen.iter().find(|(known, ..)| *known == problem) {
+    /// The nests of a convolution; networks repeat their blocks.
+    fn plan(&mut self, problem: ConvProblem, algorithm: Algorithm) -> Result<(Plan, Packing), Refusal> {
+        let same = |known: &&Planned| known.algorithm == algorithm && known.problem == problem;
+        if let Some(Planned { plan, packing, .. }) = self.planned.iter().find(same) {
             return Ok((plan.clone(), packing.clone()));
         }
-        let (plan, packing) = conv_choice::choose(&problem, self.options)?;
-        self.chosen.push((problem, plan.clone(), packing.clone()));
+        let (plan, packing) = conv_plan::plan(&problem, algorithm, self.options.target)?;
+        let planned = Planned { problem, algorithm, plan: plan.clone(), packing: packing.clone() };
+        self.planned.push(planned);
         Ok((plan, packing))
     }
 

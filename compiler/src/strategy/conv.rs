@@ -2,7 +2,7 @@
 
 use crate::layout::{AXES, Map};
 use crate::leaf::Width;
-use crate::leaf::programs::Activation;
+use crate::leaf::programs::{Activation, Winograd};
 use crate::pack::{ConvPacking, GroupedPacking};
 
 use super::tiles;
@@ -31,9 +31,6 @@ pub struct ConvProblem {
     pub dilations: [usize; AXES],
     /// Planes, rows and columns before the first of the input that the first window covers.
     pub pads: [usize; AXES],
-    /// Whether sums of whole numbers must stay exact, as they are in any order, but not with the fractions of Winograd's
-    /// algorithm.
-    pub whole: bool,
     /// What follows.
     pub tail: Tail,
 }
@@ -45,6 +42,15 @@ pub enum Sharing {
     Merged(usize),
     /// Blocks have parts of several groups.
     Mixed,
+}
+
+/// How the sums of a convolution are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Algorithm {
+    /// As they are defined.
+    Direct,
+    /// Winograd's minimal filtering.
+    Winograd(Winograd),
 }
 
 /// What happens to the results of an operator before they are stored.

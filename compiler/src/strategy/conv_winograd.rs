@@ -25,6 +25,7 @@ use crate::schedule::script::Scheduled;
 use crate::target::Target;
 
 use super::conv::ConvProblem;
+use super::conv_plan::Plan;
 use super::refusal::Refusal;
 
 mod planes;
@@ -35,29 +36,16 @@ use planes::{Planes, Tiles, chunk_rows, weight_bytes};
 use products::Products;
 use transforms::{Of, Transforms};
 
-/// How a convolution is carried out.
-#[derive(Clone, Debug)]
-pub enum Plan {
-    /// One nest; buffers: src, wei, bias, what is added, dst, scratch.
-    Whole(Scheduled),
-    /// Three nests, with the types of V and M between them. Buffers: src, V; V, wei, M; M, bias, what is added, dst.
-    Parts(Box<[Scheduled; 3]>, [TensorType; 2]),
-}
-
 /// The nests of a convolution.
 ///
 /// # Errors
 /// [`Refusal`] where the algorithm does not serve it.
 pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Result<Plan, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
-    if !p.is_3x3_s1() || p.src.layout.lanes != p.dst.layout.lanes || p.tail.addend.is_some_and(|a| a.after) {
-        return Err(Refusal::Unfit(
-            "Winograd's algorithm is for windows of 3x3 in steps of 1, with nothing added at the end",
-        ));
+    if !p.is_3x3_s1() || p.src.layout.lanes != p.dst.layout.lanes {
+        return Err(Refusal::Unfit("Winograd's algorithm is for windows of 3x3 in steps of 1"));
     }
-    if p.tail.addends().any(|a| a.repeat > 1 && !size.output().is_multiple_of(a.repeat)) {
-        return Err(Refusal::Unfit("an upsampled addend that no tile covers evenly"));
-    }
+    ends_with(size, p.tail.addends().map(|a| (a.repeat, a.after)))?;
     let tiles = Tiles::of(&p.dst, size);
     let even = p.dst.h.is_multiple_of(size.output());
     let l2 = target.caches().l2;
@@ -65,6 +53,23 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Result<Plan, Ref
         Some(rows) => whole(p, tiles, rows, (width, l2)).map(Plan::Whole),
         None => parts(p, tiles, (width, l2)),
     }
+}
+
+/// That the output transform can add these tensors: for each, how many rows and columns share a pixel, and whether it is
+/// added behind the activation.
+///
+/// # Errors
+/// [`Refusal::Unfit`] where it cannot.
+pub fn ends_with(size: Winograd, addends: impl IntoIterator<Item = (usize, bool)>) -> Result<(), Refusal> {
+    for (repeat, after) in addends {
+        if after {
+            return Err(Refusal::Unfit("an addend behind the activation"));
+        }
+        if repeat > 1 && !size.output().is_multiple_of(repeat) {
+            return Err(Refusal::Unfit("an upsampled addend that no tile covers evenly"));
+        }
+    }
+    Ok(())
 }
 
 /// The products of a run of tiles.

@@ -8,7 +8,8 @@ use octrt_compiler::leaf::programs::{
 use octrt_compiler::nest::build::{Builder, Value};
 use octrt_compiler::nest::{BufferRole, Nest, text};
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
-use octrt_compiler::strategy::conv_winograd::{self, Plan};
+use octrt_compiler::strategy::conv_plan::Plan;
+use octrt_compiler::strategy::conv_winograd;
 use octrt_compiler::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
 use octrt_compiler::strategy::refusal::Refusal;
 use octrt_compiler::strategy::rows::{self, RowsProblem, With};
@@ -47,7 +48,6 @@ fn conv(src: Map, dst: Map, kernel: usize, stride: usize) -> ConvProblem {
         strides: [1, stride, stride],
         dilations: [1; 3],
         pads: [0, kernel / 2, kernel / 2],
-        whole: false,
         tail: Tail::NONE,
     }
 }

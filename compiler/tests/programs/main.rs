@@ -14,7 +14,7 @@ use octrt_compiler::nest::interp::{Engine, races};
 use octrt_compiler::nest::{BufferRole, Nest, text, verify};
 use octrt_compiler::pack::Packing;
 use octrt_compiler::place::program::{Program, interp};
-use octrt_compiler::{Isa, Options, Precision, Target, pipeline};
+use octrt_compiler::{Isa, Options, Precision, Records, Target, pipeline};
 use octrt_ops::graph::text::random;
 use octrt_ops::{Tensor, graph};
 
@@ -33,7 +33,7 @@ fn each(check: &dyn Fn(&Case, &Program) -> Result<(), String>) {
         for isa in ISAS {
             for precision in Precision::ALL {
                 let target = Target::new(isa);
-                let program = pipeline::program(&case.graph, Options { target, precision });
+                let program = pipeline::program(&case.graph, Options { target, precision }, &Records::NONE);
                 let checked = program.map_err(|e| e.to_string()).and_then(|p| check(&case, &p));
                 if let Err(e) = checked {
                     failures.push(format!("{}, {target}, {precision}: {e}", case.name));
@@ -118,7 +118,12 @@ fn strict_programs_do_without_transforms() {
     for case in cases::all() {
         for isa in ISAS {
             let of = |precision| {
-                pipeline::program(&case.graph, Options { target: Target::new(isa), precision }).unwrap()
+                pipeline::program(
+                    &case.graph,
+                    Options { target: Target::new(isa), precision },
+                    &Records::NONE,
+                )
+                .unwrap()
             };
             let strict = of(Precision::Strict);
             assert!(
@@ -170,7 +175,7 @@ fn parallel_iterations_write_different_bytes() {
     for case in cases::all() {
         for isa in ISAS {
             let options = Options { target: Target::new(isa), precision: Precision::Default };
-            let program = pipeline::program(&case.graph, options).unwrap();
+            let program = pipeline::program(&case.graph, options, &Records::NONE).unwrap();
             for nest in tiles(&program).filter(|n| n.parallel_extent() > 1) {
                 if seen.contains(nest) {
                     continue;

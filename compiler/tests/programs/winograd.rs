@@ -8,7 +8,8 @@ use octrt_compiler::nest::{BufferRole, Nest, verify};
 use octrt_compiler::pack::Packing;
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
 use octrt_compiler::strategy::conv_direct;
-use octrt_compiler::strategy::conv_winograd::{self, Plan};
+use octrt_compiler::strategy::conv_plan::Plan;
+use octrt_compiler::strategy::conv_winograd;
 use octrt_compiler::{Isa, Target};
 use octrt_ops::graph::text::random;
 use octrt_ops::{DType, Tensor, TensorType};
@@ -117,7 +118,6 @@ impl Problem {
             strides: [1; 3],
             dilations: [1; 3],
             pads: [0, 1, 1],
-            whole: false,
             tail: Tail { activation, base: None, addend },
         }
     }

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use octrt_compiler::Options;
 use octrt_compiler::artifact::{Artifact, Constant, Port};
 use octrt_compiler::pipeline;
+use octrt_compiler::{Options, Records};
 use octrt_ops::{Dim, Graph, TensorType};
 
 use super::{Cache, KEPT_PLANS, Model, ModelMemory, Source, Stages};
@@ -131,7 +131,7 @@ impl Model {
             return Err(self.not_compiled(on).into());
         }
         self.check_values(&compiled.values, on)?;
-        let program = pipeline::program(graph, compiled.options);
+        let program = pipeline::program(graph, compiled.options, &Records::NONE);
         let artifact = program.and_then(|program| self.generate(program, compiled.options.target));
         let artifact = artifact.map_err(|e| corrupt(e.to_string()))?;
         compiled.check_weights(&artifact.constants).map_err(corrupt)?;

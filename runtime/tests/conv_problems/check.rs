@@ -3,7 +3,7 @@
 use octrt::{LoadOptions, Model, Session};
 use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::place::program::interp;
-use octrt_compiler::{Isa, Options, Target, passes, pipeline};
+use octrt_compiler::{Isa, Options, Records, Target, passes, pipeline};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::{Tensor, TensorType};
 
@@ -73,7 +73,7 @@ fn emulate(
     let graph = build::graph(p, shapes, Extents::Fixed);
     let graph = specialize(&graph, &types, Limits::default()).map_err(|e| format!("specialize: {e}"))?;
     let (graph, _) = passes::optimize(&graph, options.target).map_err(|e| format!("passes: {e}"))?;
-    let program = pipeline::program(&graph, options).map_err(|e| format!("compile: {e}"))?;
+    let program = pipeline::program(&graph, options, &Records::NONE).map_err(|e| format!("compile: {e}"))?;
     interp::run(&program, inputs, Engine::Emulator).map_err(|e| format!("run: {e}"))
 }
 

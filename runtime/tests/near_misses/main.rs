@@ -24,7 +24,7 @@ use octrt_compiler::decide::fuse::{Addend, Group};
 use octrt_compiler::decide::{Choice, Refused, choose};
 use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::place::program::interp as program;
-use octrt_compiler::{Isa, Options, Precision, Target, passes, pipeline};
+use octrt_compiler::{Isa, Options, Precision, Records, Target, passes, pipeline};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::{interp, text};
 use octrt_ops::{Graph, Tensor};
@@ -55,7 +55,7 @@ impl Rule {
             Rule::Pass(name) => report.passes.iter().any(|p| p.name == *name && p.applied > 0),
             Rule::Layout(found) => {
                 let options = Options { target, precision: Precision::Default };
-                found(&choose(&graph, options, &Refused::new()))
+                found(&choose(&graph, options, &Records::NONE, &Refused::new()))
             }
         }
     }
@@ -72,7 +72,7 @@ fn emulated(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
     let types: Vec<_> = inputs.iter().map(|t| t.ty().clone()).collect();
     let graph = specialize(graph, &types, Limits::default()).map_err(|e| e.to_string())?;
     let (graph, _) = passes::optimize(&graph, options.target).map_err(|e| e.to_string())?;
-    let compiled = pipeline::program(&graph, options).map_err(|e| e.to_string())?;
+    let compiled = pipeline::program(&graph, options, &Records::NONE).map_err(|e| e.to_string())?;
     program::run(&compiled, inputs, Engine::Emulator).map_err(|e| e.to_string())
 }
 

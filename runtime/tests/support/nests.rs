@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use octrt_compiler::leaf::Program;
 use octrt_compiler::nest::{BufferRole, Distance, Form, Loop, Nest, SlotValue, Stmt, text};
-use octrt_compiler::{Isa, Options, Precision, Target, passes, pipeline};
+use octrt_compiler::{Isa, Options, Precision, Records, Target, passes, pipeline};
 use octrt_ops::Graph;
 use octrt_ops::expr::{BufId, VarId};
 
@@ -107,7 +107,7 @@ impl Nests {
     pub fn collect(&mut self, source: &str, graph: &Graph) {
         for options in settings() {
             let (graph, _) = passes::optimize(graph, options.target).unwrap();
-            let program = pipeline::program(&graph, options).unwrap();
+            let program = pipeline::program(&graph, options, &Records::NONE).unwrap();
             let key = format!("{source}\t{}\t{:?}", options.target, options.precision);
             for nest in &program.nests {
                 if nest.leaves.is_empty() {

@@ -6,7 +6,7 @@ use super::{Activation, Advance, Axis};
 use crate::leaf::{Address, BinaryOp, Operand, Program, PtrId, VecId, Width};
 
 /// The size of the output of a tile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Winograd {
     /// F(2x2, 3x3): tiles of 4x4, interpolated at 0, 1, -1.
     F2,

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use octrt::image::SideFile;
 use octrt::{Error, LoadOptions, Model, Threads};
 use octrt_compiler::decide::Choice;
-use octrt_compiler::{CompileError, Options, pipeline};
+use octrt_compiler::{CompileError, Options, Records, pipeline};
 use octrt_ops::graph::interp;
 use octrt_ops::{Graph, NodeId, Tensor, TensorType, ValueId};
 use serde::Serialize;
@@ -88,7 +88,7 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
     model::graph(&model)?;
     let loaded = model.specialized(&inputs.specialization()?)?;
     let options = Options { target: model.target()?, precision: args.machine.compiler.precision };
-    let decided = pipeline::decide(&loaded, options).map_err(|e| fail(&model, e))?;
+    let decided = pipeline::decide(&loaded, options, &Records::NONE).map_err(|e| fail(&model, e))?;
     let (nodes, groups) = compared.inside(&decided)?;
     let outputs = compared.outputs(&loaded)?;
     let verdict = verdict(model.name(), &nodes, &groups, &outputs);

@@ -8,7 +8,7 @@ use octrt_compiler::codegen::Codegen;
 use octrt_compiler::leaf::Program;
 use octrt_compiler::nest::Nest;
 use octrt_compiler::pipeline::{self, Stages};
-use octrt_compiler::{CompileError, Options};
+use octrt_compiler::{CompileError, Options, Records};
 use octrt_ops::graph::text;
 
 use crate::args::{CompileArgs, Stage};
@@ -49,9 +49,9 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
     let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
     let options = Options { target, precision: args.machine.precision };
     if emit == Stage::Passes {
-        return Ok(text::print(&pipeline::decide(&graph, options).map_err(fail)?.optimized));
+        return Ok(text::print(&pipeline::decide(&graph, options, &Records::NONE).map_err(fail)?.optimized));
     }
-    let stages = pipeline::stages(&graph, options).map_err(fail)?;
+    let stages = pipeline::stages(&graph, options, &Records::NONE).map_err(fail)?;
     let dump = Dump::new(&stages, args.node.as_deref())?;
     let codegen = || Codegen::new(target).map_err(fail);
     Ok(match emit {

@@ -1,0 +1,111 @@
+//! The algorithm of a convolution: the one that records name, else the cheapest by an estimate.
+
+use octrt_ops::Graph;
+
+use super::fuse::Group;
+use super::{Refused, Windows};
+use crate::layout::Map;
+use crate::leaf::programs::Winograd;
+use crate::options::Options;
+use crate::passes::is_whole;
+use crate::precision::Precision;
+use crate::records::{Convolution, Records};
+use crate::strategy::conv::{Algorithm, Sharing};
+use crate::strategy::conv_winograd;
+use crate::target::Target;
+
+/// Most input channels of F(4x4, 3x3): its errors grow with the root of their number, up to 5e-5 of the results' root mean
+/// square here.
+const F4_CHANNELS: usize = 128;
+
+/// Bytes of weights that come from memory in a cycle.
+const COLD_BYTES: f64 = 5.0;
+
+/// Winograd's part of the direct cycles above which it is not taken: three steps have costs of their own.
+const WORTH_IT: f64 = 0.9;
+
+/// What the algorithm of a convolution is chosen by.
+pub(super) struct Chooser<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) options: Options,
+    pub(super) records: &'a Records,
+    pub(super) refused: &'a Refused,
+}
+
+impl Chooser<'_> {
+    /// The algorithm of the convolution that begins a group: `src` has the lanes in which it is read.
+    pub(super) fn choose(&self, group: &Group, windows: &Windows, src: &Map, dst: &Map) -> Algorithm {
+        let Chooser { graph, options, records, refused } = self;
+        let inexact = options.precision == Precision::Strict || is_whole(graph, graph.node(group.root));
+        let in_blocks = src.layout.lanes == dst.layout.lanes && src.axes == 2;
+        let alone = windows.groups == 1 && windows.sharing == Sharing::Merged(1);
+        if inexact || !in_blocks || !alone || !windows.is_3x3_s1() {
+            return Algorithm::Direct;
+        }
+        let added = || [group.base, group.addend].into_iter().flatten().map(|a| (a.repeat, a.after));
+        let serves = |size: &Winograd| {
+            let exact = *size == Winograd::F2 || src.c <= F4_CHANNELS;
+            let algorithm = Algorithm::Winograd(*size);
+            exact
+                && conv_winograd::ends_with(*size, added()).is_ok()
+                && !refused.contains_key(&(group.root, algorithm))
+        };
+        let sizes = [Winograd::F2, Winograd::F4].into_iter().filter(serves);
+        let convolution = convolution(windows, src, dst);
+        let recorded = records.get(&convolution).filter(|algorithm| match algorithm {
+            Algorithm::Direct => true,
+            Algorithm::Winograd(size) => sizes.clone().any(|s| s == *size),
+        });
+        recorded.unwrap_or_else(|| {
+            let direct = WORTH_IT * direct_cycles(&convolution, options.target);
+            let cycles = sizes.map(|size| (winograd_cycles(&convolution, size, options.target), size));
+            let cheapest = cycles.filter(|(cycles, _)| *cycles < direct).min_by(|a, b| a.0.total_cmp(&b.0));
+            cheapest.map_or(Algorithm::Direct, |(_, size)| Algorithm::Winograd(size))
+        })
+    }
+}
+
+/// The convolution as records know it.
+fn convolution(windows: &Windows, src: &Map, dst: &Map) -> Convolution {
+    Convolution {
+        mb: dst.mb,
+        groups: windows.groups,
+        ic: src.c,
+        oc: dst.c,
+        src: src.extents(),
+        dst: dst.extents(),
+        kernel: windows.each(|a| a.kernel),
+        strides: windows.each(|a| a.stride),
+        dilations: windows.each(|a| a.dilation),
+        pads: windows.each(|a| a.pad_begin),
+    }
+}
+
+/// Multiply-accumulates in a cycle.
+fn rate(target: Target) -> f64 {
+    2.0 * lanes(target)
+}
+
+fn lanes(target: Target) -> f64 {
+    target.width().map_or(4.0, |w| f64::from(w.lanes()))
+}
+
+fn direct_cycles(c: &Convolution, target: Target) -> f64 {
+    let weights = (c.ic * c.oc * c.kernel.iter().product::<usize>()) as f64;
+    let pixels = (c.mb * c.dst.iter().product::<usize>()) as f64;
+    weights * pixels / rate(target) / 0.9 + weights * 4.0 / COLD_BYTES
+}
+
+fn winograd_cycles(c: &Convolution, size: Winograd, target: Target) -> f64 {
+    let [_, h, w] = c.dst;
+    let tiles = (c.mb * h.div_ceil(size.output()) * w.div_ceil(size.output())) as f64;
+    let weights = (size.input() * size.input() * c.ic * c.oc) as f64;
+    // Cycles of the transforms of a block of channels of a tile.
+    let (input, output) = match size {
+        Winograd::F2 => (60.0, 40.0),
+        Winograd::F4 => (180.0, 130.0),
+    };
+    let blocks = |channels: usize| (channels as f64 / lanes(target)).ceil();
+    let transforms = tiles * (blocks(c.ic) * input + blocks(c.oc) * output);
+    weights * tiles / rate(target) / 0.85 + transforms + weights * 4.0 / COLD_BYTES
+}
