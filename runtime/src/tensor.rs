@@ -155,8 +155,18 @@ impl<'a> TensorMut<'a> {
 pub struct Tensor {
     dtype: DataType,
     shape: Vec<usize>,
-    /// The elements' bytes, then up to 7 zeros. Words, so that elements of any type are aligned.
-    words: Vec<u64>,
+    /// The elements' bytes, then zeros up to a whole line.
+    lines: Vec<Line>,
+}
+
+/// A line of the caches: elements of any type are aligned in it, and a vector of a tensor lies in no two.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, PartialEq)]
+struct Line([u64; 8]);
+
+impl Line {
+    const BYTES: usize = size_of::<Line>();
+    const ZERO: Line = Line([0; 8]);
 }
 
 impl Tensor {
@@ -170,10 +180,10 @@ impl Tensor {
         let bytes = numel
             .checked_mul(dtype.size())
             .ok_or_else(|| memory(usize::MAX, "it is larger than the address space".to_string()))?;
-        let mut words = Vec::new();
-        words.try_reserve_exact(bytes.div_ceil(8)).map_err(|e| memory(bytes, e.to_string()))?;
-        words.resize(bytes.div_ceil(8), 0);
-        Ok(Tensor { dtype, shape: shape.to_vec(), words })
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(bytes.div_ceil(Line::BYTES)).map_err(|e| memory(bytes, e.to_string()))?;
+        lines.resize(bytes.div_ceil(Line::BYTES), Line::ZERO);
+        Ok(Tensor { dtype, shape: shape.to_vec(), lines })
     }
 
     /// A tensor with copies of `elements` in row-major order.
@@ -202,15 +212,15 @@ impl Tensor {
     /// The elements' bytes, row-major.
     pub fn bytes(&self) -> &[u8] {
         let len = self.numel() * self.dtype.size();
-        // SAFETY: words are initialised bytes, and there are enough for all elements.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), len) }
+        // SAFETY: lines are initialised bytes, and there are enough for all elements.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), len) }
     }
 
     /// The bytes; whoever writes them keeps the rule for `bool`.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         let len = self.numel() * self.dtype.size();
-        // SAFETY: as in `bytes`; any bytes make valid words.
-        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), len) }
+        // SAFETY: as in `bytes`; any bytes make valid lines.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), len) }
     }
 
     /// The elements, row-major.
@@ -222,8 +232,8 @@ impl Tensor {
             let found = describe(self.dtype, &self.shape);
             return Err(InputError::Elements(format!("elements of {} asked of {found}", T::DATA_TYPE)));
         }
-        // SAFETY: the bytes are elements of this type (`bool`s are kept 0 or 1), words are aligned for all of them.
-        Ok(unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.numel()) })
+        // SAFETY: the bytes are elements of this type (`bool`s are kept 0 or 1), lines are aligned for all of them.
+        Ok(unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.numel()) })
     }
 
     /// The tensor, borrowed.
@@ -235,7 +245,7 @@ impl Tensor {
     pub fn view_mut(&mut self) -> TensorMut<'_> {
         let len = self.numel() * self.dtype.size();
         // SAFETY: as in `bytes_mut`.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), len) };
+        let bytes = unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), len) };
         TensorMut { dtype: self.dtype, shape: &self.shape, bytes }
     }
 }
