@@ -50,7 +50,7 @@ pub enum Kind {
     Concat,
     /// The operator's definition, on the tensors as they lie in memory.
     Physical,
-    /// A product with a constant matrix, on plain tensors.
+    /// A product of matrices, on plain tensors.
     Matrix,
 }
 
@@ -164,7 +164,7 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
         if choice.taken[id.index()] {
             continue;
         }
-        let matcher = Matcher { graph, lanes, precision: options.precision, blocked: &blocked };
+        let matcher = Matcher { users: &users, lanes, precision: options.precision, blocked: &blocked };
         let found = match refused.get(&(id, Algorithm::Direct)) {
             Some(refusal) => Err(Reason::Refused(refusal.clone())),
             None => matcher.kind(graph.node(id)),
@@ -244,7 +244,7 @@ fn axes(src: &Map, attrs: WindowAttrs<'_>) -> Result<[WindowAxis; AXES], Reason>
 }
 
 struct Matcher<'a> {
-    graph: &'a Graph,
+    users: &'a Users<'a>,
     lanes: usize,
     precision: Precision,
     /// Values that lie in blocks.
@@ -255,9 +255,14 @@ struct Matcher<'a> {
 type Match = Result<(Kind, Vec<(ValueId, Layout)>), Reason>;
 
 impl Matcher<'_> {
+    fn graph(&self) -> &Graph {
+        self.users.graph()
+    }
+
     fn kind(&self, node: &Node) -> Match {
         let [_result] = node.outputs[..] else { return Err(Reason::NoStrategy) };
         match &node.op {
+            Op::Conv(_) if self.stays_plain(node) => Ok((Kind::Matrix, Vec::new())),
             Op::Conv(_) => self.conv(node),
             Op::MaxPool(_) | Op::AveragePool(_) => self.pool(node),
             Op::GlobalPool(GlobalPool { kind }) => {
@@ -268,7 +273,7 @@ impl Matcher<'_> {
                 Ok((Kind::Global(*kind), vec![(x, self.free())]))
             }
             Op::Reduce(_) => {
-                let kind = matrix::mean_over_maps(self.graph, node).ok_or(Reason::NoStrategy)?;
+                let kind = matrix::mean_over_maps(self.graph(), node).ok_or(Reason::NoStrategy)?;
                 let (x, _) = self.blocked_input(node, 0)?;
                 Ok((Kind::Global(kind), vec![(x, self.free())]))
             }
@@ -279,7 +284,7 @@ impl Matcher<'_> {
             }
             Op::Concat(c) if self.joins_channels(node, c.axis) => self.concat(node),
             Op::Gemm(_) | Op::MatMul(_) => {
-                matrix::problem(self.graph, node).ok_or(Reason::NotMatrices)?;
+                matrix::problem(self.graph(), node).ok_or(Reason::NotMatrices)?;
                 Ok((Kind::Matrix, Vec::new()))
             }
             _ => self.elementwise(node),
@@ -292,9 +297,9 @@ impl Matcher<'_> {
 
     /// An input that is a non-empty activation of one to three axes behind the channels.
     fn input(&self, node: &Node, i: usize) -> Result<(ValueId, Map), Reason> {
-        let map = node.input(i).and_then(|v| Some((v, Map::new(self.graph.ty(v).ok()?, self.free())?)));
+        let map = node.input(i).and_then(|v| Some((v, Map::new(self.graph().ty(v).ok()?, self.free())?)));
         let computed = |(v, map): &(ValueId, Map)| {
-            map.mb * map.c * map.pixels() > 0 && self.graph.constant(*v).is_none()
+            map.mb * map.c * map.pixels() > 0 && self.graph().constant(*v).is_none()
         };
         map.filter(computed).ok_or(Reason::NotMaps(i))
     }
@@ -306,7 +311,7 @@ impl Matcher<'_> {
 
     /// That an input is a constant, if given.
     fn constant(&self, node: &Node, i: usize) -> Result<(), Reason> {
-        match node.input(i).is_none_or(|v| self.graph.constant(v).is_some()) {
+        match node.input(i).is_none_or(|v| self.graph().constant(v).is_some()) {
             true => Ok(()),
             false => Err(Reason::NotConstant(i)),
         }
@@ -320,11 +325,30 @@ impl Matcher<'_> {
         }
     }
 
+    /// Whether a convolution is a product of matrices as they lie, and blocks would be made and unmade for it: its input
+    /// lies plain, and so does what its users read.
+    fn stays_plain(&self, node: &Node) -> bool {
+        let x = node.input(0).filter(|x| !self.blocked[x.index()]);
+        let product = x.and_then(|_| matrix::problem(self.graph(), node));
+        let (Some(product), [result]) = (product, &node.outputs[..]) else { return false };
+        let mut result = *result;
+        while let Some(next) = self.users.only(result).map(|id| self.graph().node(id))
+            && fuse::activation(self.graph(), next).is_some()
+        {
+            result = next.outputs[0];
+        }
+        let reads_plain = |id: &NodeId| {
+            let op = &self.graph().node(*id).op;
+            op.as_operator().is_view() || matches!(op, Op::Transpose(_) | Op::MatMul(_) | Op::Gemm(_))
+        };
+        product.problem.n >= 2 * self.lanes && self.users.of(result).iter().all(reads_plain)
+    }
+
     fn conv(&self, node: &Node) -> Match {
         let Op::Conv(op) = &node.op else { return Err(Reason::NoStrategy) };
         let (x, src) = self.input(node, 0)?;
         (1..3).try_for_each(|i| self.constant(node, i))?;
-        let wei = self.graph.constant_input(node, 1).ok_or(Reason::NotConstant(1))?.shape().dims().to_vec();
+        let wei = self.graph().constant_input(node, 1).ok_or(Reason::NotConstant(1))?.shape().dims().to_vec();
         let &[oc, ic, ref kernel @ ..] = &wei[..] else { return Err(Reason::NotMaps(1)) };
         let attrs = WindowAttrs {
             kernel,
@@ -406,7 +430,7 @@ impl Matcher<'_> {
 
     /// Whether an axis of the first input is that of the channels.
     fn joins_channels(&self, node: &Node, axis: i64) -> bool {
-        let rank = node.input(0).and_then(|v| self.graph.ty(v).ok()).map_or(0, |ty| ty.shape.rank() as i64);
+        let rank = node.input(0).and_then(|v| self.graph().ty(v).ok()).map_or(0, |ty| ty.shape.rank() as i64);
         axis == 1 || axis + rank == 1
     }
 
@@ -421,7 +445,7 @@ impl Matcher<'_> {
 
     /// Functions of one or two tensors of which one lies in blocks.
     fn elementwise(&self, node: &Node) -> Match {
-        if fuse::activation(self.graph, node).is_some() {
+        if fuse::activation(self.graph(), node).is_some() {
             let (x, _) = self.blocked_input(node, 0)?;
             return Ok((Kind::Rows(None), vec![(x, self.free())]));
         }
@@ -471,7 +495,7 @@ impl Matcher<'_> {
     /// A blocked tensor and a constant of one element.
     fn with_scalar(&self, node: &Node) -> Match {
         let scalar = |i: usize| {
-            let t = self.graph.constant(node.input(i)?)?;
+            let t = self.graph().constant(node.input(i)?)?;
             (t.numel() == 1 && t.dtype() == DType::F32).then_some(t.shape().rank())
         };
         let (rank, (x, map)) = match (scalar(0), scalar(1)) {

@@ -410,8 +410,8 @@ impl Nest {
         }
     }
 
-    /// The nest as code generation takes it: loops of one iteration are left out and all others are data loops, the
-    /// outermost is parallel, of one iteration where none was. `None` where a definition is left.
+    /// The nest as code generation takes it: loops of one iteration are left out, those around calls are data loops, the
+    /// outermost is parallel, of one iteration where none was. `None` where a sum is left.
     pub fn canonical(&self) -> Option<Nest> {
         let (outer, body) = match self.parallel() {
             Some((l, body)) => (l.clone(), plain(body)?),
@@ -428,13 +428,20 @@ fn plain(stmts: &[Stmt]) -> Option<Vec<Stmt>> {
     let mut out = Vec::new();
     for s in stmts {
         match s {
-            Stmt::Loop(l, body) if l.extent == 1 => out.extend(plain(body)?),
+            Stmt::Loop(l, body) if l.extent == 1 => {
+                let mut body = plain(body)?;
+                body.iter_mut().for_each(|s| s.substitute(l.id, &Expr::int(0)));
+                out.extend(body);
+            }
             Stmt::Loop(l, body) => {
-                let l = Loop { role: Role::Data, form: Form::Serial, ..l.clone() };
+                let l = match has_call(body) {
+                    true => Loop { role: Role::Data, form: Form::Serial, ..l.clone() },
+                    false => l.clone(),
+                };
                 out.push(Stmt::Loop(l, plain(body)?));
             }
-            Stmt::Call { .. } => out.push(s.clone()),
-            Stmt::Define(_) => return None,
+            Stmt::Define(d) if d.reduce.is_some() => return None,
+            Stmt::Call { .. } | Stmt::Define(_) => out.push(s.clone()),
         }
     }
     Some(out)

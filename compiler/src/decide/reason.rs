@@ -38,8 +38,8 @@ pub enum Reason {
     /// Operands that broadcast to each other.
     #[error("the operands have different shapes")]
     Shapes,
-    /// Not a product of a computed matrix with a constant one.
-    #[error("not a product of a computed matrix with a constant one, both f32")]
+    /// Not a product of matrices that lie row by row.
+    #[error("not a product of f32 matrices that lie row by row, one of them computed")]
     NotMatrices,
     /// A schedule refused it after all.
     #[error("refused: {0}")]

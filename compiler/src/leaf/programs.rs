@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `src` | pointer | the tile's first element, at the first tap |
 //! | `wei` | pointer | packed weights, see the builder |
-//! | `bias` | pointer | one vector per vector of the tile |
+//! | `bias` | pointer | one vector per vector of the tile, or one element per pixel |
 //! | `start` | pointer | what the accumulators start from |
 //! | `residual` | pointer | what is added to the result |
 //! | `dst`, `pool` | pointer | the results |
@@ -28,7 +28,7 @@ mod tile;
 mod transpose;
 mod winograd;
 
-pub use conv::Conv;
+pub use conv::{Conv, Weights};
 pub use depthwise::Depthwise;
 pub use elementwise::{Affine, Elementwise, Fill, Other};
 pub use lanes::{Lanes, Source};
@@ -67,8 +67,10 @@ pub struct Grid {
 pub enum Start {
     /// Zero.
     Zero,
-    /// The slot `bias`: the same for all pixels.
+    /// The slot `bias`: a vector for each vector of the tile, the same for all pixels.
     Bias,
+    /// The slot `bias`: an element for each pixel, the same for all lanes.
+    PixelBias,
     /// A tensor at the slot `start`: a former part of the sum, or the low-resolution half of an OctConv.
     Load(Grid),
 }

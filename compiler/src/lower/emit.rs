@@ -8,13 +8,14 @@ use octrt_ops::{Args, Op, Tensor, ValueId};
 use super::calls::{Constant, Virtual};
 use super::{Lowering, Owner, Planned};
 use crate::decide::fuse::{self, Group};
-use crate::decide::{Kind, Tiled, Windows, concat, matrix};
+use crate::decide::matrix::{self, Right};
+use crate::decide::{Kind, Tiled, Windows, concat};
 use crate::layout::{AXES, Layout, Map};
 use crate::leaf::{BinaryOp, Width};
 use crate::pack::Packing;
 use crate::strategy::conv::{Addend, Algorithm, ConvProblem, Tail};
 use crate::strategy::conv_plan::{self, Plan};
-use crate::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
+use crate::strategy::problem::{Bias, GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
 use crate::strategy::{gemm, global_pool, shift, window};
@@ -393,16 +394,23 @@ impl Lowering<'_> {
         let lanes = width.lanes() as usize;
         let len = tiles.iter().sum::<usize>() * lanes;
         let nest = gemm::schedule(&problem, self.options.target)?.finish()?;
-        let packing =
-            Packing::Matrix { transposed: product.transposed, lanes, tiles, scale: product.scale.to_bits() };
-        let src = self.plain(product.src, owner.node);
-        let wei = self.packed(packing, product.wei);
-        let bias = match product.bias {
-            Some(bias) => self.packed(Packing::Vector { len }, bias),
-            None => self.vector(&vec![0.0; len]),
+        let lhs = self.plain(product.lhs, owner.node);
+        let rhs = match product.rhs {
+            Right::Value(v) => self.plain(v, owner.node),
+            Right::Weights { wei, transposed, scale } => {
+                self.packed(Packing::Matrix { transposed, lanes, tiles, scale: scale.to_bits() }, wei)
+            }
         };
+        let bias = match (problem.bias, product.bias) {
+            (Bias::Absent, _) => None,
+            (Bias::Columns, None) => Some(self.vector(&vec![0.0; len])),
+            (Bias::Columns, Some(bias)) => Some(self.packed(Packing::Vector { len }, bias)),
+            (Bias::Rows, Some(bias)) => Some(self.out.constant(Constant::Plain(bias.clone()))),
+            (Bias::Rows, None) => return Err(Refusal::Defect("a product without its bias")),
+        };
+        let sources: Vec<Virtual> = [lhs, rhs].into_iter().chain(bias).collect();
         let dst = self.plain_result(t.group.result);
-        self.call(nest, &[src, wei, bias], dst, owner, "gemm")?;
+        self.call(nest, &sources, dst, owner, "gemm")?;
         Ok(())
     }
 }

@@ -149,7 +149,7 @@ impl Builder {
     /// [`Refusal::Defect`]: never, there are calls only.
     pub fn finish(mut self) -> Result<Nest, Refusal> {
         self.nest.body = vec![Stmt::Loop(self.outer, self.nest.body)];
-        self.nest.canonical().ok_or(Refusal::Defect("a nest that defines elements"))
+        self.nest.canonical().ok_or(Refusal::Defect("a nest that sums elements"))
     }
 }
 

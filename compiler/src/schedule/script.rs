@@ -193,10 +193,10 @@ impl Schedule {
     ///
     /// # Errors
     /// As there.
-    pub fn stage_read(&mut self, buffer: BufId, l: VarId) -> Result<BufId, ScheduleError> {
-        let scratch = stage_read(&mut self.nest, buffer, l)?;
+    pub fn stage_read(&mut self, buffer: BufId, l: VarId) -> Result<(BufId, Vec<VarId>), ScheduleError> {
+        let (scratch, loops) = stage_read(&mut self.nest, buffer, l)?;
         self.note(format_args!("stage_read {buffer} in {l} -> {scratch}"));
-        Ok(scratch)
+        Ok((scratch, loops))
     }
 
     /// See [`compute_at`](fn@compute_at).
@@ -312,10 +312,10 @@ impl Schedule {
     /// The finished nest.
     ///
     /// # Errors
-    /// [`Refusal::Defect`] where no call has replaced a definition yet.
+    /// [`Refusal::Defect`] where no call has replaced a sum yet.
     pub fn finish(mut self) -> Result<Scheduled, Refusal> {
         self.tables = Tables::default();
-        let nest = self.nest.canonical().ok_or(Refusal::Defect("a schedule that leaves definitions"))?;
+        let nest = self.nest.canonical().ok_or(Refusal::Defect("a schedule that leaves sums"))?;
         Ok(Scheduled { nest: Arc::new(nest), schedule: Some(Arc::new(self)), parts: Vec::new() })
     }
 

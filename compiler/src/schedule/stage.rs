@@ -68,7 +68,7 @@ pub fn stage_write(nest: &mut Nest, l: VarId) -> Result<BufId, ScheduleError> {
     Ok(scratch)
 }
 
-/// Copies what an iteration of a loop reads of a buffer into scratch first. Gives the scratch.
+/// Copies what an iteration of a loop reads of a buffer into scratch first. Gives the scratch, and the loops of the copy.
 ///
 /// ```text
 /// for L1 in 9 { for L2 in 6 { reduce L3 in 3 { b2[L1, L2] sum b0[add(L1, 1), add(L2, L3)] .. } } }
@@ -83,7 +83,7 @@ pub fn stage_write(nest: &mut Nest, l: VarId) -> Result<BufId, ScheduleError> {
 /// # Errors
 /// [`ScheduleError`] inside a sum, around calls, for a buffer that is not only read or that nothing inside loads, and for
 /// loads whose indices are no sums of loops, or do not move alike with the loops outside.
-pub fn stage_read(nest: &mut Nest, buffer: BufId, l: VarId) -> Result<BufId, ScheduleError> {
+pub fn stage_read(nest: &mut Nest, buffer: BufId, l: VarId) -> Result<(BufId, Vec<VarId>), ScheduleError> {
     const NAME: &str = "stage_read";
     let (_, body) = loop_of(NAME, nest, l)?;
     outside_sums(NAME, nest, l)?;
@@ -125,6 +125,7 @@ pub fn stage_read(nest: &mut Nest, buffer: BufId, l: VarId) -> Result<BufId, Sch
         .zip(&regions)
         .map(|(id, r)| Loop::serial(VarId(id), (r.hi - r.lo + 1) as usize, Role::Data))
         .collect();
+    let loops = copies.iter().map(|l| l.id).collect();
     let scratch = BufId(nest.buffers.len() as u32);
     let from = copies.iter().zip(&regions).map(|(l, r)| {
         let mut at = r.start.clone();
@@ -157,7 +158,7 @@ pub fn stage_read(nest: &mut Nest, buffer: BufId, l: VarId) -> Result<BufId, Sch
         let copy = around(copies.into_iter(), vec![Stmt::Define(copy)]);
         vec![Stmt::Loop(of, copy.into_iter().chain(body).collect())]
     });
-    Ok(scratch)
+    Ok((scratch, loops))
 }
 
 /// Indices of one dimension that an iteration loads: from `start + lo` to `start + hi`.

@@ -101,7 +101,7 @@ fn fits(leaf: &Conv, pixels: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::leaf::programs::{Advance, Axis, Grid, Pixels};
+    use crate::leaf::programs::{Advance, Axis, Grid, Pixels, Weights};
 
     #[test]
     fn one_channel_of_one_tap_tells_whether_a_tile_fits() {
@@ -120,6 +120,7 @@ mod tests {
                     channels: width.lanes() as usize,
                     taps: vec![0, 64, 128],
                     src,
+                    weights: Weights::Packed,
                     reduction,
                     merged: 1,
                     ahead: 4,

@@ -1,7 +1,7 @@
-//! Matrix products with packed weights on plain matrices.
+//! Products of plain matrices: with packed weights, or of two that lie row by row.
 //!
 //! ```text
-//! tiles of columns, parallel -> split the sum in parts -> cut rows in tiles -> tensorize
+//! products or tiles of columns, parallel -> split the sum in parts -> cut rows in tiles -> tensorize
 //! ```
 //!
 //! A *part* of a long sum starts from zero and is added to what the parts before have stored: sums of sums lose fewer
@@ -10,13 +10,13 @@
 use octrt_ops::expr::{Expr, VarId};
 
 use crate::leaf::Width;
-use crate::nest::blocked::gemm::{BIAS, BLOCK, LANE, ROW, SUM, WEI};
+use crate::nest::blocked::gemm::{BIAS, BLOCK, LANE, PRODUCT, RHS, ROW, SUM};
 use crate::schedule::cut::Run;
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::conv::ConvTile;
 use crate::target::Target;
 
-use super::problem::GemmProblem;
+use super::problem::{Bias, GemmProblem, Rhs};
 use super::refusal::Refusal;
 use super::tiles::{self, EvenSplit};
 
@@ -43,6 +43,16 @@ pub fn tiles(p: &GemmProblem, width: Width) -> Vec<usize> {
     split.runs().flat_map(|(_, size, n)| std::iter::repeat_n(size, n)).collect()
 }
 
+/// Bytes of the columns of a panel: with the rows that are multiplied by them they stay in the level-1 cache.
+const PANEL: usize = 64 << 10;
+
+/// Tiles of equal form that share a panel: columns that are copied side by side, since their rows lie far from each other,
+/// often at distances that share the lines of the caches.
+fn panel(p: &GemmProblem, width: Width, tiles: &[usize]) -> usize {
+    let bytes = p.k.min(PART) * tiles[0] * width.bytes() as usize;
+    (1..=(PANEL / bytes.max(1)).min(16)).rev().find(|n| tiles.len().is_multiple_of(*n)).unwrap_or(1)
+}
+
 /// The schedule.
 ///
 /// # Errors
@@ -53,38 +63,77 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
     let tiles = tiles(p, width);
     let blocks = tiles.iter().sum::<usize>();
     let mut s = Schedule::new(p.naive(lanes, blocks)?);
-    s.start_from(BIAS)?;
+    if p.bias != Bias::Absent {
+        s.start_from(BIAS)?;
+    }
+    // Threads share products, or tiles of columns where there is one product.
+    let products = (p.batch > 1).then_some(PRODUCT);
+    let order = |inner: &[VarId]| products.iter().chain(inner).copied().collect::<Vec<_>>();
     // The last tile may end within a vector, so tiles of equal form but for the last share the parallel loop.
     if p.n == blocks * lanes && tiles.iter().all(|t| *t == tiles[0]) {
         let [tile, vector] = s.split(BLOCK, tiles[0])?;
-        s.reorder(&[tile, ROW, vector, LANE, SUM])?;
-        s.parallel(tile)?;
-        columns(&mut s, p, width, &Run::new(tile, vector))?;
+        if p.rhs == Rhs::Packed || p.m <= 2 {
+            s.reorder(&order(&[tile, ROW, vector, LANE, SUM]))?;
+            s.parallel(products.unwrap_or(tile))?;
+            columns(&mut s, p, width, &Run::new(tile, vector), None)?;
+        } else {
+            let [panel, tile] = s.split(tile, panel(p, width, &tiles))?;
+            s.reorder(&order(&[panel, ROW, tile, vector, LANE, SUM]))?;
+            s.parallel(products.unwrap_or(panel))?;
+            copied(&mut s, panel)?;
+            columns(&mut s, p, width, &Run::new(panel, vector), Some(tile))?;
+        }
     } else {
-        s.reorder(&[BLOCK, ROW, LANE, SUM])?;
+        s.reorder(&order(&[BLOCK, ROW, LANE, SUM]))?;
+        if let Some(products) = products {
+            s.parallel(products)?;
+        }
         let last = tiles.len() - 1;
         let mut runs: Vec<(usize, usize)> =
             tiles::runs(&tiles[..last]).into_iter().map(|(_, n, size)| (size, n)).collect();
         runs.push((tiles[last], 1));
         for run in s.cut(BLOCK, &runs)? {
             s.reorder(&[run.of(ROW), run.inner])?;
-            columns(&mut s, p, width, &run)?;
+            columns(&mut s, p, width, &run, None)?;
         }
     }
-    s.flatten(WEI)?;
+    if p.rhs == Rhs::Packed {
+        s.flatten(RHS)?;
+    }
     Ok(s)
 }
 
-/// Schedules a run of tiles of columns.
-fn columns(s: &mut Schedule, p: &GemmProblem, width: Width, run: &Run) -> Result<(), Refusal> {
+/// Copies the columns of a panel.
+fn copied(s: &mut Schedule, panel: VarId) -> Result<(), Refusal> {
+    let (_, loops) = s.stage_read(RHS, panel)?;
+    let Some(column) = loops.last() else { return Ok(()) };
+    let [vector, lane] = s.split(*column, Target::LANES)?;
+    s.vectorize(lane)?;
+    let vectors = s.extent(vector);
+    let unrolled = [8, 4, 2].into_iter().find(|n| vectors.is_multiple_of(*n)).unwrap_or(1);
+    let [_, vector] = s.split(vector, unrolled)?;
+    Ok(s.unroll(vector)?)
+}
+
+/// Schedules a run of tiles of columns; those of a panel are one more loop inside the rows.
+fn columns(
+    s: &mut Schedule,
+    p: &GemmProblem,
+    width: Width,
+    run: &Run,
+    tile: Option<VarId>,
+) -> Result<(), Refusal> {
     let (row, sum, lane) = (run.of(ROW), run.of(SUM), run.of(LANE));
-    s.pack(WEI, row, run.inner)?;
+    if p.rhs == Rhs::Packed {
+        s.pack(RHS, row, run.inner)?;
+    }
     let sizes = parts(p.k);
     if sizes.len() == 1 {
-        return rows(s, p, width, [row, run.inner, lane, sum]);
+        return rows(s, p, width, ([row, run.inner, lane, sum], tile));
     }
     for part in s.split_sum((row, sum), &sizes, None)? {
-        rows(s, p, width, [row, run.inner, lane, sum].map(|l| part.of(l)))?;
+        let of = |l: VarId| part.of(l);
+        rows(s, p, width, ([row, run.inner, lane, sum].map(of), tile.map(of)))?;
     }
     Ok(())
 }
@@ -94,7 +143,7 @@ fn rows(
     s: &mut Schedule,
     p: &GemmProblem,
     width: Width,
-    [row, vector, lane, sum]: [VarId; 4],
+    ([row, vector, lane, sum], tile): ([VarId; 4], Option<VarId>),
 ) -> Result<(), Refusal> {
     let terms = s.extent(sum);
     let unrolled = [8, 4, 2].into_iter().find(|c| terms.is_multiple_of(*c)).unwrap_or(1);
@@ -102,6 +151,9 @@ fn rows(
     let most = if p.m > 2 { tiles::pixels(width, s.extent(vector)) } else { 1 };
     let runs: Vec<(usize, usize)> = EvenSplit::new(p.m, most).runs().map(|(_, size, n)| (size, n)).collect();
     for run in s.cut(row, &runs)? {
+        if let Some(tile) = tile {
+            s.reorder(&[run.of(tile), run.inner])?;
+        }
         let [vector, lane, ic, channel] = [vector, lane, ic, channel].map(|l| run.of(l));
         let part = (Expr::int(0), p.k / unrolled);
         let (taps, ahead) = (Vec::new(), (0, Expr::int(0)));

@@ -1,5 +1,4 @@
-//! What windows, products of matrices and convolutions of plain maps are given to compute; other convolutions have
-//! [`conv`](super::conv).
+//! What windows and products of matrices are given to compute; convolutions have [`conv`](super::conv).
 
 use crate::layout::{AXES, Map};
 use crate::leaf::programs::Activation;
@@ -39,15 +38,60 @@ pub struct WindowProblem {
     pub tail: Tail,
 }
 
-/// `dst[m, n] = activation(sum over k of src[m, k] * wei[k, n] + bias[n])`. Buffers, in order: src, wei, bias, dst.
+/// `dst[b, m, n] = activation(sum over k of lhs[b, m, k] * rhs[b, k, n] + bias)`. Buffers, in order: lhs, rhs, bias if there
+/// is one, dst.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GemmProblem {
-    /// Rows of the result.
+    /// Products.
+    pub batch: usize,
+    /// Rows of each result.
     pub m: usize,
-    /// Columns of the result.
+    /// Columns of each result.
     pub n: usize,
     /// Summed extent.
     pub k: usize,
+    /// The matrices on the left.
+    pub lhs: Lhs,
+    /// The matrices on the right.
+    pub rhs: Rhs,
+    /// What is added to the sums.
+    pub bias: Bias,
     /// What follows.
     pub activation: Activation,
+}
+
+/// The matrices on the left of products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lhs {
+    /// `[m, k]`, the same for all.
+    Shared,
+    /// `[batch, m, k]`.
+    Each,
+}
+
+/// The matrices on the right of products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rhs {
+    /// Weights `[block, k, lane]` of one product, zeros where there is no column.
+    Packed,
+    /// `[batch, k, n]`, row by row.
+    Each,
+}
+
+/// What is added to the sums of products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bias {
+    /// Nothing.
+    Absent,
+    /// An element for each column, zeros up to a whole number of vectors.
+    Columns,
+    /// An element for each row.
+    Rows,
+}
+
+impl GemmProblem {
+    /// One product with packed weights.
+    pub fn packed([m, n, k]: [usize; 3], activation: Activation) -> GemmProblem {
+        GemmProblem { batch: 1, m, n, k, lhs: Lhs::Shared, rhs: Rhs::Packed, bias: Bias::Columns, activation }
+    }
 }

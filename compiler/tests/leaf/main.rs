@@ -7,7 +7,7 @@ mod winograd;
 use cases::{Case, fuzz};
 use octrt_compiler::leaf::emulate::Emulator;
 use octrt_compiler::leaf::programs::{
-    Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start,
+    Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Weights,
 };
 use octrt_compiler::leaf::{Program, Width, interp, text, verify, x64};
 
@@ -70,6 +70,7 @@ fn main_tile(width: Width, pixels: usize, vectors: usize) -> Program {
         channels: width.lanes() as usize,
         taps: vec![0],
         src: Grid { pixels: src, vector_bytes: 0 },
+        weights: Weights::Packed,
         reduction: Reduction::Loops(vec![
             Axis { name: "blocks", src: Advance::Slot },
             Axis { name: "kh", src: Advance::Slot },

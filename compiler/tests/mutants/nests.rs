@@ -3,14 +3,14 @@
 use octrt_compiler::layout::{Border, Halo, Layout, Map};
 use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
-    Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Winograd,
+    Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Weights, Winograd,
 };
 use octrt_compiler::nest::build::{Builder, Value};
 use octrt_compiler::nest::{BufferRole, Nest, text};
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
 use octrt_compiler::strategy::conv_plan::Plan;
 use octrt_compiler::strategy::conv_winograd;
-use octrt_compiler::strategy::problem::{GemmProblem, WindowKind, WindowProblem};
+use octrt_compiler::strategy::problem::{Bias, GemmProblem, Lhs, Rhs, WindowKind, WindowProblem};
 use octrt_compiler::strategy::refusal::Refusal;
 use octrt_compiler::strategy::rows::{self, RowsProblem, With};
 use octrt_compiler::strategy::{conv_direct, conv_grouped, gemm, global_pool, reorder, shift, window};
@@ -133,8 +133,17 @@ fn others(target: Target) -> Vec<Nest> {
         all.push(reorder::nest(&plain(m), &m, target).unwrap());
         all.push(reorder::nest(&m, &plain(m), target).unwrap());
     }
+    for (batch, m, n, k, lhs, bias) in [
+        (2, 5, 4 * b, 12, Lhs::Shared, Bias::Rows),
+        (3, 4, 2 * b + 3, 5, Lhs::Each, Bias::Absent),
+        (1, 3, 2 * b, 7, Lhs::Shared, Bias::Columns),
+    ] {
+        let (rhs, activation) = (Rhs::Each, Activation::Relu);
+        let problem = GemmProblem { batch, m, n, k, lhs, rhs, bias, activation };
+        all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest.as_ref().clone());
+    }
     for (m, n, k) in [(1, 8 * b, 3), (5, 4 * b, 2), (4, b + 3, 2), (3, 4 * b, 512)] {
-        let problem = GemmProblem { m, n, k, activation: Activation::Identity };
+        let problem = GemmProblem::packed([m, n, k], Activation::Identity);
         all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest.as_ref().clone());
     }
     all
@@ -165,6 +174,7 @@ fn direct(width: Width, mb: usize, tables: bool) -> Result<Nest, Refusal> {
             channels: 1,
             taps: vec![0],
             src: Grid { pixels: Pixels::Strided { bytes: 4, repeat: 1 }, vector_bytes: 0 },
+            weights: Weights::Packed,
             reduction: Reduction::Loops(vec![Axis { name: "ic", src: Advance::Bytes(4) }]),
             merged: 1,
             ahead: 0,

@@ -60,10 +60,10 @@ fn convolutions(axes: usize) -> Vec<Case> {
         n.output(y);
     });
     let depthwise = &["conv_depthwise"];
-    let conv = &["conv"];
+    let plain: &'static [&'static str] = if axes == 1 { &["conv"] } else { &["gemm"] };
     // Of maps of more axes, single pixels only.
     let (kernel, pixels) = if axes == 1 { (3, [1, 1, 467]) } else { (1, [6, 8, 9]) };
-    let with_relu = of(axes, "from plain to plain, relu", conv, |n| {
+    let with_relu = of(axes, "from plain to plain, relu", plain, |n| {
         let x = n.input(&at(1, 7, pixels));
         let y = n.conv(x, 7, 11, same(kernel));
         let y = n.relu(y);
@@ -71,10 +71,10 @@ fn convolutions(axes: usize) -> Vec<Case> {
     });
     vec![
         with_relu,
-        one("from plain to plain, batch 2", conv, at(2, 3, pixels), 16, same(kernel)),
+        one("from plain to plain, batch 2", plain, at(2, 3, pixels), 16, same(kernel)),
         one(
             "from plain to plain, dilated",
-            conv,
+            plain,
             at(1, 5, pixels),
             9,
             same(kernel).dilation(2).pad(kernel / 2),
@@ -82,7 +82,7 @@ fn convolutions(axes: usize) -> Vec<Case> {
         one("dense", &["conv"], at(1, 20, [3, 5, 7]), 24, same(3)),
         one("dense, batch 3", &["conv"], at(3, 16, [2, 3, 5]), 40, same(3)),
         one("dense, batch 2, stride 2", &["conv"], at(2, 17, [5, 4, 7]), 16, same(3).stride(2)),
-        one("pointwise", &["conv"], at(1, 24, [2, 3, 7]), 40, same(1)),
+        one("pointwise", if axes == 3 { &["gemm"] } else { &["conv"] }, at(1, 24, [2, 3, 7]), 40, same(1)),
         one("pointwise, stride 2", &["conv"], at(1, 20, [3, 4, 9]), 24, same(1).stride(2)),
         one("pointwise, one pixel", &["conv"], at(1, 24, [1, 1, 1]), 20, same(1)),
         one("stem", &["conv"], at(1, 3, [5, 6, 9]), 20, same(5).stride(2)),

@@ -2,7 +2,9 @@
 
 use octrt_ops::Graph;
 use octrt_ops::def::binary::BinaryKind;
+use octrt_ops::def::gemm::Gemm;
 use octrt_ops::def::global_pool::GlobalPoolKind;
+use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::unary::UnaryKind;
 
 use crate::axes;
@@ -55,7 +57,8 @@ fn convolutions() -> Vec<Case> {
         // Weights beyond the caches: sums go on from part to part.
         case("3x3, many channels", &[], large(3, 128, 128, 7)),
         case("1x1, many channels", &["conv"], large(1, 640, 256, 7)),
-        one("1x1", &["conv"], [1, 24, 7, 7], 40, same(1)),
+        one("1x1", &["gemm"], [1, 24, 7, 7], 40, same(1)),
+        one("1x1, few pixels", &["conv"], [1, 24, 5, 3], 40, same(1)),
         one("1x1, one pixel", &["conv"], [1, 24, 1, 1], 20, same(1)),
         one("1x1, stride 2", &["conv"], [1, 20, 13, 13], 24, same(1).stride(2)),
         one("3x3, stride 2", &["conv"], [1, 20, 15, 15], 16, same(3).stride(2)),
@@ -173,12 +176,40 @@ fn matrices() -> Vec<Case> {
         let y = n.gemm(a, 24 * 16, 30);
         n.output(y);
     };
+    let two = |name, a: &[usize], b: &[usize]| {
+        case(name, &["gemm"], |n| {
+            let (a, b) = (n.input(a), n.input(b));
+            let y = n.node(MatMul {}, &[a, b]);
+            n.output(y);
+        })
+    };
     vec![
         case("gemm, one row", &["gemm"], gemm(1, 64, 100)),
         case("gemm, one row, odd", &["gemm"], gemm(1, 37, 10)),
         case("gemm, five rows", &["gemm"], gemm(5, 24, 33)),
         case("gemm, thirteen rows", &["gemm"], gemm(13, 20, 64)),
         case("classifier", &["gemm"], classifier),
+        two("products of a batch", &[2, 3, 5, 24], &[2, 3, 24, 33]),
+        two("products of a batch, long sums", &[2, 7, 600], &[2, 600, 40]),
+        two("one matrix on the left", &[5, 24], &[3, 24, 64]),
+        two("one matrix on the right", &[2, 3, 24], &[24, 19]),
+        two("few columns", &[4, 9, 20], &[4, 20, 3]),
+        two("single rows", &[2, 1, 12], &[2, 12, 70]),
+        two("one term", &[13, 1], &[1, 32]),
+        case("matrices, bias, relu", &["gemm"], |n| {
+            let (a, b) = (n.input(&[6, 20]), n.input(&[20, 37]));
+            let bias = n.numbers(&[37], 0.1, 0.2);
+            let op = Gemm { alpha: 1.0, beta: 1.0, trans_a: false, trans_b: false };
+            let y = n.node(op, &[a, b, bias]);
+            let y = n.relu(y);
+            n.output(y);
+        }),
+        case("constant on the left", &["gemm"], |n| {
+            let a = n.numbers(&[18, 24], 0.0, 1.0);
+            let b = n.input(&[2, 24, 50]);
+            let y = n.node(MatMul {}, &[a, b]);
+            n.output(y);
+        }),
     ]
 }
 

@@ -161,6 +161,13 @@ impl Builder {
         self.load_lanes(from, self.width().lanes() as u8)
     }
 
+    /// An element in all lanes.
+    pub(super) fn broadcast(&mut self, from: Address) -> VecId {
+        let dst = self.vector();
+        self.push(Inst::Broadcast { dst, from });
+        dst
+    }
+
     /// The first lanes of a vector.
     pub(super) fn load_lanes(&mut self, from: Address, lanes: u8) -> VecId {
         let dst = self.vector();

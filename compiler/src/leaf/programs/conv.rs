@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::builder::Builder;
 use super::tile::Tile;
-use super::{Epilogue, Grid, Reduction, Start, tile};
+use super::{Epilogue, Grid, Pixels, Reduction, Start, tile};
 use crate::leaf::{Address, Inst, Operand, Program, VecId, Width};
 
 /// `acc[p][v] = start[p][v] + sum over trips, taps t, channels c of src[p, t, c] * wei[trip][t][c][v]`.
 ///
-/// `src` at `src(p) + taps[t] + 4 * c` bytes; `wei` is packed `[trip][tap][channel][vector][lane]` without gaps. One
-/// factor of the smaller of `pixels` and `vectors` is held in registers, the other passes through.
+/// `src` at `src(p) + taps[t] + 4 * c` bytes, `wei` as [`Weights`] says. One factor of the smaller of `pixels` and
+/// `vectors` is held in registers, the other passes through.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv {
     /// Width of the vectors.
@@ -25,6 +25,8 @@ pub struct Conv {
     pub taps: Vec<i32>,
     /// Where the pixels' input lies; `vector_bytes` has no meaning.
     pub src: Grid,
+    /// How the weights lie.
+    pub weights: Weights,
     /// What is repeated.
     pub reduction: Reduction,
     /// Groups of channels that share a vector: output lane `l` sums over those input channels `c` of a tap for which
@@ -39,10 +41,28 @@ pub struct Conv {
     pub epilogue: Epilogue,
 }
 
+/// How the weights of a tile lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// `[trip][tap][channel][vector][lane]` without gaps.
+    Packed,
+    /// `[trip][tap][channel]`, so many bytes from each to the next, and there `[vector][lane]`: a part of the rows of a
+    /// matrix. Lanes of the last vector that do not exist are not read.
+    Rows(i32),
+}
+
 impl Conv {
-    /// Bytes of the weights that a trip uses up.
+    /// Bytes from the weights of a channel to those of the next.
+    fn row_bytes(&self) -> i32 {
+        match self.weights {
+            Weights::Packed => self.vectors as i32 * self.width.bytes(),
+            Weights::Rows(bytes) => bytes,
+        }
+    }
+
+    /// Bytes from the weights of a trip to those of the next.
     pub fn trip_bytes(&self) -> i32 {
-        (self.taps.len() * self.channels * self.vectors) as i32 * self.width.bytes()
+        (self.taps.len() * self.channels) as i32 * self.row_bytes()
     }
 
     /// The program.
@@ -53,10 +73,11 @@ impl Conv {
             1 => tile::start(&mut b, &self.start, (pixels, vectors), self.epilogue.tail),
             n => tile::start_merged(&mut b, pixels, n),
         };
+        self.prefetch(&mut b);
         let src = b.source(&self.src, pixels);
         let wei = b.pointer("wei");
         let ahead = (self.ahead > 0).then(|| b.pointer("ahead"));
-        let row_bytes = vectors as i32 * width.bytes();
+        let row_bytes = self.row_bytes();
         b.reduce(&self.reduction, &src, Some((wei, self.trip_bytes())), |b, src| {
             let held: Vec<_> = (0..vectors.min(pixels)).map(|_| b.vector()).collect();
             let passing = b.vector();
@@ -84,6 +105,21 @@ impl Conv {
         b.finish()
     }
 
+    /// Brings near where results go, where pixels lie in pages of their own: no pattern of theirs tells of the next.
+    fn prefetch(&self, b: &mut Builder) {
+        const PAGE: i32 = 4096;
+        let dst = &self.epilogue.dst;
+        if !matches!(dst.pixels, Pixels::Strided { bytes, repeat: 1 } if bytes.abs() >= PAGE) {
+            return;
+        }
+        let places = b.places("dst", dst, self.pixels);
+        for p in 0..self.pixels {
+            let pixel = b.pixel(&places, p);
+            let vectors = (0..self.vectors).step_by((64 / self.width.bytes()) as usize);
+            vectors.for_each(|v| b.push(Inst::Prefetch(pixel.at(v, 0))));
+        }
+    }
+
     /// The products of one input channel, in these accumulators of each pixel.
     fn step(
         &self,
@@ -92,10 +128,11 @@ impl Conv {
         (held, passing): (&[VecId], VecId),
         (src, wei): (&dyn Fn(usize) -> Address, &dyn Fn(usize) -> Address),
     ) {
-        let lanes = self.width.lanes() as u8;
+        let tail = self.epilogue.tail.filter(|_| self.weights != Weights::Packed);
+        let lanes = tile::lanes(b, self.vectors, tail);
         if self.vectors <= self.pixels {
             for (v, &dst) in held.iter().enumerate() {
-                b.push(Inst::Load { dst, from: wei(v), lanes });
+                b.push(Inst::Load { dst, from: wei(v), lanes: lanes[v] });
             }
             for (p, row) in tile.iter().enumerate() {
                 let row = &row[own.clone()];
@@ -112,7 +149,7 @@ impl Conv {
                 b.push(Inst::Broadcast { dst, from: src(p) });
             }
             for v in 0..self.vectors {
-                b.push(Inst::Load { dst: passing, from: wei(v), lanes });
+                b.push(Inst::Load { dst: passing, from: wei(v), lanes: lanes[v] });
                 let accs = tile.iter().map(|row| row[own.start + v]);
                 accs.zip(held).for_each(|(acc, &x)| b.fma(acc, x, Operand::Vector(passing)));
             }

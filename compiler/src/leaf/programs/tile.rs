@@ -28,6 +28,11 @@ pub(super) fn start(
             let at = |v: usize| Address::new(bias, v as i32 * bytes);
             (0..pixels).map(|_| (0..vectors).map(|v| b.load(at(v))).collect()).collect()
         }
+        Start::PixelBias => {
+            let bias = b.pointer("bias");
+            let at = |p: usize| Address::new(bias, 4 * p as i32);
+            (0..pixels).map(|p| (0..vectors).map(|_| b.broadcast(at(p))).collect()).collect()
+        }
         Start::Load(grid) => {
             let lanes = lanes(b, vectors, tail);
             let places = b.places("start", grid, pixels);

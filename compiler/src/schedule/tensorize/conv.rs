@@ -10,7 +10,7 @@ use super::named::Named;
 use super::walk::{ELEMENT, Tables, Walk, distance_of, distances, of_loops, table, take};
 use super::{inside, outside, unfit};
 use crate::leaf::Width;
-use crate::leaf::programs::{Conv, Epilogue, Reduction, Residual, Start};
+use crate::leaf::programs::{Conv, Epilogue, Reduction, Residual, Start, Weights};
 use crate::nest::Loop;
 use crate::nest::affine::Affine;
 use crate::nest::index::{bounds, expr};
@@ -176,7 +176,7 @@ impl Describe<'_> {
         let mut wei_at = distance_of(self.nest, *wei, wei_index);
         let merged = self.merged(&mut wei_at, &mut src_at)?;
         let channels = if merged > 1 { width.lanes() as usize } else { self.extent(tile.channel) };
-        let block_bytes = self.packed(&mut wei_at, channels)?;
+        let (weights, block_bytes) = self.weights(&mut wei_at, channels)?;
         let steps: Vec<i64> = tile.taps.iter().map(|l| take(&mut src_at, *l)).collect();
         let block = take(&mut src_at, tile.ic);
         let own = [(tile.lane, 0), (tile.vector, 0), (tile.channel, ELEMENT)];
@@ -222,6 +222,7 @@ impl Describe<'_> {
             channels,
             taps: summed.taps,
             src: src.grid()?,
+            weights,
             reduction: summed.reduction,
             merged,
             ahead: tile.ahead.0,
@@ -233,11 +234,18 @@ impl Describe<'_> {
         Ok(ConvCall { leaf, src, dst: dst_walk, base, residual, wei, bias, taps, counts, ahead })
     }
 
-    /// Takes the loops of the tile out of the place of a weight: weights are used up in the order of the trips. Gives the
-    /// bytes of those of a block of input channels.
-    fn packed(&self, wei_at: &mut Affine, channels: usize) -> Result<i64, Refusal> {
+    /// Takes the loops of the tile out of the place of a weight: weights are used up in the order of the trips. Gives how
+    /// they lie, and the bytes of those of a block of input channels.
+    fn weights(&self, wei_at: &mut Affine, channels: usize) -> Result<(Weights, i64), Refusal> {
         let (tile, vector) = (self.tile, i64::from(self.width.bytes()));
-        let mut bytes = vector * self.extent(tile.vector) as i64;
+        let packed = vector * self.extent(tile.vector) as i64;
+        // Rows of a matrix that lies as it is: those of a product, which has no window.
+        let step = |l: VarId| wei_at.terms.iter().find(|(_, e)| *e == Expr::Var(l)).map(|t| t.0);
+        let row = if self.extent(tile.channel) > 1 { step(tile.channel) } else { step(tile.ic) };
+        let (weights, mut bytes) = match row.filter(|row| *row != packed && tile.taps.is_empty()) {
+            Some(row) => (Weights::Rows(distance(row)?), row),
+            None => (Weights::Packed, packed),
+        };
         let mut expected = vec![(tile.lane, ELEMENT), (tile.vector, vector), (tile.channel, bytes)];
         bytes *= channels as i64;
         for &tap in tile.taps.iter().rev() {
@@ -245,8 +253,12 @@ impl Describe<'_> {
             bytes *= self.extent(tap) as i64;
         }
         expected.push((tile.ic, bytes));
-        self.outside(wei_at, &expected, "weights that are packed in the order of the loops")?;
-        Ok(bytes)
+        self.outside(
+            wei_at,
+            &expected,
+            "weights that are packed in the order of the loops, or rows of a matrix",
+        )?;
+        Ok((weights, bytes))
     }
 
     /// Where the weights lie that are brought near: a tile of the whole sum later, and as far as the calls before have brought
@@ -265,13 +277,19 @@ impl Describe<'_> {
             e if *e == Expr::f32(0.0) => Ok((Start::Zero, None)),
             Expr::Load(b, index) => {
                 let mut at = distance_of(self.nest, *b, index);
-                let none: Vec<(VarId, i64)> =
-                    self.tile.summed().chain([self.tile.pixel]).map(|l| (l, 0)).collect();
-                let what = "a bias that follows output channels only";
+                let tile = self.tile;
+                let what = "a bias that follows output channels only, or pixels only";
+                let none: Vec<(VarId, i64)> = tile.summed().map(|l| (l, 0)).collect();
                 self.outside(&mut at, &none, what)?;
-                let vector = i64::from(self.width.bytes());
-                self.outside(&mut at, &[(self.tile.lane, ELEMENT), (self.tile.vector, vector)], what)?;
-                Ok((Start::Bias, Some((*b, at))))
+                let lane = at.terms.iter().any(|(_, e)| *e == Expr::Var(tile.lane));
+                let (start, steps) = match lane {
+                    true => (Start::Bias, [0, ELEMENT, i64::from(self.width.bytes())]),
+                    false => (Start::PixelBias, [ELEMENT, 0, 0]),
+                };
+                let loops = [tile.pixel, tile.lane, tile.vector];
+                let expected: Vec<(VarId, i64)> = loops.into_iter().zip(steps).collect();
+                self.outside(&mut at, &expected, what)?;
+                Ok((start, Some((*b, at))))
             }
             _ => Err(unfit("a sum that starts from 0 or from a bias")),
         }

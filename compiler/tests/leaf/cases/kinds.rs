@@ -2,14 +2,14 @@
 
 use octrt_compiler::leaf::programs::{
     Activation, Advance, Axis, Conv, Depthwise, Elementwise, Epilogue, Grid, Lanes, Other, Pixels, Pool,
-    PoolKind, Reduction, Residual, Scale, Source, Start, Sums,
+    PoolKind, Reduction, Residual, Scale, Source, Start, Sums, Weights,
 };
 use octrt_compiler::leaf::{BinaryOp, Width};
 
 mod transpose;
 mod winograd;
 
-use super::model::{Model, activated, distances, elements, finished, started, trips};
+use super::model::{Model, activated, distances, elements, exists, finished, started, trips};
 use super::{Case, Rng};
 
 fn grid(width: Width, pixels: usize, rng: &mut Rng) -> Grid {
@@ -111,9 +111,10 @@ pub const KINDS: [Kind; 8] =
     [conv, depthwise, pool, elementwise, some_lanes, transpose::transpose, winograd::input, winograd::output];
 
 fn start(width: Width, pixels: usize, rng: &mut Rng) -> Start {
-    match rng.range(0, 2) {
+    match rng.range(0, 3) {
         0 => Start::Zero,
         1 => Start::Bias,
+        2 => Start::PixelBias,
         _ => Start::Load(grid(width, pixels, rng)),
     }
 }
@@ -135,6 +136,10 @@ fn conv(width: Width, rng: &mut Rng) -> Case {
         channels: rng.range(1, 5) as usize,
         taps: taps(rng),
         src,
+        weights: match rng.chance(3) {
+            true => Weights::Rows(4 * rng.range(-200, 200) as i32),
+            false => Weights::Packed,
+        },
         reduction,
         merged: 1,
         ahead: 0,
@@ -149,8 +154,14 @@ fn conv(width: Width, rng: &mut Rng) -> Case {
         for (tap, c) in conv.taps.iter().flat_map(|t| (0..conv.channels).map(move |c| (*t, c as i64))) {
             for (p, v, l) in elements(tile, width) {
                 let x = model.read("src", from[p][0] + trip + i64::from(tap) + 4 * c);
-                let lane = (row * vectors + v) * width.lanes() as usize + l;
-                let w = model.read("wei", 4 * lane as i64);
+                let lane = (v * width.lanes() as usize + l) as i64;
+                let packed = i64::from(vectors as i32 * width.bytes());
+                let w = match conv.weights {
+                    Weights::Packed => model.read("wei", row * packed + 4 * lane),
+                    // What does not exist is not read.
+                    Weights::Rows(_) if !exists(width, vectors, conv.epilogue.tail, v, l) => 0.0,
+                    Weights::Rows(bytes) => model.read("wei", row * i64::from(bytes) + 4 * lane),
+                };
                 acc[p][v][l] = x.mul_add(w, acc[p][v][l]);
             }
             row += 1;

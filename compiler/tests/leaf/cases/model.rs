@@ -155,7 +155,7 @@ pub fn activated(activation: Activation, x: f32) -> f32 {
 }
 
 /// Lane `l` of vector `v` exists in the destination.
-fn exists(width: Width, vectors: usize, tail: Option<u8>, v: usize, l: usize) -> bool {
+pub fn exists(width: Width, vectors: usize, tail: Option<u8>, v: usize, l: usize) -> bool {
     l < width.lanes() as usize && (v + 1 < vectors || l < usize::from(tail.unwrap_or(16)))
 }
 
@@ -174,6 +174,7 @@ pub fn started(
     let mut element = |p: usize, v: usize, l: usize| match start {
         Start::Zero => 0.0,
         Start::Bias => model.read("bias", (v as i64 * i64::from(width.lanes()) + l as i64) * 4),
+        Start::PixelBias => model.read("bias", 4 * p as i64),
         Start::Load(_) if exists(width, tile.1, tail, v, l) => model.read("start", from[p][v] + 4 * l as i64),
         Start::Load(_) => 0.0,
     };
