@@ -364,6 +364,14 @@ mod tests {
     }
 
     #[test]
+    fn tensors_begin_at_a_line_of_the_caches() {
+        for n in [1, 3, 16, 1000] {
+            let t = Tensor::new(&[n], &vec![1u8; n]).unwrap();
+            assert_eq!((t.bytes().as_ptr() as usize % 64, t.bytes().len()), (0, n));
+        }
+    }
+
+    #[test]
     fn elements_come_back() {
         let t = Tensor::new(&[3], &[true, false, true]).unwrap();
         assert_eq!(t.elements::<bool>().unwrap(), [true, false, true]);
