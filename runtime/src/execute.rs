@@ -218,9 +218,9 @@ impl Run<'_> {
         } else {
             buffers
         };
-        // SAFETY: whoever made the model vouches for the code of the artifact; the plan was checked against its own
-        // sizes when it was loaded, `execute` checked the memory against the plan and the number of workers, and parts
-        // lie in the extent.
+        // SAFETY: the compiler made the code of the artifact, of nests that its verifier has proved to stay in their
+        // buffers; the plan was checked against its own sizes when it was loaded, `execute` checked the memory against the
+        // plan and the number of workers, and parts lie in the extent.
         unsafe { self.plan.code.call(step.function, buffers, part.start, part.end) }
     }
 }

@@ -118,7 +118,6 @@ pub struct ModelMemory {
 /// What plans are made from.
 enum Source {
     Graph(Graph),
-    Artifacts(Vec<Artifact>),
     Compiled(Box<Compiled>),
 }
 
@@ -156,23 +155,6 @@ impl Model {
         let outputs = ports::outputs_of(&name, &graph, &inputs, &declared.outputs, &values, limits)?;
         let ports = Ports { inputs, outputs };
         Ok(Model::new(name, Source::Graph(graph), ports, values.inputs, about, files, options))
-    }
-
-    /// A model from graphs compiled before, each for other shapes of the same inputs; at least one.
-    ///
-    /// # Safety
-    /// The functions of the artifacts keep the contract of [`octrt_compiler::artifact`].
-    ///
-    /// # Errors
-    /// [`Error::Artifact`] when there is none, or their inputs and outputs differ in more than extents. What else they
-    /// say is checked when a session first uses them.
-    pub unsafe fn from_artifacts(artifacts: Vec<Artifact>, options: &LoadOptions) -> Result<Self, Error> {
-        let ports = Ports {
-            inputs: ports::merge(&artifacts, |a| &a.inputs)?,
-            outputs: ports::merge(&artifacts, |a| &a.outputs)?,
-        };
-        let (name, source) = ("artifact".to_string(), Source::Artifacts(artifacts));
-        Ok(Model::new(name, source, ports, Vec::new(), About::default(), Files::default(), options))
     }
 
     fn new(
@@ -249,7 +231,7 @@ impl Model {
     pub fn graph(&self) -> Option<&Graph> {
         match &self.0.source {
             Source::Graph(g) => Some(g),
-            Source::Artifacts(_) | Source::Compiled(_) => None,
+            Source::Compiled(_) => None,
         }
     }
 
@@ -258,7 +240,6 @@ impl Model {
         match &self.0.source {
             Source::Graph(g) => Some(g),
             Source::Compiled(compiled) => Some(&compiled.graph),
-            Source::Artifacts(_) => None,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use octrt_compiler::artifact::{Artifact, Port};
 use octrt_ops::graph::branch::is_if;
 use octrt_ops::graph::infer::values::{SpecializeError, may_decide, needs, specialize_on};
 use octrt_ops::graph::infer::{Limits, specialize};
@@ -176,37 +175,4 @@ pub(crate) fn outputs_of(
         ports.push(PortInfo { name, dtype, dims: dims.or(said.dims) });
     }
     Ok(ports)
-}
-
-/// The ports of all artifacts as one: extents that differ are dynamic.
-///
-/// # Errors
-/// [`Error::Artifact`] when there is no artifact, or they differ in more than extents.
-pub(crate) fn merge(artifacts: &[Artifact], ports: fn(&Artifact) -> &[Port]) -> Result<Vec<PortInfo>, Error> {
-    let [first, rest @ ..] = artifacts else {
-        return Err(Error::Artifact("a model needs at least one compiled graph".to_string()));
-    };
-    let port = |p: &Port| PortInfo {
-        name: p.name.clone(),
-        dtype: p.ty.dtype.into(),
-        dims: Some(p.ty.shape.iter().map(|&d| Dim::Fixed(d)).collect()),
-    };
-    let mut merged: Vec<PortInfo> = ports(first).iter().map(port).collect();
-    for artifact in rest {
-        let others: Vec<PortInfo> = ports(artifact).iter().map(port).collect();
-        let rank = |p: &PortInfo| p.dims.as_ref().map(Vec::len);
-        let same =
-            |(a, b): (&PortInfo, &PortInfo)| a.name == b.name && a.dtype == b.dtype && rank(a) == rank(b);
-        if others.len() != merged.len() || !merged.iter().zip(&others).all(same) {
-            return Err(Error::Artifact("compiled graphs differ in more than extents".to_string()));
-        }
-        for (port, other) in merged.iter_mut().zip(others) {
-            for (dim, other) in port.dims.iter_mut().flatten().zip(other.dims.into_iter().flatten()) {
-                if *dim != other {
-                    *dim = Dim::Dynamic(String::new());
-                }
-            }
-        }
-    }
-    Ok(merged)
 }

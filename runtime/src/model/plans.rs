@@ -1,6 +1,9 @@
 //! What a model has compiled: plans for the shapes of its inputs and the values that decide shapes, from its graph, from
 //! files, from a cache folder.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -22,9 +25,6 @@ use crate::specialization::{Elements, Request, Specialization, Values};
 use crate::tensor::Tensor;
 use crate::threads::lock_for;
 use crate::weights::{Packed, Packer, WeightStore};
-
-/// A graph after all passes, and what inputs hold that are constants in it.
-type Made = (Graph, BTreeMap<usize, Tensor>);
 
 /// Copies of what the inputs at these positions hold.
 fn taken(inputs: &[usize], on: &Request<'_>) -> Result<BTreeMap<usize, Tensor>, Error> {
@@ -85,14 +85,14 @@ impl Model {
         if let Some(plan) = entry.as_ref().and_then(|entry| self.plan_cached(entry, on, weights)) {
             return Ok(plan);
         }
-        let (artifact, made) = self.artifact(on)?;
-        let (optimized, values) = made.unzip();
-        let stored = entry.zip(optimized).map(|(entry, graph)| (entry, graph, artifact.constants.clone()));
-        let plan = self.load_plan(artifact, weights, None)?;
-        let plan = Plan { values: values.unwrap_or_default(), ..plan };
-        if let Some((entry, graph, constants)) = stored {
+        let Stages { optimized, values, artifact, .. } = self.stages_of(on)?;
+        self.check_artifact(&artifact, on)?;
+        let values = taken(&values, on)?;
+        let stored = entry.map(|entry| (entry, artifact.constants.clone()));
+        let plan = Plan { values, ..self.load_plan(artifact, weights, None)? };
+        if let Some((entry, constants)) = stored {
             let values = plan.values.clone();
-            let contents = self.contents((&plan.inputs, &plan.outputs), values, graph, constants);
+            let contents = self.contents((&plan.inputs, &plan.outputs), values, optimized, constants);
             let stored = contents.and_then(|c| entry.store(c, &plan.weights));
             stored.unwrap_or_else(|e| cache::ignored(&entry, &e));
         }
@@ -223,25 +223,6 @@ impl Model {
         let packer = Packer { threads: self.threads(), release: &release };
         let weights = WeightStore::default().load(constants, None, limit, packer)?;
         cache::store(path, Access::Umask, contents, &weights)
-    }
-
-    /// The artifact for such inputs, for a target that this machine runs, and the graph that it was made from, with the
-    /// values that are constants in it.
-    fn artifact(&self, on: &Request<'_>) -> Result<(Artifact, Option<Made>), Error> {
-        let fits = |a: &&Artifact| a.inputs.iter().map(|p| &p.ty).eq(on.types);
-        let (artifact, made) = match &self.0.source {
-            Source::Graph(_) => {
-                let stages = self.stages_of(on)?;
-                (stages.artifact, Some((stages.optimized, taken(&stages.values, on)?)))
-            }
-            Source::Artifacts(all) => {
-                let found = all.iter().find(fits).cloned();
-                (found.ok_or_else(|| self.not_compiled(on))?, None)
-            }
-            Source::Compiled(_) => return Err(Error::Internal("no artifact".to_string())),
-        };
-        self.check_artifact(&artifact, on)?;
-        Ok((artifact, made))
     }
 
     fn not_compiled(&self, on: &Request<'_>) -> InputError {
