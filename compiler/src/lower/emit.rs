@@ -11,7 +11,7 @@ use crate::decide::fuse::{self, Group};
 use crate::decide::{Kind, Tiled, Windows, concat, matrix};
 use crate::layout::{AXES, Layout, Map};
 use crate::leaf::{BinaryOp, Width};
-use crate::pack::Packing;
+use crate::pack::{MatrixOrder, Packing};
 use crate::passes::is_whole;
 use crate::strategy::conv::{Addend, ConvProblem, Tail};
 use crate::strategy::conv_winograd::Plan;
@@ -387,8 +387,8 @@ impl Lowering<'_> {
         let lanes = width.lanes() as usize;
         let len = tiles.iter().sum::<usize>() * lanes;
         let nest = gemm::schedule(&problem, self.options.target)?.finish()?;
-        let packing =
-            Packing::Matrix { transposed: product.transposed, lanes, tiles, scale: product.scale.to_bits() };
+        let order = if product.transposed { MatrixOrder::NByK } else { MatrixOrder::KByN };
+        let packing = Packing::Matrix { order, lanes, tiles, scale: product.scale };
         let src = self.plain(product.src, owner.node);
         let wei = self.packed(packing, product.wei);
         let bias = match product.bias {
