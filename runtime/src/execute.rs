@@ -13,6 +13,7 @@ use crate::threads::{CancelToken, End, Steps, Threads, part_of};
 
 /// A step that has just run, as an observer sees it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct StepEvent<'a> {
     /// Position of the step in the artifact.
     pub step: usize,

@@ -34,6 +34,7 @@ const KEPT_PLANS: usize = 4;
 
 /// What a model's file says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct About {
     /// The model's own notes (`metadata_props` in ONNX).
     pub metadata: BTreeMap<String, String>,
@@ -106,6 +107,7 @@ pub(crate) struct Files {
 
 /// What a model has in memory, apart from its sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelMemory {
     /// Bytes of weights in memory of the process, which all sessions of the model share.
     pub weight_bytes: usize,

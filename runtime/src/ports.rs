@@ -15,6 +15,7 @@ const TRIAL_EXTENTS: [usize; 4] = [1, 2, 32, 224];
 
 /// An input or output of a model, as callers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PortInfo {
     /// Its name.
     pub name: String,
@@ -22,6 +23,13 @@ pub struct PortInfo {
     pub dtype: DataType,
     /// Extents, outermost first; dynamic ones are fixed by each run. None for outputs of which the model says nothing.
     pub dims: Option<Vec<Dim>>,
+}
+
+impl PortInfo {
+    /// An input or output of this name and type.
+    pub fn new(name: impl Into<String>, dtype: DataType, dims: Option<Vec<Dim>>) -> Self {
+        PortInfo { name: name.into(), dtype, dims }
+    }
 }
 
 impl fmt::Display for PortInfo {

@@ -80,7 +80,7 @@ fn graphs_that_break_a_rule_are_refused() {
 
 #[test]
 fn the_limit_covers_the_tensors_of_a_run() {
-    let options = LoadOptions { max_memory: 1000, ..LoadOptions::default() };
+    let options = LoadOptions::default().with_max_memory(1000);
     let model = Model::from_graph(graph(), &options).unwrap();
     let e = model.stages(&[(); 2].map(|()| TensorType::new(DType::F32, [100, 3]))).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Limit);

@@ -218,7 +218,7 @@ fn compiled_files_take_no_more_memory_than_the_limit() {
         let path = folder.path().join("m.octrt");
         model.save(&model.fixed_input_types().unwrap(), &path).unwrap();
         let file = std::fs::read(path).unwrap();
-        let options = LoadOptions { max_memory: LIMIT, ..LoadOptions::default() };
+        let options = LoadOptions::default().with_max_memory(LIMIT);
         run(
             &mut Model::from_bytes(file.clone(), &options).unwrap().session().unwrap(),
             &[Tensor::new([300], &[1.0f32; 300]).unwrap()],

@@ -96,12 +96,10 @@ pub fn run(args: &ConvArgs) -> anyhow::Result<()> {
 
 fn measure(args: &ConvArgs, layers: &[Layer]) -> anyhow::Result<Report> {
     let threads = Threads::new(args.threads)?;
-    let options = LoadOptions {
-        target: args.target,
-        precision: args.precision,
-        threads: threads.clone(),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions::default()
+        .with_target(args.target)
+        .with_precision(args.precision)
+        .with_threads(threads.clone());
     let mut subjects = Vec::with_capacity(layers.len());
     for layer in layers {
         let subject = subject(&layer.problem, &options);

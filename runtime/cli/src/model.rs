@@ -17,14 +17,20 @@ pub fn load(path: &Path, machine: &MachineArgs) -> Result<Model, octrt::Error> {
     let threads = Threads::new(machine.threads)?;
     let file_access = if machine.no_mmap { FileAccess::Read } else { FileAccess::Map };
     let cache_dir = machine.cache_dir.clone();
-    Model::load(path, &LoadOptions { threads, file_access, cache_dir, ..options(&machine.compiler) })
+    Model::load(
+        path,
+        &options(&machine.compiler)
+            .with_threads(threads)
+            .with_file_access(file_access)
+            .with_cache_dir(cache_dir),
+    )
 }
 
 /// The options of the command line, on one thread.
 pub fn options(args: &CompilerArgs) -> LoadOptions {
     let defaults = LoadOptions::default();
     let max_memory = args.max_memory.map_or(defaults.max_memory, |b| b.0);
-    LoadOptions { target: args.target.0, precision: args.precision, max_memory, ..defaults }
+    defaults.with_target(args.target.0).with_precision(args.precision).with_max_memory(max_memory)
 }
 
 /// The graph of a model that was not compiled before.

@@ -116,7 +116,7 @@ fn files_that_are_no_models_are_refused() {
     }
     let e = Model::from_bytes(model("Frobnicate", F32, "", &weight()), &options()).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
-    let small = LoadOptions { max_memory: 100, ..options() };
+    let small = options().with_max_memory(100);
     let e = Model::from_bytes(model("Mul", F32, "", &weight()), &small).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Limit, "{e}");
 }

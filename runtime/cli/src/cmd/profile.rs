@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use octrt::{Error, LoadOptions, StepEvent, Threads};
+use octrt::{Error, StepEvent, Threads};
 use octrt_bench::machine::{self, Machine, Peak};
 use octrt_bench::measure::{Order, Schedule, gflops};
 use octrt_bench::stats::{Ratio, Samples};
@@ -134,7 +134,7 @@ struct Row {
 /// Those of loading and running the model.
 pub fn run(args: &ProfileArgs) -> anyhow::Result<()> {
     let threads = Threads::new(args.machine.threads)?;
-    let options = LoadOptions { threads: threads.clone(), ..model::options(&args.machine.compiler) };
+    let options = model::options(&args.machine.compiler).with_threads(threads.clone());
     let mut measured = measured::load(&args.model, &args.dims, &args.values, &options)?;
     let macs = macs_by_node(&measured.model.stages_on(&measured.on)?.optimized);
     let report = measure(args, &mut measured, &macs, threads.count())?;

@@ -56,7 +56,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn sessions_on_several_threads_share_a_model() {
     for threads in [Threads::one(), Threads::new(2).unwrap()] {
-        let options = LoadOptions { threads, ..options() };
+        let options = options().with_threads(threads);
         let model = model(scale_twice(20_000), &options).unwrap();
         std::thread::scope(|s| {
             for k in 0..3 {
@@ -322,7 +322,7 @@ fn lying_artifacts_are_refused() {
 
 #[test]
 fn the_memory_limit_holds() {
-    let small = LoadOptions { max_memory: 1000, ..options() };
+    let small = options().with_max_memory(1000);
     let e = model(scale_twice(1000), &small).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Limit);
     assert_eq!(e.to_string(), "the arena needs 4064 bytes: the limit is 1000");
