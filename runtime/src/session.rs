@@ -82,8 +82,8 @@ impl Session {
         &self.model
     }
 
-    /// Compiles for inputs of these types (element types inside the graph) and makes the arena large enough, so that
-    /// the next run need not.
+    /// Compiles for inputs of these types (as in [`Specialization`]) and makes the arena large enough, so that the next run
+    /// need not.
     ///
     /// # Errors
     /// As [`Session::run`]; [`InputError::ValueNeeded`] when what an input holds decides a shape.

@@ -135,8 +135,8 @@ fn types_alone_are_not_enough() {
     let mut session = model.session().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.octrt");
-    let errors = [session.prepare(&types), model.stages(&types).map(|_| ()), model.save(&types, &path)]
-        .map(Result::unwrap_err);
+    let specialized = model.specialized(&Specialization::new(types.clone())).map(|_| ());
+    let errors = [session.prepare(&types), specialized, model.save(&types, &path)].map(Result::unwrap_err);
     for e in errors {
         assert!(matches!(&e, Error::Input(InputError::ValueNeeded { name, .. }) if name == "shape"), "{e}");
         for part in ["'shape' i64[2]", "node 'r' (Reshape)", "input 1 (shape)"] {

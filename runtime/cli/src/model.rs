@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use octrt::{FileAccess, LoadOptions, Model, PortInfo, Threads};
+use octrt_compiler::Options;
 use octrt_ops::{Dim, Graph, TensorType};
 
 use crate::args::{CompilerArgs, DimArgs, MachineArgs};
@@ -45,6 +46,14 @@ pub fn graph(model: &Model) -> Result<&Graph, Failure> {
         ))
     };
     model.graph().ok_or_else(none)
+}
+
+/// What the compiler is told about a model.
+///
+/// # Errors
+/// As [`Model::target`].
+pub fn compiler_options(model: &Model) -> Result<Options, octrt::Error> {
+    Ok(Options { target: model.target()?, precision: model.precision() })
 }
 
 /// Extents of dynamic dimensions: those of `--dim`; 1 for the first dimension of an input, which is the batch.

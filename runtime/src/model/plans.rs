@@ -14,7 +14,7 @@ use octrt_compiler::artifact::{Artifact, Constant, Port};
 use octrt_compiler::pipeline;
 use octrt_ops::{Dim, Graph, TensorType};
 
-use super::{Cache, KEPT_PLANS, Model, ModelMemory, Source, Stages};
+use super::{Cache, KEPT_PLANS, Made, Model, ModelMemory, Source};
 use crate::cache::{self, Access, Entry, Identity};
 use crate::compiled::{Compiled, Contents};
 use crate::error::{Error, InputError};
@@ -85,7 +85,7 @@ impl Model {
         if let Some(plan) = entry.as_ref().and_then(|entry| self.plan_cached(entry, on, weights)) {
             return Ok(plan);
         }
-        let Stages { optimized, values, artifact, .. } = self.stages_of(on)?;
+        let Made { optimized, values, artifact } = self.compile(on)?;
         self.check_artifact(&artifact, on)?;
         let values = taken(&values, on)?;
         let stored = entry.map(|entry| (entry, artifact.constants.clone()));
@@ -161,7 +161,7 @@ impl Model {
     fn cache_entry(&self, id: &Identity, on: &Request<'_>) -> Option<Entry> {
         let folder = self.0.options.cache_dir.as_ref()?;
         let target = self.target().ok()?;
-        let options = Options { target, precision: self.0.options.precision };
+        let options = Options { target, precision: self.precision() };
         Some(Entry::new(folder, id, options, on, self.value_inputs()))
     }
 
@@ -188,12 +188,12 @@ impl Model {
             infos.iter().zip(ports).map(|(i, p)| PortInfo { dims: dims(p), ..i.clone() }).collect()
         };
         let ports = Ports { inputs: fixed(self.inputs(), inputs), outputs: fixed(self.outputs(), outputs) };
-        let options = Options { target: self.target()?, precision: self.0.options.precision };
+        let options = Options { target: self.target()?, precision: self.precision() };
         Ok(Contents { about: self.0.about.clone(), ports, options, values, graph, constants })
     }
 
-    /// Writes the model, compiled for inputs of these types (element types inside the graph), to a file that
-    /// [`Model::load`] loads: its graph after all passes and its packed weights, but no machine code. The file is whole
+    /// Writes the model, compiled for inputs of these types (as in [`Specialization`]), to a file that [`Model::load`]
+    /// loads: its graph after all passes and its packed weights, but no machine code. The file is whole
     /// or not there at all, and replaces one that is there. It is of use to the same octrt on machines that have the
     /// target's instructions, which this one need not have.
     ///
@@ -213,7 +213,7 @@ impl Model {
     }
 
     fn save_of(&self, on: &Request<'_>, path: &Path) -> Result<(), Error> {
-        let Stages { optimized, values, artifact, .. } = self.stages_of(on)?;
+        let Made { optimized, values, artifact } = self.compile(on)?;
         self.check_ports(&artifact, on)?;
         let Artifact { inputs, outputs, constants, .. } = artifact;
         let values = taken(&values, on)?;

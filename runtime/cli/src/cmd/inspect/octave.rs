@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use octrt::{Error, Model, Specialization};
+use octrt_compiler::pipeline;
 use octrt_octave::{Groups, Layer, Order, StrideKind, UpKind};
 use octrt_ops::Graph;
 use serde::Serialize;
@@ -70,7 +71,9 @@ enum GroupsReport {
 /// Those of compiling the model.
 pub fn report(model: &Model, graph: &Graph, on: &Specialization) -> Result<OctaveReport, Error> {
     let octave = octrt_octave::find(graph).map_err(|e| super::compile_error(model, e))?;
-    let steps = model.stages_on(on)?.artifact.steps;
+    let fail = |source| Error::Compile { model: model.name().to_string(), source };
+    let options = crate::model::compiler_options(model)?;
+    let steps = pipeline::stages(&model.specialized(on)?, options).map_err(fail)?.program.steps;
     let own: BTreeMap<&str, &str> = steps.iter().map(|s| (s.node.as_str(), s.op)).collect();
     let near = |m: octrt_octave::NearMiss| NearMissReport { node: m.node, reason: m.reason };
     Ok(OctaveReport {
