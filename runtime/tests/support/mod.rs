@@ -120,6 +120,11 @@ pub struct Tolerance {
 impl Tolerance {
     pub const EXACT: Tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
 
+    /// This part of the largest magnitude of the expected elements: a small tensor may be wrong by little.
+    pub fn of_largest(part: f64, expected: &Tensor) -> Self {
+        Tolerance { absolute: part * largest(expected), relative: 0.0 }
+    }
+
     /// This part of the root mean square of the expected elements.
     pub fn of_rms(part: f64, expected: &Tensor) -> Self {
         Tolerance { absolute: part * rms(expected), relative: 0.0 }
