@@ -48,7 +48,7 @@ fn folder(name: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("OCTRT_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
     let folder = root.join(shared).join("data").join(name);
     if !folder.is_dir() {
-        eprintln!("skipped: no folder {}; set OCTRT_SHARED to the shared data", folder.display());
+        crate::skip::without(&format!("no folder {}; set OCTRT_SHARED to the shared data", folder.display()));
         return None;
     }
     Some(folder)
