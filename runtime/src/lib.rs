@@ -79,3 +79,8 @@ pub use source::FileAccess;
 pub use specialization::Specialization;
 pub use tensor::{Element, Tensor, TensorMut, TensorRef};
 pub use threads::{CancelToken, Threads};
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
