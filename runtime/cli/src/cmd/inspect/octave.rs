@@ -37,7 +37,8 @@ struct LayerReport {
     down: &'static str,
     up: &'static str,
     order: Option<&'static str>,
-    /// Whether each output is one kernel.
+    /// Whether nothing runs beside its convolutions and poolings: normalisations, upsampling and sums happen in these. The
+    /// low half is one convolution then; the high half two, of which the second adds the first, or one at stride 2.
     fused: bool,
     /// Why not.
     reason: Option<String>,
