@@ -10,7 +10,10 @@ use octrt_ops::{DType, Dim, Graph, TensorType};
 use crate::data_type::DataType;
 use crate::error::Error;
 
-/// Extents tried for dynamic dimensions: a graph with fixed ones tells the element types of the outputs.
+/// Extents tried for dynamic dimensions. Operators infer element types together with shapes, so a graph with fixed ones
+/// tells the element types of the outputs: of those that are not declared, and of those that are declared wrongly, which
+/// are refused before any run. That a graph takes none of these extents hides nothing: what is computed is held against
+/// what is declared again when it is compiled.
 const TRIAL_EXTENTS: [usize; 4] = [1, 2, 32, 224];
 
 /// An input or output of a model, as callers see it.
@@ -138,8 +141,7 @@ impl ValueInputs {
 /// the operators infer.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when an element type is declared that
-/// is not the graph's, [`Error::Unsupported`] when none is declared and none can be found.
+/// [`Error::Corrupt`] when an element type is declared that is not the graph's, [`Error::Unsupported`] when none is declared and none can be found.
 pub(crate) fn outputs_of(
     model: &str,
     graph: &Graph,
