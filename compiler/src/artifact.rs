@@ -14,7 +14,7 @@
 
 use octrt_ops::{Tensor, TensorType};
 
-use crate::pack::Packing;
+use crate::pack::{PackError, Packing};
 use crate::target::Target;
 
 /// A compiled function. Prints as `f3`.
@@ -73,9 +73,15 @@ impl Constant {
     }
 
     /// Writes what steps read, little-endian; `out` has the size of [`Constant::ty`] and is zero.
-    pub fn write(&self, out: &mut [u8]) {
+    ///
+    /// # Errors
+    /// When the tensor is not what the recipe was made for.
+    pub fn write(&self, out: &mut [u8]) -> Result<(), PackError> {
         match self {
-            Constant::Plain(t) => out.copy_from_slice(t.bytes()),
+            Constant::Plain(t) => {
+                out.copy_from_slice(t.bytes());
+                Ok(())
+            }
             Constant::Packed(packing, t) => packing.pack(t, out),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! A recipe is data; whoever loads an artifact carries it out, straight into the memory that compiled code reads.
 
+use std::fmt;
 use std::ops::Range;
 
 use octrt_ops::tensor::scale;
@@ -15,7 +16,9 @@ mod tests;
 mod winograd;
 
 /// How a weight becomes another one. Elements without a source are 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It prints as `conv lanes=8 src_lanes=8 groups=1 merged=1 tiles=2,3`: files of compiled models hold this text.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Packing {
     /// Convolution weights `[oc, ic / group, taps..]` as `[group][tile][block][tap][channel][vector][lane]`; taps are the
     /// elements of a window of one to three axes, row-major.
@@ -35,17 +38,47 @@ pub enum Packing {
         /// Elements of the result.
         len: usize,
     },
-    /// A matrix `[n, k]`, or `[k, n]` when it is not `transposed`, times `scale`, as `[tile][k][vector][lane]`.
+    /// A matrix times `scale`, as `[tile][k][vector][lane]`.
     Matrix {
-        /// Whether the source is `[n, k]`.
-        transposed: bool,
+        /// How the source lies.
+        order: MatrixOrder,
         /// Lanes of a vector.
         lanes: usize,
         /// Vectors of each tile of `n`.
         tiles: Vec<usize>,
-        /// Bits of the f32 that every element is multiplied by.
-        scale: u32,
+        /// What every element is multiplied by.
+        scale: f32,
     },
+}
+
+/// How a matrix of weights lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatrixOrder {
+    /// `[n, k]`: a row for each element of a result.
+    NByK,
+    /// `[k, n]`: a column for each.
+    KByN,
+}
+
+impl fmt::Display for MatrixOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MatrixOrder::NByK => "nk",
+            MatrixOrder::KByN => "kn",
+        })
+    }
+}
+
+/// A recipe and a weight that it was not made for.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("a weight {source_type} cannot be packed as {packing}: expected {expected}")]
+pub struct PackError {
+    /// The recipe.
+    pub packing: Packing,
+    /// What it packs.
+    pub expected: &'static str,
+    /// The type of the weight.
+    pub source_type: TensorType,
 }
 
 /// How convolution weights are cut into tiles.
@@ -61,6 +94,25 @@ pub struct ConvPacking {
     pub merged: usize,
     /// Vectors of each tile of output channels, the same in each group.
     pub tiles: Vec<usize>,
+}
+
+impl fmt::Display for ConvPacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConvPacking { lanes, src_lanes, groups, merged, tiles } = self;
+        write!(f, "lanes={lanes} src_lanes={src_lanes} groups={groups} merged={merged} tiles={}", List(tiles))
+    }
+}
+
+/// Numbers with commas between them.
+struct List<'a>(&'a [usize]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, n) in self.0.iter().enumerate() {
+            write!(f, "{}{n}", if i > 0 { "," } else { "" })?;
+        }
+        Ok(())
+    }
 }
 
 impl ConvPacking {
@@ -123,17 +175,16 @@ struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    fn new(t: &'a Tensor) -> Option<Weights<'a>> {
-        match t.shape().dims() {
-            &[oc, ic, ref window @ ..] if t.dtype() == DType::F32 && matches!(window.len(), 1..=AXES) => {
-                let (bytes, factors) = match t.unscaled() {
-                    (bytes, factors) if factors.len() == oc => (bytes, factors),
-                    _ => (t.bytes(), &[][..]),
-                };
-                Some(Weights { bytes, factors, oc, ic, taps: window.iter().product() })
-            }
-            _ => None,
-        }
+    /// Of a tensor that [`Packing::check`] has found to be weights.
+    fn new(t: &'a Tensor) -> Weights<'a> {
+        let dims = t.shape().dims();
+        let extent = |i: usize| dims.get(i).copied().unwrap_or(0);
+        let (oc, ic, taps) = (extent(0), extent(1), dims.iter().skip(2).product());
+        let (bytes, factors) = match t.unscaled() {
+            (bytes, factors) if factors.len() == oc => (bytes, factors),
+            _ => (t.bytes(), &[][..]),
+        };
+        Weights { bytes, factors, oc, ic, taps }
     }
 
     /// The factor of an output channel.
@@ -168,52 +219,79 @@ impl Packing {
             Packing::Grouped(p) => dim(0).div_ceil(p.lanes) * p.lanes * p.channels(dim(0), dim(1)) * taps,
             Packing::Depthwise { lanes } => dim(0).div_ceil(*lanes) * lanes * taps,
             Packing::Vector { len } => *len,
-            Packing::Matrix { transposed, lanes, tiles, .. } => {
-                tiles.iter().sum::<usize>() * lanes * if *transposed { dim(1) } else { dim(0) }
+            Packing::Matrix { order, lanes, tiles, .. } => {
+                let k = match order {
+                    MatrixOrder::NByK => dim(1),
+                    MatrixOrder::KByN => dim(0),
+                };
+                tiles.iter().sum::<usize>() * lanes * k
             }
         };
         TensorType::new(DType::F32, [elements])
     }
 
-    /// Writes the packed elements, little-endian; `out` has the size of [`Packing::ty`] and is zero. A source that is not
-    /// what the recipe was made for leaves zeros.
-    pub fn pack(&self, source: &Tensor, out: &mut [u8]) {
-        match self {
+    /// Checks that a weight of this type is one that the recipe was made for.
+    ///
+    /// # Errors
+    /// Says what is expected.
+    pub fn check(&self, source: &TensorType) -> Result<(), PackError> {
+        let (dims, is_f32) = (source.shape.dims(), source.dtype == DType::F32);
+        let kernels = is_f32 && matches!(dims.len().checked_sub(2), Some(1..=AXES));
+        let taps: usize = dims.iter().skip(2).product();
+        let divides = |groups: usize| groups > 0 && dims[0].is_multiple_of(groups);
+        let (fits, expected) = match self {
             Packing::Conv(p) => {
-                if let Some(w) = Weights::new(source) {
-                    conv(p, &w, out);
-                }
+                let whole = kernels && divides(p.groups) && p.merged > 0;
+                (whole && (dims[0] / p.groups).is_multiple_of(p.merged), "f32[oc,ic,taps..] of whole groups")
             }
-            Packing::Winograd(size, p) => {
-                if let Some(w) = Weights::new(source).filter(|w| w.taps == 9) {
-                    winograd::pack(*size, p, &w, out);
-                }
+            Packing::Winograd(_, p) => (kernels && taps == 9 && p.groups == 1, "f32[oc,ic,3,3] of one group"),
+            Packing::Grouped(p) => (kernels && divides(p.groups), "f32[oc,ic,taps..] of whole groups"),
+            Packing::Depthwise { .. } => (kernels && dims[1] == 1, "f32[c,1,taps..]"),
+            Packing::Vector { len } => {
+                (is_f32 && source.shape.numel() <= *len, "f32, no longer than the result")
             }
-            Packing::Grouped(p) => {
-                if let Some(w) = Weights::new(source) {
-                    grouped(p, &w, out);
-                }
-            }
-            Packing::Depthwise { lanes } => {
-                if let Some(w) = Weights::new(source) {
-                    let out = out.as_chunks_mut::<4>().0;
-                    for c in 0..w.oc {
-                        let block = (c / lanes) * w.taps * lanes + c % lanes;
-                        let factor = w.factor(c);
-                        for (tap, x) in w.row(c, 0, 1).as_chunks().0.iter().enumerate() {
-                            if let Some(place) = out.get_mut(block + tap * lanes) {
-                                *place = scaled(*x, factor);
-                            }
-                        }
-                    }
-                }
-            }
+            Packing::Matrix { .. } => (is_f32 && dims.len() == 2, "a matrix of f32"),
+        };
+        let error = || PackError { packing: self.clone(), expected, source_type: source.clone() };
+        if fits { Ok(()) } else { Err(error()) }
+    }
+
+    /// Writes the packed elements, little-endian; `out` has the size of [`Packing::ty`] and is zero.
+    ///
+    /// # Errors
+    /// Those of [`Packing::check`]; nothing is written then.
+    pub fn pack(&self, source: &Tensor, out: &mut [u8]) -> Result<(), PackError> {
+        self.check(source.ty())?;
+        match self {
+            Packing::Conv(p) => conv(p, &Weights::new(source), out),
+            Packing::Winograd(size, p) => winograd::pack(*size, p, &Weights::new(source), out),
+            Packing::Grouped(p) => grouped(p, &Weights::new(source), out),
+            Packing::Depthwise { lanes } => depthwise(*lanes, &Weights::new(source), out),
             Packing::Vector { .. } => {
                 let n = source.bytes().len().min(out.len());
                 out[..n].copy_from_slice(&source.bytes()[..n]);
             }
-            Packing::Matrix { transposed, lanes, tiles, scale } => {
-                matrix(*transposed, *lanes, tiles, f32::from_bits(*scale), source, out);
+            Packing::Matrix { order, lanes, tiles, scale } => {
+                matrix(*order, *lanes, tiles, *scale, source, out);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Packing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Packing::Conv(p) => write!(f, "conv {p}"),
+            Packing::Winograd(Winograd::F2, p) => write!(f, "winograd_f2 {p}"),
+            Packing::Winograd(Winograd::F4, p) => write!(f, "winograd_f4 {p}"),
+            Packing::Grouped(GroupedPacking { lanes, groups }) => {
+                write!(f, "grouped lanes={lanes} groups={groups}")
+            }
+            Packing::Depthwise { lanes } => write!(f, "depthwise lanes={lanes}"),
+            Packing::Vector { len } => write!(f, "vector len={len}"),
+            Packing::Matrix { order, lanes, tiles, scale } => {
+                write!(f, "matrix order={order} lanes={lanes} tiles={} scale={scale}", List(tiles))
             }
         }
     }
@@ -357,6 +435,19 @@ fn diagonal(
     }
 }
 
+fn depthwise(lanes: usize, w: &Weights<'_>, out: &mut [u8]) {
+    let out = out.as_chunks_mut::<4>().0;
+    for c in 0..w.oc {
+        let block = (c / lanes) * w.taps * lanes + c % lanes;
+        let factor = w.factor(c);
+        for (tap, x) in w.row(c, 0, 1).as_chunks().0.iter().enumerate() {
+            if let Some(place) = out.get_mut(block + tap * lanes) {
+                *place = scaled(*x, factor);
+            }
+        }
+    }
+}
+
 fn grouped(p: &GroupedPacking, w: &Weights<'_>, out: &mut [u8]) {
     let out = out.as_chunks_mut::<4>().0;
     let of_group = (w.oc / p.groups).max(1);
@@ -375,12 +466,13 @@ fn grouped(p: &GroupedPacking, w: &Weights<'_>, out: &mut [u8]) {
     }
 }
 
-fn matrix(transposed: bool, lanes: usize, tiles: &[usize], scale: f32, source: &Tensor, out: &mut [u8]) {
+fn matrix(order: MatrixOrder, lanes: usize, tiles: &[usize], scale: f32, source: &Tensor, out: &mut [u8]) {
     let &[rows, columns] = source.shape().dims() else { return };
-    if source.dtype() != DType::F32 {
-        return;
-    }
-    let (n, k) = if transposed { (rows, columns) } else { (columns, rows) };
+    // The distances from an element to the next along `n` and along `k`.
+    let ((n, k), (along_n, along_k)) = match order {
+        MatrixOrder::NByK => ((rows, columns), (columns, 1)),
+        MatrixOrder::KByN => ((columns, rows), (1, columns)),
+    };
     let from = source.bytes().as_chunks::<4>().0;
     let to = out.as_chunks_mut::<4>().0;
     let (mut first, mut at) = (0, 0);
@@ -388,7 +480,7 @@ fn matrix(transposed: bool, lanes: usize, tiles: &[usize], scale: f32, source: &
         let row = vectors * lanes;
         for lane in (0..row).filter(|lane| first + lane < n) {
             for i in 0..k {
-                let place = if transposed { (first + lane) * k + i } else { i * n + first + lane };
+                let place = (first + lane) * along_n + i * along_k;
                 let (Some(x), Some(y)) = (from.get(place), to.get_mut(at + i * row + lane)) else { return };
                 *y = (f32::from_le_bytes(*x) * scale).to_le_bytes();
             }

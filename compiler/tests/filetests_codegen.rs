@@ -116,7 +116,7 @@ fn same_results(graph: &Graph, program: &Program) {
             Place::Output(i) => outputs[i].clone(),
             Place::Const(i) => {
                 let mut bytes = vec![0; b.ty.bytes()];
-                program.constants[i].write(&mut bytes);
+                program.constants[i].write(&mut bytes).expect("the recipe fits");
                 bytes
             }
             Place::Scratch(_) => vec![0; b.ty.bytes()],

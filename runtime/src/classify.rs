@@ -12,6 +12,7 @@ const TRANSPARENT: [&str; 7] = ["Identity", "Reshape", "Flatten", "Squeeze", "Un
 
 /// A class with its rank's data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Class {
     /// Its index.
     pub index: usize,
@@ -23,6 +24,7 @@ pub struct Class {
 
 /// What the last operator in front of an output makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Scores {
     /// Probabilities: Softmax.
     Probabilities,

@@ -46,7 +46,7 @@ pub(crate) use write::write;
 pub(crate) const MAGIC: [u8; 8] = *b"\x89OCTRT\r\n";
 
 /// Version of the layout of the file.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Bytes before the manifest.
 const HEADER: usize = 64;
@@ -76,7 +76,7 @@ pub(crate) struct Contents {
 /// How a weight was packed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Recipe {
-    /// The recipe, as text.
+    /// The recipe, as it prints.
     packing: String,
     /// The type of the weight before.
     source: TensorType,
@@ -92,9 +92,7 @@ impl fmt::Display for Recipe {
 pub(crate) fn recipes(constants: &[Constant]) -> Vec<Recipe> {
     let recipe = |c: &Constant| match c {
         Constant::Plain(_) => None,
-        Constant::Packed(packing, t) => {
-            Some(Recipe { packing: format!("{packing:?}"), source: t.ty().clone() })
-        }
+        Constant::Packed(packing, t) => Some(Recipe { packing: packing.to_string(), source: t.ty().clone() }),
     };
     constants.iter().filter_map(recipe).collect()
 }

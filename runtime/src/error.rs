@@ -7,6 +7,7 @@ use octrt_ops::{GraphError, OpError};
 
 /// Whose fault an [`Error`] is. Programs map it onto exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// What the caller handed in does not fit the model.
     Input,
@@ -22,6 +23,7 @@ pub enum ErrorKind {
 
 /// Why a tensor that the caller handed in was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InputError {
     /// No input has this name.
     #[error("no input is named '{name}'; the model has {known}")]

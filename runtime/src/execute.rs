@@ -4,6 +4,7 @@ use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use octrt_compiler::artifact::Place;
+use octrt_compiler::lower::calls::LAYOUT;
 use octrt_ops::TensorType;
 
 use crate::arena::Arena;
@@ -13,10 +14,11 @@ use crate::threads::{CancelToken, End, Steps, Threads, part_of};
 
 /// A step that has just run, as an observer sees it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct StepEvent<'a> {
     /// Position of the step in the artifact.
     pub step: usize,
-    /// Name of the graph node that the step belongs to.
+    /// Name of the graph node that the step belongs to; see [`StepEvent::part`].
     pub node: &'a str,
     /// ONNX name of the node's operator.
     pub op: &'static str,
@@ -30,6 +32,15 @@ pub struct StepEvent<'a> {
     pub ty: &'a TensorType,
     /// The result: dense, row-major, little-endian.
     pub bytes: &'a [u8],
+}
+
+impl StepEvent<'_> {
+    /// What the step is a part of, for sums of times: its node's name, or `conv1 (layout)` for what brings the input of
+    /// node `conv1` into the layout in which the node reads it. Such steps bear the node's name, and the operator
+    /// `Layout`.
+    pub fn part(&self) -> String {
+        if self.op == LAYOUT { format!("{} (layout)", self.node) } else { self.node.to_string() }
+    }
 }
 
 /// Called after every step; may end the run with [`ControlFlow::Break`].
@@ -218,9 +229,9 @@ impl Run<'_> {
         } else {
             buffers
         };
-        // SAFETY: whoever made the model vouches for the code of the artifact; the plan was checked against its own
-        // sizes when it was loaded, `execute` checked the memory against the plan and the number of workers, and parts
-        // lie in the extent.
+        // SAFETY: the compiler made the code of the artifact, of nests that its verifier has proved to stay in their
+        // buffers; the plan was checked against its own sizes when it was loaded, `execute` checked the memory against the
+        // plan and the number of workers, and parts lie in the extent.
         unsafe { self.plan.code.call(step.function, buffers, part.start, part.end) }
     }
 }

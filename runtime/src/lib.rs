@@ -31,7 +31,7 @@
 //! * Compiled code flushes denormals to zero. The floating point mode of the caller is not changed.
 //! * [`Error::kind`] says whose fault an error is.
 //! * Pictures become inputs in [`image`], scores become classes in [`classify`]; the [`Graph`] and its interpreter are in
-//!   the crate `octrt_ops`, the compiler's stages in `octrt_compiler` and by [`Model::stages`].
+//!   the crate `octrt_ops`, the compiler's stages, for what [`Model::specialized`] gives, in `octrt_compiler`.
 //!
 //! Linux on x86-64 from x86-64-v2 on. Only this crate and the C ABI have `unsafe` code; here it is calls of compiled code,
 //! mapped files, views of elements as bytes, and threads lost in a fork, in `code`, `execute`, `source`, `tensor` and
@@ -69,9 +69,9 @@ pub use execute::{Observer, StepEvent};
 pub use fingerprint::fingerprint;
 pub use labels::{LABELS_METADATA, LabelError, Labels};
 pub use machine::{default_memory_limit, detect_target};
-pub use model::{About, Model, ModelMemory, Stages};
+pub use model::{About, Model, ModelMemory};
 pub use octrt_compiler::{CompileError, Isa, Precision, Target};
-pub use octrt_ops::{DType, Graph, Shape, TensorType};
+pub use octrt_ops::{DType, Dim, Graph, Shape, TensorType};
 pub use options::LoadOptions;
 pub use ports::PortInfo;
 pub use session::Session;
@@ -79,3 +79,8 @@ pub use source::FileAccess;
 pub use specialization::Specialization;
 pub use tensor::{Element, Tensor, TensorMut, TensorRef};
 pub use threads::{CancelToken, Threads};
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -7,10 +7,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use octrt_compiler::artifact::Artifact;
-use octrt_compiler::passes::Report;
 use octrt_compiler::place::program::Program;
 use octrt_compiler::target::Target;
-use octrt_compiler::{CompileError, Options, Records, pipeline};
+use octrt_compiler::{CompileError, Options, Precision, Records, pipeline};
 use octrt_ops::graph::infer::Limits;
 use octrt_ops::graph::infer::values::{SpecializeError, Specialized, specialize_on};
 use octrt_ops::graph::verify;
@@ -34,6 +33,7 @@ const KEPT_PLANS: usize = 4;
 
 /// What a model's file says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct About {
     /// The model's own notes (`metadata_props` in ONNX).
     pub metadata: BTreeMap<String, String>,
@@ -45,19 +45,13 @@ pub struct About {
     pub warnings: Vec<String>,
 }
 
-/// What the stages of compilation made of a model for one set of input shapes.
-#[derive(Clone, Debug)]
-pub struct Stages {
-    /// The graph with all types known and shape subgraphs folded.
-    pub specialized: Graph,
+/// What a graph became for one set of inputs.
+struct Made {
     /// Positions of the inputs that decide shapes; what they hold are constants of the graph.
-    pub values: Vec<usize>,
+    values: Vec<usize>,
     /// The graph after all passes.
-    pub optimized: Graph,
-    /// What the passes did, and what kept them from doing more.
-    pub report: Report,
-    /// The compiled graph.
-    pub artifact: Artifact,
+    optimized: Graph,
+    artifact: Artifact,
 }
 
 /// A model, ready to be compiled for the shapes of its inputs. Clones are the same model; it may be used from several
@@ -106,6 +100,7 @@ pub(crate) struct Files {
 
 /// What a model has in memory, apart from its sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelMemory {
     /// Bytes of weights in memory of the process, which all sessions of the model share.
     pub weight_bytes: usize,
@@ -118,7 +113,6 @@ pub struct ModelMemory {
 /// What plans are made from.
 enum Source {
     Graph(Graph),
-    Artifacts(Vec<Artifact>),
     Compiled(Box<Compiled>),
 }
 
@@ -156,23 +150,6 @@ impl Model {
         let outputs = ports::outputs_of(&name, &graph, &inputs, &declared.outputs, &values, limits)?;
         let ports = Ports { inputs, outputs };
         Ok(Model::new(name, Source::Graph(graph), ports, values.inputs, about, files, options))
-    }
-
-    /// A model from graphs compiled before, each for other shapes of the same inputs; at least one.
-    ///
-    /// # Safety
-    /// The functions of the artifacts keep the contract of [`octrt_compiler::artifact`].
-    ///
-    /// # Errors
-    /// [`Error::Artifact`] when there is none, or their inputs and outputs differ in more than extents. What else they
-    /// say is checked when a session first uses them.
-    pub unsafe fn from_artifacts(artifacts: Vec<Artifact>, options: &LoadOptions) -> Result<Self, Error> {
-        let ports = Ports {
-            inputs: ports::merge(&artifacts, |a| &a.inputs)?,
-            outputs: ports::merge(&artifacts, |a| &a.outputs)?,
-        };
-        let (name, source) = ("artifact".to_string(), Source::Artifacts(artifacts));
-        Ok(Model::new(name, source, ports, Vec::new(), About::default(), Files::default(), options))
     }
 
     fn new(
@@ -249,7 +226,7 @@ impl Model {
     pub fn graph(&self) -> Option<&Graph> {
         match &self.0.source {
             Source::Graph(g) => Some(g),
-            Source::Artifacts(_) | Source::Compiled(_) => None,
+            Source::Compiled(_) => None,
         }
     }
 
@@ -258,7 +235,6 @@ impl Model {
         match &self.0.source {
             Source::Graph(g) => Some(g),
             Source::Compiled(compiled) => Some(&compiled.graph),
-            Source::Artifacts(_) => None,
         }
     }
 
@@ -290,33 +266,19 @@ impl Model {
         Session::new(self)
     }
 
-    /// The types of the inputs inside the graph, when all dimensions are fixed.
+    /// The types of the inputs as the graph has them ([`DataType::inside`](crate::DataType::inside)), when all dimensions
+    /// are fixed.
     pub fn fixed_input_types(&self) -> Option<Vec<TensorType>> {
         ports::fixed_types(&self.0.inputs)
     }
 
-    /// Compiles for inputs of these types (element types inside the graph), and shows every stage. Nothing is cached.
-    ///
-    /// # Errors
-    /// [`Error::Input`] when the types do not fit the model or what an input holds decides a shape, [`Error::Compile`] and
-    /// [`Error::Memory`] as a run; also [`Error::Artifact`] for a model that was compiled before, which has no graph.
-    pub fn stages(&self, inputs: &[TensorType]) -> Result<Stages, Error> {
-        self.stages_of(&Request::of_types(inputs))
-    }
-
-    /// As [`Model::stages`], for what some inputs hold.
-    ///
-    /// # Errors
-    /// As [`Model::stages`]; also when a value is not of its input's type.
-    pub fn stages_on(&self, on: &Specialization) -> Result<Stages, Error> {
-        self.stages_of(&on.request(self.inputs())?)
-    }
-
     /// The graph for these inputs: all types are known, shape subgraphs are folded, and so is what is computed of inputs
-    /// that decide shapes. It has all inputs.
+    /// that decide shapes. It has all inputs. The stages of the crate `octrt_compiler` go on from it.
     ///
     /// # Errors
-    /// As [`Model::stages_on`].
+    /// [`Error::Input`] when the inputs do not fit the model, or what one holds decides a shape and is not given;
+    /// [`Error::Compile`] and [`Error::Memory`] as a run; also [`Error::Artifact`] for a model that was compiled before, which
+    /// has no graph.
     pub fn specialized(&self, on: &Specialization) -> Result<Graph, Error> {
         self.specialize(&on.request(self.inputs())?).map(|s| s.graph)
     }
@@ -339,16 +301,15 @@ impl Model {
         InputError::ValueNeeded { name, ty, message }
     }
 
-    fn stages_of(&self, on: &Request<'_>) -> Result<Stages, Error> {
-        let Specialized { graph: specialized, values } = self.specialize(on)?;
+    /// All stages from the graph to code. Nothing is cached.
+    fn compile(&self, on: &Request<'_>) -> Result<Made, Error> {
+        let Specialized { graph, values } = self.specialize(on)?;
         let fail = |e| self.compile_error(on, e);
-        let options = Options { target: self.target()?, precision: self.0.options.precision };
-        let pipeline::Stages { decided, program, .. } =
-            pipeline::stages(&specialized, options, &Records::NONE).map_err(fail)?;
-        let pipeline::Decided { optimized, report, .. } = decided;
+        let options = Options { target: self.target()?, precision: self.precision() };
+        let stages = pipeline::stages(&graph, options, &Records::NONE).map_err(fail)?;
+        let pipeline::Stages { decided, program, .. } = stages;
         let artifact = self.generate(program, options.target).map_err(fail)?;
-        let values = values.into_keys().collect();
-        Ok(Stages { specialized, values, optimized, report, artifact })
+        Ok(Made { values: values.into_keys().collect(), optimized: decided.optimized, artifact })
     }
 
     /// The code of a program, functions at the same time where there are threads.
@@ -369,6 +330,11 @@ impl Model {
             }
             source => Error::Compile { model: self.0.name.clone(), source },
         }
+    }
+
+    /// How exact the algorithms of its code are.
+    pub fn precision(&self) -> Precision {
+        self.0.options.precision
     }
 
     /// The machine that it is compiled for.

@@ -9,8 +9,18 @@ use crate::machine;
 use crate::source::FileAccess;
 use crate::threads::Threads;
 
-/// What a caller may choose when a model is loaded.
+/// What a caller may choose when a model is loaded:
+///
+/// ```
+/// use octrt::{LoadOptions, Precision, Threads};
+///
+/// # fn main() -> Result<(), octrt::Error> {
+/// let options = LoadOptions::default().with_threads(Threads::new(2)?).with_precision(Precision::Strict);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// The machine to compile for; none stands for the one that the program runs on. Code for a newer one can be
     /// compiled, but not run.
@@ -42,5 +52,49 @@ impl Default for LoadOptions {
             cache_dir: None,
             threads: Threads::one(),
         }
+    }
+}
+
+impl LoadOptions {
+    /// With this [`target`](LoadOptions::target).
+    #[must_use]
+    pub fn with_target(mut self, target: impl Into<Option<Target>>) -> Self {
+        self.target = target.into();
+        self
+    }
+
+    /// With this [`precision`](LoadOptions::precision).
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// With this [`max_memory`](LoadOptions::max_memory).
+    #[must_use]
+    pub fn with_max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// With this [`file_access`](LoadOptions::file_access).
+    #[must_use]
+    pub fn with_file_access(mut self, file_access: FileAccess) -> Self {
+        self.file_access = file_access;
+        self
+    }
+
+    /// With this [`cache_dir`](LoadOptions::cache_dir).
+    #[must_use]
+    pub fn with_cache_dir(mut self, folder: impl Into<Option<PathBuf>>) -> Self {
+        self.cache_dir = folder.into();
+        self
+    }
+
+    /// With these [`threads`](LoadOptions::threads).
+    #[must_use]
+    pub fn with_threads(mut self, threads: Threads) -> Self {
+        self.threads = threads;
+        self
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use octrt_compiler::artifact::{Artifact, Port};
 use octrt_ops::graph::branch::is_if;
 use octrt_ops::graph::infer::values::{SpecializeError, may_decide, needs, specialize_on};
 use octrt_ops::graph::infer::{Limits, specialize};
@@ -11,11 +10,15 @@ use octrt_ops::{DType, Dim, Graph, TensorType};
 use crate::data_type::DataType;
 use crate::error::Error;
 
-/// Extents tried for dynamic dimensions: a graph with fixed ones tells the element types of the outputs.
+/// Extents tried for dynamic dimensions. Operators infer element types together with shapes, so a graph with fixed ones
+/// tells the element types of the outputs: of those that are not declared, and of those that are declared wrongly, which
+/// are refused before any run. That a graph takes none of these extents hides nothing: what is computed is held against
+/// what is declared again when it is compiled.
 const TRIAL_EXTENTS: [usize; 4] = [1, 2, 32, 224];
 
 /// An input or output of a model, as callers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PortInfo {
     /// Its name.
     pub name: String,
@@ -23,6 +26,13 @@ pub struct PortInfo {
     pub dtype: DataType,
     /// Extents, outermost first; dynamic ones are fixed by each run. None for outputs of which the model says nothing.
     pub dims: Option<Vec<Dim>>,
+}
+
+impl PortInfo {
+    /// An input or output of this name and type.
+    pub fn new(name: impl Into<String>, dtype: DataType, dims: Option<Vec<Dim>>) -> Self {
+        PortInfo { name: name.into(), dtype, dims }
+    }
 }
 
 impl fmt::Display for PortInfo {
@@ -131,8 +141,7 @@ impl ValueInputs {
 /// the operators infer.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when an element type is declared that
-/// is not the graph's, [`Error::Unsupported`] when none is declared and none can be found.
+/// [`Error::Corrupt`] when an element type is declared that is not the graph's, [`Error::Unsupported`] when none is declared and none can be found.
 pub(crate) fn outputs_of(
     model: &str,
     graph: &Graph,
@@ -176,37 +185,4 @@ pub(crate) fn outputs_of(
         ports.push(PortInfo { name, dtype, dims: dims.or(said.dims) });
     }
     Ok(ports)
-}
-
-/// The ports of all artifacts as one: extents that differ are dynamic.
-///
-/// # Errors
-/// [`Error::Artifact`] when there is no artifact, or they differ in more than extents.
-pub(crate) fn merge(artifacts: &[Artifact], ports: fn(&Artifact) -> &[Port]) -> Result<Vec<PortInfo>, Error> {
-    let [first, rest @ ..] = artifacts else {
-        return Err(Error::Artifact("a model needs at least one compiled graph".to_string()));
-    };
-    let port = |p: &Port| PortInfo {
-        name: p.name.clone(),
-        dtype: p.ty.dtype.into(),
-        dims: Some(p.ty.shape.iter().map(|&d| Dim::Fixed(d)).collect()),
-    };
-    let mut merged: Vec<PortInfo> = ports(first).iter().map(port).collect();
-    for artifact in rest {
-        let others: Vec<PortInfo> = ports(artifact).iter().map(port).collect();
-        let rank = |p: &PortInfo| p.dims.as_ref().map(Vec::len);
-        let same =
-            |(a, b): (&PortInfo, &PortInfo)| a.name == b.name && a.dtype == b.dtype && rank(a) == rank(b);
-        if others.len() != merged.len() || !merged.iter().zip(&others).all(same) {
-            return Err(Error::Artifact("compiled graphs differ in more than extents".to_string()));
-        }
-        for (port, other) in merged.iter_mut().zip(others) {
-            for (dim, other) in port.dims.iter_mut().flatten().zip(other.dims.into_iter().flatten()) {
-                if *dim != other {
-                    *dim = Dim::Dynamic(String::new());
-                }
-            }
-        }
-    }
-    Ok(merged)
 }

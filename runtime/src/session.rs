@@ -19,7 +19,7 @@ use crate::threads::{CancelToken, Threads};
 /// Runs a model, one run at a time. Sessions of one model share its code and weights; each has its own arena.
 ///
 /// The first run, and each run for other shapes than the one before or with another value of an input that decides a
-/// shape, may compile; the runs between allocate no more than their results.
+/// shape, may compile; the runs between allocate their results and a list of addresses for each step.
 #[derive(Debug)]
 pub struct Session {
     model: Model,
@@ -82,8 +82,8 @@ impl Session {
         &self.model
     }
 
-    /// Compiles for inputs of these types (element types inside the graph) and makes the arena large enough, so that
-    /// the next run need not.
+    /// Compiles for inputs of these types (as in [`Specialization`]) and makes the arena large enough, so that the next run
+    /// need not.
     ///
     /// # Errors
     /// As [`Session::run`]; [`InputError::ValueNeeded`] when what an input holds decides a shape.

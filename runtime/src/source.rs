@@ -18,6 +18,7 @@ const PAGE_BYTES: usize = 4096;
 
 /// How the bytes of a model's files come into memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FileAccess {
     /// They are mapped: read when they are used, and shared by all processes that map the file. Nobody may change the
     /// file while the model exists. Shortened, it ends the process with a bus error.

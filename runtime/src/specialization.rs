@@ -9,7 +9,8 @@ use crate::error::InputError;
 use crate::ports::PortInfo;
 use crate::tensor::{self, Tensor, TensorRef, describe};
 
-/// What a model is compiled for: the types of its inputs, and what those inputs hold that decide shapes.
+/// What a model is compiled for: the types of its inputs, and what those inputs hold that decide shapes. Types are those
+/// that the model computes in, [`DataType::inside`](crate::DataType::inside) of the inputs': `f32` for an input of `f16`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Specialization {
     types: Vec<TensorType>,
@@ -17,7 +18,7 @@ pub struct Specialization {
 }
 
 impl Specialization {
-    /// Inputs of these types (element types inside the graph), in the model's order.
+    /// Inputs of these types, in the model's order.
     pub fn new(types: impl Into<Vec<TensorType>>) -> Self {
         Specialization { types: types.into(), values: BTreeMap::new() }
     }
@@ -30,7 +31,7 @@ impl Specialization {
         self
     }
 
-    /// The types of the inputs inside the graph.
+    /// The types of the inputs.
     pub fn types(&self) -> &[TensorType] {
         &self.types
     }

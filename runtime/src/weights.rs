@@ -110,7 +110,7 @@ impl WeightStore {
     ///
     /// # Errors
     /// [`Error::Memory`] when they need more than `max_bytes`, or more than the system has; [`Error::Internal`] when
-    /// those that are packed are not those of the graph.
+    /// those that are packed are not those of the graph, or a constant is not what its recipe was made for.
     pub(crate) fn load(
         &mut self,
         constants: Vec<Source>,
@@ -126,7 +126,7 @@ impl WeightStore {
         }
         let found = match packed {
             Some(packed) => self.in_file(&constants, packed)?,
-            None => self.known(&constants),
+            None => self.known(&constants)?,
         };
         let mut ranges = Vec::new();
         let mut total = 0usize;
@@ -140,10 +140,12 @@ impl WeightStore {
         let mut places = slices(memory.bytes_mut(), &ranges).into_iter();
         let fresh = constants.into_iter().zip(&found).filter(|(_, f)| f.is_none());
         let jobs: Vec<(Source, &mut [u8])> = fresh.map(|(c, _)| c).zip(&mut places).collect();
-        packer.threads.map(jobs, |(constant, place)| {
-            constant.write(place);
+        let written = packer.threads.map(jobs, |(constant, place)| {
+            write(&constant, place)?;
             (packer.release)(constant.source().unscaled().0);
+            Ok(())
         });
+        written.into_iter().collect::<Result<(), Error>>()?;
         let block = Arc::new(Block { memory: Memory::Own(memory), ranges });
         self.blocks.push(Arc::downgrade(&block));
         let mut fresh = block.ranges.iter().map(|r| Constant { block: block.clone(), range: r.clone() });
@@ -154,18 +156,18 @@ impl WeightStore {
 
     /// The constants that live graphs have. One that is not packed may decide where code reads, so it is not taken from a
     /// file, which somebody could change.
-    fn known(&self, constants: &[Source]) -> Vec<Option<Constant>> {
+    fn known(&self, constants: &[Source]) -> Result<Vec<Option<Constant>>, Error> {
         let live: Vec<Arc<Block>> = self.blocks.iter().filter_map(Weak::upgrade).collect();
         let known = index(live.iter());
         let is_own = |b: &&Arc<Block>| matches!(b.memory, Memory::Own(_));
         let own = index(live.iter().filter(is_own));
         let find = |c: &Source| match c {
-            _ if known.is_empty() => None,
-            Source::Plain(t) => find(&own, t.bytes()),
+            _ if known.is_empty() => Ok(None),
+            Source::Plain(t) => Ok(find(&own, t.bytes())),
             Source::Packed(..) => {
                 let mut packed = vec![0; c.ty().bytes()];
-                c.write(&mut packed);
-                find(&known, &packed)
+                write(c, &mut packed)?;
+                Ok(find(&known, &packed))
             }
         };
         constants.iter().map(find).collect()
@@ -189,6 +191,10 @@ impl WeightStore {
         };
         Ok(constants.iter().map(place).collect())
     }
+}
+
+fn write(constant: &Source, place: &mut [u8]) -> Result<(), Error> {
+    constant.write(place).map_err(|e| Error::Internal(e.to_string()))
 }
 
 /// Parts of `bytes`, which do not overlap and are in order.
@@ -241,7 +247,7 @@ mod tests {
 
     fn bytes(s: &Source) -> Vec<u8> {
         let mut bytes = vec![0; s.ty().bytes()];
-        s.write(&mut bytes);
+        write(s, &mut bytes).unwrap();
         bytes
     }
 
@@ -295,6 +301,14 @@ mod tests {
 
     fn tensor_of_zero() -> Tensor {
         Tensor::new([1], &[0.0f32]).unwrap()
+    }
+
+    #[test]
+    fn constants_that_do_not_fit_their_recipe_are_refused() {
+        let packing = octrt_compiler::pack::Packing::Depthwise { lanes: 8 };
+        let wrong = Source::Packed(packing, tensor_of_zero());
+        let e = WeightStore::default().load(vec![wrong], None, usize::MAX, ALONE).unwrap_err();
+        assert!(e.to_string().contains("f32[1] cannot be packed as depthwise lanes=8"), "{e}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Graphs through the whole compiler, run and compared with the interpreter.
 #![allow(missing_docs)]
 
-use octrt::{Error, ErrorKind, InputError, LoadOptions, Model, TensorRef, Threads};
+use octrt::{Error, ErrorKind, InputError, LoadOptions, Model, Specialization, TensorRef, Threads};
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::graph::interp;
 use octrt_ops::{DType, Dim, Graph, Tensor, TensorType};
@@ -80,8 +80,10 @@ fn graphs_that_break_a_rule_are_refused() {
 
 #[test]
 fn the_limit_covers_the_tensors_of_a_run() {
-    let options = LoadOptions { max_memory: 1000, ..LoadOptions::default() };
+    let options = LoadOptions::default().with_max_memory(1000);
     let model = Model::from_graph(graph(), &options).unwrap();
-    let e = model.stages(&[(); 2].map(|()| TensorType::new(DType::F32, [100, 3]))).unwrap_err();
+    let e = model
+        .specialized(&Specialization::new([(); 2].map(|()| TensorType::new(DType::F32, [100, 3]))))
+        .unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Limit);
 }

@@ -1,11 +1,8 @@
 //! What a process as a whole must hold: tests that look at its memory map or change its rules, one process each.
 #![allow(missing_docs)]
 
-mod common;
-
 mod support;
 
-use common::{model, scale_twice};
 use octrt::{Error, LoadOptions, Model, TensorRef, Threads};
 use octrt_ops::Tensor;
 use octrt_ops::graph::text::parse;
@@ -31,8 +28,18 @@ fn mapped() -> (usize, usize) {
     sums
 }
 
+/// `y = x * 2 * 3` for `n` numbers.
+fn scale_twice(n: &str) -> Model {
+    let text = format!(
+        "graph \"g\" {{\n  input %0 \"x\": f32[{n}]\n  const %1 \"a\": f32[1] = [2]\n  \
+         const %2 \"b\": f32[1] = [3]\n  %3 \"t\" = \"first\" Binary {{ kind = mul }} (%0, %1)\n  \
+         %4 \"y\" = \"second\" Binary {{ kind = mul }} (%3, %2)\n  output \"y\" = %4\n}}\n"
+    );
+    Model::from_graph(parse(&text, &[]).unwrap(), &LoadOptions::default()).unwrap()
+}
+
 fn run_once() {
-    let model = model(vec![scale_twice(100_000)], &LoadOptions::default()).unwrap();
+    let model = scale_twice("100000");
     let mut session = model.session().unwrap();
     let x = vec![1.0f32; 100_000];
     session.run(&[("x", TensorRef::new(&[100_000], &x).unwrap())]).unwrap();
@@ -53,7 +60,7 @@ fn dropped_models_leave_no_memory_behind() {
 #[test]
 fn code_for_shapes_of_long_ago_is_freed() {
     in_child("code_for_shapes_of_long_ago_is_freed", || {
-        let model = model((1..=200).map(scale_twice).collect(), &LoadOptions::default()).unwrap();
+        let model = scale_twice("?");
         let mut session = model.session().unwrap();
         let mut run = |n: usize| {
             session.run(&[("x", TensorRef::new(&[n], &vec![1.0f32; n]).unwrap())]).unwrap();
@@ -77,11 +84,10 @@ fn refused_executable_memory_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.octrt");
         let (carried, types) = carried();
-        let artifact = model(vec![scale_twice(3)], &LoadOptions::default()).unwrap();
         // Making a file needs no code that runs.
         carried.save(&types, &path).unwrap();
         let compiled = Model::load(&path, &LoadOptions::default()).unwrap();
-        for model in [artifact, carried, compiled] {
+        for model in [carried, compiled] {
             let e = model.session().and_then(|mut s| s.prepare(&types)).unwrap_err();
             assert!(matches!(e, Error::NotExecutable(_)), "{e}");
             assert!(e.to_string().contains("may not run generated code (Permission denied"), "{e}");
@@ -212,7 +218,7 @@ fn compiled_files_take_no_more_memory_than_the_limit() {
         let path = folder.path().join("m.octrt");
         model.save(&model.fixed_input_types().unwrap(), &path).unwrap();
         let file = std::fs::read(path).unwrap();
-        let options = LoadOptions { max_memory: LIMIT, ..LoadOptions::default() };
+        let options = LoadOptions::default().with_max_memory(LIMIT);
         run(
             &mut Model::from_bytes(file.clone(), &options).unwrap().session().unwrap(),
             &[Tensor::new([300], &[1.0f32; 300]).unwrap()],

@@ -188,7 +188,7 @@ fn files_that_were_read_may_change() {
     let inputs = input(&model, 1, 3);
     let expected = run(&mut model.session().unwrap(), &inputs).unwrap();
     for path in [onnx, octrt] {
-        let options = LoadOptions { file_access: FileAccess::Read, ..LoadOptions::default() };
+        let options = LoadOptions::default().with_file_access(FileAccess::Read);
         let read = Model::load(&path, &options).unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_len(10).unwrap();
         let mut session = read.session().unwrap();

@@ -135,8 +135,8 @@ fn types_alone_are_not_enough() {
     let mut session = model.session().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.octrt");
-    let errors = [session.prepare(&types), model.stages(&types).map(|_| ()), model.save(&types, &path)]
-        .map(Result::unwrap_err);
+    let specialized = model.specialized(&Specialization::new(types.clone())).map(|_| ());
+    let errors = [session.prepare(&types), specialized, model.save(&types, &path)].map(Result::unwrap_err);
     for e in errors {
         assert!(matches!(&e, Error::Input(InputError::ValueNeeded { name, .. }) if name == "shape"), "{e}");
         for part in ["'shape' i64[2]", "node 'r' (Reshape)", "input 1 (shape)"] {
@@ -249,7 +249,7 @@ fn the_cache_folder_knows_values() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("cache");
     let bytes = octrt_onnx::export(&graph(GRAPH), &Default::default()).unwrap();
-    let options = LoadOptions { cache_dir: Some(dir.clone()), ..LoadOptions::default() };
+    let options = LoadOptions::default().with_cache_dir(dir.clone());
     let sets = [inputs(1, [3, 4], 1, 1.0), inputs(1, [4, 3], 1, 1.0), inputs(1, [3, 4], 1, 2.0)];
     for round in 0..2 {
         let model = Model::from_bytes(bytes.clone(), &options).unwrap();

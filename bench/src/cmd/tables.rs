@@ -12,7 +12,7 @@ use octrt_bench::tables::{Schedule, Subjects, html, peers, render, theory};
 use octrt_bench::zoo;
 use octrt_compiler::Precision;
 
-use crate::{Style, positive, print, write_file};
+use super::{Style, positive, print, write_file};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

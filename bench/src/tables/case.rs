@@ -182,7 +182,7 @@ impl Subjects {
             let model = match models.iter().find(|(other, _)| case.shares_model(other)) {
                 Some((_, model)) => model.clone(),
                 None => {
-                    let options = LoadOptions { precision: case.precision, ..LoadOptions::default() };
+                    let options = LoadOptions::default().with_precision(case.precision);
                     let model = Model::from_graph(case.graph()?, &options).map_err(|e| case.failed(e))?;
                     models.push((*case, model.clone()));
                     model

@@ -1,6 +1,7 @@
 //! Table 1: what an OctConv costs, by formula and counted.
 
-use octrt::{LoadOptions, Model};
+use octrt::{Error, LoadOptions, Model, Specialization};
+use octrt_compiler::{Options as CompilerOptions, Records, pipeline};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::{DType, Graph, TensorType};
 use serde::Serialize;
@@ -90,7 +91,11 @@ fn arena(alpha: f64, size: usize) -> Result<usize, TablesError> {
     let failed = |e| TablesError::Octrt { case: network.to_string(), source: Box::new(e) };
     let model = Model::from_graph(graph, &LoadOptions::default()).map_err(failed)?;
     let picture = TensorType::new(DType::F32, [1, 3, size, size]);
-    Ok(model.stages(&[picture]).map_err(failed)?.artifact.arena_bytes)
+    let typed = model.specialized(&Specialization::new([picture])).map_err(failed)?;
+    let options = CompilerOptions { target: model.target().map_err(failed)?, precision: model.precision() };
+    let stages = pipeline::stages(&typed, options, &Records::NONE)
+        .map_err(|source| failed(Error::Compile { model: network.to_string(), source }))?;
+    Ok(stages.program.arena_bytes)
 }
 
 #[cfg(test)]

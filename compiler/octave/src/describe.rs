@@ -93,7 +93,7 @@ impl Described<'_> {
         before.or_else(|| Some((self.term(Route::Lh)?.tail.up.as_ref()?.kind, Order::ConvUp)))
     }
 
-    /// The first thing that keeps a result from being one kernel.
+    /// The first thing that keeps a part of the layer from happening in its convolutions.
     fn unfused(&self) -> Option<String> {
         self.draft.paths.iter().find_map(|(route, term)| self.flaw(*route, term))
     }

@@ -180,9 +180,9 @@ pub struct Layer {
     pub up: Option<UpKind>,
     /// Where `lh` is upsampled, if it is.
     pub order: Option<Order>,
-    /// Why the layer cannot be one kernel for each output; none when it can.
+    /// Why something of the layer beside its poolings cannot happen in its convolutions; none when nothing is in the way.
     pub unfused: Option<String>,
-    /// Names of the nodes that have no kernel of their own when the layer is fused: normalisations, upsampling, sums.
+    /// Names of the nodes that are no steps of their own when the layer is fused: normalisations, upsampling, sums.
     pub inner: Vec<String>,
 }
 

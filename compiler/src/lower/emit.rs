@@ -12,7 +12,7 @@ use crate::decide::matrix::{self, Right};
 use crate::decide::{Kind, Tiled, Windows, concat};
 use crate::layout::{AXES, Layout, Map};
 use crate::leaf::{BinaryOp, Width};
-use crate::pack::Packing;
+use crate::pack::{MatrixOrder, Packing};
 use crate::strategy::conv::{Addend, Algorithm, ConvProblem, Tail};
 use crate::strategy::conv_plan::{self, Plan};
 use crate::strategy::problem::{Bias, GemmProblem, WindowKind, WindowProblem};
@@ -398,7 +398,8 @@ impl Lowering<'_> {
         let rhs = match product.rhs {
             Right::Value(v) => self.plain(v, owner.node),
             Right::Weights { wei, transposed, scale } => {
-                self.packed(Packing::Matrix { transposed, lanes, tiles, scale: scale.to_bits() }, wei)
+                let order = if transposed { MatrixOrder::NByK } else { MatrixOrder::KByN };
+                self.packed(Packing::Matrix { order, lanes, tiles, scale }, wei)
             }
         };
         let bias = match (problem.bias, product.bias) {

@@ -15,7 +15,7 @@ fn floats(t: &Tensor) -> Vec<f32> {
 fn packed(packing: &Packing, source: &Tensor) -> Vec<f32> {
     let ty = packing.ty(source.ty());
     let mut bytes = vec![0; ty.bytes()];
-    packing.pack(source, &mut bytes);
+    packing.pack(source, &mut bytes).unwrap();
     bytes.as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect()
 }
 
@@ -202,38 +202,80 @@ fn vectors_end_in_zeros() {
 #[test]
 fn matrices() {
     let (n, k, lanes, tiles) = (35, 5, 8, [2, 2, 1]);
-    for transposed in [true, false] {
-        let source = counted(&if transposed { [n, k] } else { [k, n] });
+    for order in [MatrixOrder::NByK, MatrixOrder::KByN] {
+        let rows = order == MatrixOrder::NByK;
+        let source = counted(&if rows { [n, k] } else { [k, n] });
         let w = floats(&source);
         let scale = 0.5f32;
-        let packing = Packing::Matrix { transposed, lanes, tiles: tiles.to_vec(), scale: scale.to_bits() };
+        let packing = Packing::Matrix { order, lanes, tiles: tiles.to_vec(), scale };
         let mut expected = Vec::new();
         for (t, vectors) in tiles.iter().enumerate() {
             let first = tiles[..t].iter().sum::<usize>() * lanes;
             for (i, column) in (0..k).flat_map(|i| (0..vectors * lanes).map(move |l| (i, first + l))) {
-                let at = if transposed { column * k + i } else { i * n + column };
+                let at = if rows { column * k + i } else { i * n + column };
                 expected.push(if column < n { w[at] * scale } else { 0.0 });
             }
         }
-        assert_eq!(packed(&packing, &source), expected, "{transposed}");
+        assert_eq!(packed(&packing, &source), expected, "{order}");
     }
 }
 
 #[test]
-fn other_sources_leave_zeros() {
+fn other_sources_are_refused() {
     let conv = recipe([8, 8, 1, 1], &[1]);
     let integers = Tensor::new([8, 8, 3, 3], &[1i64; 576]).unwrap();
     let flat = counted(&[64, 9]);
     let square = counted(&[8, 8, 2, 2]);
-    let matrix = Packing::Matrix { transposed: false, lanes: 8, tiles: vec![1], scale: 0 };
+    let matrix = Packing::Matrix { order: MatrixOrder::KByN, lanes: 8, tiles: vec![1], scale: 0.0 };
     for (packing, source) in [
         (Packing::Conv(conv.clone()), &integers),
         (Packing::Conv(conv.clone()), &flat),
+        (Packing::Conv(recipe([8, 8, 3, 1], &[1])), &square),
+        (Packing::Conv(recipe([8, 8, 2, 3], &[1])), &square),
         (Packing::Winograd(Winograd::F2, conv.clone()), &square),
+        (Packing::Winograd(Winograd::F2, recipe([8, 8, 2, 1], &[1])), &counted(&[8, 8, 3, 3])),
+        (Packing::Grouped(GroupedPacking { lanes: 8, groups: 5 }), &square),
         (Packing::Depthwise { lanes: 8 }, &flat),
+        (Packing::Depthwise { lanes: 8 }, &square),
+        (Packing::Vector { len: 575 }, &flat),
+        (Packing::Vector { len: 576 }, &integers),
         (matrix, &square),
     ] {
-        assert!(packed(&packing, source).iter().all(|x| *x == 0.0), "{packing:?}");
+        let mut out = vec![0; packing.ty(source.ty()).bytes()];
+        let e = packing.pack(source, &mut out).unwrap_err();
+        let expected = format!("a weight {} cannot be packed as {packing}: expected ", source.ty());
+        assert!(e.to_string().starts_with(&expected), "{e}");
+        assert!(out.iter().all(|x| *x == 0));
+    }
+}
+
+/// Files of compiled models hold these texts.
+#[test]
+fn recipes_print() {
+    let conv = recipe([8, 16, 4, 2], &[2, 3]);
+    for (packing, text) in [
+        (Packing::Conv(conv.clone()), "conv lanes=8 src_lanes=16 groups=4 merged=2 tiles=2,3"),
+        (
+            Packing::Winograd(Winograd::F2, conv.clone()),
+            "winograd_f2 lanes=8 src_lanes=16 groups=4 merged=2 tiles=2,3",
+        ),
+        (
+            Packing::Winograd(Winograd::F4, conv),
+            "winograd_f4 lanes=8 src_lanes=16 groups=4 merged=2 tiles=2,3",
+        ),
+        (Packing::Grouped(GroupedPacking { lanes: 8, groups: 4 }), "grouped lanes=8 groups=4"),
+        (Packing::Depthwise { lanes: 16 }, "depthwise lanes=16"),
+        (Packing::Vector { len: 40 }, "vector len=40"),
+        (
+            Packing::Matrix { order: MatrixOrder::NByK, lanes: 8, tiles: vec![4], scale: -0.1 },
+            "matrix order=nk lanes=8 tiles=4 scale=-0.1",
+        ),
+        (
+            Packing::Matrix { order: MatrixOrder::KByN, lanes: 8, tiles: vec![], scale: 1.0 },
+            "matrix order=kn lanes=8 tiles= scale=1",
+        ),
+    ] {
+        assert_eq!(packing.to_string(), text);
     }
 }
 

@@ -23,7 +23,7 @@ pub fn fuse_batch_norm(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let x = norm.input(0).ok_or(Skip::NoMatch)?;
     let linear = linear(graph, x)?;
     let affine = Affine::of(graph, norm, op)?;
-    let mut rebuild = Rebuild { graph, norm, affine, patch: Patch::new(graph), shifted: false };
+    let mut rebuild = Rebuild { graph, norm, affine, patch: Patch::new(graph), share: Share::ScaleAndShift };
     let result = norm.outputs[0];
     let new = rebuild.linear(&linear, Some(&graph.value(result).name))?;
     let mut patch = rebuild.patch;
@@ -37,8 +37,15 @@ struct Rebuild<'a> {
     norm: &'a Node,
     affine: Affine,
     patch: Patch,
-    /// Whether a convolution has the shift already.
-    shifted: bool,
+    /// That of the next convolution.
+    share: Share,
+}
+
+/// What a convolution takes of the normalisation. Of those in a sum, one takes the shift.
+#[derive(Clone, Copy)]
+enum Share {
+    ScaleAndShift,
+    Scale,
 }
 
 impl Rebuild<'_> {
@@ -68,8 +75,8 @@ impl Rebuild<'_> {
         let (graph, norm) = (self.graph, self.norm);
         let weight = f32_constant(graph, conv, 1, "the weight")?;
         let new_weight = scaled(weight, conv, &self.affine.scale)?;
-        let new_bias = self.affine.bias(graph, conv, !self.shifted)?;
-        self.shifted = true;
+        let new_bias = self.affine.bias(graph, conv, self.share)?;
+        self.share = Share::Scale;
         let named = |v: ValueId| Some(graph.value(v).name.as_str()).filter(|name| !name.is_empty());
         let name = |v: Option<ValueId>| v.and_then(named).unwrap_or(&conv.name);
         let w = self.patch.add_const(format!("{}*{}", name(conv.input(1)), norm.name), new_weight);
@@ -108,8 +115,8 @@ impl Affine {
         Ok(Affine { scale, shift })
     }
 
-    /// The normalised bias of a convolution, one element per channel, `shifted` or scaled only.
-    fn bias(&self, graph: &Graph, conv: &Node, shifted: bool) -> Result<Tensor, Skip> {
+    /// The bias of a convolution after its share of the normalisation, one element per channel.
+    fn bias(&self, graph: &Graph, conv: &Node, share: Share) -> Result<Tensor, Skip> {
         let channels = self.scale.len();
         let factor = if let Op::Gemm(gemm) = &conv.op { f64::from(gemm.beta) } else { 1.0 };
         let old = match conv.input(2) {
@@ -128,12 +135,12 @@ impl Affine {
             }
             _ => vec![0.0],
         };
-        let old = old.iter().cycle().map(|b| b * factor);
-        let new = old
-            .zip(&self.scale)
-            .zip(&self.shift)
-            .map(|((b, s), shift)| (b * s + if shifted { *shift } else { 0.0 }) as f32);
-        let new: Vec<f32> = new.collect();
+        let shifts = match share {
+            Share::ScaleAndShift => self.shift.clone(),
+            Share::Scale => vec![0.0; channels],
+        };
+        let scaled = old.iter().cycle().zip(&self.scale).map(|(b, s)| b * factor * s);
+        let new: Vec<f32> = scaled.zip(shifts).map(|(b, shift)| (b + shift) as f32).collect();
         finite(Tensor::new([channels], &new).map_err(|e| Skip::Blocked(e.to_string()))?)
     }
 }

@@ -137,7 +137,7 @@ fn to_plain(t: &Tensor, map: &Map) -> Tensor {
 fn packed(packing: &Packing, t: &Tensor) -> Tensor {
     let ty = packing.ty(t.ty());
     let mut bytes = vec![0; ty.bytes()];
-    packing.pack(t, &mut bytes);
+    packing.pack(t, &mut bytes).unwrap();
     Tensor::from_bytes(ty, bytes).unwrap()
 }
 

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use octrt_onnx::{Bytes, ExternalData, Imported, check_range, import};
 use octrt_ops::tensor::SharedBytes;
 
+#[path = "../../../runtime/tests/support/skip.rs"]
+mod skip;
+
 /// Files beside a model.
 struct Folder(PathBuf);
 
@@ -24,7 +27,7 @@ pub fn data() -> Option<PathBuf> {
     if data.is_dir() {
         return Some(data);
     }
-    eprintln!("SKIPPED: no shared data at {}; set OCTRT_SHARED", data.display());
+    skip::without(&format!("no shared data at {}; set OCTRT_SHARED", data.display()));
     None
 }
 

@@ -840,7 +840,9 @@ void octrt_canceller_release(struct octrt_canceller *canceller);
  *
  * The text is an object: "schema" ("octrt.profile/1"), "model", "threads", "runs"; "rows", for each node "node", "op",
  * "steps", "median_ms", "min_ms", "share" of the sum, "bytes" touched; "nodes_ms", all nodes together, "end_to_end_ms", a
- * run that was not observed, and "difference" of the two as a share of the latter. Views of outputs end.
+ * run that was not observed, and "difference" of the two as a share of the latter. What brings the input of a node "conv1"
+ * into the layout in which the node reads it is a row of its own, "conv1 (layout)", whose "op" is "Layout"; no two rows have
+ * the same "node". Views of outputs end.
  *
  * One thread at a time. Errors: as octrt_session_run.
  */

@@ -87,7 +87,12 @@ pub(crate) unsafe fn read(options: *const octrt_options) -> Result<Chosen, Failu
     let cache_dir = unsafe { text::optional_path(o.cache_dir) }.map(PathBuf::from);
     let log = Log::new(if o.log.is_some() { o.log_level } else { OCTRT_LOG_OFF }, o.log, o.log_data)?;
     let threads = threads(o.threads)?;
-    let load = LoadOptions { precision, max_memory, threads, cache_dir, file_access, ..defaults };
+    let load = defaults
+        .with_precision(precision)
+        .with_max_memory(max_memory)
+        .with_threads(threads)
+        .with_cache_dir(cache_dir)
+        .with_file_access(file_access);
     Ok(Chosen { load, log })
 }
 

@@ -99,7 +99,7 @@ unsafe fn new(
     model: &octrt_model,
     options: *const octrt_picture_options,
 ) -> Result<octrt_preprocessor, Failure> {
-    let mut choice = Choice { name: "settings".to_string(), ..Choice::default() };
+    let mut choice = Choice::new("settings");
     let (mut input, mut side_file) = (None, None);
     if !options.is_null() {
         // SAFETY: the caller's promise.

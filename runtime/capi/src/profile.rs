@@ -35,7 +35,7 @@ struct Report<'a> {
     difference: f64,
 }
 
-/// The steps of one node.
+/// The steps of one node, or those that bring its input into its layout.
 #[derive(Serialize)]
 struct Row {
     node: String,
@@ -51,7 +51,8 @@ struct Row {
 
 /// A step as the first run shows it.
 struct Step {
-    node: String,
+    /// [`StepEvent::part`].
+    part: String,
     op: &'static str,
     bytes: usize,
 }
@@ -65,7 +66,9 @@ struct Step {
 ///
 /// The text is an object: "schema" ("octrt.profile/1"), "model", "threads", "runs"; "rows", for each node "node", "op",
 /// "steps", "median_ms", "min_ms", "share" of the sum, "bytes" touched; "nodes_ms", all nodes together, "end_to_end_ms", a
-/// run that was not observed, and "difference" of the two as a share of the latter. Views of outputs end.
+/// run that was not observed, and "difference" of the two as a share of the latter. What brings the input of a node "conv1"
+/// into the layout in which the node reads it is a row of its own, "conv1 (layout)", whose "op" is "Layout"; no two rows have
+/// the same "node". Views of outputs end.
 ///
 /// One thread at a time. Errors: as octrt_session_run.
 ///
@@ -116,8 +119,7 @@ fn measure(state: &mut State, inputs: &[(&str, TensorRef<'_>)], runs: u32) -> Re
         let mut times = Vec::with_capacity(steps.len());
         let mut observer = |event: &StepEvent<'_>| {
             if i == 0 {
-                let (node, op, bytes) = (event.node.to_string(), event.op, event.bytes_touched);
-                steps.push(Step { node, op, bytes });
+                steps.push(Step { part: event.part(), op: event.op, bytes: event.bytes_touched });
             }
             times.push(event.elapsed.as_secs_f64() * 1e3);
             ControlFlow::Continue(())
@@ -147,15 +149,15 @@ fn measure(state: &mut State, inputs: &[(&str, TensorRef<'_>)], runs: u32) -> Re
 
 /// A row for each node, and what all steps of each run took together.
 fn rows(steps: &[Step], runs: &[Vec<f64>]) -> (Vec<Row>, Vec<f64>) {
-    let mut nodes: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    let mut nodes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, step) in steps.iter().enumerate() {
-        nodes.entry((&step.node, step.op)).or_default().push(i);
+        nodes.entry(&step.part).or_default().push(i);
     }
     let row = |of_node: &Vec<usize>| {
         let times: Vec<f64> = runs.iter().map(|r| of_node.iter().map(|&i| r[i]).sum()).collect();
         let first = &steps[of_node[0]];
         Row {
-            node: first.node.clone(),
+            node: first.part.clone(),
             op: first.op,
             steps: of_node.len(),
             min_ms: times.iter().copied().fold(f64::INFINITY, f64::min),
@@ -201,7 +203,7 @@ mod tests {
 
     #[test]
     fn steps_of_a_node_are_summed_up() {
-        let step = |node: &str| Step { node: node.to_string(), op: "Conv", bytes: 10 };
+        let step = |part: &str| Step { part: part.to_string(), op: "Conv", bytes: 10 };
         let steps = [step("b"), step("a"), step("b")];
         let (rows, sums) = rows(&steps, &[vec![1.0, 2.0, 3.0], vec![3.0, 2.0, 3.0]]);
         assert_eq!((rows[0].node.as_str(), rows[0].steps, rows[0].bytes), ("b", 2, 20));

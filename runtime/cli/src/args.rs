@@ -69,7 +69,8 @@ pub enum Command {
     ///
     /// Inputs that are not given are random, as the word `random` of `octrt run`. Runs that are timed step by step alternate with runs
     /// that are timed as a whole; at the end the sum of the nodes is held against the whole. Nodes that the compiler
-    /// fuses are one, with the name of one of them.
+    /// fuses are one, with the name of one of them. What brings the input of a node into the layout in which the node reads
+    /// it is a row of its own, as `conv1 (layout)`.
     Profile(ProfileArgs),
     /// Compile a model to a file that starts faster, or show what a stage of the compiler makes of it
     ///

@@ -74,11 +74,11 @@ impl Failure {
 
 fn of_kind(kind: ErrorKind) -> u8 {
     match kind {
-        ErrorKind::Runtime => 1,
         ErrorKind::Input => 2,
         ErrorKind::Unsupported => 4,
         ErrorKind::Corrupt => 5,
         ErrorKind::Limit => 6,
+        _ => 1,
     }
 }
 

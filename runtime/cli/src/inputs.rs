@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     fn port(name: &str, dtype: DataType) -> PortInfo {
-        PortInfo { name: name.into(), dtype, dims: Some(vec![Dim::Fixed(3)]) }
+        PortInfo::new(name, dtype, Some(vec![Dim::Fixed(3)]))
     }
 
     fn words(words: &[&str]) -> Vec<String> {

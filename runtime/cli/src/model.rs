@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use octrt::{FileAccess, LoadOptions, Model, PortInfo, Threads};
+use octrt_compiler::Options;
 use octrt_ops::{Dim, Graph, TensorType};
 
 use crate::args::{CompilerArgs, DimArgs, MachineArgs};
@@ -17,14 +18,20 @@ pub fn load(path: &Path, machine: &MachineArgs) -> Result<Model, octrt::Error> {
     let threads = Threads::new(machine.threads)?;
     let file_access = if machine.no_mmap { FileAccess::Read } else { FileAccess::Map };
     let cache_dir = machine.cache_dir.clone();
-    Model::load(path, &LoadOptions { threads, file_access, cache_dir, ..options(&machine.compiler) })
+    Model::load(
+        path,
+        &options(&machine.compiler)
+            .with_threads(threads)
+            .with_file_access(file_access)
+            .with_cache_dir(cache_dir),
+    )
 }
 
 /// The options of the command line, on one thread.
 pub fn options(args: &CompilerArgs) -> LoadOptions {
     let defaults = LoadOptions::default();
     let max_memory = args.max_memory.map_or(defaults.max_memory, |b| b.0);
-    LoadOptions { target: args.target.0, precision: args.precision, max_memory, ..defaults }
+    defaults.with_target(args.target.0).with_precision(args.precision).with_max_memory(max_memory)
 }
 
 /// The graph of a model that was not compiled before.
@@ -39,6 +46,14 @@ pub fn graph(model: &Model) -> Result<&Graph, Failure> {
         ))
     };
     model.graph().ok_or_else(none)
+}
+
+/// What the compiler is told about a model.
+///
+/// # Errors
+/// As [`Model::target`].
+pub fn compiler_options(model: &Model) -> Result<Options, octrt::Error> {
+    Ok(Options { target: model.target()?, precision: model.precision() })
 }
 
 /// Extents of dynamic dimensions: those of `--dim`; 1 for the first dimension of an input, which is the batch.

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use octrt::PortInfo;
-use octrt::image::{
-    Choice, Crop, ImageError, Orientation, PreprocessOverrides, Preprocessing, ResizePolicy, SideFile,
-};
+use octrt::image::{Choice, Crop, ImageError, Orientation, Preprocessing, ResizePolicy, SideFile};
 
 use crate::args::{Exif, ImageArgs};
 use crate::failure::Failure;
@@ -76,22 +74,23 @@ pub fn announce(settings: &Preprocessing) {
 }
 
 fn choice(args: &ImageArgs) -> Choice {
-    let overrides = PreprocessOverrides {
-        preset: args.preset,
-        resize: args.resize.map(|r| r.policy),
-        resize_size: args.resize.and_then(|r| r.pixels),
-        filter: args.filter,
-        crop: args.crop,
-        order: args.order,
-        scale: args.scale.map(|f| f.0),
-        mean: args.mean.map(|t| t.0),
-        std: args.std.map(|t| t.0),
-    };
-    let orientation = match args.exif {
+    let mut choice = Choice::new("flags");
+    let overrides = &mut choice.overrides;
+    overrides.preset = args.preset;
+    overrides.resize = args.resize.map(|r| r.policy);
+    overrides.resize_size = args.resize.and_then(|r| r.pixels);
+    overrides.filter = args.filter;
+    overrides.crop = args.crop;
+    overrides.order = args.order;
+    overrides.scale = args.scale.map(|f| f.0);
+    overrides.mean = args.mean.map(|t| t.0);
+    overrides.std = args.std.map(|t| t.0);
+    choice.size = args.size.map(|s| s.0);
+    choice.orientation = match args.exif {
         Exif::Apply => Orientation::Apply,
         Exif::Ignore => Orientation::Ignore,
     };
-    Choice { name: "flags".to_string(), overrides, size: args.size.map(|s| s.0), orientation }
+    choice
 }
 
 #[cfg(test)]
@@ -99,7 +98,7 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command};
     use clap::Parser;
-    use octrt::image::Preset;
+    use octrt::image::{PreprocessOverrides, Preset};
 
     #[test]
     fn flags_are_the_upper_layer() {
@@ -107,15 +106,14 @@ mod tests {
         let words = words.into_iter().chain(["32x48", "--mean=-1", "--scale", "1/2", "--size", "7x9"]);
         let Command::Run(run) = Cli::try_parse_from(words).unwrap().command else { unreachable!() };
         let choice = choice(&run.image);
-        let expected = PreprocessOverrides {
-            preset: Some(Preset::CaffeBgr),
-            resize: Some(ResizePolicy::Whole),
-            resize_size: Some(64),
-            crop: Some(Crop::Size([32, 48])),
-            scale: Some(0.5),
-            mean: Some([-1.0; 3]),
-            ..PreprocessOverrides::default()
-        };
+        let expected = PreprocessOverrides::default().with(|o| {
+            o.preset = Some(Preset::CaffeBgr);
+            o.resize = Some(ResizePolicy::Whole);
+            o.resize_size = Some(64);
+            o.crop = Some(Crop::Size([32, 48]));
+            o.scale = Some(0.5);
+            o.mean = Some([-1.0; 3]);
+        });
         assert_eq!((choice.overrides, choice.size), (expected, Some([7, 9])));
     }
 

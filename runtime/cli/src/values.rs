@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     fn port(dtype: DataType) -> PortInfo {
-        PortInfo { name: "s".into(), dtype, dims: None }
+        PortInfo::new("s", dtype, None)
     }
 
     #[test]

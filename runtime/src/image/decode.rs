@@ -11,6 +11,7 @@ use super::{ImageError, LimitKind, Picture};
 
 /// How pictures are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct DecodeOptions {
     /// What to do with the EXIF orientation.
     pub orientation: Orientation,
@@ -20,6 +21,7 @@ pub struct DecodeOptions {
 
 /// What to do with the EXIF orientation of a picture (tag 0x0112, values 1 to 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Orientation {
     /// Turn and mirror the pixels so that the picture stands upright, as Pillow's `ImageOps.exif_transpose`.
     #[default]
@@ -30,11 +32,28 @@ pub enum Orientation {
 
 /// Sizes above which a picture is refused before its pixels are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Most bytes of a file. Default 256 MiB.
     pub file_bytes: u64,
     /// Most pixels, width times height. Default 89,478,485 (256 MiB of RGB), above which Pillow warns.
     pub pixels: u64,
+}
+
+impl DecodeOptions {
+    /// With this [`orientation`](DecodeOptions::orientation).
+    #[must_use]
+    pub fn with_orientation(mut self, orientation: Orientation) -> Self {
+        self.orientation = orientation;
+        self
+    }
+
+    /// With these [`limits`](DecodeOptions::limits).
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
 }
 
 impl Default for Limits {
@@ -44,6 +63,20 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// With this limit of [`file_bytes`](Limits::file_bytes).
+    #[must_use]
+    pub fn with_file_bytes(mut self, bytes: u64) -> Self {
+        self.file_bytes = bytes;
+        self
+    }
+
+    /// With this limit of [`pixels`](Limits::pixels).
+    #[must_use]
+    pub fn with_pixels(mut self, pixels: u64) -> Self {
+        self.pixels = pixels;
+        self
+    }
+
     /// Working memory for a decoder in bytes: eight per allowed pixel, and 64 MiB for tables and metadata.
     fn decoder_bytes(self) -> u64 {
         self.pixels.saturating_mul(8).saturating_add(64 << 20)

@@ -9,6 +9,7 @@ use super::{ChannelOrder, Crop, Filter, Preprocess, Preset, ResizePolicy};
 /// As JSON, fields that are `None` are absent: `{"preset": "imagenet", "filter": "bicubic"}`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PreprocessOverrides {
     /// Replaces all settings of the layers below, before the other fields apply.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +41,13 @@ pub struct PreprocessOverrides {
 }
 
 impl PreprocessOverrides {
+    /// This layer, but for what `change` sets: `PreprocessOverrides::default().with(|o| o.scale = Some(0.5))`.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// `below` with this layer's settings.
     pub fn apply(&self, below: Preprocess) -> Preprocess {
         let base = self.preset.map_or(below, Preset::settings);

@@ -10,6 +10,7 @@ use super::{Filter, ImageError, Picture, Preset};
 /// How the picture is resized before the crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ResizePolicy {
     /// Not at all.
     None,
@@ -26,6 +27,7 @@ named!(ResizePolicy, "resize policy", { None => "none", ShortSide => "short-side
 /// What is cut out of the middle of the resized picture. Where that is smaller, it is set into zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Crop {
     /// The whole of it.
     None,
@@ -38,6 +40,7 @@ pub enum Crop {
 /// The order of the planes in the model's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ChannelOrder {
     /// Red, green, blue.
     Rgb,
@@ -51,6 +54,7 @@ named!(ChannelOrder, "channel order", { Rgb => "rgb", Bgr => "bgr" });
 /// `(level * scale - mean[c]) / std[c]`, where `level` is 0 to 255.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Preprocess {
     /// How the picture is resized.
     pub resize: ResizePolicy,
@@ -81,6 +85,7 @@ impl Default for Preprocess {
 
 /// A model's input made from one picture.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PreprocessedImage {
     /// `shape` values, the last dimension contiguous.
     pub data: Vec<f32>,
@@ -89,6 +94,13 @@ pub struct PreprocessedImage {
 }
 
 impl Preprocess {
+    /// These settings, but for what `change` sets: `Preset::None.settings().with(|s| s.crop = Crop::ToInput)`.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// The 8-bit RGB pixels after resize and crop, for a model whose input is `target` = `[height, width]`.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ pub const PREPROCESS_METADATA: &str = "octrt.preprocess";
 
 /// What the caller chooses; it lies above all other layers.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Choice {
     /// What this layer is called in [`Preprocessing::describe`]: `flags`.
     pub name: String,
@@ -46,6 +47,13 @@ pub struct Preprocessing {
     preset: Preset,
     #[serde(skip)]
     decode: DecodeOptions,
+}
+
+impl Choice {
+    /// A layer of this name that chooses nothing.
+    pub fn new(name: impl Into<String>) -> Self {
+        Choice { name: name.into(), ..Choice::default() }
+    }
 }
 
 impl Preprocessing {

@@ -8,6 +8,7 @@ use super::{ChannelOrder, Crop, Filter, Preprocess, ResizePolicy};
 /// Preprocessing by name. Sizes follow the model's input; see [`Preprocess::resize_size`] and [`Crop::ToInput`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Preset {
     /// torchvision's ImageNet classifiers: short side 256 bilinear, centre crop 224, RGB, `(x / 255 - mean) / std`
     /// with means .485 .456 .406 and deviations .229 .224 .225.

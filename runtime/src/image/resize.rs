@@ -13,6 +13,7 @@ use super::{ImageError, LimitKind, Picture};
 /// The kernel of a resize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Filter {
     /// Triangle, support 1: Pillow's `BILINEAR`.
     Bilinear,

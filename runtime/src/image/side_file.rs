@@ -8,6 +8,7 @@ use super::{ImageError, PreprocessOverrides};
 
 /// The names of the classes in a side file.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum SideLabels {
     /// In this file.
     File(PathBuf),
@@ -22,6 +23,7 @@ pub enum SideLabels {
 /// {"preset": "inception", "filter": "bicubic", "labels": "labels.txt"}
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SideFile {
     /// Where it is.
     pub path: PathBuf,

@@ -1,6 +1,9 @@
 //! What a model has compiled: plans for the shapes of its inputs and the values that decide shapes, from its graph, from
 //! files, from a cache folder.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -11,7 +14,7 @@ use octrt_compiler::pipeline;
 use octrt_compiler::{Options, Records};
 use octrt_ops::{Dim, Graph, TensorType};
 
-use super::{Cache, KEPT_PLANS, Model, ModelMemory, Source, Stages};
+use super::{Cache, KEPT_PLANS, Made, Model, ModelMemory, Source};
 use crate::cache::{self, Access, Entry, Identity};
 use crate::compiled::{Compiled, Contents};
 use crate::error::{Error, InputError};
@@ -22,9 +25,6 @@ use crate::specialization::{Elements, Request, Specialization, Values};
 use crate::tensor::Tensor;
 use crate::threads::lock_for;
 use crate::weights::{Packed, Packer, WeightStore};
-
-/// A graph after all passes, and what inputs hold that are constants in it.
-type Made = (Graph, BTreeMap<usize, Tensor>);
 
 /// Copies of what the inputs at these positions hold.
 fn taken(inputs: &[usize], on: &Request<'_>) -> Result<BTreeMap<usize, Tensor>, Error> {
@@ -85,14 +85,14 @@ impl Model {
         if let Some(plan) = entry.as_ref().and_then(|entry| self.plan_cached(entry, on, weights)) {
             return Ok(plan);
         }
-        let (artifact, made) = self.artifact(on)?;
-        let (optimized, values) = made.unzip();
-        let stored = entry.zip(optimized).map(|(entry, graph)| (entry, graph, artifact.constants.clone()));
-        let plan = self.load_plan(artifact, weights, None)?;
-        let plan = Plan { values: values.unwrap_or_default(), ..plan };
-        if let Some((entry, graph, constants)) = stored {
+        let Made { optimized, values, artifact } = self.compile(on)?;
+        self.check_artifact(&artifact, on)?;
+        let values = taken(&values, on)?;
+        let stored = entry.map(|entry| (entry, artifact.constants.clone()));
+        let plan = Plan { values, ..self.load_plan(artifact, weights, None)? };
+        if let Some((entry, constants)) = stored {
             let values = plan.values.clone();
-            let contents = self.contents((&plan.inputs, &plan.outputs), values, graph, constants);
+            let contents = self.contents((&plan.inputs, &plan.outputs), values, optimized, constants);
             let stored = contents.and_then(|c| entry.store(c, &plan.weights));
             stored.unwrap_or_else(|e| cache::ignored(&entry, &e));
         }
@@ -161,7 +161,7 @@ impl Model {
     fn cache_entry(&self, id: &Identity, on: &Request<'_>) -> Option<Entry> {
         let folder = self.0.options.cache_dir.as_ref()?;
         let target = self.target().ok()?;
-        let options = Options { target, precision: self.0.options.precision };
+        let options = Options { target, precision: self.precision() };
         Some(Entry::new(folder, id, options, on, self.value_inputs()))
     }
 
@@ -188,12 +188,12 @@ impl Model {
             infos.iter().zip(ports).map(|(i, p)| PortInfo { dims: dims(p), ..i.clone() }).collect()
         };
         let ports = Ports { inputs: fixed(self.inputs(), inputs), outputs: fixed(self.outputs(), outputs) };
-        let options = Options { target: self.target()?, precision: self.0.options.precision };
+        let options = Options { target: self.target()?, precision: self.precision() };
         Ok(Contents { about: self.0.about.clone(), ports, options, values, graph, constants })
     }
 
-    /// Writes the model, compiled for inputs of these types (element types inside the graph), to a file that
-    /// [`Model::load`] loads: its graph after all passes and its packed weights, but no machine code. The file is whole
+    /// Writes the model, compiled for inputs of these types (as in [`Specialization`]), to a file that [`Model::load`]
+    /// loads: its graph after all passes and its packed weights, but no machine code. The file is whole
     /// or not there at all, and replaces one that is there. It is of use to the same octrt on machines that have the
     /// target's instructions, which this one need not have.
     ///
@@ -213,7 +213,7 @@ impl Model {
     }
 
     fn save_of(&self, on: &Request<'_>, path: &Path) -> Result<(), Error> {
-        let Stages { optimized, values, artifact, .. } = self.stages_of(on)?;
+        let Made { optimized, values, artifact } = self.compile(on)?;
         self.check_ports(&artifact, on)?;
         let Artifact { inputs, outputs, constants, .. } = artifact;
         let values = taken(&values, on)?;
@@ -223,25 +223,6 @@ impl Model {
         let packer = Packer { threads: self.threads(), release: &release };
         let weights = WeightStore::default().load(constants, None, limit, packer)?;
         cache::store(path, Access::Umask, contents, &weights)
-    }
-
-    /// The artifact for such inputs, for a target that this machine runs, and the graph that it was made from, with the
-    /// values that are constants in it.
-    fn artifact(&self, on: &Request<'_>) -> Result<(Artifact, Option<Made>), Error> {
-        let fits = |a: &&Artifact| a.inputs.iter().map(|p| &p.ty).eq(on.types);
-        let (artifact, made) = match &self.0.source {
-            Source::Graph(_) => {
-                let stages = self.stages_of(on)?;
-                (stages.artifact, Some((stages.optimized, taken(&stages.values, on)?)))
-            }
-            Source::Artifacts(all) => {
-                let found = all.iter().find(fits).cloned();
-                (found.ok_or_else(|| self.not_compiled(on))?, None)
-            }
-            Source::Compiled(_) => return Err(Error::Internal("no artifact".to_string())),
-        };
-        self.check_artifact(&artifact, on)?;
-        Ok((artifact, made))
     }
 
     fn not_compiled(&self, on: &Request<'_>) -> InputError {

@@ -27,7 +27,7 @@ pub struct Loaded {
 }
 
 fn options(folder: &Path) -> LoadOptions {
-    LoadOptions { cache_dir: Some(folder.to_path_buf()), ..LoadOptions::default() }
+    LoadOptions::default().with_cache_dir(folder.to_path_buf())
 }
 
 fn run(model: &Model, extent: usize) -> Loaded {
@@ -86,7 +86,7 @@ fn the_second_load_uses_what_the_first_stored() {
     let second = load_in(&folder, MODEL);
     assert!(second.mapped > 500_000);
     assert!(first.results == without.results && second.results == without.results);
-    let read = LoadOptions { file_access: FileAccess::Read, ..options(&folder) };
+    let read = options(&folder).with_file_access(FileAccess::Read);
     let third = load(&root().join(MODEL), &read);
     assert!(third.mapped == 0 && third.results == without.results);
     let bytes = fs::read(root().join(MODEL)).unwrap();
@@ -112,8 +112,7 @@ fn everything_that_decides_the_code_has_its_own_entry() {
     let path = file(&text);
     let mut entries = 0;
     let mut other = |path: &Path, options: &LoadOptions, extent: usize| {
-        let expected =
-            run(&Model::load(path, &LoadOptions { cache_dir: None, ..options.clone() }).unwrap(), extent);
+        let expected = run(&Model::load(path, &options.clone().with_cache_dir(None)).unwrap(), extent);
         entries += 1;
         for found in 0..2 {
             let loaded = run(&Model::load(path, options).unwrap(), extent);
@@ -123,10 +122,10 @@ fn everything_that_decides_the_code_has_its_own_entry() {
     };
     other(&path, &options(&dir), 1);
     other(&path, &options(&dir), 2);
-    other(&path, &LoadOptions { precision: Precision::Strict, ..options(&dir) }, 1);
+    other(&path, &options(&dir).with_precision(Precision::Strict), 1);
     let isa = octrt::detect_target().unwrap().isa;
     if isa > Isa::V3 {
-        other(&path, &LoadOptions { target: Some(Target::new(Isa::V3)), ..options(&dir) }, 1);
+        other(&path, &options(&dir).with_target(Target::new(Isa::V3)), 1);
     }
     other(&file(&text.replace("random(2)", "random(99)")), &options(&dir), 1);
     other(&file(&text.replace("\"w1\"", "\"w_1\"")), &options(&dir), 1);

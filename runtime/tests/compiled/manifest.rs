@@ -156,7 +156,7 @@ fn checksums_of_the_data() {
 #[test]
 fn recipes() {
     let packing = Parts::of(&packed_file()).manifest["weights"][0]["packing"].as_str().unwrap().to_string();
-    for wrong in [String::new(), packing.replacen(char::is_numeric, "7", 1), packing.to_lowercase()] {
+    for wrong in [String::new(), packing.replacen(char::is_numeric, "7", 1), packing.to_uppercase()] {
         let message = refused(set("weights", 0, "packing", json!(wrong)));
         assert!(message.contains("packed weight 0"), "{message}");
     }

@@ -23,7 +23,7 @@ fn another_version_of_the_format_is_stale() {
         }
         let e = load(&file).unwrap_err();
         assert!(matches!(e, Error::Stale { .. }), "{e}");
-        assert_eq!(e.to_string(), "model: expected version 2 of the format, found 77; compile it again");
+        assert_eq!(e.to_string(), "model: expected version 3 of the format, found 77; compile it again");
     }
 }
 
@@ -85,7 +85,7 @@ fn another_target_than_the_one_asked_for() {
     let host = detect_target().unwrap();
     let other = Target::new(if host.isa == Isa::V2 { Isa::V3 } else { Isa::V2 });
     let file = packed_file();
-    let load = |target| Model::from_bytes(file.clone(), &LoadOptions { target, ..LoadOptions::default() });
+    let load = |target| Model::from_bytes(file.clone(), &LoadOptions::default().with_target(target));
     assert_eq!(load(None).unwrap().target().unwrap(), host);
     assert_eq!(load(Some(host)).unwrap().target().unwrap(), host);
     let e = load(Some(other)).unwrap_err();
@@ -99,7 +99,7 @@ fn a_target_that_this_machine_is_not() {
     let Some(newer) = [Isa::V3, Isa::V4].into_iter().find(|&isa| isa > host.isa) else {
         return eprintln!("SKIPPED: this machine runs code for every target");
     };
-    let options = LoadOptions { target: Some(Target::new(newer)), ..LoadOptions::default() };
+    let options = LoadOptions::default().with_target(Target::new(newer));
     let model = Model::from_graph(parse(PACKED, &[]).unwrap(), &options).unwrap();
     let file = saved(&model, &types(&model, 1));
     let e = load(&file).unwrap().session().unwrap_err();
@@ -110,13 +110,13 @@ fn a_target_that_this_machine_is_not() {
 #[test]
 fn precisions() {
     let file = |precision| {
-        let options = LoadOptions { precision, ..LoadOptions::default() };
+        let options = LoadOptions::default().with_precision(precision);
         let model = Model::from_graph(parse(PACKED, &[]).unwrap(), &options).unwrap();
         saved(&model, &types(&model, 1))
     };
     let (default, strict) = (file(Precision::Default), file(Precision::Strict));
     let load = |file: &[u8], precision| {
-        Model::from_bytes(file.to_vec(), &LoadOptions { precision, ..LoadOptions::default() })
+        Model::from_bytes(file.to_vec(), &LoadOptions::default().with_precision(precision))
     };
     let e = load(&default, Precision::Strict).unwrap_err();
     assert!(matches!(e, Error::Stale { .. }), "{e}");
@@ -132,7 +132,7 @@ fn precisions() {
 fn limits() {
     let file = packed_file();
     let load = |max_memory| {
-        Model::from_bytes(file.clone(), &LoadOptions { max_memory, ..LoadOptions::default() })
+        Model::from_bytes(file.clone(), &LoadOptions::default().with_max_memory(max_memory))
             .and_then(|m| m.session().map(|_| m))
     };
     let least = (0..64).map(|i| file.len() / 2 + i * file.len() / 16).find(|&n| load(n).is_ok()).unwrap();

@@ -25,7 +25,7 @@ fn round_trip(model: &Model, types: &[TensorType]) -> Vec<Model> {
     let path = folder.path().join("model.octrt");
     model.save(types, &path).unwrap_or_else(|e| panic!("{}: {e}", model.name()));
     let load = |file_access| {
-        Model::load(&path, &LoadOptions { file_access, ..LoadOptions::default() })
+        Model::load(&path, &LoadOptions::default().with_file_access(file_access))
             .unwrap_or_else(|e| panic!("{}: {e}", model.name()))
     };
     let loaded = vec![
@@ -164,7 +164,7 @@ fn strict_models_and_those_for_other_targets() {
         (Some(Target::new(Isa::V2)), Precision::Default),
         (Some(Target::new(Isa::V2)), Precision::Strict),
     ] {
-        let options = LoadOptions { target, precision, ..LoadOptions::default() };
+        let options = LoadOptions::default().with_target(target).with_precision(precision);
         let model = Model::from_graph(graph(), &options).unwrap();
         let loaded = round_trip(&model, &types);
         for again in &loaded {
@@ -182,7 +182,7 @@ fn two_saves_give_equal_bytes() {
     assert!(saved(&carried(), &types) == first, "another load of the same file");
     let threads = octrt::Threads::new(3).unwrap();
     let path = crate::support::root().join("bench/shapes/oct_resnet_shapes.onnx");
-    let others = Model::load(path, &LoadOptions { threads, ..LoadOptions::default() }).unwrap();
+    let others = Model::load(path, &LoadOptions::default().with_threads(threads)).unwrap();
     assert!(saved(&others, &types) == first, "packed by three threads");
 }
 

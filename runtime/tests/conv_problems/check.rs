@@ -29,7 +29,7 @@ impl Setting {
     pub const STRICT: Setting = Setting { target: None, precision: Precision::Strict };
 
     pub fn options(self) -> LoadOptions {
-        LoadOptions { target: self.target, precision: self.precision(), ..LoadOptions::default() }
+        LoadOptions::default().with_target(self.target).with_precision(self.precision())
     }
 
     fn precision(self) -> octrt_compiler::Precision {

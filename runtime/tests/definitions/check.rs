@@ -125,7 +125,7 @@ pub fn try_check(op: impl Into<Op>, operands: &[Operand], error: Error) -> Resul
         operands.iter().filter_map(|o| if let Operand::Given(t) = o { Some(t.clone()) } else { None });
     let given: Vec<Tensor> = given.collect();
     for target in targets() {
-        let options = LoadOptions { target: Some(target), ..LoadOptions::default() };
+        let options = LoadOptions::default().with_target(target);
         let model =
             Model::from_graph(graph(&op, operands), &options).map_err(|e| at("load", e.to_string()))?;
         let found = model.session().and_then(|mut s| run(&mut s, &given));

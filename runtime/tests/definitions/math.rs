@@ -107,7 +107,7 @@ fn model(op: impl Into<Op>, operands: usize, n: usize, target: octrt_compiler::T
         (0..operands).map(|i| Some(g.add_input(format!("x{i}"), DType::F32, vec![Dim::Fixed(n)]))).collect();
     let y = g.add_node("function", op, inputs, &["y"]);
     g.add_output("y", y[0]);
-    Model::from_graph(g, &LoadOptions { target: Some(target), ..LoadOptions::default() }).unwrap()
+    Model::from_graph(g, &LoadOptions::default().with_target(target)).unwrap()
 }
 
 /// The worst error on any target: in units, with the place.

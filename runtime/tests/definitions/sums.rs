@@ -90,7 +90,7 @@ fn gemm(random: &mut Random, shape: [usize; 2]) -> (Op, Vec<Tensor>) {
 
 fn outputs(p: &Problem, target: Target, threads: Threads) -> Vec<Tensor> {
     let options =
-        LoadOptions { target: Some(target), precision: Precision::Strict, threads, ..LoadOptions::default() };
+        LoadOptions::default().with_target(target).with_precision(Precision::Strict).with_threads(threads);
     let model = Model::from_graph(p.graph.clone(), &options).unwrap();
     run(&mut model.session().unwrap(), std::slice::from_ref(&p.src)).unwrap()
 }

@@ -79,7 +79,7 @@ fn assert_squares(decoded: &Picture, expected: &[&[u8]], side: usize, what: &str
 
 #[test]
 fn orientation_is_applied_unless_ignored() {
-    let ignore = DecodeOptions { orientation: Orientation::Ignore, ..Default::default() };
+    let ignore = DecodeOptions::default().with_orientation(Orientation::Ignore);
     let [png, jpeg, webp] =
         [(1, ImageFormat::Png), (8, ImageFormat::Jpeg), (1, ImageFormat::WebP)].map(|(side, format)| {
             let rgb = DynamicImage::ImageRgb8(squares(side).to_rgb8());

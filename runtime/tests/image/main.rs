@@ -7,6 +7,8 @@ mod preprocess;
 mod resize;
 mod robust;
 mod shared;
+#[path = "../support/skip.rs"]
+mod skip;
 
 use octrt::image::Picture;
 

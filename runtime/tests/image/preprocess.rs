@@ -10,7 +10,7 @@ use crate::{fnv, small_picture};
 
 #[test]
 fn imagenet_values_are_those_of_torchvision_bit_for_bit() {
-    let settings = Preprocess { resize_size: Some(8), ..Preset::Imagenet.settings() };
+    let settings = Preset::Imagenet.settings().with(|s| s.resize_size = Some(8));
     let input = settings.tensor(&small_picture(), [6, 7]).expect("tensor");
     assert_eq!(input.shape, [1, 3, 6, 7]);
     assert_eq!(input.data[..3], [-1.3301654, -0.8677969, -0.42255333]);
@@ -39,7 +39,7 @@ fn presets_of_whole_pictures_scale_and_order_as_documented() {
 
 #[test]
 fn octconv_values_are_within_two_units_in_the_last_place() {
-    let settings = Preprocess { resize: ResizePolicy::None, ..Preset::Octconv.settings() };
+    let settings = Preset::Octconv.settings().with(|s| s.resize = ResizePolicy::None);
     let input = settings.tensor(&small_picture(), [5, 7]).expect("tensor");
     for (at, &found) in input.data.iter().enumerate() {
         let (plane, pixel) = (at / 35, at % 35);
@@ -54,12 +54,11 @@ fn octconv_values_are_within_two_units_in_the_last_place() {
 
 #[test]
 fn bgr_takes_mean_and_std_in_the_order_of_the_planes() {
-    let overrides = PreprocessOverrides {
-        order: Some(ChannelOrder::Bgr),
-        mean: Some([1.0, 2.0, 3.0]),
-        std: Some([1.0, 2.0, 4.0]),
-        ..Default::default()
-    };
+    let overrides = PreprocessOverrides::default().with(|s| {
+        s.order = Some(ChannelOrder::Bgr);
+        s.mean = Some([1.0, 2.0, 3.0]);
+        s.std = Some([1.0, 2.0, 4.0]);
+    });
     let input = overrides.apply(Preset::None.settings()).tensor(&small_picture(), [5, 7]).expect("tensor");
     // Pixel 8 of the small picture is (x 1, y 1): R 42, G 0, B 37.
     assert_eq!([input.data[8], input.data[35 + 8], input.data[70 + 8]], [36.0, -1.0, 39.0 / 4.0]);
@@ -72,7 +71,7 @@ fn sizes_follow_the_model_unless_stated() {
     for target in [[3, 3], [32, 32], [224, 160]] {
         assert_eq!(imagenet.pixels(&picture, target).expect("pixels").size(), target);
     }
-    let fixed = Preprocess { crop: Crop::Size([4, 4]), ..imagenet };
+    let fixed = imagenet.with(|s| s.crop = Crop::Size([4, 4]));
     assert_eq!(fixed.pixels(&picture, [4, 4]).expect("pixels").size(), [4, 4]);
     let error = fixed.pixels(&picture, [8, 8]).expect_err("crop and input differ");
     let message = "small: the model's input is 8x8 (height x width), the picture is 4x4 after preprocessing";
@@ -89,11 +88,11 @@ fn without_a_resize_the_picture_must_have_the_size_of_the_input() {
 fn settings_that_cannot_be_used_are_named() {
     let none = Preset::None.settings();
     let bad = [
-        ("std", Preprocess { std: [1.0, 0.0, 1.0], ..none.clone() }),
-        ("std", Preprocess { std: [1.0, f32::NAN, 1.0], ..none.clone() }),
-        ("mean", Preprocess { mean: [f32::INFINITY, 0.0, 0.0], ..none.clone() }),
-        ("scale", Preprocess { scale: f64::NAN, ..none.clone() }),
-        ("resize_size", Preprocess { resize_size: Some(0), ..none.clone() }),
+        ("std", none.clone().with(|s| s.std = [1.0, 0.0, 1.0])),
+        ("std", none.clone().with(|s| s.std = [1.0, f32::NAN, 1.0])),
+        ("mean", none.clone().with(|s| s.mean = [f32::INFINITY, 0.0, 0.0])),
+        ("scale", none.clone().with(|s| s.scale = f64::NAN)),
+        ("resize_size", none.clone().with(|s| s.resize_size = Some(0))),
     ];
     for (name, settings) in bad {
         let error = settings.tensor(&small_picture(), [5, 7]).expect_err(name);
@@ -108,23 +107,25 @@ fn overrides_apply_in_layers() {
     let side_file: PreprocessOverrides =
         serde_json::from_str(r#"{"preset": "imagenet", "filter": "bicubic", "resize_size": 232}"#)
             .expect("JSON");
-    let caller = PreprocessOverrides { resize_size: Some(240), ..Default::default() };
+    let caller = PreprocessOverrides::default().with(|s| s.resize_size = Some(240));
     let settings = caller.apply(side_file.apply(Preprocess::default()));
-    let expected =
-        Preprocess { filter: Filter::Bicubic, resize_size: Some(240), ..Preset::Imagenet.settings() };
+    let expected = Preset::Imagenet.settings().with(|s| {
+        s.filter = Filter::Bicubic;
+        s.resize_size = Some(240);
+    });
     assert_eq!(settings, expected);
-    let reset = PreprocessOverrides { preset: Some(Preset::Octconv), ..Default::default() };
+    let reset = PreprocessOverrides::default().with(|s| s.preset = Some(Preset::Octconv));
     assert_eq!(reset.apply(settings), Preset::Octconv.settings());
 }
 
 #[test]
 fn json_keeps_settings_and_refuses_unknown_fields() {
     for &preset in Preset::all() {
-        let settings = Preprocess { crop: Crop::Size([3, 4]), ..preset.settings() };
+        let settings = preset.settings().with(|s| s.crop = Crop::Size([3, 4]));
         let json = serde_json::to_string(&settings).expect("JSON");
         let read: Preprocess = serde_json::from_str(&json).expect("own JSON");
         assert!((read.scale - settings.scale).abs() <= f64::EPSILON * settings.scale, "{json}");
-        assert_eq!(Preprocess { scale: settings.scale, ..read }, settings, "{json}");
+        assert_eq!(read.with(|s| s.scale = settings.scale), settings, "{json}");
     }
     assert_eq!(serde_json::to_string(&PreprocessOverrides::default()).expect("JSON"), "{}");
     let error = serde_json::from_str::<PreprocessOverrides>(r#"{"men": [1, 2, 3]}"#).expect_err("men");

@@ -6,7 +6,10 @@ use crate::golden::{CROPPED, RESIZED};
 use crate::{from_hex, small_picture};
 
 fn whole(filter: Filter) -> Preprocess {
-    Preprocess { resize: ResizePolicy::Whole, filter, ..Preset::None.settings() }
+    Preset::None.settings().with(|s| {
+        s.resize = ResizePolicy::Whole;
+        s.filter = filter;
+    })
 }
 
 #[test]
@@ -20,7 +23,7 @@ fn resize_equals_pillow() {
 #[test]
 fn crop_equals_torchvision() {
     for &(size, expected) in CROPPED {
-        let settings = Preprocess { crop: Crop::ToInput, ..Preset::None.settings() };
+        let settings = Preset::None.settings().with(|s| s.crop = Crop::ToInput);
         let cropped = settings.pixels(&small_picture(), size).expect("crop");
         assert_eq!(cropped.rgb(), from_hex(expected), "crop to {size:?}");
     }
@@ -32,14 +35,13 @@ fn a_crop_of_a_resize_is_a_part_of_the_whole_resize() {
     for (side, crop, resized) in [(9, [4, 6], [9, 12]), (4, [3, 5], [4, 5]), (20, [1, 28], [20, 28])] {
         for &filter in Filter::all() {
             let all = whole(filter).pixels(&picture, resized).expect("whole");
-            let settings = Preprocess {
-                resize: ResizePolicy::ShortSide,
-                resize_size: Some(side),
-                crop: Crop::ToInput,
-                ..whole(filter)
-            };
+            let settings = whole(filter).with(|s| {
+                s.resize = ResizePolicy::ShortSide;
+                s.resize_size = Some(side);
+                s.crop = Crop::ToInput;
+            });
             let part = settings.pixels(&picture, crop).expect("part");
-            let cut = Preprocess { crop: Crop::ToInput, ..Preset::None.settings() };
+            let cut = Preset::None.settings().with(|s| s.crop = Crop::ToInput);
             assert_eq!(part, cut.pixels(&all, crop).expect("cut"), "{filter}, short side {side}");
         }
     }

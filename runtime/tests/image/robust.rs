@@ -23,7 +23,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn limited(pixels: u64) -> DecodeOptions {
-    DecodeOptions { limits: Limits { pixels, ..Default::default() }, ..Default::default() }
+    DecodeOptions::default().with_limits(Limits::default().with_pixels(pixels))
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn limits_are_inclusive() {
 
 #[test]
 fn large_files_are_refused_without_reading_on() {
-    let limits = Limits { file_bytes: 1000, ..Default::default() };
-    let options = DecodeOptions { limits, ..Default::default() };
+    let limits = Limits::default().with_file_bytes(1000);
+    let options = DecodeOptions::default().with_limits(limits);
     let error = decode_bytes("x", &[0; 1001], &options).expect_err("1001 bytes");
     assert_eq!(error.to_string(), "x: too large: 1001 bytes of file, at most 1000 allowed");
     if cfg!(unix) {

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use octrt::image::{
-    Crop, DecodeOptions, Filter, Orientation, Picture, Preprocess, Preset, ResizePolicy, decode_file,
-};
+use octrt::image::{Crop, DecodeOptions, Filter, Orientation, Picture, Preset, ResizePolicy, decode_file};
 
 use crate::golden::{SHARED, THUMBNAILS};
 use crate::{fnv, from_hex, max_difference};
@@ -34,7 +32,12 @@ impl Step {
             Some(_) => (ResizePolicy::ShortSide, Crop::ToInput),
             None => (ResizePolicy::Whole, Crop::None),
         };
-        let settings = Preprocess { resize, resize_size, filter, crop, ..Preset::None.settings() };
+        let settings = Preset::None.settings().with(|s| {
+            s.resize = resize;
+            s.resize_size = resize_size;
+            s.filter = filter;
+            s.crop = crop;
+        });
         settings.pixels(picture, target).expect("pixels")
     }
 }
@@ -45,14 +48,14 @@ fn folder(name: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("OCTRT_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
     let folder = root.join(shared).join("data").join(name);
     if !folder.is_dir() {
-        eprintln!("skipped: no folder {}; set OCTRT_SHARED to the shared data", folder.display());
+        crate::skip::without(&format!("no folder {}; set OCTRT_SHARED to the shared data", folder.display()));
         return None;
     }
     Some(folder)
 }
 
 fn decode(path: PathBuf) -> Picture {
-    let stored = DecodeOptions { orientation: Orientation::Ignore, ..Default::default() };
+    let stored = DecodeOptions::default().with_orientation(Orientation::Ignore);
     decode_file(&path, &stored).expect("decode")
 }
 
@@ -78,7 +81,7 @@ fn photos_equal_torchvision() {
 fn thumbnails_of_jpegs_are_within_a_level() {
     let Some(images) = folder("images") else { return };
     for &(file, expected) in THUMBNAILS {
-        let settings = Preprocess { resize: ResizePolicy::Whole, ..Preset::None.settings() };
+        let settings = Preset::None.settings().with(|s| s.resize = ResizePolicy::Whole);
         let found = settings.pixels(&decode(images.join(file)), [6, 6]).expect("pixels");
         let difference = max_difference(found.rgb(), &from_hex(expected));
         assert!(difference <= 1, "{file}: levels differ by up to {difference}");

@@ -28,14 +28,14 @@ use octrt_compiler::{Isa, Options, Precision, Records, Target, passes, pipeline}
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::{interp, text};
 use octrt_ops::{Graph, Tensor};
-use support::{Tolerance, compare_all, largest, run};
+use support::{Tolerance, compare_all, run};
 
 /// How many graphs are tried for each rule, unless the environment says so.
 const GRAPHS: usize = 500;
 /// One graph in so many is run for AVX-512 too, emulated.
 const EMULATED: usize = 10;
-/// Part of the largest magnitude of a result by which it may be wrong.
-const ROUNDING: f64 = 1e-4;
+/// Part of the largest magnitude of a result by which it may be wrong: 168 roundings of f32, as in `random_graphs`.
+const ROUNDING: f64 = 1e-5;
 
 /// What a graph has become where its rule has done something.
 enum Rule {
@@ -80,8 +80,8 @@ fn emulated(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
 fn agrees(graph: &Graph, inputs: &[Tensor], emulate: bool) -> Result<(), String> {
     let expected = interp::run(graph, inputs).map_err(|e| format!("interpreter: {e}"))?;
     let tolerance = |t: &Tensor| match t.dtype().is_float() {
-        true => Tolerance { absolute: ROUNDING * largest(t).max(1.0), relative: 0.0 },
-        false => Tolerance { absolute: 0.0, relative: 0.0 },
+        true => Tolerance::of_largest(ROUNDING, t),
+        false => Tolerance::EXACT,
     };
     compare_all(&compiled(graph, inputs)?, &expected, &tolerance)?;
     if emulate {

@@ -4,7 +4,7 @@
 mod wire;
 
 use half::{bf16, f16};
-use octrt::{Element, Error, ErrorKind, LoadOptions, Model, Tensor, TensorMut, TensorRef};
+use octrt::{Element, Error, ErrorKind, LoadOptions, Model, Specialization, Tensor, TensorMut, TensorRef};
 use octrt_ops::{DType, Dim, TensorType};
 use wire::{External, Weight, model, model_of};
 
@@ -54,14 +54,13 @@ fn what_the_file_says_is_told() {
 }
 
 #[test]
-fn stages_show_what_was_made() {
+fn the_graph_is_told_for_some_inputs() {
     let model = Model::from_bytes(model("Mul", F16, "n", &weight()), &options()).unwrap();
-    let stages = model.stages(&[TensorType::new(DType::F32, [3])]).unwrap();
-    assert_eq!(stages.specialized.nodes.len(), 1);
-    assert_eq!(stages.optimized.nodes.len(), 1);
-    assert_eq!(stages.artifact.steps.len(), 1);
-    assert!(!stages.report.passes.is_empty());
-    let e = model.stages(&[TensorType::new(DType::I64, [3])]).unwrap_err();
+    let of = |dtype| model.specialized(&Specialization::new([TensorType::new(dtype, [3])]));
+    let graph = of(DType::F32).unwrap();
+    assert_eq!(graph.nodes.len(), 1);
+    assert_eq!(graph.value(graph.outputs[0].value).ty, Some(TensorType::new(DType::F32, [3])));
+    let e = of(DType::I64).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Input, "{e}");
 }
 
@@ -116,7 +115,7 @@ fn files_that_are_no_models_are_refused() {
     }
     let e = Model::from_bytes(model("Frobnicate", F32, "", &weight()), &options()).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
-    let small = LoadOptions { max_memory: 100, ..options() };
+    let small = options().with_max_memory(100);
     let e = Model::from_bytes(model("Mul", F32, "", &weight()), &small).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Limit, "{e}");
 }

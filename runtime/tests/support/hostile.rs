@@ -27,7 +27,7 @@ pub enum Reached {
 
 /// Options with limits for models that may ask for anything.
 pub fn options(max_memory: usize) -> LoadOptions {
-    LoadOptions { max_memory, ..LoadOptions::default() }
+    LoadOptions::default().with_max_memory(max_memory)
 }
 
 /// Loads the model, compiles and runs it.

@@ -8,6 +8,7 @@ pub mod npy;
 pub mod pb;
 pub mod process;
 pub mod proto;
+pub mod skip;
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,7 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("OCTRT_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
     let folder = root().join(shared).join("data").join(name);
     if !folder.is_dir() {
-        eprintln!("SKIPPED: no folder {}; set OCTRT_SHARED to the shared data", folder.display());
+        skip::without(&format!("no folder {}; set OCTRT_SHARED to the shared data", folder.display()));
         return None;
     }
     Some(folder)
@@ -119,6 +120,11 @@ pub struct Tolerance {
 
 impl Tolerance {
     pub const EXACT: Tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
+
+    /// This part of the largest magnitude of the expected elements: a small tensor may be wrong by little.
+    pub fn of_largest(part: f64, expected: &Tensor) -> Self {
+        Tolerance { absolute: part * largest(expected), relative: 0.0 }
+    }
 
     /// This part of the root mean square of the expected elements.
     pub fn of_rms(part: f64, expected: &Tensor) -> Self {

@@ -40,19 +40,22 @@ impl<'a> Prepared<'a> {
     /// Packs the constants and makes the leaf programs ready for the engine.
     ///
     /// # Errors
-    /// [`RunError`] when a leaf program cannot be assembled.
+    /// [`RunError`] when a leaf program cannot be assembled, or a constant is not what its recipe was made for.
     pub fn new(program: &'a Program, engine: Engine) -> Result<Prepared<'a>, RunError> {
         let ready = |(i, nest)| {
             nest_interp::Prepared::new(nest, engine)
                 .map_err(|e| RunError { at: format!("f{i}"), message: e.to_string() })
         };
         let nests = program.nests.iter().enumerate().map(ready).collect::<Result<_, _>>()?;
-        let packed = |c: &crate::artifact::Constant| {
+        let packed = |(i, c): (usize, &crate::artifact::Constant)| {
             let mut bytes = vec![0; c.ty().bytes()];
-            c.write(&mut bytes);
-            bytes
+            match c.write(&mut bytes) {
+                Ok(()) => Ok(bytes),
+                Err(e) => Err(RunError { at: format!("c{i}"), message: e.to_string() }),
+            }
         };
-        Ok(Prepared { program, nests, constants: program.constants.iter().map(packed).collect() })
+        let constants = program.constants.iter().enumerate().map(packed).collect::<Result<_, _>>()?;
+        Ok(Prepared { program, nests, constants })
     }
 
     /// The outputs for these inputs, both in the model's order.

@@ -9,6 +9,9 @@ use std::process::{Command, Output};
 
 use octrt_ops::graph::text;
 
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
+
 /// The crate's folder.
 pub fn crate_root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -31,7 +34,7 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("OCTRT_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
     let folder = root().join(shared).join("data").join(name);
     if !folder.is_dir() {
-        eprintln!("SKIPPED: no folder {}; set OCTRT_SHARED to the shared data", folder.display());
+        skip::without(&format!("no folder {}; set OCTRT_SHARED to the shared data", folder.display()));
         return None;
     }
     Some(folder)

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use octrt::{LoadOptions, Threads};
+use octrt::Threads;
 use octrt_bench::machine::{self, Machine, Peak};
 use octrt_bench::measure::{Order, Schedule, Timing};
 use octrt_bench::stats::Ratio;
@@ -39,7 +39,7 @@ struct ModelReport {
 /// Those of loading and running the models.
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let threads = Threads::new(args.machine.threads)?;
-    let options = LoadOptions { threads: threads.clone(), ..model::options(&args.machine.compiler) };
+    let options = model::options(&args.machine.compiler).with_threads(threads.clone());
     let load = |path: &PathBuf| measured::load(path, &args.dims, &args.values, &options);
     let mut models = args.models.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
     let report = measure(args, &mut models, threads.count())?;

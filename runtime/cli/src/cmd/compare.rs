@@ -82,7 +82,7 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let tensors = inputs.0.iter().map(inside).collect::<Result<Vec<_>, _>>()?;
     let tolerance = Tolerance { atol: args.atol, rtol: args.rtol };
     let threads = Threads::new(args.machine.threads)?;
-    let options = LoadOptions { threads, ..model::options(&args.machine.compiler) };
+    let options = model::options(&args.machine.compiler).with_threads(threads);
     let compared = Compared { model: &model, options, inputs: &tensors, tolerance };
 
     model::graph(&model)?;

@@ -238,7 +238,7 @@ fn inspect_graph(
 fn memory(model: &Model, on: &Specialization) -> Result<MemoryReport, Error> {
     let mut session = model.session()?;
     session.prepare_on(on)?;
-    let ModelMemory { weight_bytes, mapped_weight_bytes, code_bytes } = model.memory()?;
+    let ModelMemory { weight_bytes, mapped_weight_bytes, code_bytes, .. } = model.memory()?;
     let (mapped_weights, session) = (mapped_weight_bytes, session.memory_bytes());
     Ok(MemoryReport { weights: weight_bytes, mapped_weights, code: code_bytes, session })
 }

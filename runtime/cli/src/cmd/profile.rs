@@ -7,12 +7,13 @@ use std::fmt::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use octrt::{Error, LoadOptions, StepEvent, Threads};
+use octrt::{Error, StepEvent, Threads};
 use octrt_bench::machine::{self, Machine, Peak};
 use octrt_bench::measure::{Order, Schedule, gflops};
 use octrt_bench::stats::{Ratio, Samples};
 use octrt_bench::table::{Align, Table, milliseconds, percent};
 use octrt_compiler::lower::calls::LAYOUT;
+use octrt_compiler::{Records, pipeline};
 use octrt_ops::Graph;
 use octrt_ops::graph::infer::with_args;
 use serde::Serialize;
@@ -102,10 +103,10 @@ impl fmt::Display for Minima {
     }
 }
 
-/// The steps of one node, or of all nodes with one operator.
+/// The steps of one node, those that bring its input into its layout, or those of all nodes with one operator.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Row {
-    /// Name of the node; none when there are several.
+    /// Name of the node, or `conv1 (layout)`: no two rows have the same. None when there are several nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<String>,
     /// ONNX name of the operator.
@@ -134,14 +135,22 @@ struct Row {
 /// Those of loading and running the model.
 pub fn run(args: &ProfileArgs) -> anyhow::Result<()> {
     let threads = Threads::new(args.machine.threads)?;
-    let options = LoadOptions { threads: threads.clone(), ..model::options(&args.machine.compiler) };
+    let options = model::options(&args.machine.compiler).with_threads(threads.clone());
     let mut measured = measured::load(&args.model, &args.dims, &args.values, &options)?;
-    let macs = macs_by_node(&measured.model.stages_on(&measured.on)?.optimized);
+    let macs = macs_by_node(&optimized(&measured)?);
     let report = measure(args, &mut measured, &macs, threads.count())?;
     match args.format.format {
         Format::Json => output::print_json(&report),
         Format::Text => Ok(output::print(&text(args, &report))?),
     }
+}
+
+/// The model's graph after all passes.
+fn optimized(measured: &Measured) -> Result<Graph, Error> {
+    let Measured { model, on, .. } = measured;
+    let fail = |source| Error::Compile { model: model.name().to_string(), source };
+    let decided = pipeline::decide(&model.specialized(on)?, model::compiler_options(model)?, &Records::NONE);
+    Ok(decided.map_err(fail)?.optimized)
 }
 
 /// Multiply-accumulates of the nodes after the passes, by name: steps bear these names.
@@ -157,6 +166,8 @@ fn macs_by_node(graph: &Graph) -> BTreeMap<String, u64> {
 /// A step as the first run shows it.
 struct Step {
     node: String,
+    /// [`StepEvent::part`].
+    part: String,
     op: &'static str,
     bytes: usize,
 }
@@ -176,8 +187,8 @@ impl Recording {
         let (steps, is_first) = (&mut self.steps, self.runs.is_empty());
         let mut observer = |event: &StepEvent<'_>| {
             if is_first {
-                let (node, op, bytes) = (event.node.to_string(), event.op, event.bytes_touched);
-                steps.push(Step { node, op, bytes });
+                let (node, part) = (event.node.to_string(), event.part());
+                steps.push(Step { node, part, op: event.op, bytes: event.bytes_touched });
             }
             times.push(event.elapsed.as_secs_f64() * 1e3);
             sum += event.elapsed;
@@ -224,8 +235,7 @@ fn measure(
     progress.finish_and_clear();
     let machine = Machine::this(&peak)?;
     let groups = match args.by {
-        // A reorder bears the name of the node that reads its result; it is no part of it.
-        By::Node => recording.groups(warmup, |s| (s.node.as_str(), s.op == LAYOUT)),
+        By::Node => recording.groups(warmup, |s| s.part.as_str()),
         By::Op => recording.groups(warmup, |s| s.op),
     };
     let mut rows: Vec<Row> =
@@ -255,7 +265,7 @@ fn row(by: By, steps: &[&Step], samples: &Samples, macs: &BTreeMap<String, u64>)
     let macs = computing.iter().filter_map(|n| macs.get(*n)).sum();
     let first = steps.first();
     Row {
-        node: first.filter(|_| by == By::Node).map(|s| s.node.clone()),
+        node: first.filter(|_| by == By::Node).map(|s| s.part.clone()),
         op: first.map_or("", |s| s.op),
         nodes: names.len(),
         steps: steps.len(),
@@ -314,7 +324,8 @@ mod tests {
     use super::*;
 
     fn step(node: &str, op: &'static str) -> Step {
-        Step { node: node.to_string(), op, bytes: 10 }
+        let part = if op == LAYOUT { format!("{node} (layout)") } else { node.to_string() };
+        Step { node: node.to_string(), part, op, bytes: 10 }
     }
 
     #[test]
@@ -328,6 +339,22 @@ mod tests {
         assert_eq!(Minima::new(&rows[1..2], &machine, 1).all.peak_fraction, None);
         let text = "what multiplies 2.000 at 80.00 GFLOP/s, 80.0 % of peak; all 3.000 at 53.33 GFLOP/s, 53.3 % of peak";
         assert_eq!(minima.to_string(), text);
+    }
+
+    #[test]
+    fn what_brings_an_input_into_a_layout_is_a_row_of_its_own() {
+        let steps = vec![step("a", LAYOUT), step("a", "Conv"), step("a", LAYOUT), step("b", "Conv")];
+        let recording = Recording { steps, runs: vec![vec![1.0, 2.0, 4.0, 8.0]] };
+        let macs = BTreeMap::from([("a".to_string(), 3), ("b".to_string(), 5)]);
+        let groups = recording.groups(0, |s| s.part.as_str());
+        let rows: Vec<Row> = groups.iter().map(|(steps, s)| row(By::Node, steps, s, &macs)).collect();
+        let of = |r: &Row| (r.node.clone().unwrap(), r.op, r.steps, r.median_ms, r.macs);
+        let expected =
+            [("a (layout)", LAYOUT, 2, 5.0, 0), ("a", "Conv", 1, 2.0, 3), ("b", "Conv", 1, 8.0, 5)];
+        assert_eq!(
+            rows.iter().map(of).collect::<Vec<_>>(),
+            expected.map(|(n, o, s, t, m)| (n.into(), o, s, t, m))
+        );
     }
 
     #[test]

@@ -10,5 +10,7 @@ mod octavize;
 mod photos;
 mod pictures;
 mod program;
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
 mod tensors;
 mod values;

@@ -128,6 +128,12 @@ fn profile_shows_every_node() {
     let report = octrt(&[&["profile", &model, "--format", "json"], &FEW[..]].concat()).json();
     assert_eq!(report["schema"], "octrt.profile/1");
     let rows = report["rows"].as_array().unwrap();
+    let names: std::collections::BTreeSet<&str> = rows.iter().map(|r| r["node"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), rows.len(), "{names:?}");
+    for row in rows {
+        let is_layout = row["node"].as_str().unwrap().ends_with(" (layout)");
+        assert_eq!(is_layout, row["op"] == "Layout", "{row}");
+    }
     let row = rows.iter().find(|r| r["node"] == "conv").unwrap();
     assert_eq!((&row["op"], &row["nodes"], &row["macs"]), (&"Conv".into(), &1.into(), &96.into()));
     // Input, weight and result, each in full.

@@ -146,7 +146,7 @@ pub fn shared() -> Option<PathBuf> {
     let shared = std::env::var_os("OCTRT_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
     let folder = root().join(shared).join("data");
     if !folder.is_dir() {
-        eprintln!("SKIPPED: no folder {}; set OCTRT_SHARED to the shared data", folder.display());
+        crate::skip::without(&format!("no folder {}; set OCTRT_SHARED to the shared data", folder.display()));
         return None;
     }
     Some(folder)

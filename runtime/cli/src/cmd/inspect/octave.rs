@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use octrt::{Error, Model, Specialization};
+use octrt_compiler::{Records, pipeline};
 use octrt_octave::{Groups, Layer, Order, StrideKind, UpKind};
 use octrt_ops::Graph;
 use serde::Serialize;
@@ -36,7 +37,8 @@ struct LayerReport {
     down: &'static str,
     up: &'static str,
     order: Option<&'static str>,
-    /// Whether each output is one kernel.
+    /// Whether nothing runs beside its convolutions and poolings: normalisations, upsampling and sums happen in these. The
+    /// low half is one convolution then; the high half two, of which the second adds the first, or one at stride 2.
     fused: bool,
     /// Why not.
     reason: Option<String>,
@@ -70,7 +72,10 @@ enum GroupsReport {
 /// Those of compiling the model.
 pub fn report(model: &Model, graph: &Graph, on: &Specialization) -> Result<OctaveReport, Error> {
     let octave = octrt_octave::find(graph).map_err(|e| super::compile_error(model, e))?;
-    let steps = model.stages_on(on)?.artifact.steps;
+    let fail = |source| Error::Compile { model: model.name().to_string(), source };
+    let options = crate::model::compiler_options(model)?;
+    let steps =
+        pipeline::stages(&model.specialized(on)?, options, &Records::NONE).map_err(fail)?.program.steps;
     let own: BTreeMap<&str, &str> = steps.iter().map(|s| (s.node.as_str(), s.op)).collect();
     let near = |m: octrt_octave::NearMiss| NearMissReport { node: m.node, reason: m.reason };
     Ok(OctaveReport {

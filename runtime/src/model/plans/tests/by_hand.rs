@@ -1,15 +1,20 @@
-//! Artifacts made by hand.
-#![allow(dead_code, missing_docs)]
+//! Artifacts made by hand, and models of them.
 
-use iced_x86::code_asm::*;
-use octrt::{Error, LoadOptions, Model};
-use octrt_compiler::artifact::{Artifact, BufferRef, Constant, Function, FunctionId, Place, Port, Step};
-use octrt_compiler::{Isa, Target};
-use octrt_ops::{DType, Tensor, TensorType};
-
-pub type Asm = fn(&mut CodeAssembler) -> Result<(), IcedError>;
+use std::sync::Arc;
 
 use iced_x86::IcedError;
+use iced_x86::code_asm::*;
+use octrt_compiler::artifact::{Artifact, BufferRef, Constant, Function, FunctionId, Place, Port, Step};
+use octrt_compiler::{Isa, Target};
+use octrt_ops::{DType, Dim, Graph, Tensor, TensorType};
+
+use crate::error::Error;
+use crate::model::{About, Files, Model, Source};
+use crate::options::LoadOptions;
+use crate::ports::{PortInfo, Ports};
+use crate::specialization::Request;
+
+pub type Asm = fn(&mut CodeAssembler) -> Result<(), IcedError>;
 
 pub fn function(symbol: &str, code: Asm) -> Function {
     let mut a = CodeAssembler::new(64).unwrap();
@@ -98,9 +103,26 @@ pub fn scale_twice(n: usize) -> Artifact {
     }
 }
 
-/// A model of artifacts whose functions are those of this module.
-pub fn model(artifacts: Vec<Artifact>, options: &LoadOptions) -> Result<Model, Error> {
-    // SAFETY: the functions of this module keep their contract; tests that lie about steps change no sizes of buffers
-    // without the loader noticing, which is what they test.
-    unsafe { Model::from_artifacts(artifacts, options) }
+/// A model whose only code is this artifact's, with functions of this module or of the compiler. It has no graph, from
+/// which code for anything else could be made.
+///
+/// # Errors
+/// As loading what the compiler has made.
+pub fn model(artifact: Artifact, options: &LoadOptions) -> Result<Model, Error> {
+    let info = |p: &Port| PortInfo {
+        name: p.name.clone(),
+        dtype: p.ty.dtype.into(),
+        dims: Some(p.ty.shape.iter().map(|&d| Dim::Fixed(d)).collect()),
+    };
+    let infos = |ports: &[Port]| ports.iter().map(info).collect();
+    let ports = Ports { inputs: infos(&artifact.inputs), outputs: infos(&artifact.outputs) };
+    let (name, source) = ("artifact".to_string(), Source::Graph(Graph::default()));
+    let model = Model::new(name, source, ports, Vec::new(), About::default(), Files::default(), options);
+    let types: Vec<TensorType> = artifact.inputs.iter().map(|p| p.ty.clone()).collect();
+    model.check_artifact(&artifact, &Request::of_types(&types))?;
+    let mut cache = model.lock()?;
+    let plan = model.load_plan(artifact, &mut cache.weights, None)?;
+    cache.plans.push(Arc::new(plan));
+    drop(cache);
+    Ok(model)
 }

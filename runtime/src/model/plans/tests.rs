@@ -1,0 +1,4 @@
+//! Plans of artifacts that no compiler would make.
+
+mod artifacts;
+mod by_hand;
