@@ -7,6 +7,7 @@ use octrt_ops::{DType, Dim, Graph, Node, Op, Shape, Tensor, TensorType, ValueId}
 use prost::Message;
 use prost::bytes::Bytes;
 
+use crate::dataflow::names_read;
 use crate::elem::ElemType;
 use crate::error::{Fault, OnnxError};
 use crate::proto::tensor_shape_proto::{Dimension, dimension};
@@ -14,8 +15,6 @@ use crate::proto::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
     TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
-
-use crate::subgraph;
 
 mod attributes;
 mod nodes;
@@ -100,7 +99,7 @@ impl Writer<'_> {
     }
 
     fn finish(self) -> GraphProto {
-        let used: BTreeSet<&str> = self.nodes.iter().flat_map(subgraph::names_read).collect();
+        let used: BTreeSet<&str> = self.nodes.iter().flat_map(names_read).collect();
         let constants = self.graph.values.iter().zip(&self.names).filter_map(|(v, name)| match &v.def {
             ValueDef::Const(t) if used.contains(name.as_str()) => Some(tensor(name, t)),
             _ => None,
