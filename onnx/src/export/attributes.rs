@@ -1,5 +1,8 @@
 //! Attributes of ONNX nodes.
 
+use octrt_ops::def::round_float::FloatFormat;
+
+use crate::elem::ElemType;
 use crate::proto::AttributeProto;
 use crate::proto::attribute_proto::AttributeType;
 
@@ -29,4 +32,25 @@ pub(super) fn float(name: &str, value: f32) -> AttributeProto {
 
 pub(super) fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto { s: Some(value.as_bytes().to_vec()), ..attribute(name, AttributeType::String) }
+}
+
+/// The window of an operator; what is empty is the default.
+pub(super) fn window(
+    kernel: &[usize],
+    strides: &[usize],
+    dilations: &[usize],
+    pads: &[usize],
+) -> Vec<AttributeProto> {
+    [("kernel_shape", kernel), ("strides", strides), ("dilations", dilations), ("pads", pads)]
+        .iter()
+        .flat_map(|(name, values)| extents(name, values))
+        .collect()
+}
+
+/// The type that a rounded value has in ONNX.
+pub(super) fn narrow(to: FloatFormat) -> ElemType {
+    match to {
+        FloatFormat::F16 => ElemType::F16,
+        FloatFormat::BF16 => ElemType::BF16,
+    }
 }

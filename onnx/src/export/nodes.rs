@@ -13,13 +13,14 @@ use octrt_ops::def::lrn::Lrn;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::resize::{AspectPolicy, Resize};
-use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
+use octrt_ops::def::round_float::RoundFloat;
 use octrt_ops::def::scatter::ScatterReduction;
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::{DType, Node, Op, Operator, Tensor, ValueId};
 
-use super::attributes::{attribute, extents, float, int, ints, text};
-use super::{Writer, recurrent, tensor, vision};
+use super::attributes::{attribute, extents, float, int, ints, narrow, text, window};
+use super::writer::{Writer, tensor};
+use super::{recurrent, vision};
 use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::{
@@ -245,14 +246,6 @@ fn write_trailing(w: &mut Writer<'_>, node: &Node, name: &str, axis: i64) -> Res
     Ok(())
 }
 
-/// The type that a rounded value has in ONNX.
-fn narrow(to: FloatFormat) -> ElemType {
-    match to {
-        FloatFormat::F16 => ElemType::F16,
-        FloatFormat::BF16 => ElemType::BF16,
-    }
-}
-
 /// `RoundFloat(x) -> Cast(Cast(x, to narrow), to float)`: values of the narrower type go on as f32.
 fn write_round_float(w: &mut Writer<'_>, node: &Node, op: &RoundFloat) -> Result<(), Fault> {
     let (Some(Some(data)), [output]) = (node.inputs.first(), node.outputs.as_slice()) else {
@@ -435,16 +428,4 @@ fn resize(op: &Resize) -> Vec<AttributeProto> {
         list.push(ints("axes", &op.axes));
     }
     list
-}
-
-pub(super) fn window(
-    kernel: &[usize],
-    strides: &[usize],
-    dilations: &[usize],
-    pads: &[usize],
-) -> Vec<AttributeProto> {
-    [("kernel_shape", kernel), ("strides", strides), ("dilations", dilations), ("pads", pads)]
-        .iter()
-        .flat_map(|(name, values)| extents(name, values))
-        .collect()
 }

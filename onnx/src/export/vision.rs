@@ -10,9 +10,8 @@ use octrt_ops::def::max_roi_pool::MaxRoiPool;
 use octrt_ops::def::roi_align::RoiAlign;
 use octrt_ops::def::rotary_embedding::RotaryEmbedding;
 
-use super::Writer;
-use super::attributes::{extents, float, int, text};
-use super::nodes::window;
+use super::attributes::{extents, float, int, text, window};
+use super::writer::Writer;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::{AUTO_PAD, ROI_MODE, SAMPLE_MODE, SAMPLE_PADDING, name_of};
 use crate::proto::{AttributeProto, NodeProto};

@@ -5,8 +5,8 @@ use octrt_ops::def::dequantize_linear::DequantizeLinear;
 use octrt_ops::def::qlinear_conv::QLinearConv;
 use octrt_ops::def::quantize_linear::QuantizeLinear;
 
-use super::{int, narrow, text, window};
 use crate::elem::ElemType;
+use crate::export::attributes::{int, narrow, text, window};
 use crate::names::{AUTO_PAD, name_of};
 use crate::proto::AttributeProto;
 
