@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::dtype::DType;
 use crate::error::OpError;
+use crate::quoted::Quoted;
 
 /// The value of an attribute in the text form.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +34,7 @@ impl fmt::Display for Attr {
             Attr::Int(v) => write!(f, "{v}"),
             Attr::Float(v) => write!(f, "{v:?}f"),
             Attr::Name(v) => f.write_str(v),
-            Attr::Text(v) => crate::graph::text::Quoted(v).fmt(f),
+            Attr::Text(v) => Quoted(v).fmt(f),
             Attr::Ints(v) => write!(f, "{v:?}"),
             Attr::Floats(v) => {
                 let items: Vec<String> = v.iter().map(|x| format!("{x:?}f")).collect();
