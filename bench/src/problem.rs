@@ -24,7 +24,7 @@ use std::str::FromStr;
 use octrt::DataType;
 use octrt_ops::def::conv::Conv;
 use octrt_ops::graph::text;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 use octrt_ops::{DType, Dim, Graph, OpError, Shape};
 
 pub use networks::{Layer, Network};
@@ -141,11 +141,13 @@ impl Problem {
         let bias = text::random(&Shape::new(vec![oc]), SEEDS[1])?;
         let (wei, bias) = (graph.add_const("wei", wei), graph.add_const("bias", bias));
         let conv = Conv {
-            kernel: vec![h.k, w.k],
-            strides: vec![h.s, w.s],
-            dilations: vec![h.d + 1, w.d + 1],
-            pads: vec![h.p, w.p, h.end(), w.end()],
-            auto_pad: AutoPad::NotSet,
+            window: Window {
+                kernel: vec![h.k, w.k],
+                strides: vec![h.s, w.s],
+                dilations: vec![h.d + 1, w.d + 1],
+                pads: vec![h.p, w.p, h.end(), w.end()],
+                ..Window::default()
+            },
             group: g,
         };
         let dst = graph.add_node("conv", conv, vec![Some(src), Some(wei), Some(bias)], &["dst"]);

@@ -44,6 +44,16 @@ impl Samples {
     }
 }
 
+/// The medians of the rounds.
+pub fn by_round(rounds: &[Samples]) -> Samples {
+    Samples(rounds.iter().map(Samples::median).collect())
+}
+
+/// All runs.
+pub fn flat(rounds: &[Samples]) -> Samples {
+    Samples(rounds.iter().flat_map(|r| &r.0).copied().collect())
+}
+
 /// `sorted` is in ascending order.
 fn sorted_quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };

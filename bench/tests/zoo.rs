@@ -140,7 +140,7 @@ fn graphs_hold_what_the_exporter_writes() {
     assert_eq!((count("Gemm"), count("Flatten"), count("GlobalPool")), (1, 1, 1));
     let biased = graph.nodes.iter().filter(|n| n.op.tag() == "Conv" && n.inputs.len() > 2).count();
     assert_eq!(biased, 0);
-    let strided = |n: &&Node| matches!(&n.op, Op::Conv(c) if c.strides != [1, 1]);
+    let strided = |n: &&Node| matches!(&n.op, Op::Conv(c) if c.window.strides != [1, 1]);
     assert_eq!(graph.nodes.iter().filter(strided).count(), 1);
 }
 

@@ -10,7 +10,7 @@ use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::global_pool::{GlobalPool, GlobalPoolKind};
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::graph::Users;
-use octrt_ops::window::{Rounding, WindowAttrs, WindowAxis, resolve};
+use octrt_ops::window::{Rounding, Window, WindowAxis};
 use octrt_ops::{DType, Graph, Node, NodeId, Op, ValueId};
 
 use crate::layout::{AXES, Border, Halo, Layout, Map};
@@ -232,10 +232,16 @@ fn layouts(graph: &Graph, choice: &mut Choice, blocked: &[bool], lanes: usize) {
     }
 }
 
-/// Planes, rows and columns of the windows on a map.
-fn axes(src: &Map, attrs: WindowAttrs<'_>) -> Result<[WindowAxis; AXES], Reason> {
+/// Planes, rows and columns of the windows of these extents on a map.
+fn axes(
+    src: &Map,
+    kernel: &[usize],
+    window: &Window,
+    rounding: Rounding,
+) -> Result<[WindowAxis; AXES], Reason> {
     let extents = src.extents();
-    let axes = resolve(&extents[AXES - src.axes..], attrs).map_err(|_| Reason::Windows)?;
+    let axes = window.axes_with(kernel, &extents[AXES - src.axes..], rounding);
+    let axes = axes.map_err(|_| Reason::Windows)?;
     let absent =
         WindowAxis { input: 1, kernel: 1, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0, output: 1 };
     let absent = std::iter::repeat_n(absent, AXES - src.axes);
@@ -350,15 +356,7 @@ impl Matcher<'_> {
         (1..3).try_for_each(|i| self.constant(node, i))?;
         let wei = self.graph().constant_input(node, 1).ok_or(Reason::NotConstant(1))?.shape().dims().to_vec();
         let &[oc, ic, ref kernel @ ..] = &wei[..] else { return Err(Reason::NotMaps(1)) };
-        let attrs = WindowAttrs {
-            kernel,
-            strides: &op.strides,
-            dilations: &op.dilations,
-            pads: &op.pads,
-            auto_pad: op.auto_pad,
-            rounding: Rounding::Floor,
-        };
-        let axes = axes(&src, attrs)?;
+        let axes = axes(&src, kernel, &op.window, Rounding::Floor)?;
         if axes.iter().any(|a| a.output == 0) || oc == 0 {
             return Err(Reason::Windows);
         }
@@ -397,15 +395,12 @@ impl Matcher<'_> {
         if !self.blocked[x.index()] && 2 * src.c < self.lanes {
             return Err(Reason::LiesPlain(0));
         }
-        let attrs = match &node.op {
-            Op::MaxPool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),
-            Op::AveragePool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad, p.ceil_mode),
+        let (window, ceil_mode) = match &node.op {
+            Op::MaxPool(p) => (&p.window, p.ceil_mode),
+            Op::AveragePool(p) => (&p.window, p.ceil_mode),
             _ => return Err(Reason::NoStrategy),
         };
-        let (kernel, strides, dilations, pads, auto_pad, ceil) = attrs;
-        let rounding = if ceil { Rounding::Ceil } else { Rounding::Floor };
-        let attrs = WindowAttrs { kernel, strides, dilations, pads, auto_pad, rounding };
-        let axes = axes(&src, attrs)?;
+        let axes = axes(&src, &window.kernel, window, Rounding::of(ceil_mode))?;
         let whole = |a: &WindowAxis| a.output > 0 && (0..a.output).all(|o| !a.inside(o).is_empty());
         if !axes.iter().all(whole) {
             return Err(Reason::Windows);

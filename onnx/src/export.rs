@@ -3,25 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use octrt_ops::graph::{ValueDef, infer, verify};
-use octrt_ops::{DType, Dim, Graph, Node, Op, Shape, Tensor, TensorType, ValueId};
+use octrt_ops::{DType, Dim, Graph, Node, Op, Shape, TensorType, ValueId};
 use prost::Message;
-use prost::bytes::Bytes;
 
+use crate::dataflow::names_read;
 use crate::elem::ElemType;
 use crate::error::{Fault, OnnxError};
 use crate::proto::tensor_shape_proto::{Dimension, dimension};
 use crate::proto::{
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto,
+    TypeProto, ValueInfoProto, type_proto,
 };
-
-use crate::subgraph;
 
 mod attributes;
 mod nodes;
 mod opset;
 mod recurrent;
 mod vision;
+mod writer;
+
+use writer::{Writer, tensor};
 
 /// The file format's limit on one message.
 const MAX_BYTES: usize = i32::MAX as usize;
@@ -68,20 +69,7 @@ pub fn export(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result<Vec<
     }
 }
 
-/// The nodes written so far.
-struct Writer<'a> {
-    graph: &'a Graph,
-    opset: i64,
-    /// ONNX name of each value.
-    names: Vec<String>,
-    nodes: Vec<NodeProto>,
-}
-
 impl Writer<'_> {
-    fn name(&self, value: ValueId) -> &str {
-        &self.names[value.index()]
-    }
-
     /// Outputs whose name is not that of their value.
     fn write_output_copies(&mut self) {
         for output in &self.graph.outputs {
@@ -100,7 +88,7 @@ impl Writer<'_> {
     }
 
     fn finish(self) -> GraphProto {
-        let used: BTreeSet<&str> = self.nodes.iter().flat_map(subgraph::names_read).collect();
+        let used: BTreeSet<&str> = self.nodes.iter().flat_map(names_read).collect();
         let constants = self.graph.values.iter().zip(&self.names).filter_map(|(v, name)| match &v.def {
             ValueDef::Const(t) if used.contains(name.as_str()) => Some(tensor(name, t)),
             _ => None,
@@ -167,25 +155,6 @@ fn fresh(wanted: &str, id: ValueId, taken: &mut BTreeSet<String>) -> String {
         name = format!("v{}.{name}", id.0);
     }
     name
-}
-
-/// Bytes of a tensor, shared.
-struct TensorBytes(Tensor);
-
-impl AsRef<[u8]> for TensorBytes {
-    fn as_ref(&self) -> &[u8] {
-        self.0.bytes()
-    }
-}
-
-fn tensor(name: &str, t: &Tensor) -> TensorProto {
-    TensorProto {
-        name: name.into(),
-        dims: t.shape().iter().map(|d| *d as i64).collect(),
-        data_type: ElemType::from(t.dtype()).onnx(),
-        raw_data: Bytes::from_owner(TensorBytes(t.clone())),
-        ..TensorProto::default()
-    }
 }
 
 fn extent(dim: &Dim) -> Dimension {

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use octrt_ops::{Dim, Graph, ValueId};
 use prost::bytes::Bytes;
 
+use crate::body::{initializer_place, read_initializers, read_node};
+use crate::dataflow::names_read;
 use crate::elem::ElemType;
 use crate::error::{Fault, OnnxError, Unsupported};
 use crate::external::{ExternalData, NoExternalData};
-use crate::inline::{Library, SourceNode, Within};
+use crate::inline::{Library, Within};
 use crate::model::{self, DeclaredType, Opsets};
-use crate::node::NodeReader;
+use crate::node::Source;
 use crate::order;
-use crate::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
+use crate::proto::{GraphProto, ModelProto, ValueInfoProto};
 use crate::scope::{Outcome, Scope};
-use crate::subgraph::names_read;
 use crate::support::{self, MAX_OPSET};
-use crate::tensor;
 
 /// A model as a graph, and what the graph does not say.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,22 +87,13 @@ pub fn unsupported(model: Bytes) -> Result<Vec<Unsupported>, OnnxError> {
     }
 }
 
-/// What parts of a model are read with: its functions, and its weights outside.
-#[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
-    /// The functions of the model.
-    pub(crate) library: &'a Library<'a>,
-    /// Weights that are not in the model.
-    pub(crate) external: &'a dyn ExternalData,
-}
-
 /// Everything but the graph and the warnings, which are in the outcome, as are errors of single parts.
 fn read(model: &ModelProto, external: &dyn ExternalData) -> Result<(Imported, Outcome), OnnxError> {
     let opsets = Opsets::new(&model.opset_import).map_err(|e| e.at("model"))?;
     let empty = GraphProto::default();
     let graph = model.graph.as_ref().unwrap_or(&empty);
     let library = Library::new(model)?;
-    let source = Source { library: &library, external };
+    let source = Source { library: &library, external, operators: support::reader };
     let nodes = library.flatten(&graph.node, Within { opsets: &opsets, prefix: "", depth: 0 })?;
     let given = given(graph)?;
     let order = order::topological(&nodes, &|name| given.contains(name))?;
@@ -160,10 +151,6 @@ fn input_place(input: &ValueInfoProto) -> String {
     format!("input '{}'", input.name)
 }
 
-fn initializer_place(tensor: &TensorProto) -> String {
-    format!("initializer '{}'", tensor.name)
-}
-
 fn note_header(opsets: &Opsets, scope: &mut Scope) {
     let opset = opsets.version("");
     if opset > MAX_OPSET {
@@ -205,53 +192,6 @@ fn read_input(input: &ValueInfoProto, scope: &mut Scope) -> Result<(Port, ValueI
     let value = scope.graph.add_input(&input.name, dtype, dims.clone());
     scope.note_type(value, elem);
     Ok((Port { name: input.name.clone(), elem: Some(elem), dims: Some(dims) }, value))
-}
-
-/// Makes the initializers of `graph` that are used constants.
-pub(crate) fn read_initializers(graph: &GraphProto, source: Source<'_>, scope: &mut Scope) {
-    for sparse in graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref()) {
-        let name = sparse.name.as_str();
-        scope.report_value(Fault::Unsupported("it is sparse".into()), format!("initializer '{name}'"), name);
-    }
-    for proto in graph.initializer.iter().filter(|t| !t.name.is_empty()) {
-        if !scope.used.contains(&proto.name) {
-            continue;
-        }
-        match tensor::load(proto, source.external) {
-            Ok(loaded) => {
-                let place = initializer_place(proto);
-                scope.warnings.extend(loaded.remarks.iter().map(|r| format!("{place}: {r}")));
-                let value = scope.graph.add_const(&proto.name, loaded.tensor);
-                scope.note_type(value, ElemType::from_onnx(proto.data_type));
-                scope.names.insert(proto.name.clone(), value);
-            }
-            Err(fault) => scope.report_value(fault, initializer_place(proto), &proto.name),
-        }
-    }
-}
-
-/// Adds a node to the graph, or takes note of why not; leaves out one that nothing uses.
-pub(crate) fn read_node(node: &SourceNode<'_>, source: Source<'_>, scope: &mut Scope) {
-    let is_used = |name: &String| !name.is_empty() && scope.used.contains(name);
-    if !node.proto.output.iter().any(is_used) {
-        return;
-    }
-    let result = support::reader(node.domain(), &node.proto.op_type, node.opset).and_then(|reader| {
-        let mut n = NodeReader::new(scope, node, source);
-        reader(&mut n)?;
-        Ok(n.attrs.unknown())
-    });
-    match result {
-        Ok(unknown) if unknown.is_empty() => {}
-        Ok(unknown) => {
-            let place = node.place();
-            scope.warnings.push(format!("{place}: attributes that are not known are ignored: {unknown}"));
-        }
-        Err(fault) => {
-            let outputs: Vec<&str> = node.proto.output.iter().map(String::as_str).collect();
-            scope.report_node(fault, node, &outputs);
-        }
-    }
 }
 
 fn read_outputs(graph: &GraphProto, scope: &mut Scope) -> Result<Vec<Port>, OnnxError> {

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
+use crate::dataflow;
 use crate::error::{Fault, OnnxError};
 use crate::model::{Opsets, domain};
 use crate::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
-use crate::subgraph;
 
 /// Calls within calls.
 const MAX_DEPTH: usize = 32;
@@ -276,7 +276,7 @@ impl<'a> Names<'a> {
         graph: &GraphProto,
         around: &BTreeSet<&str>,
     ) -> GraphProto {
-        let mut local = subgraph::defined(graph);
+        let mut local = dataflow::defined(graph);
         local.extend(around);
         let mut renamed = graph.clone();
         renamed.node = graph.node.iter().map(|n| self.rename_inside(f, call, n, &local)).collect();

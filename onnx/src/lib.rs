@@ -5,11 +5,14 @@
 //! conditions of If are looked for here, so that what a branch needs that is not taken refuses no model.
 //!
 //! The way in: bytes -`model`-> messages -`inline`-> nodes without functions -`order`-> topological order
-//! -`import` with `readers`, `attr`, `tensor`, `subgraph`-> graph, in a `scope`. [`support`] lists the operators and says
-//! which reader reads each.
+//! -`import` with `readers`, `attr`, `tensor`-> graph, in a `scope`. [`support`] lists the operators and says which reader
+//! reads each; `import` hands it down to where nodes are read (`body`), since readers read nodes too: those of branches
+//! (`subgraph`).
 #![forbid(unsafe_code)]
 
 mod attr;
+mod body;
+mod dataflow;
 mod elem;
 mod error;
 mod export;

@@ -6,12 +6,25 @@ use octrt_ops::{DType, Op, Tensor, ValueId};
 
 use crate::attr::Attrs;
 use crate::error::{Fault, invalid};
-use crate::import::Source;
-use crate::inline::SourceNode;
-use crate::proto::{GraphProto, TensorProto};
+use crate::external::ExternalData;
+use crate::inline::{Library, SourceNode};
+use crate::proto::TensorProto;
 use crate::scope::Scope;
-use crate::subgraph;
 use crate::tensor;
+
+/// Reads one node into the graph.
+pub(crate) type Reader = fn(&mut NodeReader<'_>) -> Result<(), Fault>;
+
+/// What parts of a model are read with: its functions, its weights outside, and the readers of operators.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// The functions of the model.
+    pub(crate) library: &'a Library<'a>,
+    /// Weights that are not in the model.
+    pub(crate) external: &'a dyn ExternalData,
+    /// The reader of an operator by its domain, its name and the opset by which it is to be read, or why there is none.
+    pub(crate) operators: fn(&str, &str, i64) -> Result<Reader, Fault>,
+}
 
 /// One node, as a reader sees it.
 pub(crate) struct NodeReader<'a> {
@@ -129,12 +142,9 @@ impl<'a> NodeReader<'a> {
         self.source.proto.output.get(i).map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    /// Adds the nodes of a graph in one of the node's attributes; returns the values of its outputs.
-    ///
-    /// # Errors
-    /// As [`subgraph::read`].
-    pub(crate) fn branch(&mut self, graph: &GraphProto) -> Result<Vec<ValueId>, Fault> {
-        subgraph::read(graph, self.source, self.model, self.scope)
+    /// The node, what the model is read with and the graph under construction: for graphs in its attributes.
+    pub(crate) fn surroundings(&mut self) -> (&'a SourceNode<'a>, Source<'a>, &mut Scope) {
+        (self.source, self.model, self.scope)
     }
 
     /// The tensor in an attribute.

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use crate::dataflow::names_read;
 use crate::error::{Fault, OnnxError};
 use crate::inline::SourceNode;
-use crate::subgraph::names_read;
 
 /// Positions of `nodes` in topological order; where there is a choice, in the given order. `given` tells the values that
 /// none of them defines: inputs, initializers, values of a graph around them.

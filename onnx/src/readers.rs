@@ -21,3 +21,4 @@ pub(crate) mod reduce;
 pub(crate) mod resize;
 pub(crate) mod shape;
 pub(crate) mod vision;
+pub(crate) mod window;

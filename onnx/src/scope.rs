@@ -8,6 +8,7 @@ use octrt_ops::graph::infer::Knowledge;
 use octrt_ops::graph::rewrite;
 use octrt_ops::{Graph, NodeId, Tensor, ValueId};
 
+use crate::dataflow::names_read;
 use crate::elem::ElemType;
 use crate::error::{Fault, OnnxError, Unsupported};
 use crate::inline::SourceNode;
@@ -95,7 +96,7 @@ impl Scope {
     /// Takes note of a fault of a node because of which the values `names` cannot be made; it counts where an output needs
     /// one of them, and then also what the node reads.
     pub(crate) fn report_node(&mut self, fault: Fault, node: &SourceNode<'_>, names: &[&str]) {
-        let read = crate::subgraph::names_read(&node.proto);
+        let read = names_read(&node.proto);
         let inputs = read.into_iter().filter_map(|name| self.names.get(name).copied().map(Some)).collect();
         let place = Place::Node {
             name: node.name.clone(),

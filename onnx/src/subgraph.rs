@@ -1,55 +1,25 @@
-//! Graphs in attributes of nodes, the branches of If: what they read, and how they become part of the graph around them.
+//! Graphs in attributes of nodes, the branches of If: how they become part of the graph around them.
 
 use std::collections::BTreeSet;
 
 use octrt_ops::ValueId;
 
+use crate::body::{read_initializers, read_node};
+use crate::dataflow::{defined, names_read};
 use crate::error::{Fault, invalid};
-use crate::import::{Source, read_initializers, read_node};
 use crate::inline::{SourceNode, Within};
+use crate::node::{NodeReader, Source};
 use crate::order;
-use crate::proto::{AttributeProto, GraphProto, NodeProto};
+use crate::proto::GraphProto;
 use crate::scope::Scope;
 
-/// The names of values that a node reads: its inputs in their order, omitted ones included, then what the graphs in its
-/// attributes read of the graph around them.
-pub(crate) fn names_read(node: &NodeProto) -> Vec<&str> {
-    let mut names: Vec<&str> = node.input.iter().map(String::as_str).collect();
-    graphs(node).for_each(|g| names.extend(captured(g)));
-    names
-}
-
-fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
-    node.attribute.iter().filter_map(|a: &AttributeProto| a.g.as_deref())
-}
-
-/// The names that `graph` reads and does not define.
-fn captured(graph: &GraphProto) -> BTreeSet<&str> {
-    let defined = defined(graph);
-    let read = graph.node.iter().flat_map(names_read).chain(graph.output.iter().map(|o| o.name.as_str()));
-    read.filter(|name| !name.is_empty() && !defined.contains(name)).collect()
-}
-
-/// The names that `graph` defines.
-pub(crate) fn defined(graph: &GraphProto) -> BTreeSet<&str> {
-    let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref()).map(|v| v.name.as_str());
-    let inputs = graph.input.iter().map(|i| i.name.as_str());
-    let initializers = graph.initializer.iter().map(|t| t.name.as_str());
-    let nodes = graph.node.iter().flat_map(|n| &n.output).map(String::as_str);
-    sparse.chain(inputs).chain(initializers).chain(nodes).filter(|name| !name.is_empty()).collect()
-}
-
-/// Adds the nodes of `branch`, a graph in an attribute of `owner`, to the graph; returns the values of its outputs. The
-/// names that it defines are known inside it only.
+/// Adds the nodes of `branch`, a graph in an attribute of the node of `n`, to the graph; returns the values of its outputs.
+/// The names that it defines are known inside it only.
 ///
 /// # Errors
 /// [`Fault::Invalid`] when it has inputs or an output is not defined; [`Fault::Of`] as for the nodes of a model.
-pub(crate) fn read(
-    branch: &GraphProto,
-    owner: &SourceNode<'_>,
-    source: Source<'_>,
-    scope: &mut Scope,
-) -> Result<Vec<ValueId>, Fault> {
+pub(crate) fn read(n: &mut NodeReader<'_>, branch: &GraphProto) -> Result<Vec<ValueId>, Fault> {
+    let (owner, source, scope) = n.surroundings();
     if let Some(input) = branch.input.first() {
         return invalid!("a branch has no inputs, found '{}'", input.name);
     }

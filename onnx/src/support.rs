@@ -1,7 +1,7 @@
 //! Which operators of which opsets are read, and by which reader.
 
 use crate::error::{Fault, corrupt, unsupported};
-use crate::node::NodeReader;
+use crate::node::Reader;
 use crate::readers::{
     activation, attention, constant, control, conv, einsum, indexed, loss, math, norm, pool, quant,
     recurrent, reduce, resize, shape, vision,
@@ -11,9 +11,6 @@ use crate::readers::{
 pub const MIN_OPSET: i64 = 1;
 /// The last opset whose operators were compared with the table.
 pub const MAX_OPSET: i64 = 27;
-
-/// Reads one node into the graph.
-pub(crate) type Reader = fn(&mut NodeReader<'_>) -> Result<(), Fault>;
 
 /// An operator that is read.
 #[derive(Clone, Debug)]

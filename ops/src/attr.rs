@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::dtype::DType;
 use crate::error::OpError;
+use crate::quoted::Quoted;
 
 /// The value of an attribute in the text form.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +34,7 @@ impl fmt::Display for Attr {
             Attr::Int(v) => write!(f, "{v}"),
             Attr::Float(v) => write!(f, "{v:?}f"),
             Attr::Name(v) => f.write_str(v),
-            Attr::Text(v) => crate::graph::text::Quoted(v).fmt(f),
+            Attr::Text(v) => Quoted(v).fmt(f),
             Attr::Ints(v) => write!(f, "{v:?}"),
             Attr::Floats(v) => {
                 let items: Vec<String> = v.iter().map(|x| format!("{x:?}f")).collect();
@@ -129,17 +130,23 @@ pub fn take<T: AttrValue>(attrs: &mut AttrMap, name: &str) -> Result<T, OpError>
     T::from_attr(&attr).ok_or_else(|| OpError::Invalid(format!("attribute '{name}' cannot be {attr}")))
 }
 
-/// Implements [`Attributes`] for a struct from the list of its fields.
+/// Implements [`Attributes`] for a struct from the list of its fields. Attributes of the field `group` in `..group`, which
+/// has [`Attributes`] itself, stand before the others, as if they were fields of the struct.
 #[macro_export]
 macro_rules! attributes {
-    ($t:ident { $($field:ident),* $(,)? }) => {
+    ($t:ident { $(..$group:ident,)? $($field:ident),* $(,)? }) => {
         impl $crate::attr::Attributes for $t {
             fn to_attrs(&self) -> Vec<(&'static str, $crate::attr::Attr)> {
-                vec![$((stringify!($field), $crate::attr::AttrValue::to_attr(&self.$field))),*]
+                let fields = vec![$((stringify!($field), $crate::attr::AttrValue::to_attr(&self.$field))),*];
+                $(let fields = [$crate::attr::Attributes::to_attrs(&self.$group), fields].concat();)?
+                fields
             }
             #[allow(unused_variables)]
             fn from_attrs(attrs: &mut $crate::attr::AttrMap) -> Result<Self, $crate::OpError> {
-                Ok($t { $($field: $crate::attr::take(attrs, stringify!($field))?),* })
+                Ok($t {
+                    $($group: $crate::attr::Attributes::from_attrs(attrs)?,)?
+                    $($field: $crate::attr::take(attrs, stringify!($field))?),*
+                })
             }
         }
     };

@@ -10,6 +10,7 @@ use crate::tensor::Tensor;
 
 #[cfg(test)]
 mod arbitrary;
+mod args;
 pub mod branch;
 mod fold;
 pub mod infer;
@@ -254,7 +255,7 @@ impl Graph {
     pub fn macs(&self) -> u64 {
         self.nodes
             .iter()
-            .map(|n| infer::with_args(self, n, |args| n.op.as_operator().macs(args)).unwrap_or(0))
+            .map(|n| args::with_args(self, n, |args| n.op.as_operator().macs(args)).unwrap_or(0))
             .sum()
     }
 }

@@ -20,6 +20,7 @@ pub mod indexing;
 pub mod op;
 pub mod operator;
 mod quant;
+mod quoted;
 pub mod recurrent;
 pub mod shape;
 pub mod statistics;

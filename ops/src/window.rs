@@ -12,9 +12,10 @@ use crate::shape::{Shape, TensorType};
 pub const LIMIT: usize = 1 << 40;
 
 /// How padding is derived (ONNX attribute `auto_pad`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AutoPad {
     /// From the attribute `pads`.
+    #[default]
     NotSet,
     /// `out = ceil(in / stride)`, an odd rest at the end.
     SameUpper,
@@ -33,6 +34,13 @@ pub enum Rounding {
     Floor,
     /// A last window may hang over the end, if it begins inside the input or the padding before it.
     Ceil,
+}
+
+impl Rounding {
+    /// What ONNX's attribute `ceil_mode` says.
+    pub fn of(ceil_mode: bool) -> Self {
+        if ceil_mode { Rounding::Ceil } else { Rounding::Floor }
+    }
 }
 
 /// A window along one axis with everything known.
@@ -171,21 +179,85 @@ pub fn pad_stage(c: &mut Compute, src: BufId, window: &[WindowAxis], fill: Scala
     Ok(c.map("pad", ty, inside.map_or(copy.clone(), |i| i.select(copy, fill))))
 }
 
-/// The attributes of a windowed operator; empty lists mean the defaults.
-#[derive(Clone, Copy, Debug)]
-pub struct WindowAttrs<'a> {
-    /// Window extents.
-    pub kernel: &'a [usize],
-    /// Steps between windows; default 1.
-    pub strides: &'a [usize],
-    /// Steps between elements of a window; default 1.
-    pub dilations: &'a [usize],
-    /// Begins, then ends; default 0.
-    pub pads: &'a [usize],
+/// The window of a convolution or pooling as its attributes say it: ONNX's `kernel_shape`, `strides`, `dilations`, `pads`
+/// and `auto_pad`. Extents and steps count elements of the input along its spatial axes, outermost axis first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Extents before dilation, one per spatial axis; empty: those of the weight, where there is one.
+    pub kernel: Vec<usize>,
+    /// Steps between windows, one per spatial axis; empty: all 1.
+    pub strides: Vec<usize>,
+    /// Steps between the elements of a window, one per spatial axis; empty: all 1.
+    pub dilations: Vec<usize>,
+    /// Elements of padding: those before each spatial axis, then those after each; empty: all 0. Used when `auto_pad` is
+    /// `NotSet`.
+    pub pads: Vec<usize>,
     /// How padding is derived.
     pub auto_pad: AutoPad,
-    /// How output extents are rounded.
-    pub rounding: Rounding,
+}
+
+crate::attributes!(Window { kernel, strides, dilations, pads, auto_pad });
+
+impl Window {
+    /// The window along each spatial axis of an input of the extents `input`.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when list lengths do not fit the number of spatial axes, a stride, dilation or kernel extent is
+    /// 0, or a window is larger than the padded input.
+    pub fn axes(&self, input: &[usize], rounding: Rounding) -> Result<Vec<WindowAxis>, OpError> {
+        self.axes_with(&self.kernel, input, rounding)
+    }
+
+    /// As [`Window::axes`], with extents of the window that are known from elsewhere: `kernel`.
+    ///
+    /// # Errors
+    /// As [`Window::axes`].
+    pub fn axes_with(
+        &self,
+        kernel: &[usize],
+        input: &[usize],
+        rounding: Rounding,
+    ) -> Result<Vec<WindowAxis>, OpError> {
+        let n = input.len();
+        if kernel.len() != n {
+            let message = format!("kernel has {} axes, the input {n} spatial axes", kernel.len());
+            return Err(OpError::Invalid(message));
+        }
+        let strides = per_axis(&self.strides, "strides", 1, n)?;
+        let dilations = per_axis(&self.dilations, "dilations", 1, n)?;
+        let pads = per_axis(&self.pads, "pads", 0, 2 * n)?;
+        (0..n)
+            .map(|i| {
+                let explicit = (pads[i], pads[n + i]);
+                axis(input[i], kernel[i], strides[i], dilations[i], explicit, self.auto_pad, rounding)
+                    .map_err(|m| OpError::Invalid(format!("spatial axis {i}: {m}")))
+            })
+            .collect()
+    }
+
+    /// The window of a pooling over an input `[mb, c, spatial..]`.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] as [`Window::axes`], or when the input has no spatial axes.
+    pub fn pool_axes(&self, input: &Shape, rounding: Rounding) -> Result<Vec<WindowAxis>, OpError> {
+        if input.rank() < 3 {
+            return Err(OpError::Invalid(format!(
+                "input 0 (X): expected [batch, channels, spatial..], found {input}"
+            )));
+        }
+        self.axes(&input[2..], rounding)
+    }
+
+    /// Checks that the window is that of a weight `[_, _, spatial..]`, of rank 2 or above.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when it has other extents.
+    pub(crate) fn check_weight(&self, wei: &Shape) -> Result<(), OpError> {
+        if self.kernel.is_empty() || self.kernel == wei[2..] {
+            return Ok(());
+        }
+        Err(OpError::Invalid(format!("attribute kernel is {:?}, the weight is {wei}", self.kernel)))
+    }
 }
 
 /// An attribute with a value for each spatial axis (or two), or `len` times `default` when it is empty.
@@ -198,44 +270,6 @@ pub fn per_axis(v: &[usize], name: &str, default: usize, len: usize) -> Result<V
         l if l == len => Ok(v.to_vec()),
         l => Err(OpError::Invalid(format!("{name}: expected {len} values for the spatial axes, found {l}"))),
     }
-}
-
-/// Resolves the window of a pooling over an input `[mb, c, spatial..]`.
-///
-/// # Errors
-/// [`OpError::Invalid`] as [`resolve`], or when the input has no spatial axes.
-pub fn resolve_pool(input: &Shape, w: WindowAttrs<'_>) -> Result<Vec<WindowAxis>, OpError> {
-    if input.rank() < 3 {
-        return Err(OpError::Invalid(format!(
-            "input 0 (X): expected [batch, channels, spatial..], found {input}"
-        )));
-    }
-    resolve(&input[2..], w)
-}
-
-/// Resolves a window over the spatial extents `input`.
-///
-/// # Errors
-/// [`OpError::Invalid`] when list lengths do not fit the number of spatial axes, a stride, dilation or kernel extent is
-/// 0, or a window is larger than the padded input.
-pub fn resolve(input: &[usize], w: WindowAttrs<'_>) -> Result<Vec<WindowAxis>, OpError> {
-    let n = input.len();
-    if w.kernel.len() != n {
-        return Err(OpError::Invalid(format!(
-            "kernel has {} axes, the input {n} spatial axes",
-            w.kernel.len()
-        )));
-    }
-    let strides = per_axis(w.strides, "strides", 1, n)?;
-    let dilations = per_axis(w.dilations, "dilations", 1, n)?;
-    let pads = per_axis(w.pads, "pads", 0, 2 * n)?;
-    (0..n)
-        .map(|i| {
-            let explicit = (pads[i], pads[n + i]);
-            axis(input[i], w.kernel[i], strides[i], dilations[i], explicit, w.auto_pad, w.rounding)
-                .map_err(|m| OpError::Invalid(format!("spatial axis {i}: {m}")))
-        })
-        .collect()
 }
 
 fn axis(
@@ -292,15 +326,9 @@ mod tests {
         auto_pad: AutoPad,
         rounding: Rounding,
     ) -> WindowAxis {
-        let w = WindowAttrs {
-            kernel: &[kernel],
-            strides: &[stride],
-            dilations: &[],
-            pads: &pads,
-            auto_pad,
-            rounding,
-        };
-        resolve(&[input], w).unwrap()[0]
+        let (kernel, strides, pads) = (vec![kernel], vec![stride], pads.to_vec());
+        let w = Window { kernel, strides, pads, auto_pad, ..Window::default() };
+        w.axes(&[input], rounding).unwrap()[0]
     }
 
     #[test]
@@ -336,17 +364,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        let w = |kernel, strides| WindowAttrs {
-            kernel,
-            strides,
-            dilations: &[],
-            pads: &[],
-            auto_pad: AutoPad::NotSet,
-            rounding: Rounding::Floor,
+        let of = |input: &[usize], kernel: &[usize], strides: &[usize]| {
+            let (kernel, strides) = (kernel.to_vec(), strides.to_vec());
+            Window { kernel, strides, ..Window::default() }.axes(input, Rounding::Floor)
         };
-        assert!(resolve(&[4], w(&[5], &[1])).is_err());
-        assert!(resolve(&[4], w(&[1], &[0])).is_err());
-        assert!(resolve(&[4, 4], w(&[1, 1], &[1])).is_err());
-        assert!(resolve(&[4], w(&[usize::MAX], &[1])).is_err());
+        assert!(of(&[4], &[5], &[1]).is_err());
+        assert!(of(&[4], &[1], &[0]).is_err());
+        assert!(of(&[4, 4], &[1, 1], &[1]).is_err());
+        assert!(of(&[4], &[usize::MAX], &[1]).is_err());
     }
 }

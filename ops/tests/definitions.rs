@@ -12,7 +12,7 @@ use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Tensor};
 use support::{Numbers, check_rounded as check};
 
@@ -42,11 +42,13 @@ fn conv() {
                 let wei = random.f32s([&[oc, ic / group], kernel].concat());
                 let bias = random.f32s([oc]);
                 let op = Conv {
-                    kernel: if i % 2 == 0 { kernel.to_vec() } else { vec![] },
-                    strides: strides.to_vec(),
-                    dilations: dilations.to_vec(),
-                    pads: pads.to_vec(),
-                    auto_pad,
+                    window: Window {
+                        kernel: if i % 2 == 0 { kernel.to_vec() } else { vec![] },
+                        strides: strides.to_vec(),
+                        dilations: dilations.to_vec(),
+                        pads: pads.to_vec(),
+                        auto_pad,
+                    },
                     group,
                 };
                 let bias = (random.below(2) == 0).then_some(&bias);
@@ -59,14 +61,7 @@ fn conv() {
 #[test]
 fn conv_of_nothing() {
     let mut random = Numbers(2);
-    let op = |pads: &[usize]| Conv {
-        kernel: vec![],
-        strides: vec![],
-        dilations: vec![],
-        pads: pads.to_vec(),
-        auto_pad: AutoPad::NotSet,
-        group: 1,
-    };
+    let op = |pads: &[usize]| Conv { window: Window { pads: pads.to_vec(), ..Window::default() }, group: 1 };
     for (src, wei) in [([0, 2, 3], [2, 2, 1]), ([1, 0, 3], [2, 0, 1]), ([1, 2, 3], [0, 2, 1])] {
         let (src, bias, wei) = (random.f32s(src), random.f32s([wei[0]]), random.f32s(wei));
         check(op(&[]), &[Some(&src), Some(&wei), Some(&bias)]);
@@ -102,14 +97,13 @@ fn pools() {
             }
             let (kernel, strides) = (kernel.to_vec(), strides.to_vec());
             let (dilations, pads) = (dilations.to_vec(), pads.to_vec());
-            let max = MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode };
+            let max = MaxPool { window: Window { kernel, strides, dilations, pads, auto_pad }, ceil_mode };
             for dtype in [DType::F32, DType::U8] {
                 check(max.clone(), &[Some(&random.tensor(dtype, [&[2, 3], spatial].concat()))]);
             }
             for count_include_pad in [false, true] {
-                let MaxPool { kernel, strides, dilations, pads, .. } = max.clone();
-                let average =
-                    AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad };
+                let window = max.window.clone();
+                let average = AveragePool { window, ceil_mode, count_include_pad };
                 check(average, &[Some(&random.f32s([&[2, 3], spatial].concat()))]);
             }
         }
@@ -244,11 +238,13 @@ fn conv_transpose() {
                 let wei = random.f32s([&[ic, group_oc], kernel].concat());
                 let bias = random.f32s([group_oc * group]);
                 let op = ConvTranspose {
-                    kernel: vec![],
-                    strides: strides.to_vec(),
-                    dilations: dilations.to_vec(),
-                    pads: pads.to_vec(),
-                    auto_pad,
+                    window: Window {
+                        strides: strides.to_vec(),
+                        dilations: dilations.to_vec(),
+                        pads: pads.to_vec(),
+                        auto_pad,
+                        ..Window::default()
+                    },
                     group,
                     output_padding: output_padding.to_vec(),
                     output_shape: output_shape.to_vec(),

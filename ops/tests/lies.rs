@@ -13,7 +13,7 @@ use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{Arg, Args, DType, Op, Shape, Tensor, TensorType};
 use support::{Numbers, well_formed};
 
@@ -46,11 +46,12 @@ impl Liar {
         let auto_pad = self.pick(AutoPad::ALL);
         let (group, ceil_mode, count_include_pad) = (self.number(), self.flag(), self.flag());
         let axis = self.number() as i64;
+        let window = Window { kernel, strides, dilations, pads, auto_pad };
+        let of_weight = Window { kernel: vec![], ..window.clone() };
         match self.0.below(11) {
-            0 | 1 => Conv { kernel: vec![], strides, dilations, pads, auto_pad, group }.into(),
-            2 => MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode }.into(),
-            3 => AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad }
-                .into(),
+            0 | 1 => Conv { window: of_weight, group }.into(),
+            2 => MaxPool { window, ceil_mode }.into(),
+            3 => AveragePool { window, ceil_mode, count_include_pad }.into(),
             4 => GlobalPool { kind: self.pick(GlobalPoolKind::ALL) }.into(),
             5 => BatchNormalization { epsilon: 0.0 }.into(),
             6 => Gemm { alpha: 1.0, beta: 1.0, trans_a: self.flag(), trans_b: self.flag() }.into(),
@@ -60,20 +61,7 @@ impl Liar {
                 Reduce { kind, keep_dims: self.flag(), noop_with_empty_axes: self.flag() }.into()
             }
             9 => Softmax { axis: -axis, span: self.pick(SoftmaxSpan::ALL), log: self.flag() }.into(),
-            _ => {
-                let kernel = vec![];
-                ConvTranspose {
-                    kernel,
-                    strides,
-                    dilations,
-                    pads,
-                    auto_pad,
-                    group,
-                    output_padding,
-                    output_shape,
-                }
-                .into()
-            }
+            _ => ConvTranspose { window: of_weight, group, output_padding, output_shape }.into(),
         }
     }
 

@@ -9,7 +9,7 @@ use octrt_ops::def::matmul_integer::MatMulInteger;
 use octrt_ops::def::qlinear_conv::QLinearConv;
 use octrt_ops::def::qlinear_matmul::QLinearMatMul;
 use octrt_ops::def::quantize_linear::QuantizeLinear;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Operator, Tensor};
 use support::{Numbers, check};
 
@@ -69,10 +69,11 @@ fn convolutions() {
         let w = random.tensor(w_type, [&[4, 2], &kernel[..]].concat());
         let channels: &[usize] = if round % 2 == 0 { &[] } else { &[4] };
         let (x_zero, w_zero) = (random.tensor(x_type, []), random.tensor(w_type, channels.to_vec()));
-        let op = ConvInteger { kernel: vec![], strides, dilations: vec![], pads, auto_pad: padding, group };
+        let op =
+            ConvInteger { window: Window { strides, pads, auto_pad: padding, ..Window::default() }, group };
         exact(&op, &[Some(&x), Some(&w), (round % 3 > 0).then_some(&x_zero), Some(&w_zero)]);
-        let ConvInteger { kernel, strides, dilations, pads, auto_pad, group } = op;
-        let op = QLinearConv { kernel, strides, dilations, pads, auto_pad, group };
+        let ConvInteger { window, group } = op;
+        let op = QLinearConv { window, group };
         let (x_scale, y_scale) = (scale(&mut random, &[]), scale(&mut random, &[1]));
         let w_scale = scale(&mut random, channels);
         let (y_zero, bias) = (random.tensor(y_type, [1]), random.tensor(DType::I32, [4]));

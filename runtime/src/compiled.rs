@@ -34,7 +34,7 @@ use octrt_compiler::{CompileError, Options, Records, pipeline};
 use octrt_ops::graph::{text, verify};
 use octrt_ops::{Graph, Tensor, TensorType};
 
-use crate::model::About;
+use crate::about::About;
 use crate::ports::{PortInfo, Ports};
 use crate::tensor;
 use crate::weights::Packed;

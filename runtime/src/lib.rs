@@ -37,6 +37,7 @@
 //! mapped files, views of elements as bytes, and threads lost in a fork, in `code`, `execute`, `source`, `tensor` and
 //! `threads`.
 
+mod about;
 mod arena;
 mod cache;
 pub mod classify;
@@ -63,13 +64,14 @@ mod threads;
 mod trampoline;
 mod weights;
 
+pub use about::About;
 pub use data_type::DataType;
 pub use error::{Error, ErrorKind, InputError};
 pub use execute::{Observer, StepEvent};
 pub use fingerprint::fingerprint;
 pub use labels::{LABELS_METADATA, LabelError, Labels};
 pub use machine::{default_memory_limit, detect_target};
-pub use model::{About, Model, ModelMemory};
+pub use model::{Model, ModelMemory};
 pub use octrt_compiler::{CompileError, Isa, Precision, Target};
 pub use octrt_ops::{DType, Dim, Graph, Shape, TensorType};
 pub use options::LoadOptions;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use octrt_onnx::{Bytes, ElemType, ExternalData, Imported, NoExternalData, OnnxError, Port};
 use octrt_ops::graph::infer::Limits;
 
+use crate::about::About;
 use crate::arena::Arena;
 use crate::cache::Identity;
 use crate::compiled::{self, is_compiled};
 use crate::data_type::DataType;
 use crate::error::Error;
-use crate::model::{About, Files, Model};
+use crate::model::{Files, Model};
 use crate::options::LoadOptions;
 use crate::ports::{Declared, Ports};
 use crate::source::{ExternalFiles, ModelFile, Shared};

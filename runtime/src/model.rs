@@ -15,6 +15,7 @@ use octrt_ops::graph::infer::values::{SpecializeError, Specialized, specialize_o
 use octrt_ops::graph::verify;
 use octrt_ops::{Graph, GraphError, OpError, TensorType};
 
+use crate::about::About;
 use crate::cache::Identity;
 use crate::compiled::Compiled;
 use crate::error::{Error, InputError};
@@ -22,7 +23,6 @@ use crate::machine;
 use crate::options::LoadOptions;
 use crate::plan::Plan;
 use crate::ports::{self, Declared, PortInfo, Ports};
-use crate::session::Session;
 use crate::source::ModelFile;
 use crate::specialization::{Request, Specialization};
 use crate::threads::Threads;
@@ -30,20 +30,6 @@ use crate::weights::WeightStore;
 
 /// For how many sets of input shapes, and of values that decide shapes, a model keeps its code when no session uses it.
 const KEPT_PLANS: usize = 4;
-
-/// What a model's file says about itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct About {
-    /// The model's own notes (`metadata_props` in ONNX).
-    pub metadata: BTreeMap<String, String>,
-    /// Version of the ONNX operators; none for a model that does not come from ONNX.
-    pub opset: Option<i64>,
-    /// The program that wrote the model; empty when it does not say.
-    pub producer: String,
-    /// What is unusual but was read: one sentence each, naming the place.
-    pub warnings: Vec<String>,
-}
 
 /// What a graph became for one set of inputs.
 struct Made {
@@ -210,7 +196,7 @@ impl Model {
     ///
     /// They are those for the shapes that the model declares. Behind dimensions and values that are not known before a run,
     /// operators are asked about shapes that are made up, so that an input may be missing here;
-    /// [`Session::specialization`] tells it exactly.
+    /// [`Session::specialization`](crate::Session::specialization) tells it exactly.
     pub fn value_inputs(&self) -> &[usize] {
         &self.0.value_inputs
     }
@@ -256,14 +242,6 @@ impl Model {
     /// The threads of new sessions.
     pub fn threads(&self) -> &Threads {
         &self.0.options.threads
-    }
-
-    /// A session on this model: see [`Session::new`].
-    ///
-    /// # Errors
-    /// As [`Session::new`].
-    pub fn session(&self) -> Result<Session, Error> {
-        Session::new(self)
     }
 
     /// The types of the inputs as the graph has them ([`DataType::inside`](crate::DataType::inside)), when all dimensions

@@ -33,6 +33,16 @@ pub struct Session {
     staged_outputs: Vec<Option<Arena>>,
 }
 
+impl Model {
+    /// A session on this model: see [`Session::new`].
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn session(&self) -> Result<Session, Error> {
+        Session::new(self)
+    }
+}
+
 impl Session {
     /// A session on `model` with the model's threads. Compiles the model if all its dimensions are fixed and what inputs
     /// hold decides no shape, or is known since the model was compiled before.

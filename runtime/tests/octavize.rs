@@ -18,7 +18,7 @@ use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::{interp, text};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 use octrt_ops::{DType, Dim, Graph, Op, Shape, Tensor, TensorType, ValueId};
 
 /// A network under construction, all of whose convolutions have weights around their centres only.
@@ -56,11 +56,12 @@ impl Net {
         let weight = self.graph.add_const(format!("{name}.weight"), weight);
         let bias = self.graph.add_const(format!("{name}.bias"), Tensor::new([oc], &bias).unwrap());
         let conv = Conv {
-            kernel: vec![k; 2],
-            strides: vec![s; 2],
-            dilations: vec![],
-            pads: vec![k / 2; 4],
-            auto_pad: AutoPad::NotSet,
+            window: Window {
+                kernel: vec![k; 2],
+                strides: vec![s; 2],
+                pads: vec![k / 2; 4],
+                ..Window::default()
+            },
             group: g,
         };
         self.node(name, conv, &[x, weight, bias])
@@ -211,11 +212,7 @@ fn all_kinds_of_nodes() {
         let gate = net.node("se.sigmoid", Unary { kind: UnaryKind::Sigmoid }, &[gate]);
         let x = net.node("se.mul", Binary { kind: BinaryKind::Mul }, &[gate, x]);
         let average = AveragePool {
-            kernel: vec![3; 2],
-            strides: vec![1; 2],
-            dilations: vec![],
-            pads: vec![1; 4],
-            auto_pad: AutoPad::NotSet,
+            window: Window { kernel: vec![3; 2], strides: vec![1; 2], pads: vec![1; 4], ..Window::default() },
             ceil_mode: false,
             count_include_pad: false,
         };
@@ -225,11 +222,7 @@ fn all_kinds_of_nodes() {
         let x = net.node("concat2", Concat { axis: 1 }, &[five, x]);
         let softmax_free = net.mean("side", x);
         let max = MaxPool {
-            kernel: vec![3; 2],
-            strides: vec![2; 2],
-            dilations: vec![],
-            pads: vec![0; 4],
-            auto_pad: AutoPad::NotSet,
+            window: Window { kernel: vec![3; 2], strides: vec![2; 2], pads: vec![0; 4], ..Window::default() },
             ceil_mode: true,
         };
         let x = net.node("max", max, &[x]);

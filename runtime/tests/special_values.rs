@@ -14,7 +14,7 @@ use octrt_ops::def::conv::Conv;
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::expr::Scalar;
 use octrt_ops::graph::{interp, text};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 use octrt_ops::{DType, Dim, Graph, Op, Tensor, TensorType};
 use support::{Tolerance, compare_all, run};
 
@@ -153,9 +153,7 @@ fn infinities_stay_in_their_part_of_a_concatenation() {
     let conv = |name: &str, g: &mut Graph, x, [ic, oc]: [usize; 2]| {
         let w = text::random(&[oc, ic, 1, 1].into(), (ic + oc) as u64).unwrap();
         let w = g.add_const(format!("{name} weight"), w);
-        let (ones, none) = (vec![1, 1], Vec::new());
-        let (kernel, strides, dilations, pads) = (ones, none.clone(), none.clone(), none);
-        let op = Conv { kernel, strides, dilations, pads, auto_pad: AutoPad::NotSet, group: 1 };
+        let op = Conv { window: Window { kernel: vec![1, 1], ..Window::default() }, group: 1 };
         g.add_node(name, op, vec![Some(x), Some(w)], &[name])[0]
     };
     let input = |g: &mut Graph, name: &str| {

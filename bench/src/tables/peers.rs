@@ -9,8 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::TablesError;
-use super::report::{by_round, flat};
-use crate::stats::{Ratio, Samples};
+use crate::stats::{Ratio, Samples, by_round, flat};
 
 /// The schema of the file.
 const SCHEMA: &str = "octrt.peers/1";

@@ -9,7 +9,7 @@ use super::plan::{Plan, Which};
 use super::theory;
 use crate::machine::Machine;
 use crate::measure::gflops;
-use crate::stats::{Ratio, Samples};
+use crate::stats::{Ratio, Samples, by_round, flat};
 
 /// All that was counted and measured: see [`super`] for its JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,16 +86,6 @@ pub struct Row {
     pub against: Option<Against>,
     /// What the paper measured.
     pub paper: Option<Published>,
-}
-
-/// The medians of the rounds.
-pub fn by_round(rounds: &[Samples]) -> Samples {
-    Samples(rounds.iter().map(Samples::median).collect())
-}
-
-/// All runs.
-pub fn flat(rounds: &[Samples]) -> Samples {
-    Samples(rounds.iter().flat_map(|r| &r.0).copied().collect())
 }
 
 /// The plan's table. Entries that were not measured are left out.

@@ -15,7 +15,7 @@ use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::resize::Resize;
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::graph::text;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 use octrt_ops::{DType, Dim, Graph, Op, Shape, Tensor, TensorType, ValueId};
 
 use super::layer::{Affine, Channels};
@@ -161,11 +161,13 @@ impl Net {
         }
         let weight = self.uniform(&format!("{name}.weight"), vec![oc, x.channels / g, k, k], 0.0, spread)?;
         let conv = Conv {
-            kernel: vec![k; 2],
-            strides: vec![s; 2],
-            dilations: vec![1; 2],
-            pads: vec![k / 2; 4],
-            auto_pad: AutoPad::NotSet,
+            window: Window {
+                kernel: vec![k; 2],
+                strides: vec![s; 2],
+                dilations: vec![1; 2],
+                pads: vec![k / 2; 4],
+                ..Window::default()
+            },
             group: g,
         };
         let value = self.node(name, conv, vec![Some(x.value), Some(weight)]);
@@ -220,11 +222,7 @@ impl Net {
 
     fn half(&mut self, name: &str, x: Map) -> Map {
         let pool = AveragePool {
-            kernel: vec![2; 2],
-            strides: vec![2; 2],
-            dilations: vec![],
-            pads: vec![0; 4],
-            auto_pad: AutoPad::NotSet,
+            window: Window { kernel: vec![2; 2], strides: vec![2; 2], pads: vec![0; 4], ..Window::default() },
             ceil_mode: false,
             count_include_pad: true,
         };
@@ -245,11 +243,13 @@ impl Net {
     /// The maximum over windows of 3x3 in steps of 2.
     pub fn max_pool(&mut self, name: &str, x: Map) -> Map {
         let pool = MaxPool {
-            kernel: vec![3; 2],
-            strides: vec![2; 2],
-            dilations: vec![1; 2],
-            pads: vec![1; 4],
-            auto_pad: AutoPad::NotSet,
+            window: Window {
+                kernel: vec![3; 2],
+                strides: vec![2; 2],
+                dilations: vec![1; 2],
+                pads: vec![1; 4],
+                ..Window::default()
+            },
             ceil_mode: false,
         };
         let value = self.node(name, pool, vec![Some(x.value)]);

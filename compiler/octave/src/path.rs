@@ -1,7 +1,7 @@
 //! What stands before and behind a convolution on its path.
 
 use octrt_ops::def::pad::{Pad, PadMode};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{NodeId, Op, ValueId};
 
 use super::upsample::{self, Up};
@@ -89,11 +89,12 @@ impl Heads {
 
 /// Windows of a pooling that are as large as their step, in the last two axes only: their size, 2 or 4.
 pub fn pooling(view: &View<'_>, id: NodeId) -> Option<usize> {
-    let (kernel, strides, dilations, pads, auto_pad) = match &view.node(id).op {
-        Op::MaxPool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad),
-        Op::AveragePool(p) => (&p.kernel, &p.strides, &p.dilations, &p.pads, p.auto_pad),
+    let window = match &view.node(id).op {
+        Op::MaxPool(p) => &p.window,
+        Op::AveragePool(p) => &p.window,
         _ => return None,
     };
+    let Window { kernel, strides, dilations, pads, auto_pad } = window;
     let (frames, plane) = kernel.split_at_checked(kernel.len().checked_sub(2)?)?;
     let size = plane[0];
     let fits = [2, 4].contains(&size)
@@ -101,7 +102,7 @@ pub fn pooling(view: &View<'_>, id: NodeId) -> Option<usize> {
         && frames.iter().all(|&k| k == 1)
         && kernel == strides
         && dilations.iter().all(|&d| d == 1)
-        && (auto_pad != AutoPad::NotSet || pads.iter().all(|&p| p == 0));
+        && (*auto_pad != AutoPad::NotSet || pads.iter().all(|&p| p == 0));
     fits.then_some(size)
 }
 
@@ -120,7 +121,7 @@ fn head(view: &View<'_>, id: NodeId, ordinal: usize) -> Option<Head> {
         pool: None,
         before: None,
         kernel: wei[2..].to_vec(),
-        stride: op.strides.last().copied().unwrap_or(1),
+        stride: op.window.strides.last().copied().unwrap_or(1),
         groups: op.group,
         ic: wei[1] * op.group,
         oc: wei[0],

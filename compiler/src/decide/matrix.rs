@@ -3,7 +3,7 @@
 use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::def::reduce::ReduceKind;
 use octrt_ops::graph::infer::with_args;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{Rounding, WindowAxis};
 use octrt_ops::{DType, Graph, Node, Op, Tensor, ValueId};
 
 use crate::layout::AXES;
@@ -112,8 +112,9 @@ fn pointwise<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> {
     else {
         return None;
     };
-    let alone = op.group == 1 && kernel.iter().chain(&op.strides).all(|n| *n == 1);
-    let padded = op.auto_pad == AutoPad::NotSet && op.pads.iter().any(|p| *p > 0);
+    let axes = op.window.axes_with(kernel, extents, Rounding::Floor).ok()?;
+    let single = |a: &WindowAxis| a.kernel == 1 && a.stride == 1 && a.pad_begin == 0 && a.output == a.input;
+    let alone = op.group == 1 && axes.iter().all(single);
     let bias = match node.input(2) {
         Some(v) => Some(graph.constant(v).filter(|t| t.dtype() == DType::F32 && t.numel() == oc)?),
         None => None,
@@ -130,7 +131,7 @@ fn pointwise<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> {
         bias: if bias.is_some() { Bias::Rows } else { Bias::Absent },
         activation: Activation::Identity,
     };
-    let fits = alone && !padded && floats && k == ic && mb * oc * n * k > 0;
+    let fits = alone && floats && k == ic && mb * oc * n * k > 0;
     fits.then_some(Product { problem, lhs: weight, rhs: Right::Value(src), bias })
 }
 

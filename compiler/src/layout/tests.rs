@@ -1,5 +1,5 @@
 use octrt_ops::Tensor;
-use octrt_ops::window::{AutoPad, Rounding, WindowAttrs, resolve};
+use octrt_ops::window::{Rounding, Window};
 
 use super::*;
 use crate::nest::affine::Affine;
@@ -173,15 +173,9 @@ fn distances_are_those_of_the_elements() {
 #[test]
 fn halos_are_what_windows_reach() {
     let of = |input: usize, kernel: usize, stride: usize, pads: &[usize; 6]| {
-        let attrs = WindowAttrs {
-            kernel: &[kernel; 3],
-            strides: &[stride; 3],
-            dilations: &[],
-            pads,
-            auto_pad: AutoPad::NotSet,
-            rounding: Rounding::Floor,
-        };
-        Halo::of(&resolve(&[input; 3], attrs).unwrap().try_into().unwrap())
+        let (kernel, strides, pads) = (vec![kernel; 3], vec![stride; 3], pads.to_vec());
+        let window = Window { kernel, strides, pads, ..Window::default() };
+        Halo::of(&window.axes(&[input; 3], Rounding::Floor).unwrap().try_into().unwrap())
     };
     let all = |n| Halo { front: n, back: n, ..halo(n, n, n, n) };
     assert_eq!(of(8, 3, 1, &[1; 6]), all(1));

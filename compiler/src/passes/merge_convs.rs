@@ -4,6 +4,7 @@ use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::concat::Concat;
 use octrt_ops::def::conv::Conv;
 use octrt_ops::graph::rewrite::{Editor, Patch};
+use octrt_ops::window::Window;
 use octrt_ops::{DType, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
 
 use super::Skip;
@@ -82,14 +83,14 @@ fn part(graph: &Editor, value: ValueId, lanes: usize) -> Result<Part<'_>, Skip> 
             && graph.uses(value) == (1, 0);
         let filled =
             |list: &[usize], n: usize, v: usize| if list.is_empty() { vec![v; n] } else { list.to_vec() };
-        let windows = Conv {
+        let window = Window {
             kernel: vec![kh, kw],
-            strides: filled(&op.strides, 2, 1),
-            dilations: filled(&op.dilations, 2, 1),
-            pads: filled(&op.pads, 4, 0),
-            auto_pad: op.auto_pad,
-            group: 1,
+            strides: filled(&op.window.strides, 2, 1),
+            dilations: filled(&op.window.dilations, 2, 1),
+            pads: filled(&op.window.pads, 4, 0),
+            auto_pad: op.window.auto_pad,
         };
+        let windows = Conv { window, group: 1 };
         fits.then_some(Part { node, x, weight, bias, windows })
     };
     found().ok_or(Skip::NoMatch)

@@ -1,7 +1,7 @@
 //! Pass `pool_before_pointwise`.
 
 use octrt_ops::graph::rewrite::{Editor, Patch};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{NodeId, Op};
 
 use super::Skip;
@@ -15,10 +15,11 @@ use super::query::is_pointwise;
 pub fn pool_before_pointwise(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let pool = graph.node(id);
     let Op::AveragePool(op) = &pool.op else { return Err(Skip::NoMatch) };
-    let shrinks = op.strides.len() == op.kernel.len()
-        && op.kernel.iter().zip(&op.strides).all(|(kernel, stride)| stride >= kernel)
-        && op.strides.iter().any(|s| *s > 1);
-    let unpadded = op.pads.iter().all(|p| *p == 0) && op.auto_pad == AutoPad::NotSet && !op.ceil_mode;
+    let Window { kernel, strides, pads, auto_pad, .. } = &op.window;
+    let shrinks = strides.len() == kernel.len()
+        && kernel.iter().zip(strides).all(|(kernel, stride)| stride >= kernel)
+        && strides.iter().any(|s| *s > 1);
+    let unpadded = pads.iter().all(|p| *p == 0) && *auto_pad == AutoPad::NotSet && !op.ceil_mode;
     let x = pool.input(0).ok_or(Skip::NoMatch)?;
     let conv = graph.node(graph.producer(x).ok_or(Skip::NoMatch)?);
     if !shrinks || !unpadded || !is_pointwise(graph, conv) || graph.uses(x) != (1, 0) {

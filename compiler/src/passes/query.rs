@@ -11,8 +11,8 @@ pub fn is_pointwise(graph: &Graph, node: &Node) -> bool {
     let ones = |list: &[usize]| list.iter().all(|n| *n == 1);
     // With a window of 1, automatic padding is none.
     graph.constant_input(node, 1).is_some_and(|w| w.shape().rank() > 2 && ones(&w.shape().dims()[2..]))
-        && ones(&op.strides)
-        && op.pads.iter().all(|p| *p == 0)
+        && ones(&op.window.strides)
+        && op.window.pads.iter().all(|p| *p == 0)
 }
 
 /// Whether the output of a Resize has the channels of its input, axis 1, one by one.

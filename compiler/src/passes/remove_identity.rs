@@ -52,8 +52,8 @@ fn passed_on(graph: &Graph, node: &Node) -> Option<ValueId> {
         Op::Slice(_) => constant_ints(graph, node, 4).is_some_and(|steps| steps.iter().all(|&s| s > 0)),
         Op::Pad(_) => is_filled_with(graph.constant_input(node, 1)?, 0),
         // With the type unchanged there is no padding.
-        Op::AveragePool(op) => ones(&op.kernel) && ones(&op.strides),
-        Op::MaxPool(op) => ones(&op.kernel) && ones(&op.strides),
+        Op::AveragePool(op) => ones(&op.window.kernel) && ones(&op.window.strides),
+        Op::MaxPool(op) => ones(&op.window.kernel) && ones(&op.window.strides),
         Op::Resize(op) => scales_by_one(graph, node, op),
         Op::Clip(_) => node.input(1).is_none() && node.input(2).is_none(),
         Op::Binary(op) => return without_neutral(graph, node, op),

@@ -16,7 +16,7 @@ use octrt_ops::def::resize::Resize;
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::text::random;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window;
 use octrt_ops::{DType, Dim, Graph, Op, Tensor, ValueId};
 
 /// A graph that is being written; constants are pseudorandom.
@@ -99,11 +99,12 @@ impl Net {
         let wei = self.numbers(&dims, 0.0, (3.0 / fan_in as f32).sqrt());
         let bias = self.numbers(&[oc], self.bias, 0.2);
         let op = Conv {
-            kernel: vec![],
-            strides: vec![w.stride; self.axes],
-            dilations: vec![w.dilation; self.axes],
-            pads: pads.to_vec(),
-            auto_pad: AutoPad::NotSet,
+            window: window::Window {
+                strides: vec![w.stride; self.axes],
+                dilations: vec![w.dilation; self.axes],
+                pads: pads.to_vec(),
+                ..window::Window::default()
+            },
             group: w.group,
         };
         self.node(op, &[x, wei, bias])
@@ -132,11 +133,12 @@ impl Net {
 
     pub fn max_pool(&mut self, x: ValueId, w: Window) -> ValueId {
         let op = MaxPool {
-            kernel: vec![w.kernel; self.axes],
-            strides: vec![w.stride; self.axes],
-            dilations: vec![],
-            pads: vec![w.pad; 2 * self.axes],
-            auto_pad: AutoPad::NotSet,
+            window: window::Window {
+                kernel: vec![w.kernel; self.axes],
+                strides: vec![w.stride; self.axes],
+                pads: vec![w.pad; 2 * self.axes],
+                ..window::Window::default()
+            },
             ceil_mode: false,
         };
         self.node(op, &[x])
@@ -144,11 +146,12 @@ impl Net {
 
     pub fn average_pool(&mut self, x: ValueId, w: Window) -> ValueId {
         let op = AveragePool {
-            kernel: vec![w.kernel; self.axes],
-            strides: vec![w.stride; self.axes],
-            dilations: vec![],
-            pads: vec![w.pad; 2 * self.axes],
-            auto_pad: AutoPad::NotSet,
+            window: window::Window {
+                kernel: vec![w.kernel; self.axes],
+                strides: vec![w.stride; self.axes],
+                pads: vec![w.pad; 2 * self.axes],
+                ..window::Window::default()
+            },
             ceil_mode: false,
             count_include_pad: true,
         };

@@ -2,7 +2,6 @@
 
 use octrt_ops::def::arg_extreme::Tie;
 use octrt_ops::def::average_pool::AveragePool;
-use octrt_ops::def::conv::Conv;
 use octrt_ops::def::conv_transpose::ConvTranspose;
 use octrt_ops::def::eye_like::EyeLike;
 use octrt_ops::def::gemm::Gemm;
@@ -13,17 +12,19 @@ use octrt_ops::def::lrn::Lrn;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::resize::{AspectPolicy, Resize};
-use octrt_ops::def::round_float::{FloatFormat, RoundFloat};
+use octrt_ops::def::round_float::RoundFloat;
 use octrt_ops::def::scatter::ScatterReduction;
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
+use octrt_ops::window::Window;
 use octrt_ops::{DType, Node, Op, Operator, Tensor, ValueId};
 
-use super::attributes::{attribute, extents, float, int, ints, text};
-use super::{Writer, recurrent, tensor, vision};
+use super::attributes::{attribute, explicit_window, extents, float, int, ints, narrow, text, window};
+use super::writer::{Writer, tensor};
+use super::{recurrent, vision};
 use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::{
-    ARG_EXTREME, ASPECT, AUTO_PAD, BINARY, CACHE_MODE, COMPARE, COORDINATES, CUMULATIVE, DEPTH_ORDER, GELU,
+    ARG_EXTREME, ASPECT, BINARY, CACHE_MODE, COMPARE, COORDINATES, CUMULATIVE, DEPTH_ORDER, GELU,
     GLOBAL_POOL, NEAREST_MODE, PAD_MODE, REDUCE, RESIZE_MODE, SCATTER, SHIFT, UNARY, name_of,
 };
 use crate::proto::attribute_proto::AttributeType;
@@ -103,12 +104,12 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::Cast(op) => ("Cast", vec![int("to", ElemType::from(op.to).onnx().into())]),
         Op::Celu(op) => ("Celu", vec![float("alpha", op.alpha)]),
         Op::CenterCropPad(op) => ("CenterCropPad", op.axes.iter().map(|axes| ints("axes", axes)).collect()),
-        Op::Col2Im(op) => ("Col2Im", window(&[], &op.strides, &op.dilations, &op.pads)),
+        Op::Col2Im(op) => ("Col2Im", explicit_window(&op.window())),
         Op::Compare(op) => (name_of(COMPARE, &op.kind), vec![]),
         Op::Compress(op) => ("Compress", op.axis.iter().map(|axis| int("axis", *axis)).collect()),
         Op::Concat(op) => ("Concat", vec![int("axis", op.axis)]),
-        Op::Conv(op) => ("Conv", conv(op)),
-        Op::ConvInteger(op) => ("ConvInteger", quant::conv_integer(op)),
+        Op::Conv(op) => ("Conv", conv(&op.window, op.group)),
+        Op::ConvInteger(op) => ("ConvInteger", conv(&op.window, op.group)),
         Op::ConvTranspose(op) => ("ConvTranspose", conv_transpose(op)),
         Op::Cumulative(op) => {
             let flags = vec![int("exclusive", op.exclusive.into()), int("reverse", op.reverse.into())];
@@ -150,12 +151,12 @@ fn form(op: &Op) -> (&'static str, Vec<AttributeProto>) {
         Op::MaxPool(op) => ("MaxPool", max_pool(op)),
         Op::MaxPoolIndices(op) => (op.name(), vec![]),
         Op::MaxRoiPool(op) => ("MaxRoiPool", vision::max_roi_pool(op)),
-        Op::MaxUnpool(op) => ("MaxUnpool", window(&op.kernel, &op.strides, &[], &op.pads)),
+        Op::MaxUnpool(op) => ("MaxUnpool", explicit_window(&op.window())),
         Op::MeanVarianceNormalization(op) => ("MeanVarianceNormalization", vec![ints("axes", &op.axes)]),
         Op::Mod(op) => ("Mod", vec![int("fmod", op.fmod.into())]),
         Op::OneHot(op) => ("OneHot", vec![int("axis", op.axis)]),
         Op::Pad(op) => ("Pad", vec![text("mode", name_of(PAD_MODE, &op.mode))]),
-        Op::QLinearConv(op) => ("QLinearConv", quant::qlinear_conv(op)),
+        Op::QLinearConv(op) => ("QLinearConv", conv(&op.window, op.group)),
         Op::QuantizeLinear(op) => ("QuantizeLinear", quant::quantize_linear(op)),
         Op::Reduce(op) => (name_of(REDUCE, &op.kind), vec![]),
         Op::Reshape(op) => ("Reshape", vec![int("allowzero", op.allow_zero.into())]),
@@ -243,14 +244,6 @@ fn write_trailing(w: &mut Writer<'_>, node: &Node, name: &str, axis: i64) -> Res
     step("Shape", [&data, none], &shape, vec![]);
     step("Reshape", [&soft, &shape], &output, vec![]);
     Ok(())
-}
-
-/// The type that a rounded value has in ONNX.
-fn narrow(to: FloatFormat) -> ElemType {
-    match to {
-        FloatFormat::F16 => ElemType::F16,
-        FloatFormat::BF16 => ElemType::BF16,
-    }
 }
 
 /// `RoundFloat(x) -> Cast(Cast(x, to narrow), to float)`: values of the narrower type go on as f32.
@@ -357,31 +350,26 @@ fn scatter(axis: Option<i64>, reduction: ScatterReduction) -> Vec<AttributeProto
 }
 
 fn average_pool(op: &AveragePool) -> Vec<AttributeProto> {
-    let mut list = window(&op.kernel, &op.strides, &op.dilations, &op.pads);
-    list.push(text("auto_pad", name_of(AUTO_PAD, &op.auto_pad)));
+    let mut list = window(&op.window);
     list.push(int("ceil_mode", op.ceil_mode.into()));
     list.push(int("count_include_pad", op.count_include_pad.into()));
     list
 }
 
+fn conv(w: &Window, group: usize) -> Vec<AttributeProto> {
+    let mut list = window(w);
+    list.push(int("group", group as i64));
+    list
+}
+
 fn max_pool(op: &MaxPool) -> Vec<AttributeProto> {
-    let mut list = window(&op.kernel, &op.strides, &op.dilations, &op.pads);
-    list.push(text("auto_pad", name_of(AUTO_PAD, &op.auto_pad)));
+    let mut list = window(&op.window);
     list.push(int("ceil_mode", op.ceil_mode.into()));
     list
 }
 
-fn conv(op: &Conv) -> Vec<AttributeProto> {
-    let mut list = window(&op.kernel, &op.strides, &op.dilations, &op.pads);
-    list.push(text("auto_pad", name_of(AUTO_PAD, &op.auto_pad)));
-    list.push(int("group", op.group as i64));
-    list
-}
-
 fn conv_transpose(op: &ConvTranspose) -> Vec<AttributeProto> {
-    let mut list = window(&op.kernel, &op.strides, &op.dilations, &op.pads);
-    list.push(text("auto_pad", name_of(AUTO_PAD, &op.auto_pad)));
-    list.push(int("group", op.group as i64));
+    let mut list = conv(&op.window, op.group);
     list.extend(extents("output_padding", &op.output_padding));
     list.extend(extents("output_shape", &op.output_shape));
     list
@@ -435,16 +423,4 @@ fn resize(op: &Resize) -> Vec<AttributeProto> {
         list.push(ints("axes", &op.axes));
     }
     list
-}
-
-pub(super) fn window(
-    kernel: &[usize],
-    strides: &[usize],
-    dilations: &[usize],
-    pads: &[usize],
-) -> Vec<AttributeProto> {
-    [("kernel_shape", kernel), ("strides", strides), ("dilations", dilations), ("pads", pads)]
-        .iter()
-        .flat_map(|(name, values)| extents(name, values))
-        .collect()
 }

@@ -22,13 +22,13 @@ pub(super) fn first_opset(graph: &Graph, node: &Node) -> i64 {
         matches!(dtype, Some(DType::U16 | DType::I16))
     };
     match &node.op {
-        Op::AveragePool(op) if !op.dilations.is_empty() => 19,
+        Op::AveragePool(op) if !op.window.dilations.is_empty() => 19,
         Op::AffineGrid(_) | Op::GridSample(_) => 20,
         // What nonpad_kv_seqlen is came later.
         Op::Attention(_) if input(6).is_some() => 24,
         Op::Attention(_) | Op::RotaryEmbedding(_) => 23,
         Op::DeformConv(_) => 19,
-        Op::LpPool(op) if op.ceil_mode || !op.dilations.is_empty() => 18,
+        Op::LpPool(op) if op.ceil_mode || !op.window.dilations.is_empty() => 18,
         Op::Cumulative(op) if op.kind == CumulativeKind::Prod => 26,
         Op::GroupNormalization(op) if op.per == ScalePer::Group => 18,
         Op::GroupNormalization(_) => 21,

@@ -10,11 +10,10 @@ use octrt_ops::def::max_roi_pool::MaxRoiPool;
 use octrt_ops::def::roi_align::RoiAlign;
 use octrt_ops::def::rotary_embedding::RotaryEmbedding;
 
-use super::Writer;
-use super::attributes::{extents, float, int, text};
-use super::nodes::window;
+use super::attributes::{explicit_window, extents, float, int, text, window};
+use super::writer::Writer;
 use crate::error::{Fault, invalid, unsupported};
-use crate::names::{AUTO_PAD, ROI_MODE, SAMPLE_MODE, SAMPLE_PADDING, name_of};
+use crate::names::{ROI_MODE, SAMPLE_MODE, SAMPLE_PADDING, name_of};
 use crate::proto::{AttributeProto, NodeProto};
 
 pub(super) fn grid_sample(op: &GridSample) -> Vec<AttributeProto> {
@@ -45,7 +44,7 @@ pub(super) fn max_roi_pool(op: &MaxRoiPool) -> Vec<AttributeProto> {
 }
 
 pub(super) fn deform_conv(op: &DeformConv) -> Vec<AttributeProto> {
-    let mut list = window(&op.kernel, &op.strides, &op.dilations, &op.pads);
+    let mut list = explicit_window(&op.window());
     list.push(int("group", op.group as i64));
     list.push(int("offset_group", op.offset_group as i64));
     list
@@ -81,8 +80,7 @@ pub(super) fn check_exponent(p: f32) -> Result<(), Fault> {
 }
 
 pub(super) fn lp_pool(op: &LpPool) -> Vec<AttributeProto> {
-    let mut list = window(&op.kernel, &op.strides, &op.dilations, &op.pads);
-    list.push(text("auto_pad", name_of(AUTO_PAD, &op.auto_pad)));
+    let mut list = window(&op.window);
     list.push(int("ceil_mode", op.ceil_mode.into()));
     list.push(int("p", op.p as i64));
     list
@@ -101,8 +99,7 @@ pub(super) fn write_max_pool_indices(
         return invalid!("places of maxima have one input and one output");
     };
     let (data, output) = (w.name(*data).to_string(), w.name(*output).to_string());
-    let mut attribute = window(&op.kernel, &op.strides, &op.dilations, &op.pads);
-    attribute.push(text("auto_pad", name_of(AUTO_PAD, &op.auto_pad)));
+    let mut attribute = window(&op.window);
     attribute.push(int("ceil_mode", op.ceil_mode.into()));
     attribute.push(int("storage_order", op.column_major.into()));
     w.nodes.push(NodeProto {

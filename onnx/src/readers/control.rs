@@ -4,6 +4,7 @@ use octrt_ops::def::if_::{If, chosen};
 
 use crate::error::{Fault, invalid};
 use crate::node::NodeReader;
+use crate::subgraph;
 
 /// `If`: condition. Where it is known now, the nodes of the branch that is taken are added and its values are the outputs.
 /// Elsewhere those of both are added, and the graph chooses when the condition is known: with the extents of the inputs, or
@@ -20,7 +21,7 @@ pub(crate) fn if_(n: &mut NodeReader<'_>) -> Result<(), Fault> {
         if taken.is_some_and(|taken| taken != i) {
             continue;
         }
-        let values = n.branch(graph)?;
+        let values = subgraph::read(n, graph)?;
         if values.len() != n.outputs() {
             let expected = n.outputs();
             return invalid!(

@@ -17,9 +17,10 @@ use octrt_ops::def::trilu::Trilu;
 
 use crate::attr::Flag;
 use crate::elem::ElemType;
-use crate::error::{Fault, invalid, unsupported};
+use crate::error::{Fault, unsupported};
 use crate::names::{CACHE_MODE, SCATTER};
 use crate::node::NodeReader;
+use crate::readers::window::kernel;
 
 /// `GatherElements`: data, indices.
 pub(crate) fn gather_elements(n: &mut NodeReader<'_>) -> Result<(), Fault> {
@@ -91,13 +92,10 @@ pub(crate) fn col2im(n: &mut NodeReader<'_>) -> Result<(), Fault> {
 /// `MaxUnpool`: X, I, output_shape.
 pub(crate) fn max_unpool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     let op = MaxUnpool {
-        kernel: n.attrs.extents("kernel_shape")?,
+        kernel: kernel(n)?,
         pads: n.attrs.extents("pads")?,
         strides: n.attrs.extents("strides")?,
     };
-    if op.kernel.is_empty() {
-        return invalid!("attribute 'kernel_shape' is missing");
-    }
     n.emit(op, n.inputs(2, 1)?)
 }
 

@@ -6,28 +6,16 @@ use octrt_ops::def::global_pool::GlobalPool;
 use octrt_ops::def::lp_pool::LpPool;
 use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::max_pool_indices::MaxPoolIndices;
-use octrt_ops::window::AutoPad;
 
 use crate::error::{Fault, invalid};
-use crate::names::{AUTO_PAD, GLOBAL_POOL, value_of};
+use crate::names::{GLOBAL_POOL, value_of};
 use crate::node::NodeReader;
-
-fn kernel(n: &mut NodeReader<'_>) -> Result<Vec<usize>, Fault> {
-    let kernel = n.attrs.extents("kernel_shape")?;
-    if kernel.is_empty() {
-        return invalid!("attribute 'kernel_shape' is missing");
-    }
-    Ok(kernel)
-}
+use crate::readers::window;
 
 /// `AveragePool`; `dilations` from opset 19 on.
 pub(crate) fn average_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     let op = AveragePool {
-        kernel: kernel(n)?,
-        strides: n.attrs.extents("strides")?,
-        dilations: n.attrs.extents("dilations")?,
-        pads: n.attrs.extents("pads")?,
-        auto_pad: n.attrs.keyword("auto_pad", AUTO_PAD, AutoPad::NotSet)?,
+        window: window::pooling(n)?,
         ceil_mode: n.attrs.flag("ceil_mode")?,
         count_include_pad: n.attrs.flag("count_include_pad")?,
     };
@@ -37,20 +25,12 @@ pub(crate) fn average_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
 /// `MaxPool`; a node of its own for the output `Indices`.
 pub(crate) fn max_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     let column_major = n.attrs.flag("storage_order")?;
-    let op = MaxPool {
-        kernel: kernel(n)?,
-        strides: n.attrs.extents("strides")?,
-        dilations: n.attrs.extents("dilations")?,
-        pads: n.attrs.extents("pads")?,
-        auto_pad: n.attrs.keyword("auto_pad", AUTO_PAD, AutoPad::NotSet)?,
-        ceil_mode: n.attrs.flag("ceil_mode")?,
-    };
+    let op = MaxPool { window: window::pooling(n)?, ceil_mode: n.attrs.flag("ceil_mode")? };
     let inputs = n.inputs(1, 0)?;
     if !n.is_used(1) {
         return n.emit(op, inputs);
     }
-    let MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode } = op.clone();
-    let places = MaxPoolIndices { kernel, strides, dilations, pads, auto_pad, ceil_mode, column_major };
+    let places = MaxPoolIndices { window: op.window.clone(), ceil_mode: op.ceil_mode, column_major };
     n.emit_output(0, op, inputs.clone());
     n.emit_output(1, places, inputs);
     Ok(())
@@ -58,15 +38,7 @@ pub(crate) fn max_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
 
 /// `LpPool`.
 pub(crate) fn lp_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
-    let op = LpPool {
-        kernel: kernel(n)?,
-        strides: n.attrs.extents("strides")?,
-        dilations: n.attrs.extents("dilations")?,
-        pads: n.attrs.extents("pads")?,
-        auto_pad: n.attrs.keyword("auto_pad", AUTO_PAD, AutoPad::NotSet)?,
-        ceil_mode: n.attrs.flag("ceil_mode")?,
-        p: exponent(n)?,
-    };
+    let op = LpPool { window: window::pooling(n)?, ceil_mode: n.attrs.flag("ceil_mode")?, p: exponent(n)? };
     n.emit(op, n.inputs(1, 0)?)
 }
 

@@ -17,13 +17,14 @@ use octrt_ops::def::quantize_linear::QuantizeLinear;
 use octrt_ops::def::round_float::FloatFormat;
 use octrt_ops::def::transpose::Transpose;
 use octrt_ops::def::unary::{Unary, UnaryKind};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Op, Tensor, ValueId};
 
 use crate::elem::ElemType;
 use crate::error::{Fault, invalid, unsupported};
 use crate::names::AUTO_PAD;
 use crate::node::NodeReader;
+use crate::readers::window::{kernel, window};
 
 /// The element type in attribute `name`; none when it is omitted or 0.
 fn element_type(n: &mut NodeReader<'_>, name: &'static str) -> Result<Option<ElemType>, Fault> {
@@ -77,27 +78,13 @@ pub(crate) fn qlinear_conv(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     if n.attrs.flag("channels_last")? {
         return unsupported!("channels_last is 1");
     }
-    let op = QLinearConv {
-        kernel: n.attrs.extents("kernel_shape")?,
-        strides: n.attrs.extents("strides")?,
-        dilations: n.attrs.extents("dilations")?,
-        pads: n.attrs.extents("pads")?,
-        auto_pad: n.attrs.keyword("auto_pad", AUTO_PAD, AutoPad::NotSet)?,
-        group: n.attrs.extent("group")?.unwrap_or(1),
-    };
+    let op = QLinearConv { window: window(n)?, group: n.attrs.extent("group")?.unwrap_or(1) };
     n.emit(op, n.inputs(8, 1)?)
 }
 
 /// `ConvInteger`: x, w, their zero points.
 pub(crate) fn conv_integer(n: &mut NodeReader<'_>) -> Result<(), Fault> {
-    let op = ConvInteger {
-        kernel: n.attrs.extents("kernel_shape")?,
-        strides: n.attrs.extents("strides")?,
-        dilations: n.attrs.extents("dilations")?,
-        pads: n.attrs.extents("pads")?,
-        auto_pad: n.attrs.keyword("auto_pad", AUTO_PAD, AutoPad::NotSet)?,
-        group: n.attrs.extent("group")?.unwrap_or(1),
-    };
+    let op = ConvInteger { window: window(n)?, group: n.attrs.extent("group")?.unwrap_or(1) };
     n.emit(op, n.inputs(2, 2)?)
 }
 
@@ -178,16 +165,14 @@ pub(crate) fn qlinear_global_average_pool(n: &mut NodeReader<'_>) -> Result<(), 
 /// `QLinearAveragePool`.
 pub(crate) fn qlinear_average_pool(n: &mut NodeReader<'_>) -> Result<(), Fault> {
     refuse_channels_last(n)?;
-    let kernel = n.attrs.extents("kernel_shape")?;
-    if kernel.is_empty() {
-        return invalid!("attribute 'kernel_shape' is missing");
-    }
     let op = AveragePool {
-        kernel,
-        strides: n.attrs.extents("strides")?,
-        dilations: Vec::new(),
-        pads: n.attrs.extents("pads")?,
-        auto_pad: n.attrs.keyword("auto_pad", AUTO_PAD, AutoPad::NotSet)?,
+        window: Window {
+            kernel: kernel(n)?,
+            strides: n.attrs.extents("strides")?,
+            pads: n.attrs.extents("pads")?,
+            auto_pad: n.attrs.keyword("auto_pad", AUTO_PAD, AutoPad::NotSet)?,
+            ..Window::default()
+        },
         ceil_mode: n.attrs.flag("ceil_mode")?,
         count_include_pad: n.attrs.flag("count_include_pad")?,
     };

@@ -98,7 +98,7 @@ use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::def::unsqueeze::Unsqueeze;
 use octrt_ops::def::where_::Where;
 use octrt_ops::recurrent::{ActivationKind, Direction};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Dim, Graph, Op, Tensor, ValueId};
 
 /// A graph of the one node `op` with as many inputs as the string has letters: `x` the input, `f` a float, `i` integers,
@@ -140,11 +140,7 @@ fn resize() -> Resize {
 
 fn average_pool(dilations: Vec<usize>) -> AveragePool {
     AveragePool {
-        kernel: vec![2, 2],
-        strides: vec![],
-        dilations,
-        pads: vec![0, 0, 1, 1],
-        auto_pad: AutoPad::NotSet,
+        window: Window { kernel: vec![2, 2], dilations, pads: vec![0, 0, 1, 1], ..Window::default() },
         ceil_mode: true,
         count_include_pad: true,
     }
@@ -154,29 +150,34 @@ fn average_pool(dilations: Vec<usize>) -> AveragePool {
 pub fn windows() -> Vec<Graph> {
     let list = || vec![2, 1];
     let conv = Conv {
-        kernel: vec![],
-        strides: list(),
-        dilations: list(),
-        pads: vec![],
-        auto_pad: AutoPad::SameLower,
+        window: Window {
+            strides: list(),
+            dilations: list(),
+            auto_pad: AutoPad::SameLower,
+            ..Window::default()
+        },
         group: 3,
     };
     let transposed = ConvTranspose {
-        kernel: list(),
-        strides: list(),
-        dilations: list(),
-        pads: vec![0, 0, 1, 1],
-        auto_pad: AutoPad::NotSet,
+        window: Window {
+            kernel: list(),
+            strides: list(),
+            dilations: list(),
+            pads: vec![0, 0, 1, 1],
+            ..Window::default()
+        },
         group: 2,
         output_padding: list(),
         output_shape: list(),
     };
     let max_pool = MaxPool {
-        kernel: list(),
-        strides: list(),
-        dilations: list(),
-        pads: vec![],
-        auto_pad: AutoPad::Valid,
+        window: Window {
+            kernel: list(),
+            strides: list(),
+            dilations: list(),
+            auto_pad: AutoPad::Valid,
+            ..Window::default()
+        },
         ceil_mode: true,
     };
     vec![
@@ -378,20 +379,18 @@ pub fn recurrent() -> Vec<Graph> {
 pub fn norms_and_places() -> Vec<Graph> {
     let list = || vec![2, 1];
     let lp_pool = LpPool {
-        kernel: list(),
-        strides: list(),
-        dilations: vec![],
-        pads: vec![0, 0, 1, 1],
-        auto_pad: AutoPad::NotSet,
+        window: Window { kernel: list(), strides: list(), pads: vec![0, 0, 1, 1], ..Window::default() },
         ceil_mode: false,
         p: 3.0,
     };
     let places = MaxPoolIndices {
-        kernel: list(),
-        strides: list(),
-        dilations: list(),
-        pads: vec![0, 0, 1, 1],
-        auto_pad: AutoPad::NotSet,
+        window: Window {
+            kernel: list(),
+            strides: list(),
+            dilations: list(),
+            pads: vec![0, 0, 1, 1],
+            ..Window::default()
+        },
         ceil_mode: true,
         column_major: true,
     };
@@ -449,15 +448,15 @@ pub fn vision() -> Vec<Graph> {
 
 pub fn quantised() -> Vec<Graph> {
     let conv = QLinearConv {
-        kernel: vec![2, 1],
-        strides: vec![2, 1],
-        dilations: vec![],
-        pads: vec![0, 0, 1, 1],
-        auto_pad: AutoPad::NotSet,
+        window: Window {
+            kernel: vec![2, 1],
+            strides: vec![2, 1],
+            pads: vec![0, 0, 1, 1],
+            ..Window::default()
+        },
         group: 2,
     };
-    let QLinearConv { kernel, strides, dilations, pads, auto_pad, group } = conv.clone();
-    let integers = ConvInteger { kernel, strides, dilations, pads, auto_pad, group };
+    let integers = ConvInteger { window: conv.window.clone(), group: conv.group };
     let plain = QuantizeLinear { axis: -1, block_size: 0, output_dtype: None, precision: None };
     let i16s = QuantizeLinear { output_dtype: Some(DType::I16), ..plain.clone() };
     let half = QuantizeLinear { precision: Some(FloatFormat::F16), ..plain.clone() };

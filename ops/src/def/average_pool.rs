@@ -16,47 +16,26 @@ use crate::compute::{Compute, Reduce, ReduceFn, TABLE_ELEMENTS};
 use crate::elements::floats;
 use crate::expr::{Expr, Scalar};
 use crate::tensor::filled;
-use crate::window::{
-    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,
-    resolve_pool, taps,
-};
+use crate::window::{Rounding, Window, WindowAxis, input_extents, output_extents, pad_stage, pooled, taps};
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator AveragePool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AveragePool {
-    /// Extents of the window.
-    pub kernel: Vec<usize>,
-    /// Steps between windows, one per spatial axis; empty: all 1.
-    pub strides: Vec<usize>,
-    /// Steps between the elements of a window; empty: all 1.
-    pub dilations: Vec<usize>,
-    /// Padding, all begins then all ends; empty: all 0. Used when `auto_pad` is `NotSet`.
-    pub pads: Vec<usize>,
-    /// How padding is derived.
-    pub auto_pad: AutoPad,
+    /// The window.
+    pub window: Window,
     /// Whether the output extent is rounded up.
     pub ceil_mode: bool,
     /// Whether padding counts in the divisor.
     pub count_include_pad: bool,
 }
 
-crate::attributes!(AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad });
+crate::attributes!(AveragePool { ..window, ceil_mode, count_include_pad });
 
 impl AveragePool {
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<WindowAxis>), OpError> {
         let src = args.typed(0, "X", DType::FLOATS)?;
-        let window = resolve_pool(
-            src.shape,
-            WindowAttrs {
-                kernel: &self.kernel,
-                strides: &self.strides,
-                dilations: &self.dilations,
-                pads: &self.pads,
-                auto_pad: self.auto_pad,
-                rounding: if self.ceil_mode { Rounding::Ceil } else { Rounding::Floor },
-            },
-        )?;
+        let window = self.window.pool_axes(src.shape, Rounding::of(self.ceil_mode))?;
         Ok((TensorType::new(src.dtype, pooled(src.shape, &window)), window))
     }
 
@@ -157,16 +136,16 @@ impl Operator for AveragePool {
 mod tests {
     use super::*;
 
+    fn of(kernel: &[usize]) -> Window {
+        Window { kernel: kernel.to_vec(), ..Window::default() }
+    }
+
+    fn with(window: Window) -> AveragePool {
+        AveragePool { window, ceil_mode: false, count_include_pad: false }
+    }
+
     fn pool(kernel: &[usize]) -> AveragePool {
-        AveragePool {
-            kernel: kernel.to_vec(),
-            strides: vec![],
-            dilations: vec![],
-            pads: vec![],
-            auto_pad: AutoPad::NotSet,
-            ceil_mode: false,
-            count_include_pad: false,
-        }
+        with(of(kernel))
     }
 
     fn run(op: &AveragePool, src: &[f32]) -> Vec<f32> {
@@ -178,15 +157,20 @@ mod tests {
     fn hand_computed() {
         let ones = [1.0; 5];
         assert_eq!(run(&pool(&[2]), &[1.0, 2.0, 4.0]), [1.5, 3.0]);
-        let padded = AveragePool { pads: vec![1, 0], strides: vec![3], ceil_mode: true, ..pool(&[4]) };
+        let padded = AveragePool {
+            ceil_mode: true,
+            ..with(Window { pads: vec![1, 0], strides: vec![3], ..of(&[4]) })
+        };
         // Windows -1..3 and 2..6; position 5 lies beyond the padded input.
         assert_eq!(run(&padded, &ones), [1.0, 1.0]);
         let counted = AveragePool { count_include_pad: true, ..padded };
         assert_eq!(run(&counted, &ones), [0.75, 1.0]);
-        let dilated =
-            AveragePool { dilations: vec![3], pads: vec![0, 2], count_include_pad: true, ..pool(&[2]) };
+        let dilated = AveragePool {
+            count_include_pad: true,
+            ..with(Window { dilations: vec![3], pads: vec![0, 2], ..of(&[2]) })
+        };
         assert_eq!(run(&dilated, &ones), [1.0, 1.0, 0.5, 0.5]);
-        let beside = AveragePool { dilations: vec![6], pads: vec![1, 1], ..pool(&[2]) };
+        let beside = with(Window { dilations: vec![6], pads: vec![1, 1], ..of(&[2]) });
         assert_eq!(run(&beside, &ones), [0.0]);
     }
 
@@ -199,7 +183,7 @@ mod tests {
             c.stages.last().unwrap().reduce.as_ref().unwrap().finish.to_string()
         };
         assert_eq!(finish(pool(&[2, 3])), "div(acc, 6.0f32)");
-        let one_axis = AveragePool { pads: vec![1, 0, 1, 0], ..pool(&[3, 2]) };
+        let one_axis = with(Window { pads: vec![1, 0, 1, 0], ..of(&[3, 2]) });
         assert_eq!(finish(one_axis), "div(acc, mul(b1[L2], 2.0f32))");
     }
 

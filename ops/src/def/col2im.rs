@@ -22,7 +22,7 @@ use crate::invalid;
 use crate::operator::Operator;
 use crate::shape::TensorType;
 use crate::tensor::Tensor;
-use crate::window::{AutoPad, Rounding, WindowAttrs, WindowAxis, output_extents, resolve, taps};
+use crate::window::{Rounding, Window, WindowAxis, output_extents, taps};
 
 /// ONNX operator Col2Im.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,20 +51,20 @@ fn extents(args: Args<'_>, i: usize, name: &str) -> Result<Vec<usize>, OpError> 
 }
 
 impl Col2Im {
+    /// The window of blocks on the image, without extents.
+    pub fn window(&self) -> Window {
+        Window {
+            strides: self.strides.clone(),
+            dilations: self.dilations.clone(),
+            pads: self.pads.clone(),
+            ..Window::default()
+        }
+    }
+
     fn problem<'a>(&self, args: Args<'a>) -> Result<Problem<'a>, OpError> {
         let src = args.typed(0, "input", DType::NUMBERS)?;
         let (image, block) = (extents(args, 1, "image_shape")?, extents(args, 2, "block_shape")?);
-        let window = resolve(
-            &image,
-            WindowAttrs {
-                kernel: &block,
-                strides: &self.strides,
-                dilations: &self.dilations,
-                pads: &self.pads,
-                auto_pad: AutoPad::NotSet,
-                rounding: Rounding::Floor,
-            },
-        )?;
+        let window = self.window().axes_with(&block, &image, Rounding::Floor)?;
         let (places, positions) = (product(&block)?, product(output_extents(&window).dims())?);
         let (n, channels) = match src.shape.dims() {
             [n, columns, o] if *o == positions && places > 0 && columns % places == 0 => {

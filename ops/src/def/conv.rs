@@ -22,29 +22,19 @@ use crate::elements::floats;
 use crate::expr::{BufId, Expr, Scalar};
 use crate::invalid;
 use crate::tensor::filled;
-use crate::window::{
-    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, resolve, taps,
-};
+use crate::window::{Rounding, Window, WindowAxis, input_extents, output_extents, pad_stage, taps};
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator Conv.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv {
-    /// Extents of the window; empty: those of the weight.
-    pub kernel: Vec<usize>,
-    /// Steps between windows, one per spatial axis; empty: all 1.
-    pub strides: Vec<usize>,
-    /// Steps between the elements of a window; empty: all 1.
-    pub dilations: Vec<usize>,
-    /// Padding, all begins then all ends; empty: all 0. Used when `auto_pad` is `NotSet`.
-    pub pads: Vec<usize>,
-    /// How padding is derived.
-    pub auto_pad: AutoPad,
+    /// The window; without extents it has those of the weight.
+    pub window: Window,
     /// Number of groups.
     pub group: usize,
 }
 
-crate::attributes!(Conv { kernel, strides, dilations, pads, auto_pad, group });
+crate::attributes!(Conv { ..window, group });
 
 /// A convolution whose arguments are known to fit.
 pub(crate) struct Problem {
@@ -162,20 +152,8 @@ impl Conv {
                 );
             }
         }
-        if !self.kernel.is_empty() && self.kernel != wei[2..] {
-            return invalid!("attribute kernel is {:?}, the weight is {wei}", self.kernel);
-        }
-        let window = resolve(
-            &src[2..],
-            WindowAttrs {
-                kernel: &wei[2..],
-                strides: &self.strides,
-                dilations: &self.dilations,
-                pads: &self.pads,
-                auto_pad: self.auto_pad,
-                rounding: Rounding::Floor,
-            },
-        )?;
+        self.window.check_weight(wei)?;
+        let window = self.window.axes_with(&wei[2..], &src[2..], Rounding::Floor)?;
         Ok(Problem { dtype, mb: src[0], ic: src[1], oc, group_ic, group_oc: oc / self.group, window })
     }
 
@@ -258,17 +236,14 @@ impl Operator for Conv {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::AutoPad;
+
+    fn with(window: Window) -> Conv {
+        Conv { window, group: 1 }
+    }
 
     fn conv() -> Conv {
-        let none = Vec::new;
-        Conv {
-            kernel: none(),
-            strides: none(),
-            dilations: none(),
-            pads: none(),
-            auto_pad: AutoPad::NotSet,
-            group: 1,
-        }
+        with(Window::default())
     }
 
     fn run(op: &Conv, src: (&[usize], &[f32]), wei: (&[usize], &[f32]), bias: Option<&[f32]>) -> Vec<f32> {
@@ -283,10 +258,13 @@ mod tests {
         let line: (&[usize], &[f32]) = (&[1, 1, 4], &[1.0, 2.0, 3.0, 4.0]);
         let diff: (&[usize], &[f32]) = (&[1, 1, 2], &[-1.0, 1.0]);
         assert_eq!(run(&conv(), line, diff, None), [1.0, 1.0, 1.0]);
-        assert_eq!(run(&Conv { dilations: vec![3], ..conv() }, line, diff, Some(&[0.5])), [3.5]);
-        let padded = Conv { pads: vec![1, 1], strides: vec![2], ..conv() };
+        assert_eq!(
+            run(&with(Window { dilations: vec![3], ..Window::default() }), line, diff, Some(&[0.5])),
+            [3.5]
+        );
+        let padded = with(Window { pads: vec![1, 1], strides: vec![2], ..Window::default() });
         assert_eq!(run(&padded, line, diff, None), [1.0, 1.0, -4.0]);
-        let lower = Conv { auto_pad: AutoPad::SameLower, ..conv() };
+        let lower = with(Window { auto_pad: AutoPad::SameLower, ..Window::default() });
         assert_eq!(run(&lower, line, diff, None), [1.0, 1.0, 1.0, 1.0]);
         let two: (&[usize], &[f32]) = (&[1, 2, 2], &[1.0, 2.0, 3.0, 4.0]);
         let by_group: (&[usize], &[f32]) = (&[2, 1, 1], &[10.0, 100.0]);
@@ -298,7 +276,8 @@ mod tests {
         let src = Shape::from([1, 4, 6, 6]);
         let wei = Shape::from([4, 1, 3, 3]);
         let arg = |shape| Some(crate::Arg { dtype: DType::F32, shape, value: None });
-        let op = Conv { group: 4, pads: vec![1; 4], strides: vec![2, 2], ..conv() };
+        let op =
+            Conv { group: 4, ..with(Window { pads: vec![1; 4], strides: vec![2, 2], ..Window::default() }) };
         let args = [arg(&src), arg(&wei)];
         let c = op.compute(Args(&args)).unwrap();
         let names: Vec<&str> = c.stages.iter().map(|s| s.name).collect();
@@ -320,7 +299,10 @@ mod tests {
         assert!(fail(&Conv { group: 3, ..conv() }, &[1, 6, 7], &[8, 2, 3]).contains("3 groups"));
         assert!(fail(&Conv { group: 0, ..conv() }, &[1, 6, 7], &[8, 2, 3]).contains("0 groups"));
         assert!(fail(&Conv { group: 2, ..conv() }, &[1, 6, 7], &[8, 2, 3]).contains("each of 2 groups"));
-        assert!(fail(&Conv { kernel: vec![5], ..conv() }, &[1, 6, 7], &[8, 6, 3]).contains("[8,6,3]"));
+        assert!(
+            fail(&with(Window { kernel: vec![5], ..Window::default() }), &[1, 6, 7], &[8, 6, 3])
+                .contains("[8,6,3]")
+        );
         assert!(fail(&conv(), &[1, 6], &[8, 6]).contains("spatial"));
         assert!(fail(&conv(), &[1, 6, 2], &[8, 6, 3]).contains("does not fit"));
         let huge = usize::MAX / 2;

@@ -29,26 +29,18 @@ use crate::quant::{
 };
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
-use crate::window::AutoPad;
+use crate::window::Window;
 
 /// ONNX operator ConvInteger; attributes as those of [`Conv`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvInteger {
-    /// Extents of the window; empty: those of the weight.
-    pub kernel: Vec<usize>,
-    /// Steps between windows, one per spatial axis; empty: all 1.
-    pub strides: Vec<usize>,
-    /// Steps between the elements of a window; empty: all 1.
-    pub dilations: Vec<usize>,
-    /// Padding, all begins then all ends; empty: all 0. Used when `auto_pad` is `NotSet`.
-    pub pads: Vec<usize>,
-    /// How padding is derived.
-    pub auto_pad: AutoPad,
+    /// The window; without extents it has those of the weight.
+    pub window: Window,
     /// Number of groups.
     pub group: usize,
 }
 
-crate::attributes!(ConvInteger { kernel, strides, dilations, pads, auto_pad, group });
+crate::attributes!(ConvInteger { ..window, group });
 
 struct Arguments<'a> {
     x: Arg<'a>,
@@ -61,14 +53,7 @@ struct Arguments<'a> {
 impl ConvInteger {
     /// The convolution of numbers with these attributes.
     pub fn conv(&self) -> Conv {
-        Conv {
-            kernel: self.kernel.clone(),
-            strides: self.strides.clone(),
-            dilations: self.dilations.clone(),
-            pads: self.pads.clone(),
-            auto_pad: self.auto_pad,
-            group: self.group,
-        }
+        Conv { window: self.window.clone(), group: self.group }
     }
 
     fn arguments<'a>(&self, args: Args<'a>) -> Result<Arguments<'a>, OpError> {
@@ -128,17 +113,14 @@ impl Operator for ConvInteger {
 mod tests {
     use super::*;
     use crate::testing::{error, run, run_all, t};
+    use crate::window::AutoPad;
+
+    fn with(window: Window) -> ConvInteger {
+        ConvInteger { window, group: 1 }
+    }
 
     fn op() -> ConvInteger {
-        let none = Vec::new;
-        ConvInteger {
-            kernel: none(),
-            strides: none(),
-            dilations: none(),
-            pads: none(),
-            auto_pad: AutoPad::NotSet,
-            group: 1,
-        }
+        with(Window::default())
     }
 
     #[test]
@@ -146,7 +128,7 @@ mod tests {
         let x = t([1, 1, 3], &[2u8, 3, 4]);
         let w = t([2, 1, 2], &[1i8, -1, 3, -128]);
         assert_eq!(run(&op(), &[&x, &w]), Ok(t([1, 2, 2], &[-1i32, -1, -378, -503])));
-        let padded = ConvInteger { pads: vec![1, 0], ..op() };
+        let padded = with(Window { pads: vec![1, 0], ..Window::default() });
         let y = run(&padded, &[&x, &w, &t([], &[1u8]), &t([2], &[1i8, 0])]);
         assert_eq!(y, Ok(t([1, 2, 3], &[-2i32, -4, -6, -128, -253, -378])));
         let y = run_all(&op(), &[Some(&x), Some(&w), None, Some(&t([1], &[-1i8]))]).unwrap();
@@ -160,10 +142,19 @@ mod tests {
         let of = |op: ConvInteger| run(&op, &[&x, &w, &t([1], &[9u8])]).unwrap().shape().dims().to_vec();
         let grouped = ConvInteger { group: 2, ..op() };
         assert_eq!(of(grouped.clone()), [1, 4, 2, 2]);
-        assert_eq!(of(ConvInteger { auto_pad: AutoPad::SameLower, ..grouped.clone() }), [1, 4, 3, 3]);
-        let dilated = ConvInteger { dilations: vec![2, 1], strides: vec![1, 2], pads: vec![1; 4], ..grouped };
+        assert_eq!(
+            of(ConvInteger {
+                window: Window { auto_pad: AutoPad::SameLower, ..grouped.window.clone() },
+                ..grouped.clone()
+            }),
+            [1, 4, 3, 3]
+        );
+        let dilated = ConvInteger {
+            window: Window { dilations: vec![2, 1], strides: vec![1, 2], pads: vec![1; 4], ..grouped.window },
+            ..grouped
+        };
         assert_eq!(of(dilated), [1, 4, 3, 2]);
-        let padded = ConvInteger { pads: vec![1, 1], ..op() };
+        let padded = with(Window { pads: vec![1, 1], ..Window::default() });
         assert_eq!(
             run(&padded, &[&t::<u8>([1, 1, 0], &[]), &t([1, 1, 1], &[3u8])]),
             Ok(t([1, 1, 2], &[0i32; 2]))

@@ -25,22 +25,14 @@ use crate::elements::floats;
 use crate::expr::{BufId, CompareFn, Expr, Scalar};
 use crate::invalid;
 use crate::tensor::filled;
-use crate::window::{AutoPad, LIMIT, per_axis};
+use crate::window::{AutoPad, LIMIT, Window, per_axis};
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
 /// ONNX operator ConvTranspose.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvTranspose {
-    /// Extents of the window; empty: those of the weight.
-    pub kernel: Vec<usize>,
-    /// Steps between windows, one per spatial axis; empty: all 1.
-    pub strides: Vec<usize>,
-    /// Steps between the elements of a window; empty: all 1.
-    pub dilations: Vec<usize>,
-    /// Padding, all begins then all ends; empty: all 0. Used when `auto_pad` is `NotSet`.
-    pub pads: Vec<usize>,
-    /// How padding is derived.
-    pub auto_pad: AutoPad,
+    /// The window; without extents it has those of the weight.
+    pub window: Window,
     /// Number of groups.
     pub group: usize,
     /// Added to one side of the output extents; empty: all 0.
@@ -49,16 +41,7 @@ pub struct ConvTranspose {
     pub output_shape: Vec<usize>,
 }
 
-crate::attributes!(ConvTranspose {
-    kernel,
-    strides,
-    dilations,
-    pads,
-    auto_pad,
-    group,
-    output_padding,
-    output_shape
-});
+crate::attributes!(ConvTranspose { ..window, group, output_padding, output_shape });
 
 /// A spatial axis with everything known.
 struct Axis {
@@ -121,9 +104,7 @@ impl ConvTranspose {
         let Some(oc) = wei[1].checked_mul(self.group) else {
             return invalid!("{} groups of {} output channels are too many", self.group, wei[1]);
         };
-        if !self.kernel.is_empty() && self.kernel != wei[2..] {
-            return invalid!("attribute kernel is {:?}, the weight is {wei}", self.kernel);
-        }
+        self.window.check_weight(wei)?;
         if let Some(bias) = args.optional(2) {
             let expected = TensorType::new(dtype, [oc]);
             if bias.ty() != expected {
@@ -137,9 +118,9 @@ impl ConvTranspose {
 
     fn axes(&self, input: &[usize], kernel: &[usize]) -> Result<Vec<Axis>, OpError> {
         let n = input.len();
-        let strides = per_axis(&self.strides, "strides", 1, n)?;
-        let dilations = per_axis(&self.dilations, "dilations", 1, n)?;
-        let pads = per_axis(&self.pads, "pads", 0, 2 * n)?;
+        let strides = per_axis(&self.window.strides, "strides", 1, n)?;
+        let dilations = per_axis(&self.window.dilations, "dilations", 1, n)?;
+        let pads = per_axis(&self.window.pads, "pads", 0, 2 * n)?;
         let extra = per_axis(&self.output_padding, "output_padding", 0, n)?;
         let outputs = per_axis(&self.output_shape, "output_shape", 0, n)?;
         (0..n)
@@ -174,7 +155,7 @@ impl ConvTranspose {
             return Err("extents are out of range".into());
         }
         let full = axis.stuffed() + axis.reach() + extra;
-        let target = match self.auto_pad {
+        let target = match self.window.auto_pad {
             _ if !self.output_shape.is_empty() => output,
             AutoPad::SameUpper | AutoPad::SameLower => input * stride,
             AutoPad::Valid => return Ok(Axis { pad_begin: 0, output: full, ..axis }),
@@ -186,7 +167,7 @@ impl ConvTranspose {
             }
         };
         let rest = full.saturating_sub(target);
-        let pad_begin = if self.auto_pad == AutoPad::SameUpper { rest / 2 } else { rest.div_ceil(2) };
+        let pad_begin = if self.window.auto_pad == AutoPad::SameUpper { rest / 2 } else { rest.div_ceil(2) };
         Ok(Axis { pad_begin, output: target, ..axis })
     }
 }
@@ -360,18 +341,12 @@ fn hits(axes: &[Axis]) -> Vec<Hit> {
 mod tests {
     use super::*;
 
+    fn with(window: Window) -> ConvTranspose {
+        ConvTranspose { window, group: 1, output_padding: vec![], output_shape: vec![] }
+    }
+
     fn transpose() -> ConvTranspose {
-        let none = Vec::new;
-        ConvTranspose {
-            kernel: none(),
-            strides: none(),
-            dilations: none(),
-            pads: none(),
-            auto_pad: AutoPad::NotSet,
-            group: 1,
-            output_padding: none(),
-            output_shape: none(),
-        }
+        with(Window::default())
     }
 
     fn run(op: &ConvTranspose, src: (&[usize], &[f32]), wei: (&[usize], &[f32])) -> Vec<f32> {
@@ -385,13 +360,20 @@ mod tests {
         let line: (&[usize], &[f32]) = (&[1, 1, 2], &[1.0, 2.0]);
         let wei: (&[usize], &[f32]) = (&[1, 1, 3], &[1.0, 10.0, 100.0]);
         assert_eq!(run(&transpose(), line, wei), [1.0, 12.0, 120.0, 200.0]);
-        let strided = ConvTranspose { strides: vec![2], ..transpose() };
+        let strided = with(Window { strides: vec![2], ..Window::default() });
         assert_eq!(run(&strided, line, wei), [1.0, 10.0, 102.0, 20.0, 200.0]);
-        let padded = ConvTranspose { pads: vec![1, 2], output_padding: vec![1], ..strided.clone() };
+        let padded = ConvTranspose {
+            window: Window { pads: vec![1, 2], ..strided.window.clone() },
+            output_padding: vec![1],
+            ..strided.clone()
+        };
         assert_eq!(run(&padded, line, wei), [10.0, 102.0, 20.0]);
-        let dilated = ConvTranspose { dilations: vec![2], ..transpose() };
+        let dilated = with(Window { dilations: vec![2], ..Window::default() });
         assert_eq!(run(&dilated, line, wei), [1.0, 2.0, 10.0, 20.0, 100.0, 200.0]);
-        let same = |auto_pad| ConvTranspose { auto_pad, ..strided.clone() };
+        let same = |auto_pad| ConvTranspose {
+            window: Window { auto_pad, ..strided.window.clone() },
+            ..strided.clone()
+        };
         assert_eq!(run(&same(AutoPad::SameUpper), line, wei), [1.0, 10.0, 102.0, 20.0]);
         assert_eq!(run(&same(AutoPad::SameLower), line, wei), [10.0, 102.0, 20.0, 200.0]);
         let sized = |n| ConvTranspose { output_shape: vec![n], ..strided.clone() };
@@ -415,9 +397,9 @@ mod tests {
         assert!(fail(groups(3), &[1, 4, 7], &[4, 8, 3]).contains("3 groups"));
         assert!(fail(groups(0), &[1, 4, 7], &[4, 8, 3]).contains("0 groups"));
         assert!(fail(groups(4), &[1, 4, 7], &[4, usize::MAX, 3]).contains("too many"));
-        let pads = ConvTranspose { pads: vec![3, 1], ..transpose() };
+        let pads = with(Window { pads: vec![3, 1], ..Window::default() });
         assert!(fail(pads, &[1, 1, 1], &[1, 1, 3]).contains("padding 3 and 1 leaves nothing of 3"));
-        let strides = ConvTranspose { strides: vec![1 << 40], ..transpose() };
+        let strides = with(Window { strides: vec![1 << 40], ..Window::default() });
         assert!(fail(strides, &[1, 1, 1 << 40], &[1, 1, 3]).contains("out of range"));
         assert!(fail(transpose(), &[1, 1, 0], &[1, 1, 3]).contains("must be positive"));
         let short = ConvTranspose { output_shape: vec![3], ..transpose() };

@@ -24,7 +24,7 @@ use crate::arg::known_args;
 use crate::axes::product;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{BufId, CompareFn, Expr, UnaryFn};
-use crate::window::{AutoPad, Rounding, WindowAttrs, WindowAxis, output_extents, resolve};
+use crate::window::{AutoPad, Rounding, Window, WindowAxis, output_extents};
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType, attributes, invalid};
 
 /// ONNX operator DeformConv.
@@ -67,6 +67,17 @@ impl Problem<'_> {
 }
 
 impl DeformConv {
+    /// The window, whose padding is never derived.
+    pub fn window(&self) -> Window {
+        Window {
+            kernel: self.kernel.clone(),
+            strides: self.strides.clone(),
+            dilations: self.dilations.clone(),
+            pads: self.pads.clone(),
+            auto_pad: AutoPad::NotSet,
+        }
+    }
+
     fn problem<'a>(&self, args: Args<'a>) -> Result<Problem<'a>, OpError> {
         let x = args.typed(0, "X", DType::FLOATS)?;
         let same = &[x.dtype];
@@ -79,15 +90,7 @@ impl DeformConv {
         if !self.kernel.is_empty() && self.kernel != kernel {
             return invalid!("kernel_shape: expected {kernel:?} as W has it, found {:?}", self.kernel);
         }
-        let attributes = WindowAttrs {
-            kernel,
-            strides: &self.strides,
-            dilations: &self.dilations,
-            pads: &self.pads,
-            auto_pad: AutoPad::NotSet,
-            rounding: Rounding::Floor,
-        };
-        let window = resolve(&x.shape[2..], attributes)?;
+        let window = self.window().axes_with(kernel, &x.shape[2..], Rounding::Floor)?;
         let (n, channels, oc) = (x.shape[0], x.shape[1], weights.shape[0]);
         let divides = |groups: usize, of: usize| groups > 0 && of.is_multiple_of(groups);
         if !divides(self.group, channels) || !divides(self.group, oc) || !divides(self.offset_group, channels)

@@ -11,48 +11,27 @@
 use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn, tensor};
 use crate::expr::{BinaryFn, Expr, Scalar, UnaryFn};
-use crate::window::{
-    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,
-    resolve_pool, taps,
-};
+use crate::window::{Rounding, Window, WindowAxis, input_extents, output_extents, pad_stage, pooled, taps};
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType, attributes, invalid};
 
 /// ONNX operator LpPool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LpPool {
-    /// Extents of the window.
-    pub kernel: Vec<usize>,
-    /// Steps between windows, one per spatial axis; empty: all 1.
-    pub strides: Vec<usize>,
-    /// Steps between the elements of a window; empty: all 1.
-    pub dilations: Vec<usize>,
-    /// Padding, all begins then all ends; empty: all 0. Used when `auto_pad` is `NotSet`.
-    pub pads: Vec<usize>,
-    /// How padding is derived.
-    pub auto_pad: AutoPad,
+    /// The window.
+    pub window: Window,
     /// Whether the output extent is rounded up.
     pub ceil_mode: bool,
     /// The exponent.
     pub p: f32,
 }
 
-attributes!(LpPool { kernel, strides, dilations, pads, auto_pad, ceil_mode, p });
+attributes!(LpPool { ..window, ceil_mode, p });
 
 impl LpPool {
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<WindowAxis>), OpError> {
         let src = args.typed(0, "X", DType::FLOATS)?;
         check_exponent(self.p)?;
-        let window = resolve_pool(
-            src.shape,
-            WindowAttrs {
-                kernel: &self.kernel,
-                strides: &self.strides,
-                dilations: &self.dilations,
-                pads: &self.pads,
-                auto_pad: self.auto_pad,
-                rounding: if self.ceil_mode { Rounding::Ceil } else { Rounding::Floor },
-            },
-        )?;
+        let window = self.window.pool_axes(src.shape, Rounding::of(self.ceil_mode))?;
         Ok((TensorType::new(src.dtype, pooled(src.shape, &window)), window))
     }
 }
@@ -146,17 +125,18 @@ impl Operator for LpPool {
 mod tests {
     use super::*;
     use crate::testing::{error, run, t};
+    use crate::window::AutoPad;
+
+    fn of(kernel: &[usize]) -> Window {
+        Window { kernel: kernel.to_vec(), ..Window::default() }
+    }
+
+    fn with(window: Window, p: f32) -> LpPool {
+        LpPool { window, ceil_mode: false, p }
+    }
 
     fn pool(kernel: &[usize], p: f32) -> LpPool {
-        LpPool {
-            kernel: kernel.to_vec(),
-            strides: vec![],
-            dilations: vec![],
-            pads: vec![],
-            auto_pad: AutoPad::NotSet,
-            ceil_mode: false,
-            p,
-        }
+        with(of(kernel), p)
     }
 
     #[test]
@@ -164,7 +144,7 @@ mod tests {
         let x = t([1, 1, 3], &[3.0f32, -4.0, 0.0]);
         assert_eq!(run(&pool(&[2], 2.0), &[&x]).unwrap(), t([1, 1, 2], &[5.0f32, 4.0]));
         assert_eq!(run(&pool(&[2], 1.0), &[&x]).unwrap(), t([1, 1, 2], &[7.0f32, 4.0]));
-        let padded = LpPool { pads: vec![1, 1], ..pool(&[2], 2.0) };
+        let padded = with(Window { pads: vec![1, 1], ..of(&[2]) }, 2.0);
         assert_eq!(run(&padded, &[&x]).unwrap(), t([1, 1, 4], &[3.0f32, 5.0, 4.0, 0.0]));
     }
 
@@ -175,12 +155,17 @@ mod tests {
         for p in [1.0, 2.0, 3.0, 0.5] {
             for auto_pad in [AutoPad::NotSet, AutoPad::SameUpper, AutoPad::SameLower] {
                 let op = LpPool {
-                    strides: vec![1, 2, 2],
-                    dilations: vec![1, 1, 2],
-                    pads: vec![0, 1, 1, 1, 0, 1],
-                    auto_pad,
                     ceil_mode: p == 2.0,
-                    ..pool(&[2, 2, 2], p)
+                    ..with(
+                        Window {
+                            strides: vec![1, 2, 2],
+                            dilations: vec![1, 1, 2],
+                            pads: vec![0, 1, 1, 1, 0, 1],
+                            auto_pad,
+                            ..of(&[2, 2, 2])
+                        },
+                        p,
+                    )
                 };
                 run(&op, &[&x]).unwrap();
             }

@@ -12,45 +12,24 @@ use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{Expr, Scalar};
 use crate::tensor::{Element, filled};
-use crate::window::{
-    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, pooled,
-    resolve_pool, taps,
-};
+use crate::window::{Rounding, Window, WindowAxis, input_extents, output_extents, pad_stage, pooled, taps};
 use crate::{Args, DType, OpError, Operator, Tensor, TensorType};
 
 /// ONNX operator MaxPool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaxPool {
-    /// Extents of the window.
-    pub kernel: Vec<usize>,
-    /// Steps between windows, one per spatial axis; empty: all 1.
-    pub strides: Vec<usize>,
-    /// Steps between the elements of a window; empty: all 1.
-    pub dilations: Vec<usize>,
-    /// Padding, all begins then all ends; empty: all 0. Used when `auto_pad` is `NotSet`.
-    pub pads: Vec<usize>,
-    /// How padding is derived.
-    pub auto_pad: AutoPad,
+    /// The window.
+    pub window: Window,
     /// Whether the output extent is rounded up.
     pub ceil_mode: bool,
 }
 
-crate::attributes!(MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode });
+crate::attributes!(MaxPool { ..window, ceil_mode });
 
 impl MaxPool {
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<WindowAxis>), OpError> {
         let src = args.typed(0, "X", &[DType::F32, DType::F64, DType::I8, DType::U8])?;
-        let window = resolve_pool(
-            src.shape,
-            WindowAttrs {
-                kernel: &self.kernel,
-                strides: &self.strides,
-                dilations: &self.dilations,
-                pads: &self.pads,
-                auto_pad: self.auto_pad,
-                rounding: if self.ceil_mode { Rounding::Ceil } else { Rounding::Floor },
-            },
-        )?;
+        let window = self.window.pool_axes(src.shape, Rounding::of(self.ceil_mode))?;
         Ok((TensorType::new(src.dtype, pooled(src.shape, &window)), window))
     }
 }
@@ -133,16 +112,18 @@ fn maxima<T: Element + PartialOrd>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::AutoPad;
+
+    fn of(kernel: &[usize]) -> Window {
+        Window { kernel: kernel.to_vec(), ..Window::default() }
+    }
+
+    fn with(window: Window) -> MaxPool {
+        MaxPool { window, ceil_mode: false }
+    }
 
     fn pool(kernel: &[usize]) -> MaxPool {
-        MaxPool {
-            kernel: kernel.to_vec(),
-            strides: vec![],
-            dilations: vec![],
-            pads: vec![],
-            auto_pad: AutoPad::NotSet,
-            ceil_mode: false,
-        }
+        with(of(kernel))
     }
 
     fn run<T: Element>(op: &MaxPool, src: &[T]) -> Vec<T> {
@@ -154,14 +135,17 @@ mod tests {
     fn hand_computed() {
         let src = [3.0f32, 1.0, 2.0, -4.0, -5.0];
         assert_eq!(run(&pool(&[2]), &src), [3.0, 2.0, 2.0, -4.0]);
-        let strided = MaxPool { strides: vec![2], ..pool(&[2]) };
+        let strided = with(Window { strides: vec![2], ..of(&[2]) });
         assert_eq!(run(&strided, &src), [3.0, 2.0]);
         assert_eq!(run(&MaxPool { ceil_mode: true, ..strided.clone() }, &src), [3.0, 2.0, -5.0]);
-        assert_eq!(run(&MaxPool { dilations: vec![3], ..pool(&[2]) }, &src), [3.0, 1.0]);
-        let same = MaxPool { auto_pad: AutoPad::SameUpper, strides: vec![3], ..pool(&[3]) };
+        assert_eq!(run(&with(Window { dilations: vec![3], ..of(&[2]) }), &src), [3.0, 1.0]);
+        let same = with(Window { auto_pad: AutoPad::SameUpper, strides: vec![3], ..of(&[3]) });
         assert_eq!(run(&same, &src), [3.0, -4.0]);
-        assert_eq!(run(&MaxPool { pads: vec![1, 1], ..pool(&[3]) }, &[7u8, 0, 9]), [7, 9, 9]);
-        assert_eq!(run(&MaxPool { pads: vec![1, 0], ..pool(&[1]) }, &[-1.0f32]), [f32::NEG_INFINITY, -1.0]);
+        assert_eq!(run(&with(Window { pads: vec![1, 1], ..of(&[3]) }), &[7u8, 0, 9]), [7, 9, 9]);
+        assert_eq!(
+            run(&with(Window { pads: vec![1, 0], ..of(&[1]) }), &[-1.0f32]),
+            [f32::NEG_INFINITY, -1.0]
+        );
         assert!(run(&pool(&[2]), &[f32::NAN, 1.0]).iter().all(|v| v.is_nan()));
     }
 
@@ -173,7 +157,7 @@ mod tests {
         assert!(fail(&pool(&[2, 2]), t(&[1, 2, 3])).contains("2 axes"));
         assert!(fail(&pool(&[4]), t(&[1, 2, 3])).contains("does not fit"));
         assert!(fail(&pool(&[1]), Tensor::new([1, 1, 1], &[1i64]).unwrap()).contains("f64 or i8 or u8"));
-        let huge = MaxPool { pads: vec![1 << 40, 1 << 40], strides: vec![1 << 39], ..pool(&[1 << 40]) };
+        let huge = with(Window { pads: vec![1 << 40, 1 << 40], strides: vec![1 << 39], ..of(&[1 << 40]) });
         assert_eq!(huge.reference(&[Some(&t(&[1, 1, 3]))]).unwrap()[0].shape().dims(), [1, 1, 3]);
     }
 }

@@ -10,60 +10,33 @@ use crate::arg::known_args;
 use crate::compute::{Compute, Reduce, ReduceFn};
 use crate::expr::{CompareFn, Expr, Scalar};
 use crate::index::vars;
-use crate::window::{
-    AutoPad, Rounding, WindowAttrs, WindowAxis, input_extents, output_extents, pad_stage, resolve_pool, taps,
-};
+use crate::window::{Rounding, Window, WindowAxis, input_extents, output_extents, pad_stage, taps};
 use crate::{Args, DType, OpError, Operator, Shape, Tensor, TensorType, attributes};
 
 /// The output `Indices` of ONNX operator MaxPool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaxPoolIndices {
-    /// Extents of the window.
-    pub kernel: Vec<usize>,
-    /// Steps between windows, one per spatial axis; empty: all 1.
-    pub strides: Vec<usize>,
-    /// Steps between the elements of a window; empty: all 1.
-    pub dilations: Vec<usize>,
-    /// Padding, all begins then all ends; empty: all 0. Used when `auto_pad` is `NotSet`.
-    pub pads: Vec<usize>,
-    /// How padding is derived.
-    pub auto_pad: AutoPad,
+    /// The window.
+    pub window: Window,
     /// Whether the output extent is rounded up.
     pub ceil_mode: bool,
     /// Whether the first spatial axis is counted fastest.
     pub column_major: bool,
 }
 
-attributes!(MaxPoolIndices { kernel, strides, dilations, pads, auto_pad, ceil_mode, column_major });
+attributes!(MaxPoolIndices { ..window, ceil_mode, column_major });
 
 /// Above every place.
 const NOWHERE: i64 = i64::MAX;
 
 impl MaxPoolIndices {
     fn values(&self) -> MaxPool {
-        MaxPool {
-            kernel: self.kernel.clone(),
-            strides: self.strides.clone(),
-            dilations: self.dilations.clone(),
-            pads: self.pads.clone(),
-            auto_pad: self.auto_pad,
-            ceil_mode: self.ceil_mode,
-        }
+        MaxPool { window: self.window.clone(), ceil_mode: self.ceil_mode }
     }
 
     fn problem(&self, args: Args<'_>) -> Result<(TensorType, Vec<WindowAxis>), OpError> {
         let values = self.values().infer(args)?;
-        let window = resolve_pool(
-            args.required(0, "X")?.shape,
-            WindowAttrs {
-                kernel: &self.kernel,
-                strides: &self.strides,
-                dilations: &self.dilations,
-                pads: &self.pads,
-                auto_pad: self.auto_pad,
-                rounding: if self.ceil_mode { Rounding::Ceil } else { Rounding::Floor },
-            },
-        )?;
+        let window = self.window.pool_axes(args.required(0, "X")?.shape, Rounding::of(self.ceil_mode))?;
         let shape = values.first().map_or_else(Shape::scalar, |ty| ty.shape.clone());
         shape.checked_bytes(DType::I64)?;
         Ok((TensorType { dtype: DType::I64, shape }, window))
@@ -194,17 +167,18 @@ impl MaxPoolIndices {
 mod tests {
     use super::*;
     use crate::testing::{error, run, t};
+    use crate::window::AutoPad;
+
+    fn of(kernel: &[usize]) -> Window {
+        Window { kernel: kernel.to_vec(), ..Window::default() }
+    }
+
+    fn with(window: Window) -> MaxPoolIndices {
+        MaxPoolIndices { window, ceil_mode: false, column_major: false }
+    }
 
     fn pool(kernel: &[usize]) -> MaxPoolIndices {
-        MaxPoolIndices {
-            kernel: kernel.to_vec(),
-            strides: vec![],
-            dilations: vec![],
-            pads: vec![],
-            auto_pad: AutoPad::NotSet,
-            ceil_mode: false,
-            column_major: false,
-        }
+        with(of(kernel))
     }
 
     #[test]
@@ -214,10 +188,10 @@ mod tests {
         assert_eq!(y, t([2, 1, 1, 2], &[1i64, 1, 6, 11]));
         let y = run(&MaxPoolIndices { column_major: true, ..pool(&[2, 2]) }, &[&x]).unwrap();
         assert_eq!(y, t([2, 1, 1, 2], &[2i64, 2, 6, 11]));
-        let beside = MaxPoolIndices { pads: vec![2, 0], ..pool(&[1]) };
+        let beside = with(Window { pads: vec![2, 0], ..of(&[1]) });
         assert_eq!(run(&beside, &[&t([1, 1, 1], &[7u8])]).unwrap(), t([1, 1, 3], &[-1i64, -1, 0]));
         // Not the padding, which is as low.
-        let low = MaxPoolIndices { pads: vec![1, 0], ..pool(&[2]) };
+        let low = with(Window { pads: vec![1, 0], ..of(&[2]) });
         assert_eq!(run(&low, &[&t([1, 1, 1], &[f32::NEG_INFINITY])]).unwrap(), t([1, 1, 1], &[0i64]));
     }
 
@@ -228,13 +202,15 @@ mod tests {
         for column_major in [false, true] {
             for auto_pad in [AutoPad::NotSet, AutoPad::SameUpper, AutoPad::SameLower] {
                 let op = MaxPoolIndices {
-                    strides: vec![1, 2, 2],
-                    dilations: vec![1, 1, 2],
-                    pads: vec![0, 1, 1, 1, 0, 1],
-                    auto_pad,
                     ceil_mode: column_major,
                     column_major,
-                    ..pool(&[2, 2, 2])
+                    ..with(Window {
+                        strides: vec![1, 2, 2],
+                        dilations: vec![1, 1, 2],
+                        pads: vec![0, 1, 1, 1, 0, 1],
+                        auto_pad,
+                        ..of(&[2, 2, 2])
+                    })
                 };
                 run(&op, &[&x]).unwrap();
             }

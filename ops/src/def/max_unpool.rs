@@ -24,7 +24,7 @@ use crate::invalid;
 use crate::operator::Operator;
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
-use crate::window::{LIMIT, per_axis};
+use crate::window::{LIMIT, Window, per_axis};
 
 /// ONNX operator MaxUnpool.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,16 @@ struct Problem<'a> {
 }
 
 impl MaxUnpool {
+    /// The window of the pooling that is undone.
+    pub fn window(&self) -> Window {
+        Window {
+            kernel: self.kernel.clone(),
+            strides: self.strides.clone(),
+            pads: self.pads.clone(),
+            ..Window::default()
+        }
+    }
+
     fn pooled(&self, shape: &Shape) -> Result<Shape, OpError> {
         if shape.rank() < 3 {
             return invalid!("input 0 (X): expected [batch, channels, spatial..], found {shape}");

@@ -35,26 +35,18 @@ use crate::quant::{
 };
 use crate::shape::{Shape, TensorType};
 use crate::tensor::Tensor;
-use crate::window::AutoPad;
+use crate::window::Window;
 
 /// ONNX operator QLinearConv; attributes as those of [`Conv`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct QLinearConv {
-    /// Extents of the window; empty: those of the weight.
-    pub kernel: Vec<usize>,
-    /// Steps between windows, one per spatial axis; empty: all 1.
-    pub strides: Vec<usize>,
-    /// Steps between the elements of a window; empty: all 1.
-    pub dilations: Vec<usize>,
-    /// Padding, all begins then all ends; empty: all 0. Used when `auto_pad` is `NotSet`.
-    pub pads: Vec<usize>,
-    /// How padding is derived.
-    pub auto_pad: AutoPad,
+    /// The window; without extents it has those of the weight.
+    pub window: Window,
     /// Number of groups.
     pub group: usize,
 }
 
-crate::attributes!(QLinearConv { kernel, strides, dilations, pads, auto_pad, group });
+crate::attributes!(QLinearConv { ..window, group });
 
 struct Arguments<'a> {
     x: Arg<'a>,
@@ -72,14 +64,7 @@ struct Arguments<'a> {
 impl QLinearConv {
     /// The convolution of numbers with these attributes.
     pub fn conv(&self) -> Conv {
-        Conv {
-            kernel: self.kernel.clone(),
-            strides: self.strides.clone(),
-            dilations: self.dilations.clone(),
-            pads: self.pads.clone(),
-            auto_pad: self.auto_pad,
-            group: self.group,
-        }
+        Conv { window: self.window.clone(), group: self.group }
     }
 
     fn arguments<'a>(&self, args: Args<'a>) -> Result<Arguments<'a>, OpError> {
@@ -181,16 +166,12 @@ mod tests {
     use super::*;
     use crate::testing::{error, run, t};
 
+    fn with(window: Window) -> QLinearConv {
+        QLinearConv { window, group: 1 }
+    }
+
     fn op() -> QLinearConv {
-        let none = Vec::new;
-        QLinearConv {
-            kernel: none(),
-            strides: none(),
-            dilations: none(),
-            pads: none(),
-            auto_pad: AutoPad::NotSet,
-            group: 1,
-        }
+        with(Window::default())
     }
 
     #[test]
@@ -208,7 +189,7 @@ mod tests {
         let bias = t([2], &[100i32, -1]);
         let y = run(&op(), &[&x, &one, &x_zero, &w, &half, &w_zero, &one, &t([], &[0u8]), &bias]);
         assert_eq!(y, Ok(t([1, 2, 3], &[0u8, 50, 128, 50, 0, 0])));
-        let padded = QLinearConv { pads: vec![1, 0], ..op() };
+        let padded = with(Window { pads: vec![1, 0], ..Window::default() });
         let y = run(&padded, &[&x, &one, &x_zero, &w, &half, &w_zero, &one, &t([], &[9u8])]);
         assert_eq!(y.unwrap().to_vec::<u8>().unwrap()[..2], [9, 0]);
     }

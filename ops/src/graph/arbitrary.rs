@@ -13,7 +13,7 @@ use crate::def::shape::ShapeOf;
 use crate::graph::{Graph, ValueId};
 use crate::op::Op;
 use crate::shape::{Dim, TensorType};
-use crate::window::AutoPad;
+use crate::window::{AutoPad, Window};
 use crate::{DType, Tensor};
 
 /// Any name.
@@ -38,7 +38,11 @@ fn op() -> impl Strategy<Value = Op> {
         (any::<i64>(), any::<Option<i64>>()).prop_map(|(start, end)| ShapeOf { start, end }.into()),
         (lists(), one_of(AutoPad::ALL), 1usize..9).prop_map(|(mut l, auto_pad, group)| {
             let mut list = || l.pop().unwrap_or_default();
-            Conv { kernel: list(), strides: list(), dilations: list(), pads: list(), auto_pad, group }.into()
+            Conv {
+                window: Window { kernel: list(), strides: list(), dilations: list(), pads: list(), auto_pad },
+                group,
+            }
+            .into()
         }),
         (number(), number(), any::<[bool; 2]>(), vec(any::<i64>(), 0..3)).prop_map(|(a, b, c, axes)| {
             Resize {

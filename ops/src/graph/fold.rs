@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::graph::infer::{constant_inputs, with_args};
+use crate::graph::args::{constant_inputs, with_args};
 use crate::graph::{Graph, Node, NodeId, ValueDef, ValueId};
 
 /// Largest size in bytes of the results of all nodes that are folded for one value.

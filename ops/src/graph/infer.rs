@@ -4,7 +4,6 @@ pub mod values;
 
 use std::collections::BTreeMap;
 
-use crate::arg::{Arg, Args};
 use crate::compute::BufferKind;
 use crate::error::{GraphError, OpError};
 use crate::graph::branch::Branches;
@@ -12,6 +11,8 @@ use crate::graph::rewrite::compact;
 use crate::graph::{Graph, Node, NodeId, ValueDef, ValueId, fold};
 use crate::shape::{Dim, TensorType};
 use crate::tensor::Tensor;
+
+pub use crate::graph::args::{constant_inputs, with_args};
 
 /// Largest number of elements that a value computed from constants alone is evaluated for during inference. Shapes
 /// are small; large constant subgraphs (sliced weights) are left to the compiler's constant folding, but for those that a
@@ -156,35 +157,6 @@ fn known_results(g: &Graph, node: &Node, types: &[&TensorType]) -> Result<Option
         }
         _ => Ok(None),
     }
-}
-
-/// Calls `f` with the arguments of `node`.
-///
-/// # Errors
-/// [`OpError::Invalid`] when the type of an input is not known.
-pub fn with_args<R>(graph: &Graph, node: &Node, f: impl FnOnce(Args<'_>) -> R) -> Result<R, OpError> {
-    let mut args = Vec::with_capacity(node.inputs.len());
-    for input in &node.inputs {
-        args.push(match input {
-            None => None,
-            Some(v) => {
-                let ty = graph.ty(*v)?;
-                Some(Arg { dtype: ty.dtype, shape: &ty.shape, value: graph.constant(*v) })
-            }
-        });
-    }
-    Ok(f(Args(&args)))
-}
-
-/// The inputs of a node when all of them are constants. A node that has no input at all has constant inputs too.
-pub fn constant_inputs<'a>(graph: &'a Graph, node: &Node) -> Option<Vec<Option<&'a Tensor>>> {
-    node.inputs
-        .iter()
-        .map(|v| match v {
-            None => Some(None),
-            Some(v) => graph.constant(*v).map(Some),
-        })
-        .collect()
 }
 
 /// Removes nodes all of whose outputs have become constants.

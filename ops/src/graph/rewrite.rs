@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::error::{GraphError, OpError};
-use crate::graph::{Graph, Node, NodeId, Value, ValueDef, ValueId, infer};
+use crate::graph::args::with_args;
+use crate::graph::{Graph, Node, NodeId, Value, ValueDef, ValueId};
 use crate::invalid;
 use crate::op::Op;
 use crate::tensor::Tensor;
@@ -155,7 +156,7 @@ fn check(graph: &Graph, patch: &Patch) -> Result<(), OpError> {
 /// Appends a node and infers the types of its outputs when those of its inputs are known.
 fn add_typed(graph: &mut Graph, node: Node) -> Result<(), GraphError> {
     if node.inputs.iter().flatten().all(|v| graph.value(*v).ty.is_some()) {
-        let types = infer::with_args(graph, &node, |args| node.op.as_operator().infer(args))
+        let types = with_args(graph, &node, |args| node.op.as_operator().infer(args))
             .and_then(|types| types)
             .and_then(|types| {
                 if types.len() >= node.outputs.len() {

@@ -40,7 +40,6 @@ use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 pub use parse::{parse, parse_printed};
-pub(crate) use print::Quoted;
 pub use print::print;
 
 /// Largest number of elements of a constant that is printed in full.

@@ -19,8 +19,9 @@ use std::collections::BTreeSet;
 
 use crate::dtype::DType;
 use crate::error::{GraphError, OpError};
+use crate::graph::args::with_args;
 use crate::graph::branch::{Faults, is_if};
-use crate::graph::{Graph, Node, NodeId, ValueDef, ValueId, infer};
+use crate::graph::{Graph, Node, NodeId, ValueDef, ValueId};
 use crate::invalid;
 use crate::shape::Dim;
 
@@ -160,7 +161,7 @@ fn types(graph: &Graph, node: &Node) -> Result<(), OpError> {
     if is_if(node) && condition.is_some_and(|v| graph.constant(v).is_none()) {
         return Ok(());
     }
-    let inferred = match infer::with_args(graph, node, |args| node.op.as_operator().infer(args))? {
+    let inferred = match with_args(graph, node, |args| node.op.as_operator().infer(args))? {
         Err(OpError::DataDependent(_)) => return Ok(()),
         inferred => inferred?,
     };

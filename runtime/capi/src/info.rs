@@ -1,17 +1,14 @@
 //! What a model says about itself.
 
-use std::ffi::{CString, c_char};
+use std::ffi::c_char;
 use std::mem::offset_of;
 use std::ptr;
 
-use octrt::{Model, PortInfo};
-use octrt_ops::Dim;
-
-use crate::error::{Failure, c_string, octrt_error};
+use crate::about::Port;
+use crate::error::{Failure, octrt_error};
 use crate::guard;
 use crate::model::octrt_model;
 use crate::sized::{self, CStruct};
-use crate::tensor::data_type_code;
 use crate::text;
 
 /// An input or output of a model. Set struct_size before the call that fills it in. What it points to belongs to the
@@ -58,86 +55,6 @@ pub struct octrt_memory {
 unsafe impl CStruct for octrt_memory {
     const NAME: &'static str = "octrt_memory";
     const MIN_BYTES: usize = size_of::<octrt_memory>();
-}
-
-/// A model's own words as C strings.
-pub(crate) struct About {
-    name: CString,
-    producer: CString,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
-    metadata: Vec<(CString, CString)>,
-    warnings: Vec<CString>,
-}
-
-struct Port {
-    name: CString,
-    dtype: i32,
-    dims: Option<Vec<i64>>,
-    /// Owns the texts that `dim_names` points to.
-    _names: Vec<Option<CString>>,
-    dim_names: Vec<*const c_char>,
-}
-
-// SAFETY: the pointers are to texts that the port owns and that never change.
-unsafe impl Send for Port {}
-// SAFETY: as above.
-unsafe impl Sync for Port {}
-
-impl Port {
-    fn new(info: &PortInfo) -> Self {
-        let dims = info.dims.as_deref();
-        let extent = |d: &Dim| match d {
-            Dim::Fixed(n) => i64::try_from(*n).unwrap_or(i64::MAX),
-            Dim::Dynamic(_) => -1,
-        };
-        let name = |d: &Dim| match d {
-            Dim::Fixed(_) => None,
-            Dim::Dynamic(name) => Some(c_string(name)),
-        };
-        let names: Vec<Option<CString>> = dims.unwrap_or_default().iter().map(name).collect();
-        Port {
-            name: c_string(&info.name),
-            dtype: data_type_code(info.dtype),
-            dims: dims.map(|d| d.iter().map(extent).collect()),
-            dim_names: names.iter().map(|n| n.as_ref().map_or(ptr::null(), |n| n.as_ptr())).collect(),
-            _names: names,
-        }
-    }
-
-    fn view(&self) -> octrt_port {
-        octrt_port {
-            struct_size: size_of::<octrt_port>(),
-            name: self.name.as_ptr(),
-            dtype: self.dtype,
-            rank: self.dims.as_ref().map_or(-1, |d| i32::try_from(d.len()).unwrap_or(i32::MAX)),
-            dims: self.dims.as_ref().map_or(ptr::null(), Vec::as_ptr),
-            dim_names: self.dim_names.as_ptr(),
-        }
-    }
-}
-
-impl About {
-    pub(crate) fn new(model: &Model) -> Self {
-        About {
-            name: c_string(model.name()),
-            producer: c_string(&model.about().producer),
-            inputs: model.inputs().iter().map(Port::new).collect(),
-            outputs: model.outputs().iter().map(Port::new).collect(),
-            metadata: model.metadata().iter().map(|(k, v)| (c_string(k), c_string(v))).collect(),
-            warnings: model.warnings().iter().map(|w| c_string(w)).collect(),
-        }
-    }
-
-    /// The name of an input.
-    pub(crate) fn input_name(&self, input: usize) -> *const c_char {
-        self.inputs.get(input).map_or(ptr::null(), |p| p.name.as_ptr())
-    }
-
-    /// The name of an output.
-    pub(crate) fn output_name(&self, output: usize) -> *const c_char {
-        self.outputs.get(output).map_or(ptr::null(), |p| p.name.as_ptr())
-    }
 }
 
 /// The value that `of` takes from a model; `otherwise` for NULL.
@@ -243,13 +160,24 @@ pub unsafe extern "C" fn octrt_model_output(
     })
 }
 
+fn view(port: &Port) -> octrt_port {
+    octrt_port {
+        struct_size: size_of::<octrt_port>(),
+        name: port.name.as_ptr(),
+        dtype: port.dtype,
+        rank: port.dims.as_ref().map_or(-1, |d| i32::try_from(d.len()).unwrap_or(i32::MAX)),
+        dims: port.dims.as_ref().map_or(ptr::null(), Vec::as_ptr),
+        dim_names: port.dim_names.as_ptr(),
+    }
+}
+
 /// # Safety
 /// As [`sized::write`].
 unsafe fn describe(found: Option<&Port>, index: usize, port: *mut octrt_port) -> Result<(), Failure> {
     let found =
         found.ok_or_else(|| Failure::argument(format!("the model has no input or output {index}")))?;
     // SAFETY: the caller's promise.
-    unsafe { sized::write(port, found.view()) }
+    unsafe { sized::write(port, view(found)) }
 }
 
 /// Number of entries in the model's metadata (`metadata_props` in ONNX); 0 for NULL. Any thread.

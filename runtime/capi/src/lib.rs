@@ -10,18 +10,21 @@
 //! | `options`, `log` | how a model is loaded, what the library tells |
 //! | `model`, `info` | loading, counting references; what a model says about itself |
 //! | `tensor` | tensors in the caller's memory |
-//! | `session`, `run`, `cancel`, `profile` | memory of runs, runs, their end, their time |
+//! | `session`, `run`, `cancel`, `profile` | memory of runs, runs, their end, their time; they work on `state` and `canceller` |
 //! | `values` | inputs that decide shapes |
 //! | `picture`, `classes` | pictures to inputs, scores to classes |
 //!
-//! Every function goes through `guard`: no panic leaves it, and the caller's floating point state is the same after
-//! it. Structs by value begin with their size and are read and written by `sized`.
+//! Every function goes through `guard`: no panic leaves it, and the caller's floating point state (`floats`) is the same
+//! after it. Structs by value begin with their size and are read and written by `sized`.
 
 #![allow(non_camel_case_types, reason = "the names are those of C")]
 
+mod about;
 mod cancel;
+mod canceller;
 mod classes;
 mod error;
+mod floats;
 mod guard;
 mod info;
 mod log;
@@ -32,12 +35,14 @@ mod profile;
 mod run;
 mod session;
 mod sized;
+mod state;
 mod tensor;
 mod text;
 mod values;
 mod version;
 
 pub use cancel::*;
+pub use canceller::*;
 pub use classes::*;
 pub use error::*;
 pub use info::*;
@@ -48,6 +53,7 @@ pub use picture::*;
 pub use profile::*;
 pub use run::*;
 pub use session::*;
+pub use state::*;
 pub use tensor::*;
 pub use values::*;
 pub use version::*;

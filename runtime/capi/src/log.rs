@@ -11,7 +11,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::error::{Failure, c_string};
-use crate::guard;
+use crate::floats;
 
 /// Nothing is told.
 pub const OCTRT_LOG_OFF: i32 = 0;
@@ -111,7 +111,7 @@ impl Subscriber for Sink {
         let text = c_string(&format!("{}{}", line.message, line.fields));
         IS_TELLING.set(true);
         // SAFETY: the caller gave callback and data for this use; the text ends with a zero byte.
-        guard::call_back(|| unsafe { (self.callback)(self.data, level, text.as_ptr()) });
+        floats::call_back(|| unsafe { (self.callback)(self.data, level, text.as_ptr()) });
         IS_TELLING.set(false);
     }
 

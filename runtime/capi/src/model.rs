@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use octrt::{Error, Model};
 
+use crate::about::About;
 use crate::error::{Failure, OCTRT_E_LIMIT, octrt_error};
+use crate::floats;
 use crate::guard;
-use crate::info::About;
 use crate::log::Log;
 use crate::options::{self, Chosen, octrt_options};
 use crate::text;
@@ -111,7 +112,7 @@ pub unsafe extern "C" fn octrt_model_load_memory(
                 let loaded = load(&chosen, None, || Model::from_bytes(owner, &chosen.load))?;
                 if state.swap(LOADED, Ordering::AcqRel) == DROPPED {
                     // SAFETY: the caller gave function and data for this use.
-                    guard::call_back(|| unsafe { free(data) });
+                    floats::call_back(|| unsafe { free(data) });
                 }
                 loaded
             }
@@ -173,7 +174,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         if self.state.swap(DROPPED, Ordering::AcqRel) == LOADED {
             // SAFETY: the caller gave function and data for this use.
-            guard::call_back(|| unsafe { (self.free)(self.data) });
+            floats::call_back(|| unsafe { (self.free)(self.data) });
         }
     }
 }

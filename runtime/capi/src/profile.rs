@@ -8,11 +8,11 @@ use std::time::Instant;
 use octrt::{StepEvent, TensorRef};
 use serde::Serialize;
 
-use crate::cancel::octrt_canceller;
+use crate::canceller::octrt_canceller;
 use crate::error::{Failure, OCTRT_E_INTERNAL, c_string, octrt_error};
 use crate::guard;
 use crate::run;
-use crate::session::{State, octrt_session, with_state};
+use crate::state::{State, octrt_session, with_state};
 use crate::tensor::{View, octrt_tensor};
 
 /// Most runs of one profile.

@@ -2,10 +2,10 @@
 
 use octrt::{InputError, PortInfo, Tensor, TensorMut, TensorRef};
 
-use crate::cancel::octrt_canceller;
+use crate::canceller::octrt_canceller;
 use crate::error::{Failure, octrt_error};
-use crate::session::{State, octrt_session, with_state};
 use crate::sized;
+use crate::state::{State, octrt_session, with_state};
 use crate::tensor::{View, check_overlaps, octrt_tensor};
 
 /// Runs the model on the caller's buffers.

@@ -2,21 +2,15 @@
 
 use std::ffi::c_void;
 
-use octrt::{InputError, Specialization, Tensor};
+use octrt::InputError;
 
-use crate::cancel::octrt_canceller;
+use crate::canceller::octrt_canceller;
 use crate::error::{Failure, OCTRT_E_STATE, octrt_error};
 use crate::guard;
 use crate::model::octrt_model;
-use crate::session::{State, check_shape, octrt_session, with_state};
 use crate::sized;
+use crate::state::{Held, State, check_shape, octrt_session, with_state};
 use crate::tensor::{View, data_type_code, octrt_tensor};
-
-/// What an input holds, as callers see it.
-pub(crate) struct Held {
-    tensor: Tensor,
-    dims: Vec<i64>,
-}
 
 /// Whether an input decides shapes by what it holds, as the second one of Reshape: 1 or 0. The model is compiled for what it
 /// holds, as it is for dimensions; a run with another value than the one before may compile. Where dimensions are not known
@@ -114,14 +108,4 @@ pub unsafe extern "C" fn octrt_session_value(
     };
     // SAFETY: the caller's promise.
     unsafe { with_state(session, body) }
-}
-
-/// `on` with what was set of inputs that still have that shape.
-pub(crate) fn with_values(on: Specialization, values: &[Option<Tensor>]) -> Specialization {
-    let shapes: Vec<Vec<usize>> = on.types().iter().map(|t| t.shape.to_vec()).collect();
-    let set = values.iter().zip(shapes).enumerate();
-    set.fold(on, |on, (i, (value, shape))| match value {
-        Some(value) if value.shape() == shape => on.with_value(i, value.clone()),
-        _ => on,
-    })
 }

@@ -10,9 +10,23 @@ use std::process::Command;
 use support::{C99, crate_root, has, run};
 
 /// The files that the header is made from, in its order.
-const SOURCES: [&str; 14] = [
-    "version", "error", "log", "options", "model", "info", "tensor", "session", "run", "values", "cancel",
-    "profile", "picture", "classes",
+const SOURCES: [&str; 16] = [
+    "version",
+    "error",
+    "log",
+    "options",
+    "model",
+    "info",
+    "tensor",
+    "state",
+    "session",
+    "run",
+    "values",
+    "canceller",
+    "cancel",
+    "profile",
+    "picture",
+    "classes",
 ];
 
 const HEAD: &str = r"/*

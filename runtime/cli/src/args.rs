@@ -377,10 +377,10 @@ pub struct ImageArgs {
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
     /// How the picture is resized: none, whole or short-side; `whole:64` and `short-side:256` say to how many pixels
-    #[arg(long, value_name = "POLICY[:N]", value_parser = crate::preprocessing::parse_resize)]
-    pub resize: Option<crate::preprocessing::Resize>,
+    #[arg(long, value_name = "POLICY[:N]", value_parser = crate::sizes::parse_resize)]
+    pub resize: Option<crate::sizes::Resize>,
     /// What is cut out of the middle: none, to-input, N or HEIGHTxWIDTH
-    #[arg(long, value_name = "SIZE", value_parser = crate::preprocessing::parse_crop)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::sizes::parse_crop)]
     pub crop: Option<octrt::image::Crop>,
     /// The kernel of the resize, as Pillow has it: bilinear, bicubic
     #[arg(long, value_name = "NAME")]

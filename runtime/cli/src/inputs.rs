@@ -219,6 +219,46 @@ pub fn misfit(port: &PortInfo, tensor: &NamedTensor) -> Option<String> {
     (!fits).then(|| format!("input '{}': expected {port}, found {dtype}{shape}", port.name))
 }
 
+/// What `words` say that inputs hold, and types for all: of inputs that are not given, with the extents of `dims`.
+///
+/// # Errors
+/// [`Failure::Usage`] when a word does not fit the model, or a dimension is open; those of reading files.
+pub fn specialization(model: &Model, dims: &Dims<'_>, words: &[String]) -> Result<Specialization, Failure> {
+    let given = bind(model.inputs(), "input", words)?;
+    let (mut types, mut held) = (Vec::new(), Vec::new());
+    for (i, (port, given)) in model.inputs().iter().zip(given).enumerate() {
+        let tensor = match given {
+            Some(given) => Some(held_by(port, given)?),
+            None => values::default_value(model, i)?,
+        };
+        let Some(tensor) = tensor else {
+            types.push(TensorType::new(port.dtype.inside(), dims.shape(port)?));
+            continue;
+        };
+        if let Some(message) = misfit(port, &tensor) {
+            return Err(Failure::Usage(message));
+        }
+        types.push(TensorType::new(tensor.dtype.inside(), tensor.shape.clone()));
+        let owned = tensor.view().map_err(octrt::Error::from).and_then(|t| t.to_owned());
+        held.push((i, owned.map_err(|e| Failure::Usage(e.to_string()))?));
+    }
+    Ok(held.into_iter().fold(Specialization::new(types), |on, (i, value)| on.with_value(i, value)))
+}
+
+/// What is given of an input that is not run.
+fn held_by(port: &PortInfo, given: Given) -> Result<NamedTensor, Failure> {
+    match given {
+        Given::Tensor(tensor) => Ok(tensor),
+        Given::Numbers(word) => values::numbers(port, &word),
+        Given::Random | Given::Picture(_) => {
+            let name = &port.name;
+            Err(Failure::Usage(format!(
+                "input '{name}': expected a file .npy, .npz or .pb, or numbers as [1,2]"
+            )))
+        }
+    }
+}
+
 /// A tensor for an input of which nothing is said.
 fn any(model: &Model, input: usize, dims: &Dims<'_>, max_bytes: usize) -> Result<NamedTensor, Failure> {
     let port = &model.inputs()[input];

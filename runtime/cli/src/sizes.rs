@@ -1,7 +1,8 @@
-//! Numbers, sizes, dimensions and machines as words of the command line.
+//! Numbers, sizes, dimensions, machines, and what is resized and cropped, as words of the command line.
 
 use std::str::FromStr;
 
+use octrt::image::{Crop, ImageError, ResizePolicy};
 use octrt_compiler::Target;
 
 /// `--size`: `224` or `480x640`, height first.
@@ -107,6 +108,34 @@ impl FromStr for DimArg {
     }
 }
 
+/// `--resize`: a policy and to how many pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resize {
+    pub policy: ResizePolicy,
+    pub pixels: Option<usize>,
+}
+
+/// `none`, `whole`, `short-side:256`.
+pub fn parse_resize(text: &str) -> Result<Resize, String> {
+    let (policy, pixels) = match text.split_once(':') {
+        None => (text, None),
+        Some((policy, n)) => {
+            let n = n.parse().map_err(|_| format!("'{n}': expected a number of pixels"))?;
+            (policy, Some(n))
+        }
+    };
+    Ok(Resize { policy: policy.parse().map_err(|e: ImageError| e.to_string())?, pixels })
+}
+
+/// `none`, `to-input`, `224`, `224x320`.
+pub fn parse_crop(text: &str) -> Result<Crop, String> {
+    match text {
+        "none" => Ok(Crop::None),
+        "to-input" => Ok(Crop::ToInput),
+        size => size.parse().map(|Size(s)| Crop::Size(s)).map_err(|e| format!("{e}, none or to-input")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use octrt_compiler::Isa;
@@ -140,5 +169,12 @@ mod tests {
         assert!("arm64".parse::<TargetArg>().is_err());
         assert!("=3".parse::<DimArg>().is_err());
         assert!("n".parse::<DimArg>().is_err());
+    }
+
+    #[test]
+    fn broken_words_about_pictures_are_refused() {
+        assert!(parse_resize("short-side:x").is_err());
+        assert!(parse_resize("what").is_err());
+        assert!(parse_crop("0").is_err());
     }
 }

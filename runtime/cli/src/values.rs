@@ -1,11 +1,8 @@
 //! What inputs hold that decide shapes, as words of the command line.
 
-use octrt::{DataType, Model, PortInfo, Specialization};
-use octrt_ops::TensorType;
+use octrt::{DataType, Model, PortInfo};
 
 use crate::failure::Failure;
-use crate::inputs::{self, Given};
-use crate::model::Dims;
 use crate::tensor_files::{NamedTensor, from_f32s};
 
 /// Whether a word is numbers: a list as `[1,3,224]`, or one number.
@@ -88,45 +85,6 @@ pub fn default_value(model: &Model, input: usize) -> Result<Option<NamedTensor>,
         "input '{name}' {port} decides a shape, so it cannot be random: give what it holds as --input {name}=FILE \
          (.npy, .npz, .pb) or as numbers, --input '{name}=[1,2]'"
     )))
-}
-
-/// What `words` say that inputs hold, and types for all: of inputs that are not given, with the extents of `dims`.
-///
-/// # Errors
-/// [`Failure::Usage`] when a word does not fit the model, or a dimension is open; those of reading files.
-pub fn specialization(model: &Model, dims: &Dims<'_>, words: &[String]) -> Result<Specialization, Failure> {
-    let given = inputs::bind(model.inputs(), "input", words)?;
-    let (mut types, mut values) = (Vec::new(), Vec::new());
-    for (i, (port, given)) in model.inputs().iter().zip(given).enumerate() {
-        let tensor = match given {
-            Some(given) => Some(tensor(port, given)?),
-            None => default_value(model, i)?,
-        };
-        let Some(tensor) = tensor else {
-            types.push(TensorType::new(port.dtype.inside(), dims.shape(port)?));
-            continue;
-        };
-        if let Some(message) = inputs::misfit(port, &tensor) {
-            return Err(Failure::Usage(message));
-        }
-        types.push(TensorType::new(tensor.dtype.inside(), tensor.shape.clone()));
-        let owned = tensor.view().map_err(octrt::Error::from).and_then(|t| t.to_owned());
-        values.push((i, owned.map_err(|e| Failure::Usage(e.to_string()))?));
-    }
-    Ok(values.into_iter().fold(Specialization::new(types), |on, (i, value)| on.with_value(i, value)))
-}
-
-fn tensor(port: &PortInfo, given: Given) -> Result<NamedTensor, Failure> {
-    match given {
-        Given::Tensor(tensor) => Ok(tensor),
-        Given::Numbers(word) => numbers(port, &word),
-        Given::Random | Given::Picture(_) => {
-            let name = &port.name;
-            Err(Failure::Usage(format!(
-                "input '{name}': expected a file .npy, .npz or .pb, or numbers as [1,2]"
-            )))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -82,17 +82,17 @@ pub(super) struct Weight {
     pub(super) bytes: u64,
 }
 
-impl From<crate::model::About> for About {
-    fn from(a: crate::model::About) -> Self {
-        let crate::model::About { metadata, opset, producer, warnings } = a;
+impl From<crate::about::About> for About {
+    fn from(a: crate::about::About) -> Self {
+        let crate::about::About { metadata, opset, producer, warnings } = a;
         About { metadata, opset, producer, warnings }
     }
 }
 
-impl From<About> for crate::model::About {
+impl From<About> for crate::about::About {
     fn from(a: About) -> Self {
         let About { metadata, opset, producer, warnings } = a;
-        crate::model::About { metadata, opset, producer, warnings }
+        crate::about::About { metadata, opset, producer, warnings }
     }
 }
 

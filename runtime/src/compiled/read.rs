@@ -14,10 +14,10 @@ use twox_hash::XxHash3_64;
 
 use super::manifest::{Blob, Manifest, Origin, Port, Value, Weight, tensor_type};
 use super::{CHUNK, HEADER, MAGIC, PAGE, Packed, Recipe, VERSION, parse_graph, recipes};
+use crate::about::About;
 use crate::arena::{ALIGN, Arena};
 use crate::error::Error;
 use crate::fingerprint::fingerprint;
-use crate::model::About;
 use crate::ports::{PortInfo, Ports, fixed_types};
 use crate::source::ModelFile;
 use crate::tensor::{self, TensorRef};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::crop::{self, AxisCrop};
 use super::names::named;
 use super::resize::{Span, resize_window};
-use super::{Filter, ImageError, Picture, Preset};
+use super::{Filter, ImageError, Picture};
 
 /// How the picture is resized before the crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,9 +77,18 @@ pub struct Preprocess {
 }
 
 impl Default for Preprocess {
-    /// The settings of [`Preset::None`].
+    /// No resize and no crop, RGB planes of 0 to 255; the picture must have the size of the input.
     fn default() -> Self {
-        Preset::None.settings()
+        Preprocess {
+            resize: ResizePolicy::None,
+            resize_size: None,
+            filter: Filter::Bilinear,
+            crop: Crop::None,
+            order: ChannelOrder::Rgb,
+            scale: 1.0,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        }
     }
 }
 
@@ -206,6 +215,7 @@ fn short_side_for(target: [usize; 2]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Preset;
 
     #[test]
     fn short_side_follows_the_input() {

@@ -35,16 +35,7 @@ named!(Preset, "preset", {
 impl Preset {
     /// The settings behind the name.
     pub fn settings(self) -> Preprocess {
-        let raw = Preprocess {
-            resize: ResizePolicy::None,
-            resize_size: None,
-            filter: Filter::Bilinear,
-            crop: Crop::None,
-            order: ChannelOrder::Rgb,
-            scale: 1.0,
-            mean: [0.0; 3],
-            std: [1.0; 3],
-        };
+        let raw = Preprocess::default();
         match self {
             Self::Imagenet => Preprocess {
                 resize: ResizePolicy::ShortSide,

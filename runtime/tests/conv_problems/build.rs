@@ -19,7 +19,7 @@ use octrt_ops::def::resize::{CoordinateTransform, NearestMode, Resize};
 use octrt_ops::def::slice::Slice;
 use octrt_ops::def::transpose::Transpose;
 use octrt_ops::def::unary::{self, UnaryKind};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{self, AutoPad};
 use octrt_ops::{DType, Dim, Graph, Op, Tensor, ValueId};
 
 use crate::data::{self, Role};
@@ -62,16 +62,8 @@ pub fn graph(p: &Problem, shapes: &[Vec<usize>], extents: Extents) -> Graph {
     graph
 }
 
-/// Attributes that windows share.
-struct Attributes {
-    kernel: Vec<usize>,
-    strides: Vec<usize>,
-    dilations: Vec<usize>,
-    pads: Vec<usize>,
-    auto_pad: AutoPad,
-}
-
-fn attributes(w: &Window) -> Attributes {
+/// The window as operators have it.
+fn attributes(w: &Window) -> window::Window {
     let (pads, auto_pad) = match &w.pads {
         Pads::Explicit(p) => (p.clone(), AutoPad::NotSet),
         Pads::SameUpper => (vec![], AutoPad::SameUpper),
@@ -79,7 +71,7 @@ fn attributes(w: &Window) -> Attributes {
         Pads::Valid => (vec![], AutoPad::Valid),
     };
     let [kernel, strides, dilations] = [&w.kernel, &w.strides, &w.dilations].map(Clone::clone);
-    Attributes { kernel, strides, dilations, pads, auto_pad }
+    window::Window { kernel, strides, dilations, pads, auto_pad }
 }
 
 struct Builder<'a> {
@@ -151,8 +143,7 @@ impl Builder<'_> {
             parameters.push(self.floats(&shape::conv_weights(c, &src), &wei));
         }
         parameters.push(data::bias(self.p, node, c).and_then(|b| self.floats(&[c.oc], &b)));
-        let Attributes { kernel, strides, dilations, pads, auto_pad } = attributes(&c.window);
-        let op = conv::Conv { kernel, strides, dilations, pads, auto_pad, group: c.group };
+        let op = conv::Conv { window: attributes(&c.window), group: c.group };
         self.operator(node, op, &parameters)
     }
 
@@ -161,11 +152,8 @@ impl Builder<'_> {
         let wei = data::transposed_weights(self.p, node, c, &src);
         let wei = self.floats(&shape::transposed_weights(c, &src), &wei);
         let bias = data::bias(self.p, node, c).and_then(|b| self.floats(&[c.oc], &b));
-        let Attributes { kernel, strides, dilations, pads, auto_pad } = attributes(&c.window);
-        let (group, output_padding) = (c.group, output_padding.to_vec());
-        let output_shape = vec![];
-        let op =
-            ConvTranspose { kernel, strides, dilations, pads, auto_pad, group, output_padding, output_shape };
+        let (window, output_padding) = (attributes(&c.window), output_padding.to_vec());
+        let op = ConvTranspose { window, group: c.group, output_padding, output_shape: vec![] };
         self.operator(node, op, &[wei, bias])
     }
 
@@ -253,14 +241,11 @@ fn binary_kind(b: Binary) -> BinaryKind {
 fn pool(kind: &Kind) -> Op {
     match kind {
         Kind::MaxPool(w, rounding) => {
-            let Attributes { kernel, strides, dilations, pads, auto_pad } = attributes(w);
-            let ceil_mode = *rounding == Rounding::Ceil;
-            MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode }.into()
+            MaxPool { window: attributes(w), ceil_mode: *rounding == Rounding::Ceil }.into()
         }
         Kind::AveragePool(w, rounding, counting) => {
-            let Attributes { kernel, strides, dilations, pads, auto_pad } = attributes(w);
             let (ceil_mode, count_include_pad) = (*rounding == Rounding::Ceil, *counting == Counting::Padded);
-            AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad }.into()
+            AveragePool { window: attributes(w), ceil_mode, count_include_pad }.into()
         }
         Kind::GlobalMax => GlobalPool { kind: GlobalPoolKind::Max }.into(),
         _ => GlobalPool { kind: GlobalPoolKind::Average }.into(),

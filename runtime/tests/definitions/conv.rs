@@ -3,7 +3,7 @@
 use octrt_ops::Op;
 use octrt_ops::def::conv::Conv;
 use octrt_ops::def::conv_transpose::ConvTranspose;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 
 use crate::check::{Checks, Error, Operand, Random, fits, macs};
 
@@ -29,14 +29,7 @@ struct Problem {
 
 impl Problem {
     fn new(spatial: &[usize], kernel: &[usize], ic: usize, oc: usize) -> Self {
-        let op = Conv {
-            kernel: vec![],
-            strides: vec![],
-            dilations: vec![],
-            pads: vec![],
-            auto_pad: AutoPad::NotSet,
-            group: 1,
-        };
+        let op = Conv { window: Window::default(), group: 1 };
         Problem { mb: 1, ic, oc, spatial: spatial.to_vec(), kernel: kernel.to_vec(), op }
     }
 
@@ -56,15 +49,15 @@ fn any(r: &mut Random, axes: usize) -> Problem {
     let (spatial, kernel) = (many(r, sizes), many(r, &[1, 1, 2, 3, 3, 4, 5, 7]));
     let (ic, oc) = (r.pick(&CHANNELS), r.pick(&CHANNELS));
     let mut p = Problem::new(&spatial, &kernel, ic, oc);
-    p.op.strides = many(r, &[1, 1, 2, 3]);
-    p.op.dilations = many(r, &[1, 1, 1, 2, 3]);
-    p.op.auto_pad = r.pick(&PADDINGS);
-    p.op.pads = if r.below(3) == 0 {
+    p.op.window.strides = many(r, &[1, 1, 2, 3]);
+    p.op.window.dilations = many(r, &[1, 1, 1, 2, 3]);
+    p.op.window.auto_pad = r.pick(&PADDINGS);
+    p.op.window.pads = if r.below(3) == 0 {
         vec![]
     } else {
         many(r, &[0, 1, 2]).into_iter().cycle().take(2 * axes).collect()
     };
-    p.op.kernel = if r.below(2) == 0 { p.kernel.clone() } else { vec![] };
+    p.op.window.kernel = if r.below(2) == 0 { p.kernel.clone() } else { vec![] };
     p.mb = r.pick(&[1, 1, 1, 2, 3]);
     p
 }
@@ -75,8 +68,8 @@ fn usual(r: &mut Random) -> Problem {
     let k = r.pick(&[1, 3, 3, 5]);
     let mut p =
         Problem::new(&[size, r.pick(&[size, size + 1])], &[k, k], r.pick(&CHANNELS), r.pick(&CHANNELS));
-    p.op.pads = vec![k / 2; 4];
-    p.op.strides = vec![r.pick(&[1, 1, 2]); 2];
+    p.op.window.pads = vec![k / 2; 4];
+    p.op.window.strides = vec![r.pick(&[1, 1, 2]); 2];
     match r.below(4) {
         0 => {
             (p.op.group, p.ic, p.oc) = (r.pick(&CHANNELS), 1, r.pick(&[1, 1, 2, 3]));
@@ -120,16 +113,16 @@ fn stems_and_heads() {
     let mut r = Random(21);
     let mut checks = Checks::default();
     let mut stem = Problem::new(&[33, 34], &[7, 7], 3, 16);
-    (stem.op.pads, stem.op.strides) = (vec![3; 4], vec![2; 2]);
+    (stem.op.window.pads, stem.op.window.strides) = (vec![3; 4], vec![2; 2]);
     let mut wide = Problem::new(&[7, 7], &[3, 3], 64, 72);
-    wide.op.pads = vec![1; 4];
+    wide.op.window.pads = vec![1; 4];
     let pointwise = Problem::new(&[1, 1], &[1, 1], 200, 101);
     let mut strided = Problem::new(&[14, 14], &[1, 1], 58, 61);
-    strided.op.strides = vec![2; 2];
+    strided.op.window.strides = vec![2; 2];
     let mut asymmetric = Problem::new(&[16, 16], &[3, 3], 5, 9);
-    (asymmetric.op.pads, asymmetric.op.strides) = (vec![0, 0, 1, 1], vec![2; 2]);
+    (asymmetric.op.window.pads, asymmetric.op.window.strides) = (vec![0, 0, 1, 1], vec![2; 2]);
     let mut video = Problem::new(&[4, 9, 9], &[3, 1, 1], 12, 10);
-    video.op.pads = vec![1, 0, 0, 1, 0, 0];
+    video.op.window.pads = vec![1, 0, 0, 1, 0, 0];
     for p in [stem, wide, pointwise, strided, asymmetric, video] {
         let operands = p.operands(&mut r);
         checks.add(p.op, &operands, Error::Sums);
@@ -165,11 +158,13 @@ fn transposed() {
         let (pads, output_padding) = (many(&[0, 0, 1]).repeat(2), many(&[0, 0, 1]));
         let (group, ic, oc) = (r.pick(&[1, 1, 2, 6]), r.pick(&[1, 3, 8]), r.pick(&[1, 2, 5]));
         let op = ConvTranspose {
-            kernel: vec![],
-            strides,
-            dilations,
-            pads: if r.below(2) == 0 { pads } else { vec![] },
-            auto_pad: r.pick(&PADDINGS),
+            window: Window {
+                strides,
+                dilations,
+                pads: if r.below(2) == 0 { pads } else { vec![] },
+                auto_pad: r.pick(&PADDINGS),
+                ..Window::default()
+            },
             group,
             output_padding: if r.below(2) == 0 { output_padding } else { vec![] },
             output_shape: vec![],

@@ -10,7 +10,7 @@ use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::expr::Scalar;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Op, Tensor};
 
 use crate::check::{Checks, Error, Operand, Random, fits, floats, ints};
@@ -38,7 +38,7 @@ fn pools() {
             let (kernel, strides) = (kernel.to_vec(), strides.to_vec());
             let (dilations, pads) = (dilations.to_vec(), pads.to_vec());
             let x = [r.given(&[&[2, 5], spatial].concat())];
-            let max = MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode };
+            let max = MaxPool { window: Window { kernel, strides, dilations, pads, auto_pad }, ceil_mode };
             if fits(&Op::from(max.clone()), &x) {
                 checks.add(max.clone(), &x, Error::None);
                 let bytes = r.tensor(DType::U8, &[&[1, 3], spatial].concat());
@@ -47,9 +47,8 @@ fn pools() {
                 checks.add(max.clone(), &[Operand::Given(signed)], Error::None);
             }
             for count_include_pad in [false, true] {
-                let MaxPool { kernel, strides, dilations, pads, .. } = max.clone();
-                let average =
-                    AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad };
+                let window = max.window.clone();
+                let average = AveragePool { window, ceil_mode, count_include_pad };
                 if fits(&Op::from(average.clone()), &x) {
                     checks.add(average, &x, Error::Sums);
                 }

@@ -8,7 +8,7 @@ use octrt_ops::def::qlinear_conv::QLinearConv;
 use octrt_ops::def::qlinear_matmul::QLinearMatMul;
 use octrt_ops::def::quantize_linear::QuantizeLinear;
 use octrt_ops::def::round_float::FloatFormat;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Op, Tensor, TensorType};
 
 use crate::check::{Checks, Error, Operand, Random, fits};
@@ -111,17 +111,19 @@ fn conv_integer(r: &mut Random, axes: usize, group: usize) -> ConvInteger {
         (0..n).map(|_| from + r.below(below)).collect()
     };
     ConvInteger {
-        kernel: vec![],
-        strides: list(r, axes, 1, 2),
-        dilations: list(r, axes, 1, 2),
-        pads: list(r, 2 * axes, 0, 3),
-        auto_pad: r.pick(&[
-            AutoPad::NotSet,
-            AutoPad::NotSet,
-            AutoPad::SameUpper,
-            AutoPad::SameLower,
-            AutoPad::Valid,
-        ]),
+        window: Window {
+            strides: list(r, axes, 1, 2),
+            dilations: list(r, axes, 1, 2),
+            pads: list(r, 2 * axes, 0, 3),
+            auto_pad: r.pick(&[
+                AutoPad::NotSet,
+                AutoPad::NotSet,
+                AutoPad::SameUpper,
+                AutoPad::SameLower,
+                AutoPad::Valid,
+            ]),
+            ..Window::default()
+        },
         group,
     }
 }
@@ -163,8 +165,8 @@ fn convolutions() {
         let y_zero = parameter(&mut r, y_zero);
         let bias = r.tensor(DType::I32, &[oc]);
         let bias = if r.below(3) == 0 { Operand::Omitted } else { parameter(&mut r, bias) };
-        let ConvInteger { kernel, strides, dilations, pads, auto_pad, group } = op;
-        let op = QLinearConv { kernel, strides, dilations, pads, auto_pad, group };
+        let ConvInteger { window, group } = op;
+        let op = QLinearConv { window, group };
         let inputs = [x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias];
         checks.add(op, &inputs, Error::None);
     }

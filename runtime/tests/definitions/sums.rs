@@ -10,7 +10,7 @@ use octrt_ops::def::matmul::MatMul;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::graph::interp;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 use octrt_ops::{DType, Dim, Graph, Op, Tensor};
 
 use crate::check::{Random, targets};
@@ -66,11 +66,7 @@ fn mean(axes: &[i64]) -> (Op, Vec<Tensor>) {
 /// A convolution with as much padding as stride less 1.
 fn conv(stride: usize, group: usize, wei: Tensor) -> (Op, Vec<Tensor>) {
     let op = Conv {
-        kernel: vec![],
-        strides: vec![stride; 2],
-        dilations: vec![],
-        pads: vec![stride - 1; 4],
-        auto_pad: AutoPad::NotSet,
+        window: Window { strides: vec![stride; 2], pads: vec![stride - 1; 4], ..Window::default() },
         group,
     };
     (op.into(), vec![wei])

@@ -8,7 +8,7 @@ use octrt_ops::def::lp_pool::LpPool;
 use octrt_ops::def::max_pool_indices::MaxPoolIndices;
 use octrt_ops::def::max_roi_pool::MaxRoiPool;
 use octrt_ops::def::roi_align::{RoiAlign, RoiMode};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Op, Tensor};
 
 use crate::check::{Checks, Error, Operand, Random, fits, ints};
@@ -159,15 +159,8 @@ fn norms_and_places() {
                 let shape = [&[2, 3], spatial].concat();
                 let (kernel, strides) = (kernel.to_vec(), strides.to_vec());
                 let (dilations, pads) = (dilations.to_vec(), pads.to_vec());
-                let places = MaxPoolIndices {
-                    kernel: kernel.clone(),
-                    strides: strides.clone(),
-                    dilations: dilations.clone(),
-                    pads: pads.clone(),
-                    auto_pad,
-                    ceil_mode: flag,
-                    column_major: flag,
-                };
+                let window = Window { kernel, strides, dilations, pads, auto_pad };
+                let places = MaxPoolIndices { window: window.clone(), ceil_mode: flag, column_major: flag };
                 for dtype in [DType::F32, DType::U8] {
                     let x = [Operand::Given(r.tensor(dtype, &shape))];
                     if fits(&Op::from(places.clone()), &x) {
@@ -175,9 +168,7 @@ fn norms_and_places() {
                     }
                 }
                 for p in [1.0, 2.0, 3.0] {
-                    let (kernel, strides) = (kernel.clone(), strides.clone());
-                    let (dilations, pads) = (dilations.clone(), pads.clone());
-                    let op = LpPool { kernel, strides, dilations, pads, auto_pad, ceil_mode: flag, p };
+                    let op = LpPool { window: window.clone(), ceil_mode: flag, p };
                     for dtype in [DType::F32, DType::F64] {
                         let x = [Operand::Given(r.tensor(dtype, &shape))];
                         if fits(&Op::from(op.clone()), &x) {

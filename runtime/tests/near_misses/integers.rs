@@ -4,7 +4,7 @@ use octrt_ops::def::conv_integer::ConvInteger;
 use octrt_ops::def::matmul_integer::MatMulInteger;
 use octrt_ops::def::qlinear_conv::QLinearConv;
 use octrt_ops::def::qlinear_matmul::QLinearMatMul;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 use octrt_ops::{DType, Op, Tensor, TensorType, ValueId};
 
 use crate::near::Near;
@@ -73,11 +73,11 @@ pub fn product(n: &mut Near) -> Option<()> {
     let x_zero = zero_point(n, data, 1);
     let w_zero = zero_point(n, weight, channels);
     let pads = if conv && n.half() { vec![1; 4] } else { vec![] };
-    let (kernel, strides, dilations, auto_pad) = (vec![], vec![], vec![], AutoPad::NotSet);
+    let window = Window { pads, ..Window::default() };
     let (op, inputs): (Op, Vec<Option<ValueId>>) = match quantised {
         false => {
             let op = match conv {
-                true => ConvInteger { kernel, strides, dilations, pads, auto_pad, group }.into(),
+                true => ConvInteger { window, group }.into(),
                 false => MatMulInteger {}.into(),
             };
             (op, vec![Some(x), Some(w), x_zero, w_zero])
@@ -104,7 +104,7 @@ pub fn product(n: &mut Near) -> Option<()> {
                 inputs.push(Some(parameter(n, t)));
             }
             let op = match conv {
-                true => QLinearConv { kernel, strides, dilations, pads, auto_pad, group }.into(),
+                true => QLinearConv { window, group }.into(),
                 false => QLinearMatMul {}.into(),
             };
             (op, inputs)

@@ -19,7 +19,7 @@ use octrt_ops::def::split::Split;
 use octrt_ops::def::tile::Tile;
 use octrt_ops::def::transpose::Transpose;
 use octrt_ops::def::unary::{Unary, UnaryKind};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 use octrt_ops::{DType, Tensor, ValueId};
 
 use crate::near::Near;
@@ -166,12 +166,13 @@ fn window(n: &mut Near, x: ValueId) -> Option<ValueId> {
     let kernel: Vec<usize> = (0..axes).map(|_| n.or(1, &[2])).collect();
     let strides: Vec<usize> = (0..axes).map(|_| n.or(1, &[2])).collect();
     let pads: Vec<usize> = (0..2 * axes).map(|_| n.or(0, &[1])).collect();
-    let (dilations, auto_pad, ceil_mode) = (vec![], AutoPad::NotSet, n.half());
+    let window = Window { kernel, strides, pads, ..Window::default() };
+    let ceil_mode = n.half();
     if n.half() {
-        return n.add(MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode }, &[x]);
+        return n.add(MaxPool { window, ceil_mode }, &[x]);
     }
     let count_include_pad = n.half();
-    n.add(AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad }, &[x])
+    n.add(AveragePool { window, ceil_mode, count_include_pad }, &[x])
 }
 
 /// A node that hands on what it gets, or nearly, between two that compute.

@@ -4,7 +4,7 @@ use octrt_ops::def::average_pool::AveragePool;
 use octrt_ops::def::conv::Conv;
 use octrt_ops::def::resize::{AspectPolicy, CoordinateTransform, NearestMode, Resize, ResizeMode};
 use octrt_ops::def::unary::{Unary, UnaryKind};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Dim, Op, Tensor, ValueId};
 
 use crate::growing::Growing;
@@ -133,7 +133,8 @@ impl Near {
         }
         let spelled = |v: usize, all: bool| if all || v != 1 { vec![v; n] } else { vec![] };
         let (strides, dilations) = (spelled(stride, self.half()), spelled(dilation, self.half()));
-        self.add(Conv { kernel: vec![], strides, dilations, pads, auto_pad, group }, &inputs)
+        let window = Window { strides, dilations, pads, auto_pad, ..Window::default() };
+        self.add(Conv { window, group }, &inputs)
     }
 
     /// A pooling of windows side by side.
@@ -158,8 +159,8 @@ impl Near {
         }
         let dilations = if self.odd() { vec![2; n] } else { vec![] };
         let (ceil_mode, count_include_pad) = (self.or(false, &[true]), self.half());
-        let op = AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad };
-        self.add(op, &[x])
+        let window = Window { kernel, strides, dilations, pads, auto_pad };
+        self.add(AveragePool { window, ceil_mode, count_include_pad }, &[x])
     }
 
     /// A factor of an axis, of which many give the extent that 1 gives or `usual`, and other elements.

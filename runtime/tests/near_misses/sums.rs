@@ -5,7 +5,7 @@ use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::conv_transpose::ConvTranspose;
 use octrt_ops::def::einsum::Einsum;
 use octrt_ops::def::gemm::Gemm;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 
 use crate::near::Near;
 
@@ -110,11 +110,7 @@ fn transposed(n: &mut Near) -> Option<ValueId> {
     let wei = n.weight(&[c, oc, 2, 3]);
     let bias = n.weight(&[oc * group]);
     let op = ConvTranspose {
-        kernel: vec![],
-        strides,
-        dilations: vec![],
-        pads: vec![],
-        auto_pad: AutoPad::NotSet,
+        window: Window { strides, ..Window::default() },
         group,
         output_padding: vec![],
         output_shape: vec![],

@@ -14,7 +14,7 @@ use octrt_ops::def::max_pool::MaxPool;
 use octrt_ops::def::prelu::PRelu;
 use octrt_ops::def::reduce::{Reduce, ReduceKind};
 use octrt_ops::def::unary::{Unary, UnaryKind};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Tensor, ValueId};
 
 use crate::near::Near;
@@ -89,7 +89,7 @@ fn root(n: &mut Near) -> Option<ValueId> {
             let wei = n.weight(&[8, 1, 3, 3]);
             let op = n.g.graph.nodes.last()?.op.clone();
             let octrt_ops::Op::Conv(mut op) = op else { return None };
-            (op.group, op.pads) = (8, vec![1; 4]);
+            (op.group, op.window.pads) = (8, vec![1; 4]);
             n.add(op, &[y, wei])
         }
         _ => {
@@ -147,11 +147,13 @@ fn pooling(n: &mut Near, x: ValueId) -> Option<ValueId> {
     let axes = n.shape(x).len().checked_sub(2)?;
     let pads = if n.half() { vec![] } else { n.g.numbers.list(2 * axes, &[0, 1, 1, 2]) };
     let op = MaxPool {
-        kernel: n.g.numbers.list(axes, &[1, 2, 3]),
-        strides: n.g.numbers.list(axes, &[1, 2, 3]),
-        dilations: if n.odd() { vec![2; axes] } else { vec![] },
-        pads,
-        auto_pad: n.or(AutoPad::NotSet, &[AutoPad::SameUpper, AutoPad::SameLower]),
+        window: Window {
+            kernel: n.g.numbers.list(axes, &[1, 2, 3]),
+            strides: n.g.numbers.list(axes, &[1, 2, 3]),
+            dilations: if n.odd() { vec![2; axes] } else { vec![] },
+            pads,
+            auto_pad: n.or(AutoPad::NotSet, &[AutoPad::SameUpper, AutoPad::SameLower]),
+        },
         ceil_mode: n.half(),
     };
     n.add(op, &[x])

@@ -36,7 +36,7 @@ use octrt_ops::def::transpose::Transpose;
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::def::unsqueeze::Unsqueeze;
 use octrt_ops::def::where_::Where;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Dim, Tensor, ValueId};
 
 use super::growing::Growing;
@@ -287,28 +287,25 @@ impl Growing {
         let strides = self.numbers.list(n, &[1, 1, 2]);
         let dilations = self.numbers.list(n, &[1, 1, 2]);
         let pads = if auto_pad == AutoPad::NotSet { self.numbers.list(2 * n, &[0, 0, 1]) } else { vec![] };
+        let window = Window { kernel, strides, dilations, pads, auto_pad };
         match self.numbers.below(8) {
             0..=2 => {
                 let group = if c > 0 && self.numbers.one_in(3) { c } else { 1 };
                 let oc = group * self.numbers.pick(&[1, 2, 4, 5]);
-                let wei = Some(self.f32s(&[&[oc, c / group], &kernel[..]].concat()));
+                let wei = Some(self.f32s(&[&[oc, c / group], &window.kernel[..]].concat()));
                 let bias = (!self.numbers.one_in(3)).then(|| self.f32s(&[oc]));
-                let op = Conv { kernel: vec![], strides, dilations, pads, auto_pad, group };
+                let op = Conv { window: Window { kernel: vec![], ..window }, group };
                 let y = self.add(op, &[x0, wei, bias], 1)?;
                 self.normalized(y[0])
             }
             3 => {
                 let group = if c > 0 && self.numbers.one_in(3) { c } else { 1 };
                 let oc = self.numbers.pick(&[1, 2, 4, 5]);
-                let wei = Some(self.f32s(&[&[c, oc], &kernel[..]].concat()));
+                let wei = Some(self.f32s(&[&[c, oc], &window.kernel[..]].concat()));
                 let bias = (!self.numbers.one_in(3)).then(|| self.f32s(&[oc * group]));
                 let (output_padding, output_shape) = (vec![], vec![]);
                 let op = ConvTranspose {
-                    kernel: vec![],
-                    strides,
-                    dilations,
-                    pads,
-                    auto_pad,
+                    window: Window { kernel: vec![], ..window },
                     group,
                     output_padding,
                     output_shape,
@@ -318,13 +315,12 @@ impl Growing {
             }
             4 => {
                 let ceil_mode = self.numbers.one_in(2);
-                let op = MaxPool { kernel, strides, dilations, pads, auto_pad, ceil_mode };
+                let op = MaxPool { window, ceil_mode };
                 self.add(op, &[x0], 1)
             }
             5 => {
                 let (ceil_mode, count_include_pad) = (self.numbers.one_in(2), self.numbers.one_in(2));
-                let op =
-                    AveragePool { kernel, strides, dilations, pads, auto_pad, ceil_mode, count_include_pad };
+                let op = AveragePool { window, ceil_mode, count_include_pad };
                 self.add(op, &[x0], 1)
             }
             6 => {

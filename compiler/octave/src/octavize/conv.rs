@@ -2,7 +2,7 @@
 
 use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::conv::Conv;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::{AutoPad, Window};
 use octrt_ops::{DType, Node, OpError, Tensor, ValueId};
 
 use super::extents;
@@ -200,12 +200,12 @@ fn kernel<'a>(rewriter: &Rewriter<'_>, node: &'a Node, conv: &Conv) -> Result<(K
     let Some((weight, weight_name)) = constant(1, "weight")? else { return kept("it has no weight") };
     let bias = constant(2, "bias")?;
     let &[oc, ic, kh, kw] = weight.shape().dims() else { return kept("it is not two-dimensional") };
-    let stride = match conv.strides[..] {
+    let stride = match conv.window.strides[..] {
         [] | [1, 1] => 1,
         [2, 2] => 2,
-        _ => return kept(format!("its strides are {:?}; an OctConv has 1 or 2", conv.strides)),
+        _ => return kept(format!("its strides are {:?}; an OctConv has 1 or 2", conv.window.strides)),
     };
-    let op = path_op(conv, [kh, kw])?;
+    let op = path_op(&conv.window, [kh, kw])?;
     let bias_name = bias.as_ref().map_or_else(String::new, |(_, name)| name.clone());
     let kernel = Kernel {
         node,
@@ -220,22 +220,22 @@ fn kernel<'a>(rewriter: &Rewriter<'_>, node: &'a Node, conv: &Conv) -> Result<(K
 }
 
 /// The convolution with a step of 1, which must keep the extent of a map.
-fn path_op(conv: &Conv, [kh, kw]: [usize; 2]) -> Result<Conv, Refusal> {
-    let dilations = if conv.dilations.is_empty() { vec![1; 2] } else { conv.dilations.clone() };
+fn path_op(window: &Window, [kh, kw]: [usize; 2]) -> Result<Conv, Refusal> {
+    let dilations = if window.dilations.is_empty() { vec![1; 2] } else { window.dilations.clone() };
     let reach = |k: usize, d: usize| k.saturating_sub(1) * d;
     let (h, w) = (reach(kh, dilations[0]), reach(kw, dilations[1]));
     let same = vec![h / 2, w / 2, h / 2, w / 2];
-    let is_same = match conv.auto_pad {
-        AutoPad::NotSet => conv.pads == same || (conv.pads.is_empty() && h + w == 0),
+    let is_same = match window.auto_pad {
+        AutoPad::NotSet => window.pads == same || (window.pads.is_empty() && h + w == 0),
         AutoPad::SameUpper | AutoPad::SameLower => true,
         AutoPad::Valid => h + w == 0,
     };
     if !is_same || h % 2 == 1 || w % 2 == 1 {
-        let pads = &conv.pads;
+        let pads = &window.pads;
         return kept(format!("its padding does not keep the extent of a map ({kh}x{kw}, pads {pads:?})"));
     }
     let (kernel, strides) = (vec![kh, kw], vec![1; 2]);
-    Ok(Conv { kernel, strides, dilations, pads: same, auto_pad: AutoPad::NotSet, group: 1 })
+    Ok(Conv { window: Window { kernel, strides, dilations, pads: same, ..Window::default() }, group: 1 })
 }
 
 /// The channels of the output by frequency, high first.

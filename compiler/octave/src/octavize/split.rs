@@ -8,7 +8,7 @@ use octrt_ops::def::gather::Gather;
 use octrt_ops::def::resize::Resize;
 use octrt_ops::def::slice::Slice;
 use octrt_ops::graph::ValueDef;
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 use octrt_ops::{Graph, Node, Op, OpError, Tensor, ValueId};
 
 /// One frequency of a value.
@@ -163,11 +163,7 @@ impl<'a> Rewriter<'a> {
         }
         let is_odd = extents.iter().any(|e| e % 2 == 1);
         let pool = AveragePool {
-            kernel: vec![2; 2],
-            strides: vec![2; 2],
-            dilations: vec![],
-            pads: vec![0; 4],
-            auto_pad: AutoPad::NotSet,
+            window: Window { kernel: vec![2; 2], strides: vec![2; 2], pads: vec![0; 4], ..Window::default() },
             ceil_mode: is_odd,
             count_include_pad: !is_odd,
         };

@@ -3,7 +3,7 @@
 use octrt_ops::compute::{BufferKind, Compute};
 use octrt_ops::def::conv::Conv;
 use octrt_ops::expr::{BufId, CompareFn, Expr, VarId};
-use octrt_ops::window::AutoPad;
+use octrt_ops::window::Window;
 use octrt_ops::{Arg, Args, DType, Shape, Tensor, TensorType};
 
 use super::tail::finished;
@@ -96,14 +96,8 @@ impl ConvProblem {
             let last = dst[i].saturating_sub(1) * strides[i] + (kernel[i] - 1) * dilations[i];
             (last + 1).saturating_sub(src[i] + pads[i])
         });
-        let conv = Conv {
-            kernel: Vec::new(),
-            pads: pads.iter().copied().chain(ends).collect(),
-            strides,
-            dilations,
-            auto_pad: AutoPad::NotSet,
-            group: groups,
-        };
+        let pads = pads.iter().copied().chain(ends).collect();
+        let conv = Conv { window: Window { strides, dilations, pads, ..Window::default() }, group: groups };
         let tensor = |lead: [usize; 2], rest: &[usize]| Shape::new([&lead[..], rest].concat());
         let oc = self.oc * self.groups;
         let src = tensor([self.src.mb, groups * channels], &src);

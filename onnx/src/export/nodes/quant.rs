@@ -1,28 +1,11 @@
 //! Attributes of quantised operators.
 
-use octrt_ops::def::conv_integer::ConvInteger;
 use octrt_ops::def::dequantize_linear::DequantizeLinear;
-use octrt_ops::def::qlinear_conv::QLinearConv;
 use octrt_ops::def::quantize_linear::QuantizeLinear;
 
-use super::{int, narrow, text, window};
 use crate::elem::ElemType;
-use crate::names::{AUTO_PAD, name_of};
+use crate::export::attributes::{int, narrow};
 use crate::proto::AttributeProto;
-
-pub(super) fn conv_integer(op: &ConvInteger) -> Vec<AttributeProto> {
-    let mut list = window(&op.kernel, &op.strides, &op.dilations, &op.pads);
-    list.push(text("auto_pad", name_of(AUTO_PAD, &op.auto_pad)));
-    list.push(int("group", op.group as i64));
-    list
-}
-
-pub(super) fn qlinear_conv(op: &QLinearConv) -> Vec<AttributeProto> {
-    let mut list = window(&op.kernel, &op.strides, &op.dilations, &op.pads);
-    list.push(text("auto_pad", name_of(AUTO_PAD, &op.auto_pad)));
-    list.push(int("group", op.group as i64));
-    list
-}
 
 /// What opset 17 does not know is written only where it is not the default, see [`first_opset`].
 pub(super) fn quantize_linear(op: &QuantizeLinear) -> Vec<AttributeProto> {

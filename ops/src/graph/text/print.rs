@@ -1,10 +1,11 @@
 //! Graph to text.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use crate::dtype::DType;
 use crate::expr::Scalar;
 use crate::graph::{Graph, Input, Node, ValueDef, ValueId};
+use crate::quoted::Quoted;
 use crate::shape::Dim;
 use crate::tensor::{Element, Tensor};
 
@@ -114,27 +115,6 @@ struct Name<'a>(&'a str);
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, " {}", Quoted(self.0)) }
-    }
-}
-
-/// A string in quotes, escaped.
-pub(crate) struct Quoted<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
-                c if c.is_control() => write!(f, "\\u{{{:x}}}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
     }
 }
 

@@ -13,9 +13,9 @@ use octrt_ops::graph::text;
 
 use crate::args::{CompileArgs, Stage};
 use crate::failure::Failure;
+use crate::inputs;
 use crate::model::{self, Dims};
 use crate::output;
-use crate::values;
 
 /// Runs the command.
 ///
@@ -23,7 +23,7 @@ use crate::values;
 /// Those of loading and compiling the model, and of writing.
 pub fn run(args: &CompileArgs) -> anyhow::Result<()> {
     let model = Model::load(&args.model, &model::options(&args.machine))?;
-    let on = values::specialization(&model, &Dims::new(&model, &args.dims)?, &args.values.values)?;
+    let on = inputs::specialization(&model, &Dims::new(&model, &args.dims)?, &args.values.values)?;
     match (args.emit, &args.output) {
         (None, None) => Err(Failure::Usage("give --output or --emit".to_string()).into()),
         (None, Some(path)) => {

@@ -15,10 +15,10 @@ use serde::Serialize;
 
 use crate::args::{Format, InspectArgs};
 use crate::failure::Failure;
+use crate::inputs;
 use crate::model::{self, Dims};
 use crate::output;
 use crate::tensor_files::read_bytes;
-use crate::values;
 use octave::OctaveReport;
 use plan::PlanReport;
 
@@ -165,7 +165,7 @@ fn inspect(model: &Model, args: &InspectArgs) -> anyhow::Result<Report> {
         warnings: model.warnings().to_vec(),
         ..Report::default()
     };
-    let on = values::specialization(model, &dims, &args.values.values);
+    let on = inputs::specialization(model, &dims, &args.values.values);
     if !args.values.values.is_empty()
         && let Err(e) = on
     {
