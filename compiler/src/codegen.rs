@@ -15,7 +15,7 @@ use crate::artifact::Function;
 use crate::error::CompileError;
 use crate::leaf::Program;
 use crate::leaf::x64::{self, AssembleError};
-use crate::nest::Nest;
+use crate::nest::{Nest, defines};
 use crate::target::{Isa, Target};
 
 mod calls;
@@ -88,7 +88,8 @@ impl Codegen {
     }
 
     fn isa(&self, nest: &Nest) -> &dyn TargetIsa {
-        if nest.leaves.is_empty() { &*self.thorough } else { &*self.quick }
+        // Around calls there is little to gain, and there are many of them.
+        if defines(&nest.body).is_empty() { &*self.quick } else { &*self.thorough }
     }
 
     /// Machine code of a nest.

@@ -43,14 +43,16 @@ pub fn tiles(p: &GemmProblem, width: Width) -> Vec<usize> {
     split.runs().flat_map(|(_, size, n)| std::iter::repeat_n(size, n)).collect()
 }
 
-/// Bytes of the columns of a panel: with the rows that are multiplied by them they stay in the level-1 cache.
-const PANEL: usize = 64 << 10;
+/// Most tiles of a panel.
+const PANEL_TILES: usize = 32;
 
-/// Tiles of equal form that share a panel: columns that are copied side by side, since their rows lie far from each other,
-/// often at distances that share the lines of the caches.
-fn panel(p: &GemmProblem, width: Width, tiles: &[usize]) -> usize {
-    let bytes = p.k.min(PART) * tiles[0] * width.bytes() as usize;
-    (1..=(PANEL / bytes.max(1)).min(16)).rev().find(|n| tiles.len().is_multiple_of(*n)).unwrap_or(1)
+/// Tiles of equal form that share a panel: columns that are copied, those of each tile side by side. Their rows lie far from
+/// each other, often at distances that share the lines of the caches. A panel stays in the level-2 cache while all rows pass,
+/// and is wide, so that runs of results are long.
+fn panel(p: &GemmProblem, tiles: &[usize], (width, target): (Width, Target)) -> usize {
+    let bytes = p.k * tiles[0] * width.bytes() as usize;
+    let most = (target.caches().l2 / 8 / bytes.max(1)).clamp(1, PANEL_TILES);
+    (1..=most).rev().find(|n| tiles.len().is_multiple_of(*n)).unwrap_or(1)
 }
 
 /// The schedule.
@@ -77,10 +79,10 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
             s.parallel(products.unwrap_or(tile))?;
             columns(&mut s, p, width, &Run::new(tile, vector), None)?;
         } else {
-            let [panel, tile] = s.split(tile, panel(p, width, &tiles))?;
+            let [panel, tile] = s.split(tile, panel(p, &tiles, (width, target)))?;
             s.reorder(&order(&[panel, ROW, tile, vector, LANE, SUM]))?;
             s.parallel(products.unwrap_or(panel))?;
-            copied(&mut s, panel)?;
+            copied(&mut s, panel, p, tiles[0] * lanes)?;
             columns(&mut s, p, width, &Run::new(panel, vector), Some(tile))?;
         }
     } else {
@@ -103,16 +105,19 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
     Ok(s)
 }
 
-/// Copies the columns of a panel.
-fn copied(s: &mut Schedule, panel: VarId) -> Result<(), Refusal> {
-    let (_, loops) = s.stage_read(RHS, panel)?;
+/// Copies the columns of a panel, those of each tile side by side.
+fn copied(s: &mut Schedule, panel: VarId, p: &GemmProblem, columns: usize) -> Result<(), Refusal> {
+    let (scratch, loops) = s.stage_read(RHS, panel)?;
     let Some(column) = loops.last() else { return Ok(()) };
-    let [vector, lane] = s.split(*column, Target::LANES)?;
+    let [_, column] = s.split(*column, columns)?;
+    let [vector, lane] = s.split(column, Target::LANES)?;
     s.vectorize(lane)?;
-    let vectors = s.extent(vector);
-    let unrolled = [8, 4, 2].into_iter().find(|n| vectors.is_multiple_of(*n)).unwrap_or(1);
-    let [_, vector] = s.split(vector, unrolled)?;
-    Ok(s.unroll(vector)?)
+    s.unroll(vector)?;
+    // [k, columns] -> [tile, k, columns of a tile]
+    let rank = loops.len();
+    s.relayout(scratch, rank - 2, p.k)?;
+    s.relayout(scratch, rank - 1, columns)?;
+    Ok(())
 }
 
 /// Schedules a run of tiles of columns; those of a panel are one more loop inside the rows.
