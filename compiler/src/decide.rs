@@ -13,7 +13,7 @@ use octrt_ops::graph::Users;
 use octrt_ops::window::{Rounding, Window, WindowAxis};
 use octrt_ops::{DType, Graph, Node, NodeId, Op, ValueId};
 
-use crate::layout::{AXES, Border, Halo, Layout, Map};
+use crate::layout::{AXES, Border, Halo, Layout, Map, MapWindow};
 use crate::leaf::BinaryOp;
 use crate::leaf::programs::Winograd;
 use crate::options::Options;
@@ -102,15 +102,15 @@ impl Windows {
         self.axes.iter().all(|a| a.kernel == 1) && self.halo().is_none()
     }
 
-    /// Whether each is one of three rows and columns, in steps of 1.
-    fn is_3x3_s1(&self) -> bool {
-        let rest = self.each(|a| a.stride) == [1; AXES] && self.each(|a| a.dilation) == [1; AXES];
-        self.each(|a| a.kernel) == [1, 3, 3] && rest
-    }
-
-    /// A number of each axis.
-    pub fn each(&self, f: impl Fn(&WindowAxis) -> usize) -> [usize; AXES] {
-        self.axes.each_ref().map(f)
+    /// One of them.
+    pub fn window(&self) -> MapWindow {
+        let each = |f: fn(&WindowAxis) -> usize| self.axes.each_ref().map(f);
+        MapWindow {
+            kernel: each(|a| a.kernel),
+            strides: each(|a| a.stride),
+            dilations: each(|a| a.dilation),
+            pads: each(|a| a.pad_begin),
+        }
     }
 }
 

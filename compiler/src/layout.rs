@@ -19,6 +19,41 @@ use octrt_ops::{Arg, DType, TensorType};
 /// Most axes of a map: planes, rows and columns.
 pub const AXES: usize = 3;
 
+/// A window that moves over a map: planes, rows and columns; 1, and no padding, along axes that the map does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MapWindow {
+    /// Planes, rows and columns of the window.
+    pub kernel: [usize; AXES],
+    /// Steps between windows.
+    pub strides: [usize; AXES],
+    /// Steps between elements of a window.
+    pub dilations: [usize; AXES],
+    /// Planes, rows and columns before the first of the input that the first window covers.
+    pub pads: [usize; AXES],
+}
+
+impl MapWindow {
+    /// MapWindows of one pixel each, in these steps.
+    pub fn pixels(strides: [usize; AXES]) -> MapWindow {
+        MapWindow { kernel: [1; AXES], strides, dilations: [1; AXES], pads: [0; AXES] }
+    }
+
+    /// Elements of a window.
+    pub fn taps(&self) -> usize {
+        self.kernel.iter().product()
+    }
+
+    /// Whether it covers one pixel of the input, and there is no padding before the first.
+    pub fn is_pixel(&self) -> bool {
+        *self == MapWindow { dilations: self.dilations, ..MapWindow::pixels(self.strides) }
+    }
+
+    /// Whether it is one of three rows and columns, in steps of 1.
+    pub fn is_3x3_s1(&self) -> bool {
+        self.kernel == [1, 3, 3] && self.strides == [1; AXES] && self.dilations == [1; AXES]
+    }
+}
+
 /// Planes, rows and columns around a map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Halo {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::layout::AXES;
+use crate::layout::{AXES, MapWindow};
 use crate::strategy::conv::Algorithm;
 
 /// A convolution as records know it. It prints in the way of oneDNN's benchdnn, with every word.
@@ -24,28 +24,22 @@ pub struct Convolution {
     pub src: [usize; AXES],
     /// Planes, rows and columns of the output.
     pub dst: [usize; AXES],
-    /// Planes, rows and columns of the window.
-    pub kernel: [usize; AXES],
-    /// Steps between windows.
-    pub strides: [usize; AXES],
-    /// Steps between elements of a window.
-    pub dilations: [usize; AXES],
-    /// Planes, rows and columns before the first of the input that the first window covers.
-    pub pads: [usize; AXES],
+    /// The window.
+    pub window: MapWindow,
 }
 
 impl fmt::Display for Convolution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Convolution { mb, groups, ic, oc, .. } = self;
+        let Convolution { mb, groups, ic, oc, src, dst, window } = *self;
         write!(f, "mb{mb}g{groups}ic{ic}oc{oc}")?;
-        let skipped = self.dilations.map(|d| d.saturating_sub(1));
+        let skipped = window.dilations.map(|d| d.saturating_sub(1));
         let words = [
-            ('i', self.src),
-            ('o', self.dst),
-            ('k', self.kernel),
-            ('s', self.strides),
+            ('i', src),
+            ('o', dst),
+            ('k', window.kernel),
+            ('s', window.strides),
             ('d', skipped),
-            ('p', self.pads),
+            ('p', window.pads),
         ];
         for (word, [d, h, w]) in words {
             write!(f, "{word}d{d}{word}h{h}{word}w{w}")?;
@@ -86,10 +80,12 @@ mod tests {
             oc: 32,
             src: [1, 56, 57],
             dst: [1, 28, 29],
-            kernel: [1, 3, 5],
-            strides: [1, 2, 2],
-            dilations: [1, 1, 2],
-            pads: [0, 1, 4],
+            window: MapWindow {
+                kernel: [1, 3, 5],
+                strides: [1, 2, 2],
+                dilations: [1, 1, 2],
+                pads: [0, 1, 4],
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 
 use octrt_compiler::decide::fuse::Unfused;
 use octrt_compiler::decide::{self, Kind, Reason, Refused};
+use octrt_compiler::layout::MapWindow;
 use octrt_compiler::leaf::programs::Winograd;
 use octrt_compiler::pipeline::{self, Options};
 use octrt_compiler::records::Convolution;
@@ -146,10 +147,7 @@ fn record(ic: usize, algorithm: Algorithm) -> Records {
         oc: 64,
         src: extents,
         dst: extents,
-        kernel: [1, 3, 3],
-        strides: one,
-        dilations: one,
-        pads: [0, 1, 1],
+        window: MapWindow { kernel: [1, 3, 3], strides: one, dilations: one, pads: [0, 1, 1] },
     };
     records.insert(convolution, algorithm);
     records

@@ -39,7 +39,7 @@ impl Chooser<'_> {
         let inexact = options.precision == Precision::Strict || is_whole(graph, graph.node(group.root));
         let in_blocks = src.layout.lanes == dst.layout.lanes && src.axes == 2;
         let alone = windows.groups == 1 && windows.sharing == Sharing::Merged(1);
-        if inexact || !in_blocks || !alone || !windows.is_3x3_s1() {
+        if inexact || !in_blocks || !alone || !windows.window().is_3x3_s1() {
             return Algorithm::Direct;
         }
         let added = || [group.base, group.addend].into_iter().flatten().map(|a| (a.repeat, a.after));
@@ -74,10 +74,7 @@ fn convolution(windows: &Windows, src: &Map, dst: &Map) -> Convolution {
         oc: dst.c,
         src: src.extents(),
         dst: dst.extents(),
-        kernel: windows.each(|a| a.kernel),
-        strides: windows.each(|a| a.stride),
-        dilations: windows.each(|a| a.dilation),
-        pads: windows.each(|a| a.pad_begin),
+        window: windows.window(),
     }
 }
 
@@ -91,7 +88,7 @@ fn lanes(target: Target) -> f64 {
 }
 
 fn direct_cycles(c: &Convolution, target: Target) -> f64 {
-    let weights = (c.ic * c.oc * c.kernel.iter().product::<usize>()) as f64;
+    let weights = (c.ic * c.oc * c.window.taps()) as f64;
     let pixels = (c.mb * c.dst.iter().product::<usize>()) as f64;
     weights * pixels / rate(target) / 0.9 + weights * 4.0 / COLD_BYTES
 }

@@ -10,7 +10,7 @@ use super::{Lowering, Owner, Planned};
 use crate::decide::fuse::{self, Group};
 use crate::decide::matrix::{self, Right};
 use crate::decide::{Kind, Tiled, Windows, concat};
-use crate::layout::{AXES, Layout, Map};
+use crate::layout::{AXES, Layout, Map, MapWindow};
 use crate::leaf::{BinaryOp, Width};
 use crate::pack::{MatrixOrder, Packing};
 use crate::strategy::conv::{Addend, Algorithm, ConvProblem, Tail};
@@ -101,10 +101,10 @@ impl Lowering<'_> {
         let (mut src, mut src_map) = self.input(t, 0, owner)?;
         let (tail, addends) = self.tail(&t.group, owner)?;
         let dst_map = self.result_map(&t.group)?;
-        let mut strides = w.each(|a| a.stride);
-        if let Some(compact) = self.subsampled(w, &src_map, &dst_map) {
-            (src, src_map, strides) =
-                (self.subsample(src, &src_map, &compact, strides, owner)?, compact, [1; AXES]);
+        let mut window = w.window();
+        if let Some(compact) = subsampled(&window, &src_map, &dst_map) {
+            src = self.subsample(src, &src_map, &compact, window.strides, owner)?;
+            (src_map, window) = (compact, MapWindow::pixels([1; AXES]));
         }
         let problem = ConvProblem {
             src: src_map,
@@ -113,10 +113,7 @@ impl Lowering<'_> {
             sharing: w.sharing,
             ic: src_map.c / w.groups,
             oc: dst_map.c / w.groups,
-            kernel: w.each(|a| a.kernel),
-            strides,
-            dilations: w.each(|a| a.dilation),
-            pads: w.each(|a| a.pad_begin),
+            window,
             tail,
         };
         let bias_elements = problem.bias_elements();
@@ -153,14 +150,6 @@ impl Lowering<'_> {
         Ok((plan, packing))
     }
 
-    /// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.
-    fn subsampled(&self, w: &Windows, src: &Map, dst: &Map) -> Option<Map> {
-        let pointwise = w.each(|a| a.kernel) == [1; AXES] && w.each(|a| a.pad_begin) == [0; AXES];
-        let sparse = w.each(|a| a.stride) != [1; AXES] && src.layout.lanes > 1;
-        let layout = Layout::blocked(src.layout.lanes);
-        (pointwise && sparse).then_some(Map { layout, ..src.with_extents(dst.extents()) })
-    }
-
     /// Puts the pixels at steps of a map side by side: maxima of one element each.
     fn subsample(
         &mut self,
@@ -174,10 +163,7 @@ impl Lowering<'_> {
             kind: WindowKind::Max,
             src: *from,
             dst: *to,
-            kernel: [1; AXES],
-            strides,
-            dilations: [1; AXES],
-            pads: [0; AXES],
+            window: MapWindow::pixels(strides),
             tail: Tail::NONE,
         };
         let nest = window::schedule(&problem, self.options.target)?.finish()?;
@@ -190,16 +176,7 @@ impl Lowering<'_> {
         let (src, src_map) = self.input(t, 0, owner)?;
         let (tail, addends) = self.tail(&t.group, owner)?;
         let dst_map = self.result_map(&t.group)?;
-        let problem = WindowProblem {
-            kind,
-            src: src_map,
-            dst: dst_map,
-            kernel: w.each(|a| a.kernel),
-            strides: w.each(|a| a.stride),
-            dilations: w.each(|a| a.dilation),
-            pads: w.each(|a| a.pad_begin),
-            tail,
-        };
+        let problem = WindowProblem { kind, src: src_map, dst: dst_map, window: w.window(), tail };
         let nest = window::schedule(&problem, self.options.target)?.finish()?;
         let mut sources = vec![src];
         let mut stage = "pool";
@@ -414,4 +391,11 @@ impl Lowering<'_> {
         self.call(nest, &sources, dst, owner, "gemm")?;
         Ok(())
     }
+}
+
+/// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.
+fn subsampled(window: &MapWindow, src: &Map, dst: &Map) -> Option<Map> {
+    let sparse = window.is_pixel() && window.strides != [1; AXES] && src.layout.lanes > 1;
+    let layout = Layout::blocked(src.layout.lanes);
+    sparse.then_some(Map { layout, ..src.with_extents(dst.extents()) })
 }

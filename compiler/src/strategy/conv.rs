@@ -1,6 +1,6 @@
 //! A convolution on blocked activations, as the strategies see it.
 
-use crate::layout::{AXES, Map};
+use crate::layout::{Map, MapWindow};
 use crate::leaf::Width;
 use crate::leaf::programs::{Activation, Winograd};
 use crate::pack::{ConvPacking, GroupedPacking};
@@ -23,14 +23,8 @@ pub struct ConvProblem {
     pub ic: usize,
     /// Output channels of a group.
     pub oc: usize,
-    /// Planes, rows and columns of the window.
-    pub kernel: [usize; AXES],
-    /// Steps between windows.
-    pub strides: [usize; AXES],
-    /// Steps between elements of a window.
-    pub dilations: [usize; AXES],
-    /// Planes, rows and columns before the first of the input that the first window covers.
-    pub pads: [usize; AXES],
+    /// The window.
+    pub window: MapWindow,
     /// What follows.
     pub tail: Tail,
 }
@@ -136,15 +130,13 @@ impl ConvProblem {
 
     /// Elements of a window.
     pub fn taps(&self) -> usize {
-        self.kernel.iter().product()
+        self.window.taps()
     }
 
     /// Whether Winograd's algorithm serves it.
     pub fn is_3x3_s1(&self) -> bool {
         self.src.axes == 2
-            && self.kernel == [1, 3, 3]
-            && self.strides == [1; AXES]
-            && self.dilations == [1; AXES]
+            && self.window.is_3x3_s1()
             && self.groups == 1
             && self.sharing == Sharing::Merged(1)
     }

@@ -40,7 +40,7 @@ pub fn packing(p: &ConvProblem) -> Result<GroupedPacking, Refusal> {
     if seen > 8 * p.ic.max(p.dst.layout.lanes) {
         return Err(Refusal::Unfit("most of the work would be zeros of other groups"));
     }
-    if p.kernel[2] > COLUMNS {
+    if p.window.kernel[2] > COLUMNS {
         return Err(Refusal::Unfit("a window of many columns in groups that share blocks of channels"));
     }
     Ok(packing)

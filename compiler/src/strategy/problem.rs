@@ -1,6 +1,6 @@
 //! What windows and products of matrices are given to compute; convolutions have [`conv`](super::conv).
 
-use crate::layout::{AXES, Map};
+use crate::layout::{Map, MapWindow};
 use crate::leaf::programs::Activation;
 
 use super::conv::Tail;
@@ -26,14 +26,8 @@ pub struct WindowProblem {
     pub src: Map,
     /// The output.
     pub dst: Map,
-    /// Planes, rows and columns of the window.
-    pub kernel: [usize; AXES],
-    /// Steps between windows.
-    pub strides: [usize; AXES],
-    /// Steps between elements of a window.
-    pub dilations: [usize; AXES],
-    /// Planes, rows and columns before the first of the input that the first window covers.
-    pub pads: [usize; AXES],
+    /// The windows.
+    pub window: MapWindow,
     /// What follows.
     pub tail: Tail,
 }

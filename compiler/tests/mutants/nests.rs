@@ -1,6 +1,6 @@
 //! Small valid nests of every kind that strategies make.
 
-use octrt_compiler::layout::{Border, Halo, Layout, Map};
+use octrt_compiler::layout::{Border, Halo, Layout, Map, MapWindow};
 use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
     Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Weights, Winograd,
@@ -44,10 +44,12 @@ fn conv(src: Map, dst: Map, kernel: usize, stride: usize) -> ConvProblem {
         sharing: Sharing::Merged(1),
         ic: src.c,
         oc: dst.c,
-        kernel: [1, kernel, kernel],
-        strides: [1, stride, stride],
-        dilations: [1; 3],
-        pads: [0, kernel / 2, kernel / 2],
+        window: MapWindow {
+            kernel: [1, kernel, kernel],
+            strides: [1, stride, stride],
+            dilations: [1; 3],
+            pads: [0, kernel / 2, kernel / 2],
+        },
         tail: Tail::NONE,
     }
 }
@@ -87,10 +89,7 @@ fn others(target: Target) -> Vec<Nest> {
         kind,
         src: map([mb, 2 * b + 1, 4, 4], ONE),
         dst: map([mb, 2 * b + 1, 2, 2], UNEVEN),
-        kernel: [1, 2, 2],
-        strides: [1, 2, 2],
-        dilations: [1; 3],
-        pads: [0, 1, 1],
+        window: MapWindow { kernel: [1, 2, 2], strides: [1, 2, 2], dilations: [1; 3], pads: [0, 1, 1] },
         tail: Tail { activation: Activation::Relu, ..Tail::NONE },
     };
     let row = |mb, with, halo| RowsProblem {

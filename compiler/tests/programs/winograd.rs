@@ -1,7 +1,7 @@
 //! The schedules of 3x3 convolutions, whatever the costs say: direct, F(2x2) and F(4x4), at odd sizes, with channels that do
 //! not fill vectors, on pictures side by side, with all that may follow.
 
-use octrt_compiler::layout::{Border, Halo, Layout, Map, relayout};
+use octrt_compiler::layout::{Border, Halo, Layout, Map, MapWindow, relayout};
 use octrt_compiler::leaf::programs::{Activation, Winograd};
 use octrt_compiler::nest::interp::{Engine, races, run};
 use octrt_compiler::nest::{BufferRole, Nest, verify};
@@ -114,10 +114,7 @@ impl Problem {
             sharing: Sharing::Merged(1),
             ic: self.ic,
             oc: self.oc,
-            kernel: [1, 3, 3],
-            strides: [1; 3],
-            dilations: [1; 3],
-            pads: [0, 1, 1],
+            window: MapWindow { kernel: [1, 3, 3], strides: [1; 3], dilations: [1; 3], pads: [0, 1, 1] },
             tail: Tail { activation, base: None, addend },
         }
     }

@@ -90,8 +90,12 @@ impl ConvProblem {
         let extents = |map: &Map| of_axes(map, map.extents());
         let (src, dst) = (extents(&self.src), extents(&self.dst));
         let of = |all| of_axes(&self.src, all);
-        let (kernel, strides, dilations, pads) =
-            (of(self.kernel), of(self.strides), of(self.dilations), of(self.pads));
+        let (kernel, strides, dilations, pads) = (
+            of(self.window.kernel),
+            of(self.window.strides),
+            of(self.window.dilations),
+            of(self.window.pads),
+        );
         let ends = (0..kernel.len()).map(|i| {
             let last = dst[i].saturating_sub(1) * strides[i] + (kernel[i] - 1) * dilations[i];
             (last + 1).saturating_sub(src[i] + pads[i])
@@ -166,7 +170,7 @@ impl ConvProblem {
         all.extend(pixels.map(|(l, n)| serial(*l, n, Role::Data)));
         all.push(serial(loops.lane, self.dst.layout.lanes, Role::Data));
         all.push(serial(loops.ic, extents.ic, Role::Reduce));
-        let kernel = of_axes(&self.src, self.kernel);
+        let kernel = of_axes(&self.src, self.window.kernel);
         all.extend(loops.taps.iter().zip(kernel).map(|(l, n)| serial(*l, n, Role::Reduce)));
         all.push(serial(loops.channel, extents.channels, Role::Reduce));
         let (buffers, dst) = self.buffers()?;
@@ -183,7 +187,7 @@ impl ConvProblem {
         let (lanes, extents) = (self.dst.layout.lanes, self.loops());
         let floats = |dims: Vec<usize>| TensorType::new(DType::F32, dims);
         let mut wei = vec![extents.groups * extents.blocks, extents.ic];
-        wei.extend(of_axes(&self.src, self.kernel));
+        wei.extend(of_axes(&self.src, self.window.kernel));
         if self.sharing != Sharing::Mixed {
             wei.push(self.src.layout.lanes);
         }
@@ -308,7 +312,7 @@ impl OnBlocks<'_> {
         match b {
             buffers::SRC => {
                 let mut at: Vec<Expr> = at.iter().map(|e| e.substitute(&|l| self.axis(l))).collect();
-                let position = at.split_off(2).into_iter().zip(of_axes(&self.p.src, self.p.pads));
+                let position = at.split_off(2).into_iter().zip(of_axes(&self.p.src, self.p.window.pads));
                 let position = position.map(|(e, pad)| if pad == 0 { e } else { e - Expr::int(pad) });
                 let channel = at.pop().unwrap_or_else(|| Expr::int(0));
                 let channel = expr(Affine::of(&self.resolved(&channel)));

@@ -54,7 +54,7 @@ impl WindowProblem {
             lane: VarId(2 + axes),
             taps: var(3 + axes),
         };
-        let kernel = of_axes(&self.src, self.kernel);
+        let kernel = of_axes(&self.src, self.window.kernel);
         let serial = Loop::serial;
         let mut all = vec![
             serial(loops.image, self.dst.mb, Role::Data),
@@ -95,7 +95,8 @@ impl WindowProblem {
             resolve(&Expr::Load(b, index(map, &v(loops.image), channel.clone(), at)), &extents)
         };
         let of = |all| of_axes(&self.src, all);
-        let (strides, dilations, pads) = (of(self.strides), of(self.dilations), of(self.pads));
+        let (strides, dilations, pads) =
+            (of(self.window.strides), of(self.window.dilations), of(self.window.pads));
         let times = |e: Expr, n: usize| if n == 1 { e } else { e * Expr::int(n) };
         let under = pixel.iter().zip(&loops.taps).enumerate().map(|(i, (o, k))| {
             let at = times(o.clone(), strides[i]) + times(v(*k), dilations[i]);

@@ -89,8 +89,8 @@ impl Transforms<'_> {
             let [(row0, row_tiles, _), (column0, column_tiles, _)] = run;
             // A tile at an end of the map may hang over the input and its halo.
             let exists = |have: usize, tile: usize| have.saturating_sub(tile * m).min(n);
-            let below = halo.top + p.src.h + halo.bottom - (halo.top - p.pads[1]);
-            let beside = halo.left + p.src.w + halo.right - (halo.left - p.pads[2]);
+            let below = halo.top + p.src.h + halo.bottom - (halo.top - p.window.pads[1]);
+            let beside = halo.left + p.src.w + halo.right - (halo.left - p.window.pads[2]);
             // Where rows are some of many, all of them are whole.
             let last_row = if all { row0 + row_tiles - 1 } else { 0 };
             let leaf = WinogradInput {
@@ -105,7 +105,7 @@ impl Transforms<'_> {
             let program = leaf.program();
             self.each_tile(b, of, run, |b, [row, column], number| {
                 let of_tile = |at: Expr, pad: usize| at * Expr::int(m) - Expr::int(pad);
-                let pixel = [Expr::int(0), of_tile(row, p.pads[1]), of_tile(column, p.pads[2])];
+                let pixel = [Expr::int(0), of_tile(row, p.window.pads[1]), of_tile(column, p.window.pads[2])];
                 let from = p.src.index(of.image, &block, pixel);
                 let to = v.index(of.image, &Expr::int(0), &block, number);
                 b.call(program.clone(), &|name| match name {
