@@ -1,0 +1,294 @@
+//! By what each node is computed by itself: in blocks, as a product of matrices, or by its definition on plain tensors.
+
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::global_pool::GlobalPool;
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::graph::Users;
+use octrt_ops::window::{Rounding, Window, WindowAxis};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, ValueId};
+
+use super::{Kind, Reason, Windows, fuse, matrix};
+use crate::layout::{AXES, Border, Layout, Map};
+use crate::leaf::BinaryOp;
+use crate::precision::Precision;
+use crate::strategy::conv::{Algorithm, Sharing};
+use crate::strategy::problem::WindowKind;
+
+/// Planes, rows and columns of the windows of these extents on a map.
+fn axes(
+    src: &Map,
+    kernel: &[usize],
+    window: &Window,
+    rounding: Rounding,
+) -> Result<[WindowAxis; AXES], Reason> {
+    let extents = src.extents();
+    let axes = window.axes_with(kernel, &extents[AXES - src.axes..], rounding);
+    let axes = axes.map_err(|_| Reason::Windows)?;
+    let absent =
+        WindowAxis { input: 1, kernel: 1, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0, output: 1 };
+    let absent = std::iter::repeat_n(absent, AXES - src.axes);
+    let axes: Vec<WindowAxis> = absent.chain(axes).collect();
+    axes.try_into().map_err(|_| Reason::Windows)
+}
+
+pub(super) struct Matcher<'a> {
+    pub(super) users: &'a Users<'a>,
+    pub(super) lanes: usize,
+    pub(super) precision: Precision,
+    /// Values that lie in blocks.
+    pub(super) blocked: &'a [bool],
+}
+
+/// How a node is computed, and its activations; or why it runs on plain tensors.
+pub(super) type Match = Result<(Kind, Vec<(ValueId, Layout)>), Reason>;
+
+impl Matcher<'_> {
+    fn graph(&self) -> &Graph {
+        self.users.graph()
+    }
+
+    pub(super) fn kind(&self, node: &Node) -> Match {
+        let [_result] = node.outputs[..] else { return Err(Reason::NoStrategy) };
+        match &node.op {
+            Op::Conv(_) if self.stays_plain(node) => Ok((Kind::Matrix, Vec::new())),
+            Op::Conv(_) => self.conv(node),
+            Op::MaxPool(_) | Op::AveragePool(_) => self.pool(node),
+            Op::GlobalPool(GlobalPool { kind }) => {
+                let (x, map) = self.blocked_input(node, 0)?;
+                if map.pixels() == 0 {
+                    return Err(Reason::Windows);
+                }
+                Ok((Kind::Global(*kind), vec![(x, self.free())]))
+            }
+            Op::Reduce(_) => {
+                let kind = matrix::mean_over_maps(self.graph(), node).ok_or(Reason::NoStrategy)?;
+                let (x, _) = self.blocked_input(node, 0)?;
+                Ok((Kind::Global(kind), vec![(x, self.free())]))
+            }
+            Op::BatchNormalization(_) => {
+                let (x, _) = self.blocked_input(node, 0)?;
+                (1..5).try_for_each(|i| self.constant(node, i))?;
+                Ok((Kind::Affine, vec![(x, self.free())]))
+            }
+            Op::Concat(c) if self.joins_channels(node, c.axis) => self.concat(node),
+            Op::Gemm(_) | Op::MatMul(_) => {
+                matrix::problem(self.graph(), node).ok_or(Reason::NotMatrices)?;
+                Ok((Kind::Matrix, Vec::new()))
+            }
+            _ => self.elementwise(node),
+        }
+    }
+
+    fn free(&self) -> Layout {
+        Layout::blocked(self.lanes)
+    }
+
+    /// An input that is a non-empty activation of one to three axes behind the channels.
+    fn input(&self, node: &Node, i: usize) -> Result<(ValueId, Map), Reason> {
+        let map = node.input(i).and_then(|v| Some((v, Map::new(self.graph().ty(v).ok()?, self.free())?)));
+        let computed = |(v, map): &(ValueId, Map)| {
+            map.mb * map.c * map.pixels() > 0 && self.graph().constant(*v).is_none()
+        };
+        map.filter(computed).ok_or(Reason::NotMaps(i))
+    }
+
+    fn blocked_input(&self, node: &Node, i: usize) -> Result<(ValueId, Map), Reason> {
+        let (v, map) = self.input(node, i)?;
+        if self.blocked[v.index()] { Ok((v, map)) } else { Err(Reason::LiesPlain(i)) }
+    }
+
+    /// That an input is a constant, if given.
+    fn constant(&self, node: &Node, i: usize) -> Result<(), Reason> {
+        match node.input(i).is_none_or(|v| self.graph().constant(v).is_some()) {
+            true => Ok(()),
+            false => Err(Reason::NotConstant(i)),
+        }
+    }
+
+    /// That channels fill blocks, so that what is computed for maps holds for blocks too.
+    fn fills_blocks(&self, map: &Map) -> Result<(), Reason> {
+        match map.c % self.lanes {
+            0 => Ok(()),
+            _ => Err(Reason::Channels { channels: map.c, lanes: self.lanes }),
+        }
+    }
+
+    /// Whether a convolution is a product of matrices as they lie, and blocks would be made and unmade for it: its input
+    /// lies plain, and so does what its users read.
+    fn stays_plain(&self, node: &Node) -> bool {
+        let x = node.input(0).filter(|x| !self.blocked[x.index()]);
+        let product = x.and_then(|_| matrix::problem(self.graph(), node));
+        let (Some(product), [result]) = (product, &node.outputs[..]) else { return false };
+        let mut result = *result;
+        while let Some(next) = self.users.only(result).map(|id| self.graph().node(id))
+            && fuse::activation(self.graph(), next).is_some()
+        {
+            result = next.outputs[0];
+        }
+        let reads_plain = |id: &NodeId| {
+            let op = &self.graph().node(*id).op;
+            op.as_operator().is_view() || matches!(op, Op::Transpose(_) | Op::MatMul(_) | Op::Gemm(_))
+        };
+        product.problem.n >= 2 * self.lanes && self.users.of(result).iter().all(reads_plain)
+    }
+
+    fn conv(&self, node: &Node) -> Match {
+        let Op::Conv(op) = &node.op else { return Err(Reason::NoStrategy) };
+        let (x, src) = self.input(node, 0)?;
+        (1..3).try_for_each(|i| self.constant(node, i))?;
+        let wei = self.graph().constant_input(node, 1).ok_or(Reason::NotConstant(1))?.shape().dims().to_vec();
+        let &[oc, ic, ref kernel @ ..] = &wei[..] else { return Err(Reason::NotMaps(1)) };
+        let axes = axes(&src, kernel, &op.window, Rounding::Floor)?;
+        if axes.iter().any(|a| a.output == 0) || oc == 0 {
+            return Err(Reason::Windows);
+        }
+        let group_oc = oc / op.group.max(1);
+        let windows = |groups, sharing| Windows { axes, groups, sharing };
+        let conv = |windows| Kind::Conv(windows, Algorithm::Direct);
+        let (kind, lanes) = if op.group == 1 {
+            let windows = windows(1, Sharing::Merged(1));
+            // Few channels, and single pixels, are read as well where they lie plain.
+            let planar = !self.blocked[x.index()] && (ic < self.lanes || windows.of_pixels());
+            (conv(windows), if planar { 1 } else { self.lanes })
+        } else if ic == 1 && group_oc == 1 {
+            (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes)
+        } else if ic % self.lanes == 0 && group_oc % self.lanes == 0 {
+            (conv(windows(op.group, Sharing::Merged(1))), self.lanes)
+        } else if ic == group_oc
+            && [4, 2].contains(&(self.lanes / ic))
+            && self.lanes.is_multiple_of(ic)
+            && op.group.is_multiple_of(self.lanes / ic)
+        {
+            let merged = self.lanes / ic;
+            (conv(windows(op.group / merged, Sharing::Merged(merged))), self.lanes)
+        } else if self.precision == Precision::Strict {
+            return Err(Reason::SharedBlocks);
+        } else {
+            (conv(windows(op.group, Sharing::Mixed)), self.lanes)
+        };
+        let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
+        let layout = Layout { lanes, halo: w.halo(), border: Border::Zero };
+        Ok((kind, vec![(x, layout)]))
+    }
+
+    fn pool(&self, node: &Node) -> Match {
+        let (x, src) = self.input(node, 0)?;
+        // Of few channels most lanes of a block would be idle.
+        if !self.blocked[x.index()] && 2 * src.c < self.lanes {
+            return Err(Reason::LiesPlain(0));
+        }
+        let (window, ceil_mode) = match &node.op {
+            Op::MaxPool(p) => (&p.window, p.ceil_mode),
+            Op::AveragePool(p) => (&p.window, p.ceil_mode),
+            _ => return Err(Reason::NoStrategy),
+        };
+        let axes = axes(&src, &window.kernel, window, Rounding::of(ceil_mode))?;
+        let whole = |a: &WindowAxis| a.output > 0 && (0..a.output).all(|o| !a.inside(o).is_empty());
+        if !axes.iter().all(whole) {
+            return Err(Reason::Windows);
+        }
+        let (kind, border) = match &node.op {
+            Op::AveragePool(p) => {
+                let count = |a: &WindowAxis| {
+                    let of = |o| if p.count_include_pad { a.count_padded(o) } else { a.inside(o).len() };
+                    (1..a.output).all(|o| of(o) == of(0)).then(|| of(0))
+                };
+                let counts: Option<Vec<usize>> = axes.iter().map(count).collect();
+                let count: usize = counts.ok_or(Reason::Windows)?.iter().product();
+                (WindowKind::Sum(1.0 / count as f32), Border::Zero)
+            }
+            _ => (WindowKind::Max, Border::Lowest),
+        };
+        let windows = Windows { axes, groups: src.c, sharing: Sharing::Merged(1) };
+        let halo = windows.halo();
+        let border = if halo.is_none() { Border::Zero } else { border };
+        Ok((Kind::Window(kind, windows), vec![(x, Layout { lanes: self.lanes, halo, border })]))
+    }
+
+    /// Whether an axis of the first input is that of the channels.
+    fn joins_channels(&self, node: &Node, axis: i64) -> bool {
+        let rank = node.input(0).and_then(|v| self.graph().ty(v).ok()).map_or(0, |ty| ty.shape.rank() as i64);
+        axis == 1 || axis + rank == 1
+    }
+
+    fn concat(&self, node: &Node) -> Match {
+        let inputs = (0..node.inputs.len()).map(|i| self.input(node, i));
+        let inputs: Vec<(ValueId, Map)> = inputs.collect::<Result<_, _>>()?;
+        if !inputs.iter().any(|(v, _)| self.blocked[v.index()]) {
+            return Err(Reason::LiesPlain(0));
+        }
+        Ok((Kind::Concat, inputs.iter().map(|(v, _)| (*v, self.free())).collect()))
+    }
+
+    /// Functions of one or two tensors of which one lies in blocks.
+    fn elementwise(&self, node: &Node) -> Match {
+        if fuse::activation(self.graph(), node).is_some() {
+            let (x, _) = self.blocked_input(node, 0)?;
+            return Ok((Kind::Rows(None), vec![(x, self.free())]));
+        }
+        match &node.op {
+            Op::Binary(Binary { kind }) => self.binary(node, *kind),
+            Op::Unary(Unary { kind }) if *kind != UnaryKind::Not => self.physical(node),
+            Op::LeakyRelu(_) | Op::Elu(_) | Op::HardSigmoid(_) => self.physical(node),
+            _ => Err(Reason::NoStrategy),
+        }
+    }
+
+    /// The definition holds for blocks as for maps when every lane is a channel.
+    fn physical(&self, node: &Node) -> Match {
+        let (x, map) = self.blocked_input(node, 0)?;
+        self.fills_blocks(&map)?;
+        Ok((Kind::Physical, vec![(x, self.free())]))
+    }
+
+    fn binary(&self, node: &Node, kind: BinaryKind) -> Match {
+        let (Ok((a, x)), Ok((b, y))) = (self.input(node, 0), self.input(node, 1)) else {
+            return self.with_scalar(node);
+        };
+        if !self.blocked[a.index()] && !self.blocked[b.index()] {
+            return Err(Reason::LiesPlain(0));
+        }
+        let inputs = vec![(a, self.free()), (b, self.free())];
+        let op = match kind {
+            BinaryKind::Add => Some(BinaryOp::Add),
+            BinaryKind::Sub => Some(BinaryOp::Sub),
+            BinaryKind::Mul => Some(BinaryOp::Mul),
+            _ => None,
+        };
+        if let Some(op) = op.filter(|_| x == y) {
+            return Ok((Kind::Rows(Some(op)), inputs));
+        }
+        let arithmetic = op.is_some() || matches!(kind, BinaryKind::Div | BinaryKind::Max | BinaryKind::Min);
+        if !arithmetic {
+            return Err(Reason::NoStrategy);
+        }
+        if x.c != y.c || x.axes != y.axes {
+            return Err(Reason::Shapes);
+        }
+        self.fills_blocks(&x)?;
+        Ok((Kind::Physical, inputs))
+    }
+
+    /// A blocked tensor and a constant of one element.
+    fn with_scalar(&self, node: &Node) -> Match {
+        let scalar = |i: usize| {
+            let t = self.graph().constant(node.input(i)?)?;
+            (t.numel() == 1 && t.dtype() == DType::F32).then_some(t.shape().rank())
+        };
+        let (rank, (x, map)) = match (scalar(0), scalar(1)) {
+            (None, Some(rank)) => (rank, self.blocked_input(node, 0)?),
+            (Some(rank), None) => (rank, self.blocked_input(node, 1)?),
+            _ => return Err(Reason::Shapes),
+        };
+        // One of more axes would give them to the result.
+        if rank > 2 + map.axes {
+            return Err(Reason::Shapes);
+        }
+        let Op::Binary(Binary { kind }) = &node.op else { return Err(Reason::NoStrategy) };
+        if matches!(kind, BinaryKind::And | BinaryKind::Or | BinaryKind::Xor) {
+            return Err(Reason::NoStrategy);
+        }
+        self.fills_blocks(&map)?;
+        Ok((Kind::Physical, vec![(x, self.free())]))
+    }
+}
