@@ -68,13 +68,13 @@ fn same_numbers(naive: &Nest, schedule: &Schedule, path: &str) {
     let expected = run(naive, naive);
     let dst = naive.dst().map_or(0, |b| b.index());
     let expected = laid_out(expected, dst, &steps);
-    let found = match scheduled.canonical() {
-        Some(calls) => {
-            verify::verify(&calls).expect("a nest that verifies");
-            run(&calls, &calls)
-        }
-        None if has_call(&scheduled.body) => return,
-        None => run(scheduled, scheduled),
+    let found = if has_call(&scheduled.body) {
+        // Sums that no call has replaced are run elsewhere.
+        let Some(calls) = scheduled.canonical() else { return };
+        verify::verify(&calls).expect("a nest that verifies");
+        run(&calls, &calls)
+    } else {
+        run(scheduled, scheduled)
     };
     assert_eq!(found.bytes(), expected.bytes(), "{path}");
 }
