@@ -15,7 +15,7 @@ use crate::nest::Loop;
 use crate::nest::SlotValue;
 use crate::nest::affine::Affine;
 use crate::nest::strides::nested;
-use crate::nest::{Define, Nest, pointer};
+use crate::nest::{self, Define, Nest, pointer};
 use crate::strategy::refusal::{Refusal, distance};
 
 /// The loops of a tile of windows, all inside the first.
@@ -125,68 +125,99 @@ pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<W
     let Define { dst, index, when: None, value, reduce: Some(sum), update: false } = define else {
         return Err(unfit("a reduction"));
     };
-    let extent = |l: VarId| nest.extent(l).unwrap_or(1);
     let (src, wei) = match value {
         Expr::Binary(BinaryFn::Mul, a, b) => (&**a, Some(&**b)),
         e => (e, None),
     };
     let finish = Finish::of(&sum.finish, |_| false).filter(|f| f.base.is_none() && f.exists.is_none());
     let finish = finish.ok_or(unfit("a result to which an element is added, and a function of it"))?;
-    let constant = |e: &Expr, v: f32| *e == Expr::Const(Scalar::F32(v));
-    let kind = match (sum.combine, wei.is_some(), finish.scale) {
-        (ReduceFn::Sum, true, None) => None,
-        (ReduceFn::Max, false, None) if constant(&sum.init, f32::NEG_INFINITY) => Some(PoolKind::Max),
-        (ReduceFn::Sum, false, Some(factor)) if constant(&sum.init, 0.0) => {
-            Some(PoolKind::Average(Scale::Constant(factor)))
-        }
-        _ => return Err(unfit("a sum of products, a largest element, or a sum times a factor")),
-    };
-    let place = |b: BufId, index: &[Expr]| {
-        let mut at = distance_of(nest, b, index);
-        let taps: Vec<i64> = tile.taps.iter().map(|l| take(&mut at, *l)).collect();
-        outside(nest, &mut at, &[(tile.lane, ELEMENT)], "channels that lie side by side")?;
-        let steps = [tile.rows, Some(tile.columns)].map(|l| l.map_or(0, |l| take(&mut at, l)));
-        Ok::<_, Refusal>((Place { buffer: b, at, steps }, taps))
-    };
+    let kind = kind(sum, wei.is_some(), finish.scale)?;
     let Expr::Load(b, at) = src else { return Err(unfit("elements of tensors")) };
-    let (src, steps) = place(*b, at)?;
-    let still = |(place, taps): (Place, Vec<i64>)| match taps.iter().all(|s| *s == 0) {
-        true => Ok(place),
-        false => Err(unfit("results that the loops of the window do not move")),
-    };
-    let dst = still(place(*dst, index)?)?;
-    let residual = finish.residual.map(|(b, index)| still(place(b, index)?)).transpose()?;
-    let extents: Vec<usize> = tile.taps.iter().map(|l| extent(*l)).collect();
-    let wei = match wei {
-        None => None,
-        Some(Expr::Load(b, index)) => {
-            let mut at = distance_of(nest, *b, index);
-            let mut bytes = i64::from(width.bytes());
-            let mut expected = vec![(tile.lane, ELEMENT), (tile.columns, 0)];
-            expected.extend(tile.rows.map(|l| (l, 0)));
-            for (l, n) in tile.taps.iter().zip(&extents).rev() {
-                expected.push((*l, bytes));
-                bytes *= *n as i64;
-            }
-            outside(nest, &mut at, &expected, "weights that are packed in the order of the loops")?;
-            Some((*b, at))
-        }
-        Some(_) => return Err(unfit("weights that are elements")),
-    };
-    let bias = match (&sum.init, kind) {
-        (Expr::Load(b, index), None) => {
-            let mut at = distance_of(nest, *b, index);
-            let mut expected = vec![(tile.lane, ELEMENT)];
-            let others = data.iter().filter(|l| **l != tile.lane).chain(&tile.taps);
-            expected.extend(others.map(|l| (*l, 0)));
-            outside(nest, &mut at, &expected, "a bias that follows channels only")?;
-            Some((*b, at))
-        }
-        (_, None) => return Err(unfit("a sum that starts from a bias")),
-        _ => None,
+    let of = Describe { nest, tile, width };
+    let (src, steps) = of.place(*b, at)?;
+    let dst = of.result(*dst, index)?;
+    let residual = finish.residual.map(|(b, index)| of.result(b, index)).transpose()?;
+    let extents = of.extents();
+    let wei = wei.map(|e| of.weights(e, &extents)).transpose()?;
+    let bias = match kind {
+        None => Some(of.bias(&sum.init)?),
+        Some(_) => None,
     };
     let (taps, axes, counts) = unrolled(&extents, &steps)?;
     Ok(WindowCall { width, kind, taps, axes, counts, src, dst, residual, wei, bias, finish })
+}
+
+/// What happens to a window: none for a sum of products.
+fn kind(sum: &nest::Reduction, weighted: bool, scale: Option<f32>) -> Result<Option<PoolKind>, Refusal> {
+    let from = |v: f32| sum.init == Expr::Const(Scalar::F32(v));
+    match (sum.combine, weighted, scale) {
+        (ReduceFn::Sum, true, None) => Ok(None),
+        (ReduceFn::Max, false, None) if from(f32::NEG_INFINITY) => Ok(Some(PoolKind::Max)),
+        (ReduceFn::Sum, false, Some(factor)) if from(0.0) => {
+            Ok(Some(PoolKind::Average(Scale::Constant(factor))))
+        }
+        _ => Err(unfit("a sum of products, a largest element, or a sum times a factor")),
+    }
+}
+
+struct Describe<'a> {
+    nest: &'a Nest,
+    tile: &'a WindowTile,
+    width: Width,
+}
+
+impl Describe<'_> {
+    /// Iterations of the loops of a window.
+    fn extents(&self) -> Vec<usize> {
+        self.tile.taps.iter().map(|l| self.nest.extent(*l).unwrap_or(1)).collect()
+    }
+
+    /// The place of the tile in a tensor, and how far the loops of a window move there.
+    fn place(&self, b: BufId, index: &[Expr]) -> Result<(Place, Vec<i64>), Refusal> {
+        let tile = self.tile;
+        let mut at = distance_of(self.nest, b, index);
+        let taps: Vec<i64> = tile.taps.iter().map(|l| take(&mut at, *l)).collect();
+        outside(self.nest, &mut at, &[(tile.lane, ELEMENT)], "channels that lie side by side")?;
+        let steps = [tile.rows, Some(tile.columns)].map(|l| l.map_or(0, |l| take(&mut at, l)));
+        Ok((Place { buffer: b, at, steps }, taps))
+    }
+
+    /// The place of the tile in a tensor with an element for each result.
+    fn result(&self, b: BufId, index: &[Expr]) -> Result<Place, Refusal> {
+        let (place, taps) = self.place(b, index)?;
+        match taps.iter().all(|s| *s == 0) {
+            true => Ok(place),
+            false => Err(unfit("results that the loops of the window do not move")),
+        }
+    }
+
+    /// Where the weights of the tile begin; `extents` are those of its window.
+    fn weights(&self, e: &Expr, extents: &[usize]) -> Result<(BufId, Affine), Refusal> {
+        let Expr::Load(b, index) = e else { return Err(unfit("weights that are elements")) };
+        let tile = self.tile;
+        let mut at = distance_of(self.nest, *b, index);
+        let mut bytes = i64::from(self.width.bytes());
+        let mut expected = vec![(tile.lane, ELEMENT), (tile.columns, 0)];
+        expected.extend(tile.rows.map(|l| (l, 0)));
+        for (l, n) in tile.taps.iter().zip(extents).rev() {
+            expected.push((*l, bytes));
+            bytes *= *n as i64;
+        }
+        outside(self.nest, &mut at, &expected, "weights that are packed in the order of the loops")?;
+        Ok((*b, at))
+    }
+
+    /// Where the bias of the tile begins.
+    fn bias(&self, init: &Expr) -> Result<(BufId, Affine), Refusal> {
+        let Expr::Load(b, index) = init else { return Err(unfit("a sum that starts from a bias")) };
+        let tile = self.tile;
+        let mut at = distance_of(self.nest, *b, index);
+        let others = tile.rows.iter().chain([&tile.columns]).chain(&tile.taps);
+        let expected: Vec<(VarId, i64)> =
+            [(tile.lane, ELEMENT)].into_iter().chain(others.map(|l| (*l, 0))).collect();
+        outside(self.nest, &mut at, &expected, "a bias that follows channels only")?;
+        Ok((*b, at))
+    }
 }
 
 /// The taps that are unrolled as distances, and the loops around them, with their trips: as many of the innermost axes are
