@@ -20,6 +20,7 @@
 
 mod builder;
 mod conv;
+mod copy;
 mod depthwise;
 mod elementwise;
 mod lanes;
@@ -29,6 +30,7 @@ mod transpose;
 mod winograd;
 
 pub use conv::{Conv, Weights};
+pub use copy::Copy;
 pub use depthwise::Depthwise;
 pub use elementwise::{Affine, Elementwise, Fill, Other};
 pub use lanes::{Lanes, Source};

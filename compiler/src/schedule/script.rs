@@ -28,6 +28,7 @@ use super::stage::{stage_read, stage_write};
 use super::start_from::start_from;
 use super::tensorize::Tables;
 use super::tensorize::conv::{self, ConvTile};
+use super::tensorize::copy::{self, CopyTile};
 use super::tensorize::window::{self, WindowTile};
 use super::unroll::unroll;
 use super::vectorize::vectorize;
@@ -306,6 +307,16 @@ impl Schedule {
     pub fn tensorize_window(&mut self, tile: &WindowTile, width: Width) -> Result<(), Refusal> {
         let program = window::window(&mut self.nest, tile, width)?;
         self.note(format_args!("tensorize window {} -> {program}", steps::window(tile, width)));
+        Ok(())
+    }
+
+    /// See [`copy::copy`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn tensorize_copy(&mut self, tile: &CopyTile, width: Width) -> Result<(), Refusal> {
+        let program = copy::copy(&mut self.nest, tile, width)?;
+        self.note(format_args!("tensorize copy {} -> {program}", steps::copy(tile, width)));
         Ok(())
     }
 

@@ -21,6 +21,7 @@ use crate::strategy::refusal::Refusal;
 
 mod call;
 pub mod conv;
+pub mod copy;
 mod finish;
 mod named;
 mod walk;

@@ -14,6 +14,7 @@ use crate::nest::blocked::gemm::{BIAS, BLOCK, LANE, PRODUCT, RHS, ROW, SUM};
 use crate::schedule::cut::Run;
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::conv::ConvTile;
+use crate::schedule::tensorize::copy::CopyTile;
 use crate::target::Target;
 
 use super::problem::{Bias, GemmProblem, Rhs};
@@ -82,8 +83,9 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
             let [panel, tile] = s.split(tile, panel(p, &tiles, (width, target)))?;
             s.reorder(&order(&[panel, ROW, tile, vector, LANE, SUM]))?;
             s.parallel(products.unwrap_or(panel))?;
-            copied(&mut s, panel, p, tiles[0] * lanes)?;
+            let copy = copied(&mut s, panel, p, [tiles[0] * lanes, lanes])?;
             columns(&mut s, p, width, &Run::new(panel, vector), Some(tile))?;
+            s.tensorize_copy(&copy, width)?;
         }
     } else {
         s.reorder(&order(&[BLOCK, ROW, LANE, SUM]))?;
@@ -105,19 +107,23 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
     Ok(s)
 }
 
-/// Copies the columns of a panel, those of each tile side by side.
-fn copied(s: &mut Schedule, panel: VarId, p: &GemmProblem, columns: usize) -> Result<(), Refusal> {
+/// Copies the columns of a panel, those of each tile side by side; gives the loops of the copy, which a call replaces when
+/// all else is scheduled.
+fn copied(
+    s: &mut Schedule,
+    panel: VarId,
+    p: &GemmProblem,
+    [columns, lanes]: [usize; 2],
+) -> Result<CopyTile, Refusal> {
     let (scratch, loops) = s.stage_read(RHS, panel)?;
-    let Some(column) = loops.last() else { return Ok(()) };
-    let [_, column] = s.split(*column, columns)?;
-    let [vector, lane] = s.split(column, Target::LANES)?;
-    s.vectorize(lane)?;
-    s.unroll(vector)?;
+    let column = loops.last().ok_or(Refusal::Defect("a copy without loops"))?;
+    let [run, column] = s.split(*column, columns)?;
+    let [vector, lane] = s.split(column, lanes)?;
     // [k, columns] -> [tile, k, columns of a tile]
     let rank = loops.len();
     s.relayout(scratch, rank - 2, p.k)?;
     s.relayout(scratch, rank - 1, columns)?;
-    Ok(())
+    Ok(CopyTile { run, vector, lane })
 }
 
 /// Schedules a run of tiles of columns; those of a panel are one more loop inside the rows.

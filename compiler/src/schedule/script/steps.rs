@@ -11,6 +11,7 @@
 //!            | `tensorize` `conv` loop `of` number `vector` loop `lane` loop `ic` loop (`taps` loop+)? `channel` loop
 //!              `start` expr `of` number (`base` buffer)? (`ahead` number expr)? `width` number
 //!            | `tensorize` `window` (`rows` loop)? `columns` loop `lane` loop `taps` loop+ `width` number
+//!            | `tensorize` `copy` loop `vector` loop `lane` loop `width` number
 //! ```
 //!
 //! `4x6` is four tiles of six. What a step makes follows as `->` and the new loops, in the order of the code.
@@ -24,6 +25,7 @@ use crate::leaf::Width;
 use crate::nest::text::expr::expr;
 use crate::schedule::ScheduleError;
 use crate::schedule::tensorize::conv::ConvTile;
+use crate::schedule::tensorize::copy::CopyTile;
 use crate::schedule::tensorize::window::WindowTile;
 use crate::strategy::refusal::Refusal;
 use crate::text::{ParseError, Words, numbered};
@@ -136,6 +138,18 @@ fn window_tile(p: &mut Words<'_>) -> Result<(WindowTile, Width), ParseError> {
     Ok((WindowTile { rows, columns, lane, taps }, width(p)?))
 }
 
+fn copy_tile(p: &mut Words<'_>) -> Result<(CopyTile, Width), ParseError> {
+    let run = before(p, loop_, "vector")?;
+    let vector = before(p, loop_, "lane")?;
+    let lane = before(p, loop_, "width")?;
+    Ok((CopyTile { run, vector, lane }, width(p)?))
+}
+
+/// What follows `tensorize copy`.
+pub(super) fn copy(t: &CopyTile, width: Width) -> impl Display {
+    fmt::from_fn(move |f| write!(f, "{} vector {} lane {} width {}", t.run, t.vector, t.lane, width.lanes()))
+}
+
 /// What follows `tensorize window`.
 pub(super) fn window(t: &WindowTile, width: Width) -> impl Display {
     fmt::from_fn(move |f| {
@@ -239,6 +253,11 @@ impl Schedule {
                     let (tile, width) = window_tile(&mut p)?;
                     p.end()?;
                     return Ok(self.tensorize_window(&tile, width)?);
+                }
+                if p.takes("copy") {
+                    let (tile, width) = copy_tile(&mut p)?;
+                    p.end()?;
+                    return Ok(self.tensorize_copy(&tile, width)?);
                 }
                 p.expect("conv")?;
                 let (tile, width) = conv_tile(&mut p)?;

@@ -1,8 +1,8 @@
 //! Programs of every builder with random parameters.
 
 use octrt_compiler::leaf::programs::{
-    Activation, Advance, Axis, Conv, Depthwise, Elementwise, Epilogue, Grid, Lanes, Other, Pixels, Pool,
-    PoolKind, Reduction, Residual, Scale, Source, Start, Sums, Weights,
+    Activation, Advance, Axis, Conv, Copy, Depthwise, Elementwise, Epilogue, Grid, Lanes, Other, Pixels,
+    Pool, PoolKind, Reduction, Residual, Scale, Source, Start, Sums, Weights,
 };
 use octrt_compiler::leaf::{BinaryOp, Width};
 
@@ -107,8 +107,17 @@ fn taps(rng: &mut Rng) -> Vec<i32> {
 pub type Kind = fn(Width, &mut Rng) -> Case;
 
 /// One per builder.
-pub const KINDS: [Kind; 8] =
-    [conv, depthwise, pool, elementwise, some_lanes, transpose::transpose, winograd::input, winograd::output];
+pub const KINDS: [Kind; 9] = [
+    conv,
+    depthwise,
+    pool,
+    elementwise,
+    copy,
+    some_lanes,
+    transpose::transpose,
+    winograd::input,
+    winograd::output,
+];
 
 fn start(width: Width, pixels: usize, rng: &mut Rng) -> Start {
     match rng.range(0, 3) {
@@ -302,6 +311,25 @@ fn elementwise(width: Width, rng: &mut Rng) -> Case {
         model.write("dst", 4 * i, activated(e.activation, x));
     }
     model.case(format!("{e:?}"), e.program())
+}
+
+fn copy(width: Width, rng: &mut Rng) -> Case {
+    let vectors = rng.range(1, 4) as usize;
+    let run = vectors as i32 * width.bytes();
+    let (src_bytes, dst_bytes) = (4 * rng.range(-60, 200) as i32, run + 4 * rng.range(0, 40) as i32);
+    let copy = Copy { width, vectors, src_bytes, dst_bytes };
+    let mut model = Model::new(rng);
+    let trips = model.rng.range(0, 4);
+    model.numbers.insert("trips".into(), trips);
+    for trip in 0..trips {
+        for (_, v, l) in elements((1, vectors), width) {
+            let at =
+                |step: i32| trip * i64::from(step) + (v as i64 * i64::from(width.bytes())) + 4 * l as i64;
+            let x = model.read("src", at(src_bytes));
+            model.write("dst", at(dst_bytes), x);
+        }
+    }
+    model.case(format!("{copy:?}"), copy.program())
 }
 
 fn some_lanes(width: Width, rng: &mut Rng) -> Case {
