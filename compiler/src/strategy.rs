@@ -23,6 +23,7 @@ pub mod conv_tiling;
 pub mod conv_winograd;
 pub mod elementwise;
 pub mod gemm;
+pub mod gemm_tiling;
 pub mod global_pool;
 pub mod problem;
 pub mod reduction;

@@ -18,7 +18,7 @@ use crate::strategy::conv_plan::{self, Plan};
 use crate::strategy::problem::{Bias, GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem, With};
-use crate::strategy::{gemm, global_pool, shift, window};
+use crate::strategy::{gemm, gemm_tiling, global_pool, shift, window};
 
 impl Lowering<'_> {
     /// Adds the calls of a group.
@@ -367,7 +367,7 @@ impl Lowering<'_> {
         let product = product.ok_or(Refusal::Defect("a product of matrices that is none"))?;
         let width = self.width()?;
         let problem = GemmProblem { activation: t.group.activation, ..product.problem };
-        let tiles = gemm::tiles(&problem, width);
+        let tiles = gemm_tiling::tiles(&problem, width);
         let lanes = width.lanes() as usize;
         let len = tiles.iter().sum::<usize>() * lanes;
         let nest = gemm::schedule(&problem, self.options.target)?.finish()?;
