@@ -1,9 +1,12 @@
 //! A convolution on blocked activations, as the strategies see it.
 
+use octrt_ops::TensorType;
+
 use crate::layout::{Map, MapWindow};
 use crate::leaf::Width;
 use crate::leaf::programs::{Activation, Winograd};
 use crate::pack::{ConvPacking, GroupedPacking};
+use crate::schedule::script::Scheduled;
 
 use super::tiles;
 
@@ -45,6 +48,16 @@ pub enum Algorithm {
     Direct,
     /// Winograd's minimal filtering.
     Winograd(Winograd),
+}
+
+/// How a convolution is carried out.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// One nest; buffers: src, wei, bias, what is added, dst, scratch.
+    Whole(Scheduled),
+    /// Three nests, with the types of Winograd's V and M between them. Buffers: src, V; V, wei, M; M, bias, what is added,
+    /// dst.
+    Parts(Box<[Scheduled; 3]>, [TensorType; 2]),
 }
 
 /// What happens to the results of an operator before they are stored.

@@ -24,8 +24,7 @@ use crate::nest::build::Builder;
 use crate::schedule::script::Scheduled;
 use crate::target::Target;
 
-use super::conv::ConvProblem;
-use super::conv_plan::Plan;
+use super::conv::{ConvProblem, Plan};
 use super::refusal::Refusal;
 
 mod planes;

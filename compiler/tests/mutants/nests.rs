@@ -7,8 +7,7 @@ use octrt_compiler::leaf::programs::{
 };
 use octrt_compiler::nest::build::{Builder, Value};
 use octrt_compiler::nest::{BufferRole, Nest, text};
-use octrt_compiler::strategy::conv::{Addend, ConvProblem, Sharing, Tail};
-use octrt_compiler::strategy::conv_plan::Plan;
+use octrt_compiler::strategy::conv::{Addend, ConvProblem, Plan, Sharing, Tail};
 use octrt_compiler::strategy::conv_winograd;
 use octrt_compiler::strategy::problem::{Bias, GemmProblem, Lhs, Rhs, WindowKind, WindowProblem};
 use octrt_compiler::strategy::refusal::Refusal;
