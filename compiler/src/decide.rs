@@ -9,10 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::graph::Users;
 use octrt_ops::window::WindowAxis;
-use octrt_ops::{Graph, NodeId, ValueId};
+use octrt_ops::{Graph, Node, NodeId, Op, ValueId};
 
 use crate::layout::{AXES, Border, Halo, Layout, Map, MapWindow};
-use crate::leaf::BinaryOp;
 use crate::leaf::programs::Winograd;
 use crate::options::Options;
 use crate::records::Records;
@@ -22,13 +21,14 @@ use crate::strategy::refusal::Refusal;
 
 mod algorithm;
 pub(crate) mod concat;
+pub mod elementwise;
 pub mod fuse;
 mod matcher;
 pub(crate) mod matrix;
 pub mod reason;
 
 use algorithm::Chooser;
-use fuse::{Follow, Group};
+use fuse::{Columns, Follow, Fuser, Group};
 use matcher::Matcher;
 pub use reason::Reason;
 
@@ -41,10 +41,10 @@ pub enum Kind {
     Window(WindowKind, Windows),
     /// A reduction of each channel's map to one number.
     Global(GlobalPoolKind),
-    /// A factor and a summand for each channel.
-    Affine,
-    /// One tensor, or two of equal shapes, element by element.
-    Rows(Option<BinaryOp>),
+    /// Element by element, of tensors in blocks.
+    Map,
+    /// Element by element, of plain tensors.
+    Plain,
     /// Channels of several tensors, one after the other.
     Concat,
     /// The operator's definition, on the tensors as they lie in memory.
@@ -63,12 +63,17 @@ impl Kind {
             Kind::Window(WindowKind::Weights, _) => "depthwise convolution in blocks",
             Kind::Window(..) => "pooling in blocks",
             Kind::Global(_) => "global pooling in blocks",
-            Kind::Affine => "normalisation in blocks",
-            Kind::Rows(_) => "element by element in blocks",
+            Kind::Map => "element by element in blocks",
+            Kind::Plain => "element by element",
             Kind::Concat => "concatenation in blocks",
             Kind::Physical => "definition on blocks",
             Kind::Matrix => "matrix product",
         }
+    }
+
+    /// Whether the result lies in blocks.
+    pub fn is_in_blocks(&self) -> bool {
+        !matches!(self, Kind::Plain | Kind::Matrix)
     }
 
     /// How what is computed is computed.
@@ -175,7 +180,12 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
                 continue;
             }
         };
-        let group = fuse::group(&users, id, &choice.taken, follow(&kind));
+        let of = match kind {
+            Kind::Map | Kind::Plain => elementwise::of(graph, graph.node(id)),
+            _ => None,
+        };
+        let fuser = Fuser { users: &users, taken: &choice.taken, blocked: &blocked };
+        let group = fuser.group(id, of, follow(&kind, graph, graph.node(id)));
         if let (Kind::Conv(windows, algorithm), Some((src, layout))) = (&mut kind, inputs.first()) {
             let maps = [(*src, layout.lanes), (group.result, lanes)]
                 .map(|(v, lanes)| graph.ty(v).ok().and_then(|ty| Map::new(ty, Layout::blocked(lanes))));
@@ -184,7 +194,7 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
             }
         }
         group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);
-        blocked[group.result.index()] = kind != Kind::Matrix;
+        blocked[group.result.index()] = kind.is_in_blocks();
         let last = group.nodes.iter().max().copied().unwrap_or(id);
         choice.tiled[last.index()] = Some(Tiled { group, kind, inputs });
     }
@@ -194,12 +204,17 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
 }
 
 /// What a kind can do at its end.
-fn follow(kind: &Kind) -> Follow {
+fn follow(kind: &Kind, graph: &Graph, node: &Node) -> Follow {
     match kind {
-        Kind::Conv(w, _) => Follow { base: !matches!(w.sharing, Sharing::Merged(2..)), ..Follow::ALL },
-        Kind::Window(WindowKind::Weights, _) => Follow { upsampled: false, base: false, ..Follow::ALL },
-        Kind::Affine | Kind::Rows(_) | Kind::Matrix => Follow { activation: true, ..Follow::NONE },
-        _ => Follow::NONE,
+        Kind::Conv(..) => Follow::Upsampled,
+        Kind::Window(..) | Kind::Map => Follow::Blocks,
+        Kind::Matrix => match matrix::problem(graph, node) {
+            Some(p) if p.problem.n > 1 && matches!(node.op, Op::Conv(_)) => Follow::Product(Columns::Others),
+            Some(p) if p.problem.n > 1 => Follow::Product(Columns::Last),
+            _ => Follow::Nothing,
+        },
+        Kind::Plain => Follow::Plain,
+        Kind::Global(_) | Kind::Concat | Kind::Physical => Follow::Nothing,
     }
 }
 

@@ -17,10 +17,11 @@ use crate::schedule::script::Scheduled;
 use crate::strategy::conv::{Algorithm, ConvProblem, Plan};
 use crate::strategy::refusal::Refusal;
 use crate::strategy::reorder;
-use crate::strategy::rows::{self, RowsProblem, With};
+use crate::strategy::rows::{self, RowsProblem};
 
 pub mod calls;
 mod emit;
+mod ending;
 pub mod stage;
 
 use calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
@@ -225,10 +226,7 @@ impl Lowering<'_> {
         };
         let owner = Owner { node: reader, op: LAYOUT };
         let nest = if from.layout.lanes == layout.lanes {
-            let activation = crate::leaf::programs::Activation::Identity;
-            let problem =
-                RowsProblem { src: *from, with: With::Nothing, dst: to, first_block: 0, activation };
-            rows::nest(&problem, self.options.target)
+            rows::nest(&RowsProblem::copy(*from, to, 0), self.options.target)
         } else {
             reorder::nest(from, &to, self.options.target)
         };

@@ -4,7 +4,7 @@
 //! look at the shape of the nest and at strides, never at the operator's name.
 //!
 //! From a problem on blocked activations to a [nest of calls](crate::nest): [`conv_direct`], [`conv_winograd`],
-//! [`conv_grouped`] for groups that share blocks of channels, [`window`] for depthwise convolution and pooling, [`gemm`], [`rows`] for what is computed element by element,
+//! [`conv_grouped`] for groups that share blocks of channels, [`window`] for depthwise convolution and pooling, [`gemm`], [`rows`] and [`plain`] for what is computed element by element,
 //! and [`reorder`] where plain tensors and blocks meet.
 
 use octrt_ops::DType;
@@ -25,12 +25,14 @@ pub mod elementwise;
 pub mod gemm;
 pub mod gemm_tiling;
 pub mod global_pool;
+pub mod plain;
 pub mod problem;
 pub mod reduction;
 pub mod refusal;
 pub mod reorder;
 pub mod rows;
 pub mod shift;
+pub mod tail;
 pub mod tiles;
 pub mod window;
 

@@ -48,12 +48,12 @@ impl Chooser<'_> {
         if inexact || !in_blocks || !alone || !windows.window().is_3x3_s1() {
             return Algorithm::Direct;
         }
-        let added = || [group.base, group.addend].into_iter().flatten().map(|a| (a.repeat, a.after));
+        let repeats = || group.ending.operands.iter().map(|o| o.repeat);
         let serves = |size: &Winograd| {
             let exact = *size == Winograd::F2 || src.c <= F4_CHANNELS;
             let algorithm = Algorithm::Winograd(*size);
             exact
-                && conv_winograd::ends_with(*size, added()).is_ok()
+                && conv_winograd::ends_with(*size, repeats()).is_ok()
                 && !refused.contains_key(&(group.root, algorithm))
         };
         let sizes = [Winograd::F2, Winograd::F4].into_iter().filter(serves);
@@ -121,8 +121,9 @@ fn transform_cycles(size: Winograd) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::leaf::programs::{Activation, WinogradInput, WinogradOutput};
+    use crate::leaf::programs::{Formula, WinogradInput, WinogradOutput};
     use crate::leaf::{Inst, Width};
+    use crate::strategy::tail::Tail;
 
     fn instructions(body: &[Inst]) -> usize {
         let count = |i: &Inst| if let Inst::Loop { body, .. } = i { instructions(body) } else { 1 };
@@ -136,7 +137,7 @@ mod tests {
             let bytes = width.bytes();
             let (row_bytes, pixel_bytes, plane_bytes) = (8 * bytes, bytes, bytes);
             let input = WinogradInput { width, size, rows, columns, row_bytes, pixel_bytes, plane_bytes };
-            let (base, residual, activation) = (None, None, Activation::Relu);
+            let formula = Formula::of_buffers(&Tail::relu().value).unwrap();
             let [rows, columns] = [size.output(); 2];
             let output = WinogradOutput {
                 width,
@@ -146,9 +147,8 @@ mod tests {
                 plane_bytes,
                 row_bytes,
                 pixel_bytes,
-                base,
-                residual,
-                activation,
+                formula,
+                operands: Vec::new(),
             };
             let programs = [input.program(), output.program()];
             for (cycles, program) in transform_cycles(size).into_iter().zip(programs) {

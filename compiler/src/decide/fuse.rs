@@ -1,12 +1,14 @@
-//! Which nodes run together with the one before them: activations and additions that follow a convolution.
+//! Which nodes run together with the one before them: what is computed element by element of its result.
 
-use octrt_ops::def::binary::{Binary, BinaryKind};
-use octrt_ops::def::unary::{Unary, UnaryKind};
+use std::collections::{BTreeMap, BTreeSet};
+
+use octrt_ops::expr::{BufId, Expr};
 use octrt_ops::graph::Users;
 use octrt_ops::graph::infer::with_args;
-use octrt_ops::{DType, Element, Graph, Node, NodeId, Op, ValueId};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, ValueId};
 
-use crate::leaf::programs::Activation;
+use super::elementwise::{self, Elementwise, Read};
+use crate::leaf::programs::{Formula, OPERANDS};
 
 /// A node with those that follow it and need no results of their own in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,19 +17,38 @@ pub struct Group {
     pub root: NodeId,
     /// All nodes, in order; the group runs in the place of the last.
     pub nodes: Vec<NodeId>,
-    /// The function that is applied.
-    pub activation: Activation,
-    /// A tensor that is added to the arguments of the activation.
-    pub base: Option<Addend>,
-    /// A tensor that is added then.
-    pub addend: Option<Addend>,
+    /// What becomes of the results of the first node, or what is computed where all nodes work element by element.
+    pub ending: Ending,
     /// What the group computes.
     pub result: ValueId,
-    /// The activation or addition that follows and is not in the group, and why.
+    /// The node that follows and is not in the group though it works element by element, and why.
     pub open: Option<(NodeId, Unfused)>,
 }
 
-/// Why an activation or an addition does not run together with what it follows.
+/// A function of each result of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ending {
+    /// An expression of [`Expr::Acc`], the result, and of elements `b0[]`, `b1[]`, .. of the operands.
+    pub value: Expr,
+    /// The tensors that it reads.
+    pub operands: Vec<Operand>,
+}
+
+impl Ending {
+    /// The results as they are.
+    pub const NONE: Ending = Ending { value: Expr::Acc, operands: Vec::new() };
+}
+
+/// A tensor that an ending reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operand {
+    /// Its elements, by those of the result.
+    pub read: Read,
+    /// Rows and columns of the result that share one of its pixels: it is upsampled as it is read.
+    pub repeat: usize,
+}
+
+/// Why a node does not run together with what it follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfused {
     /// What it follows is wanted in memory.
@@ -36,150 +57,256 @@ pub enum Unfused {
     /// It belongs to another group already.
     #[error("it runs with other nodes")]
     Taken,
-    /// Tiles of this kind store what they compute.
-    #[error("the strategy ends with no {0}")]
-    Strategy(&'static str),
-    /// There is one function at the end of a tile.
-    #[error("an activation stands there already")]
-    Activation,
-    /// There are two additions at most, one directly behind the other.
-    #[error("there is no room for another addition")]
-    Additions,
-    /// What is added is no computed tensor of the same shape.
-    #[error("what is added is a constant, or of another shape")]
+    /// What is computed ends as it is.
+    #[error("the strategy stores what it computes")]
+    Strategy,
+    /// Not a function that leaf programs compute.
+    #[error("it is no function that leaf programs compute")]
+    Function,
+    /// More tensors than a leaf program reads at its end.
+    #[error("there is no room for another operand")]
     Operands,
-}
-
-/// A tensor that is added to the results of a group.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Addend {
-    /// The tensor.
-    pub value: ValueId,
-    /// Rows and columns of the result that share one of its pixels: it is upsampled as it is read.
-    pub repeat: usize,
-    /// Whether it is added to the results of the activation rather than to its arguments.
-    pub after: bool,
+    /// A tensor that the strategy does not read beside its results.
+    #[error("an operand has another shape or layout")]
+    Layout,
+    /// A result of more elements than that of the first node.
+    #[error("its result has another shape")]
+    Shape,
 }
 
 /// What a group may end with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Follow {
-    /// An activation.
-    pub activation: bool,
-    /// An addition.
-    pub addend: bool,
-    /// An addition of a tensor that is upsampled.
-    pub upsampled: bool,
-    /// A second addition.
-    pub base: bool,
-}
-
-impl Follow {
-    /// Everything.
-    pub const ALL: Follow = Follow { activation: true, addend: true, upsampled: true, base: true };
+pub enum Follow {
     /// Nothing.
-    pub const NONE: Follow = Follow { activation: false, addend: false, upsampled: false, base: false };
+    Nothing,
+    /// Functions of the result and of tensors in blocks.
+    Blocks,
+    /// As [`Follow::Blocks`], also of tensors that are upsampled.
+    Upsampled,
+    /// Functions of the result and of plain tensors.
+    Plain,
+    /// As [`Follow::Plain`], of tensors that have the result's shape, or an element for each of its columns.
+    Product(Columns),
 }
 
-/// The group that begins with `root`: as many of the nodes behind it as may follow.
-pub fn group(users: &Users<'_>, root: NodeId, taken: &[bool], follow: Follow) -> Group {
-    let graph = users.graph();
-    let result = graph.node(root).outputs[0];
-    let (activation_of_root, nodes) = (activation(graph, graph.node(root)), vec![root]);
-    let identity = Activation::Identity;
-    let mut g = Group { root, nodes, activation: identity, base: None, addend: None, result, open: None };
-    // A root that is an activation itself is the group's.
-    if let Some(activation) = activation_of_root {
-        g.activation = activation;
-        return g;
+/// The columns of products of matrices, of which there are several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// They are the last axis.
+    Last,
+    /// They are several axes.
+    Others,
+}
+
+/// Most tensors of a computed size that an ending reads beside its result.
+const TENSORS: usize = 3;
+
+/// Most users of a value of a group.
+const USERS: usize = 16;
+
+/// Most terms of an expression that a group computes.
+const TERMS: usize = 300;
+
+/// What groups are made from.
+pub(super) struct Fuser<'a> {
+    pub(super) users: &'a Users<'a>,
+    /// Nodes that belong to a group.
+    pub(super) taken: &'a [bool],
+    /// Values that lie in blocks.
+    pub(super) blocked: &'a [bool],
+}
+
+impl Fuser<'_> {
+    fn graph(&self) -> &Graph {
+        self.users.graph()
     }
-    let follows = |id: &NodeId| {
-        let node = graph.node(*id);
-        let adds = matches!(node.op, Op::Binary(Binary { kind: BinaryKind::Add }));
-        adds || activation(graph, node).is_some()
-    };
-    while let Some(next) = users.of(g.result).iter().copied().find(follows) {
-        let joined = match users.only(g.result) {
-            None => Err(Unfused::Users),
-            Some(_) if taken[next.index()] => Err(Unfused::Taken),
-            Some(_) => extend(users, &mut g, next, taken, follow),
+
+    /// The group that begins with `root`: as many of the nodes behind it as may follow. `of` is what the root computes where
+    /// it works element by element.
+    pub(super) fn group(&self, root: NodeId, of: Option<Elementwise>, follow: Follow) -> Group {
+        let result = self.graph().node(root).outputs[0];
+        let mut growing = Growing::new(self, root, follow);
+        let ending = match of {
+            None => Ending::NONE,
+            Some(of) => growing.first(of),
         };
-        if let Err(why) = joined {
-            g.open = Some((next, why));
-            break;
-        }
-    }
-    g
-}
-
-/// Takes an activation or an addition into the group.
-fn extend(
-    users: &Users<'_>,
-    g: &mut Group,
-    next: NodeId,
-    taken: &[bool],
-    follow: Follow,
-) -> Result<(), Unfused> {
-    let graph = users.graph();
-    let node = graph.node(next);
-    if let Some(activation) = activation(graph, node) {
-        if !follow.activation {
-            return Err(Unfused::Strategy("activation"));
-        }
-        if g.activation != Activation::Identity || g.addend.is_some_and(|a| a.after) {
-            return Err(Unfused::Activation);
-        }
-        g.activation = activation;
-    } else {
-        // A second addition follows the first at once.
-        let second = g.addend.is_some();
-        let room = follow.base && g.base.is_none() && g.activation == Activation::Identity;
-        if !follow.addend {
-            return Err(Unfused::Strategy("addition"));
-        }
-        if second && !room {
-            return Err(Unfused::Additions);
-        }
-        let (value, upsampling) = addend(users, g, node, taken).ok_or(Unfused::Operands)?;
-        let after = g.activation != Activation::Identity;
-        let upsampling = upsampling.filter(|_| follow.upsampled);
-        if second {
-            g.base = g.addend;
-        }
-        g.addend = Some(match upsampling {
-            Some((source, resize)) => {
-                g.nodes.push(resize);
-                Addend { value: source, repeat: 2, after }
+        growing.values.insert(result, ending.value.clone());
+        let mut group = Group { root, nodes: vec![root], ending, result, open: None };
+        while let Some(next) = growing.next() {
+            let Some(of) = elementwise::of(self.graph(), self.graph().node(next)) else { break };
+            match growing.add(next, &of) {
+                Ok(value) => {
+                    let result = self.graph().node(next).outputs[0];
+                    growing.values.insert(result, value.clone());
+                    if growing.is_closed(result) {
+                        let ending = Ending { value, operands: growing.operands.clone() };
+                        group = Group { nodes: growing.nodes.clone(), ending, result, ..group };
+                    }
+                }
+                Err(why) => {
+                    group.open = Some((next, why));
+                    return group;
+                }
             }
-            None => Addend { value, repeat: 1, after },
-        });
+        }
+        // What could have followed, but for others that want what is between.
+        let left = growing.nodes.iter().find(|n| !group.nodes.contains(n));
+        group.open = left.map(|n| (*n, Unfused::Users));
+        group
     }
-    g.nodes.push(next);
-    g.result = node.outputs[0];
-    Ok(())
 }
 
-/// The other operand of an addition of equal shapes; with it what it is upsampled from and the node that does it, where
-/// that has no other user.
-fn addend(
-    users: &Users<'_>,
-    g: &Group,
-    add: &Node,
-    taken: &[bool],
-) -> Option<(ValueId, Option<(ValueId, NodeId)>)> {
-    let graph = users.graph();
-    let [Some(a), Some(b)] = add.inputs[..] else { return None };
-    let other = if a == g.result { b } else { a };
-    if a == b || graph.ty(other).ok()? != graph.ty(g.result).ok()? || graph.constant(other).is_some() {
-        return None;
+/// A group that grows.
+struct Growing<'a> {
+    fuser: &'a Fuser<'a>,
+    follow: Follow,
+    shape: Shape,
+    nodes: Vec<NodeId>,
+    /// What the values of the group are.
+    values: BTreeMap<ValueId, Expr>,
+    operands: Vec<Operand>,
+}
+
+impl<'a> Growing<'a> {
+    fn new(fuser: &'a Fuser<'a>, root: NodeId, follow: Follow) -> Growing<'a> {
+        let graph = fuser.graph();
+        let shape = graph.ty(graph.node(root).outputs[0]).map_or(Shape::scalar(), |ty| ty.shape.clone());
+        Growing { fuser, follow, shape, nodes: vec![root], values: BTreeMap::new(), operands: Vec::new() }
     }
-    let upsampled = || {
-        let id = graph.producer(other)?;
+
+    /// What the first node is, where it works element by element.
+    fn first(&mut self, of: Elementwise) -> Ending {
+        self.operands = of.reads.into_iter().map(|read| Operand { read, repeat: 1 }).collect();
+        Ending { value: of.value, operands: self.operands.clone() }
+    }
+
+    /// The first node behind the group that uses one of its values.
+    fn next(&self) -> Option<NodeId> {
+        if self.values.keys().any(|v| self.fuser.users.of(*v).len() > USERS) {
+            return None;
+        }
+        let users: BTreeSet<NodeId> =
+            self.values.keys().flat_map(|v| self.fuser.users.of(*v)).copied().collect();
+        users.into_iter().find(|id| !self.nodes.contains(id))
+    }
+
+    /// Whether no value but `result` is used outside of the group.
+    fn is_closed(&self, result: ValueId) -> bool {
+        let users = self.fuser.users;
+        let inside =
+            |v: &ValueId| !users.is_output(*v) && users.of(*v).iter().all(|u| self.nodes.contains(u));
+        self.values.keys().all(|v| *v == result || inside(v))
+    }
+
+    /// Takes a node into the group; gives what it computes.
+    fn add(&mut self, next: NodeId, of: &Elementwise) -> Result<Expr, Unfused> {
+        let graph = self.fuser.graph();
+        let node = graph.node(next);
+        if self.follow == Follow::Nothing {
+            return Err(Unfused::Strategy);
+        }
+        if self.fuser.taken[next.index()] {
+            return Err(Unfused::Taken);
+        }
+        if graph.ty(node.outputs[0]).map_or(true, |ty| ty.shape != self.shape) {
+            return Err(Unfused::Shape);
+        }
+        let (mut operands, mut nodes) = (self.operands.clone(), self.nodes.clone());
+        let mut elements = Vec::new();
+        for read in &of.reads {
+            elements.push(match read.value().and_then(|v| self.values.get(&v)) {
+                Some(value) => value.clone(),
+                None => self.operand(read, &mut operands, &mut nodes)?,
+            });
+        }
+        let value = of.value.map(&mut |e| match e {
+            Expr::Load(b, _) => elements.get(b.index()).cloned(),
+            _ => None,
+        });
+        let mut terms = 0;
+        value.visit(&mut |_| terms += 1);
+        if terms > TERMS || Formula::of_buffers(&value).is_none() {
+            return Err(Unfused::Function);
+        }
+        nodes.push(next);
+        (self.operands, self.nodes) = (operands, nodes);
+        Ok(value)
+    }
+
+    /// The element of a tensor that is no value of the group.
+    fn operand(
+        &self,
+        read: &Read,
+        operands: &mut Vec<Operand>,
+        nodes: &mut Vec<NodeId>,
+    ) -> Result<Expr, Unfused> {
+        let mut operand = Operand { read: read.clone(), repeat: 1 };
+        if let Some((source, resize)) = self.upsampled(read) {
+            operand = Operand {
+                read: Read { source: elementwise::Source::Value(source), ..read.clone() },
+                repeat: 2,
+            };
+            nodes.push(resize);
+        } else if !self.is_read(read) {
+            return Err(Unfused::Layout);
+        }
+        let k = match operands.iter().position(|o| *o == operand) {
+            Some(k) => k,
+            None => {
+                operands.push(operand);
+                operands.len() - 1
+            }
+        };
+        let graph = self.fuser.graph();
+        let computed =
+            operands.iter().filter(|o| o.read.value().is_some_and(|v| graph.constant(v).is_none())).count();
+        match computed <= TENSORS && operands.len() < OPERANDS {
+            true => Ok(Expr::load(BufId(k as u32), [])),
+            false => Err(Unfused::Operands),
+        }
+    }
+
+    /// Whether the strategy reads such a tensor beside its results.
+    fn is_read(&self, read: &Read) -> bool {
+        match self.follow {
+            Follow::Nothing => false,
+            Follow::Blocks | Follow::Upsampled => reads_in_blocks(self.fuser.graph(), read, &self.shape),
+            Follow::Plain => self.lies_plain(read),
+            Follow::Product(columns) => {
+                let last = self.shape.rank().saturating_sub(1);
+                let per_column = columns == Columns::Last && read.only_along(&[last]) && read.varies[last];
+                (read.is_whole(&self.shape) || per_column) && self.lies_plain(read)
+            }
+        }
+    }
+
+    /// Whether a tensor need not be reordered to be read plain.
+    fn lies_plain(&self, read: &Read) -> bool {
+        read.value().is_none_or(|v| !self.fuser.blocked[v.index()])
+    }
+
+    /// What a tensor is upsampled from and the node that does it, where that has no other user.
+    fn upsampled(&self, read: &Read) -> Option<(ValueId, NodeId)> {
+        let (graph, v) = (self.fuser.graph(), read.value()?);
+        let id =
+            graph.producer(v).filter(|_| self.follow == Follow::Upsampled && read.is_whole(&self.shape))?;
         let source = graph.node(id).inputs.first().copied().flatten()?;
-        let free = !taken[id.index()] && users.only(other).is_some();
+        let free = !self.fuser.taken[id.index()] && self.fuser.users.only(v).is_some();
         (free && doubles(graph, graph.node(id))).then_some((source, id))
-    };
-    Some((other, upsampled()))
+    }
+}
+
+/// Whether an element of blocks of channels is computed with such a tensor beside it: a computed one with an element for
+/// each, or with one for each channel of each picture, or constants for each channel.
+pub(super) fn reads_in_blocks(graph: &Graph, read: &Read, shape: &Shape) -> bool {
+    let constant = read.value().is_none_or(|v| graph.constant(v).is_some());
+    if constant {
+        return read.only_along(&[1]);
+    }
+    let rank = read.value().and_then(|v| graph.ty(v).ok()).map(|ty| ty.shape.rank());
+    let of_pictures =
+        read.only_along(&[0, 1]) && (shape[0] == 1 || read.varies[0]) && (shape[1] == 1 || read.varies[1]);
+    rank == Some(shape.rank()) && (read.is_whole(shape) || of_pictures)
 }
 
 /// Whether a node repeats every row and column of maps twice and does nothing else: output pixel `i` shows input pixel
@@ -193,27 +320,4 @@ pub fn doubles(graph: &Graph, node: &Node) -> bool {
     sources.iter().zip(from.shape.iter()).zip(repeats).all(|((sources, extent), repeat)| {
         sources.len() == repeat * extent && sources.iter().enumerate().all(|(o, i)| *i == o / repeat)
     })
-}
-
-/// The activation that a node is.
-pub fn activation(graph: &Graph, node: &Node) -> Option<Activation> {
-    match &node.op {
-        Op::Unary(Unary { kind: UnaryKind::Relu }) => Some(Activation::Relu),
-        Op::Unary(Unary { kind: UnaryKind::HardSwish }) => Some(Activation::HardSwish),
-        Op::Clip(_) => {
-            let limit = |i: usize, missing: f32| match node.input(i) {
-                None => Some(missing),
-                Some(v) => {
-                    let t = graph.constant(v).filter(|t| t.dtype() == DType::F32 && t.numel() == 1)?;
-                    Some(f32::read(t.bytes()))
-                }
-            };
-            let (lo, hi) = (limit(1, f32::NEG_INFINITY)?, limit(2, f32::INFINITY)?);
-            // What becomes of a zero in an unused lane must be a number; where `hi < lo` the definition's order counts.
-            let usable = lo <= hi && lo < f32::INFINITY && hi > f32::NEG_INFINITY;
-            usable.then_some(Activation::Clip { lo, hi })
-        }
-        _ => None,
-    }
-    .filter(|_| node.outputs.first().is_some_and(|v| graph.ty(*v).is_ok_and(|t| t.dtype == DType::F32)))
 }

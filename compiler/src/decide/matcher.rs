@@ -1,15 +1,14 @@
 //! By what each node is computed by itself: in blocks, as a product of matrices, or by its definition on plain tensors.
 
-use octrt_ops::def::binary::{Binary, BinaryKind};
 use octrt_ops::def::global_pool::GlobalPool;
-use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::graph::Users;
 use octrt_ops::window::{Rounding, Window, WindowAxis};
-use octrt_ops::{DType, Graph, Node, NodeId, Op, ValueId};
+use octrt_ops::{Graph, Node, NodeId, Op, Shape, ValueId};
 
-use super::{Kind, Reason, Windows, fuse, matrix};
+use super::elementwise::{Elementwise, Read};
+use super::{Kind, Reason, Windows, elementwise, fuse, matrix};
 use crate::layout::{AXES, Border, Layout, Map};
-use crate::leaf::BinaryOp;
+use crate::leaf::programs::{Formula, OPERANDS};
 use crate::precision::Precision;
 use crate::strategy::conv::{Algorithm, Sharing};
 use crate::strategy::problem::WindowKind;
@@ -65,11 +64,6 @@ impl Matcher<'_> {
                 let (x, _) = self.blocked_input(node, 0)?;
                 Ok((Kind::Global(kind), vec![(x, self.free())]))
             }
-            Op::BatchNormalization(_) => {
-                let (x, _) = self.blocked_input(node, 0)?;
-                (1..5).try_for_each(|i| self.constant(node, i))?;
-                Ok((Kind::Affine, vec![(x, self.free())]))
-            }
             Op::Concat(c) if self.joins_channels(node, c.axis) => self.concat(node),
             Op::Gemm(_) | Op::MatMul(_) => {
                 matrix::problem(self.graph(), node).ok_or(Reason::NotMatrices)?;
@@ -121,7 +115,7 @@ impl Matcher<'_> {
         let (Some(product), [result]) = (product, &node.outputs[..]) else { return false };
         let mut result = *result;
         while let Some(next) = self.users.only(result).map(|id| self.graph().node(id))
-            && fuse::activation(self.graph(), next).is_some()
+            && elementwise::of(self.graph(), next).is_some_and(|of| of.reads.len() == 1)
         {
             result = next.outputs[0];
         }
@@ -220,75 +214,43 @@ impl Matcher<'_> {
         Ok((Kind::Concat, inputs.iter().map(|(v, _)| (*v, self.free())).collect()))
     }
 
-    /// Functions of one or two tensors of which one lies in blocks.
+    /// Functions of a few tensors: in blocks where one of them lies in blocks, else as they are.
     fn elementwise(&self, node: &Node) -> Match {
-        if fuse::activation(self.graph(), node).is_some() {
-            let (x, _) = self.blocked_input(node, 0)?;
-            return Ok((Kind::Rows(None), vec![(x, self.free())]));
-        }
-        match &node.op {
-            Op::Binary(Binary { kind }) => self.binary(node, *kind),
-            Op::Unary(Unary { kind }) if *kind != UnaryKind::Not => self.physical(node),
-            Op::LeakyRelu(_) | Op::Elu(_) | Op::HardSigmoid(_) => self.physical(node),
-            _ => Err(Reason::NoStrategy),
+        let graph = self.graph();
+        let of = elementwise::of(graph, node).ok_or(Reason::NoStrategy)?;
+        let shape = &graph.ty(node.outputs[0]).map_err(|_| Reason::NoStrategy)?.shape;
+        let lies_blocked = |read: &Read| read.value().is_some_and(|v| self.blocked[v.index()]);
+        let maps = |read: &Read| read.is_whole(shape) && self.is_map(read);
+        let first = of.reads.iter().any(|read| maps(read) && lies_blocked(read));
+        let is_formula = Formula::of_buffers(&of.value).is_some() && of.reads.len() < OPERANDS;
+        let in_blocks = first && of.reads.iter().all(|read| fuse::reads_in_blocks(graph, read, shape));
+        match (is_formula, in_blocks) {
+            (true, true) => {
+                let inputs = of.reads.iter().filter(|read| self.is_map(read));
+                Ok((Kind::Map, inputs.filter_map(|read| Some((read.value()?, self.free()))).collect()))
+            }
+            (true, false) => Ok((Kind::Plain, Vec::new())),
+            (false, _) if first => self.physical(&of, shape),
+            (false, _) => Err(Reason::NoStrategy),
         }
     }
 
-    /// The definition holds for blocks as for maps when every lane is a channel.
-    fn physical(&self, node: &Node) -> Match {
-        let (x, map) = self.blocked_input(node, 0)?;
-        self.fills_blocks(&map)?;
-        Ok((Kind::Physical, vec![(x, self.free())]))
+    /// Whether it is computed, and maps of channels.
+    fn is_map(&self, read: &Read) -> bool {
+        let map = read.value().filter(|v| self.graph().constant(*v).is_none());
+        map.and_then(|v| Map::new(self.graph().ty(v).ok()?, self.free())).is_some()
     }
 
-    fn binary(&self, node: &Node, kind: BinaryKind) -> Match {
-        let (Ok((a, x)), Ok((b, y))) = (self.input(node, 0), self.input(node, 1)) else {
-            return self.with_scalar(node);
-        };
-        if !self.blocked[a.index()] && !self.blocked[b.index()] {
-            return Err(Reason::LiesPlain(0));
-        }
-        let inputs = vec![(a, self.free()), (b, self.free())];
-        let op = match kind {
-            BinaryKind::Add => Some(BinaryOp::Add),
-            BinaryKind::Sub => Some(BinaryOp::Sub),
-            BinaryKind::Mul => Some(BinaryOp::Mul),
-            _ => None,
-        };
-        if let Some(op) = op.filter(|_| x == y) {
-            return Ok((Kind::Rows(Some(op)), inputs));
-        }
-        let arithmetic = op.is_some() || matches!(kind, BinaryKind::Div | BinaryKind::Max | BinaryKind::Min);
-        if !arithmetic {
-            return Err(Reason::NoStrategy);
-        }
-        if x.c != y.c || x.axes != y.axes {
+    /// The definition holds for blocks as for maps when every lane is a channel, and all tensors have the result's shape.
+    fn physical(&self, of: &Elementwise, shape: &Shape) -> Match {
+        if !of.reads.iter().all(|read| read.is_whole(shape) && self.is_map(read)) {
             return Err(Reason::Shapes);
         }
-        self.fills_blocks(&x)?;
+        let inputs: Vec<(ValueId, Layout)> =
+            of.reads.iter().filter_map(|read| Some((read.value()?, self.free()))).collect();
+        let &(first, _) = inputs.first().ok_or(Reason::NoStrategy)?;
+        let map = self.graph().ty(first).ok().and_then(|ty| Map::new(ty, self.free()));
+        self.fills_blocks(&map.ok_or(Reason::NotMaps(0))?)?;
         Ok((Kind::Physical, inputs))
-    }
-
-    /// A blocked tensor and a constant of one element.
-    fn with_scalar(&self, node: &Node) -> Match {
-        let scalar = |i: usize| {
-            let t = self.graph().constant(node.input(i)?)?;
-            (t.numel() == 1 && t.dtype() == DType::F32).then_some(t.shape().rank())
-        };
-        let (rank, (x, map)) = match (scalar(0), scalar(1)) {
-            (None, Some(rank)) => (rank, self.blocked_input(node, 0)?),
-            (Some(rank), None) => (rank, self.blocked_input(node, 1)?),
-            _ => return Err(Reason::Shapes),
-        };
-        // One of more axes would give them to the result.
-        if rank > 2 + map.axes {
-            return Err(Reason::Shapes);
-        }
-        let Op::Binary(Binary { kind }) = &node.op else { return Err(Reason::NoStrategy) };
-        if matches!(kind, BinaryKind::And | BinaryKind::Or | BinaryKind::Xor) {
-            return Err(Reason::NoStrategy);
-        }
-        self.fills_blocks(&map)?;
-        Ok((Kind::Physical, vec![(x, self.free())]))
     }
 }

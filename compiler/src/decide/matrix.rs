@@ -7,8 +7,8 @@ use octrt_ops::window::{Rounding, WindowAxis};
 use octrt_ops::{DType, Graph, Node, Op, Tensor, ValueId};
 
 use crate::layout::AXES;
-use crate::leaf::programs::Activation;
 use crate::strategy::problem::{Bias, GemmProblem, Lhs, Rhs};
+use crate::strategy::tail::Tail;
 
 /// A product `lhs * rhs + bias`.
 pub(crate) struct Product<'a> {
@@ -57,7 +57,7 @@ fn with_weights<'a>(graph: &'a Graph, node: &Node, wei: &'a Tensor) -> Option<Pr
         && ty.shape.numel() == m * k
         && m * n * k > 0
         && wei.dtype() == DType::F32;
-    let problem = GemmProblem::packed([m, n, k], Activation::Identity);
+    let problem = GemmProblem::packed([m, n, k], Tail::NONE);
     fits.then_some(Product { problem, lhs: src, rhs: Right::Weights { wei, transposed, scale }, bias })
 }
 
@@ -97,8 +97,8 @@ fn of_two<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> {
     let computed = [lhs, rhs].iter().any(|v| graph.constant(*v).is_none());
     let floats = a.dtype == DType::F32 && b.dtype == DType::F32;
     let of = if bias.is_some() { Bias::Columns } else { Bias::Absent };
-    let (rhs, activation) = (Right::Value(rhs), Activation::Identity);
-    let problem = GemmProblem { batch, m, n, k, lhs: side, rhs: Rhs::Each, bias: of, activation };
+    let rhs = Right::Value(rhs);
+    let problem = GemmProblem { batch, m, n, k, lhs: side, rhs: Rhs::Each, bias: of, tail: Tail::NONE };
     let fits = computed && floats && terms == k && batch * m * n * k > 0;
     fits.then_some(Product { problem, lhs, rhs, bias })
 }
@@ -129,7 +129,7 @@ fn pointwise<'a>(graph: &'a Graph, node: &Node) -> Option<Product<'a>> {
         lhs: Lhs::Shared,
         rhs: Rhs::Each,
         bias: if bias.is_some() { Bias::Rows } else { Bias::Absent },
-        activation: Activation::Identity,
+        tail: Tail::NONE,
     };
     let fits = alone && floats && k == ic && mb * oc * n * k > 0;
     fits.then_some(Product { problem, lhs: weight, rhs: Right::Value(src), bias })

@@ -10,7 +10,7 @@
 //! | `wei` | pointer | packed weights, see the builder |
 //! | `bias` | pointer | one vector per vector of the tile, or one element per pixel |
 //! | `start` | pointer | what the accumulators start from |
-//! | `residual` | pointer | what is added to the result |
+//! | `operand0`, .. | pointer | tensors that a [`Formula`] reads |
 //! | `dst`, `pool` | pointer | the results |
 //! | *grid*`_offsets` | pointer | for [`Pixels::Table`]: one i32 per pixel, bytes from the grid's pointer |
 //! | *axis* | count | trips of a loop over [`Axis`] |
@@ -23,6 +23,7 @@ mod conv;
 mod copy;
 mod depthwise;
 mod elementwise;
+mod formula;
 mod lanes;
 mod pool;
 mod tile;
@@ -32,11 +33,12 @@ mod winograd;
 pub use conv::{Conv, Weights};
 pub use copy::Copy;
 pub use depthwise::Depthwise;
-pub use elementwise::{Affine, Elementwise, Fill, Other};
+pub use elementwise::{Elementwise, Fill, Reads};
+pub use formula::{Formula, OPERAND, OPERANDS};
 pub use lanes::{Lanes, Source};
-pub use pool::{Pool, PoolKind, Scale, Sums};
+pub use pool::{Pool, PoolKind, Sums};
 pub use transpose::{Direction, Transpose};
-pub use winograd::{Addend, Winograd, WinogradInput, WinogradOutput};
+pub use winograd::{STEP, TileOperand, Winograd, WinogradInput, WinogradOutput};
 
 /// Where the pixels of a tile lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,47 +106,16 @@ pub enum Reduction {
     Table,
 }
 
-/// The function of a finished sum.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Activation {
-    /// None.
-    Identity,
-    /// `x < 0 ? 0 : x`; NaN stays.
-    Relu,
-    /// `min(max(x, lo), hi)`; NaN stays.
-    Clip {
-        /// The smallest result; not NaN.
-        lo: f32,
-        /// The largest result; not NaN.
-        hi: f32,
-    },
-    /// `x * max(0, min(1, x / 6 + 1/2))`.
-    HardSwish,
-}
-
-/// A tensor at the slot `residual` that is added.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Residual {
-    /// None.
-    Absent,
-    /// Added to the argument of the activation.
-    Before(Grid),
-    /// Added to the result of the activation.
-    After(Grid),
-}
-
 /// What happens to the accumulators at the end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Epilogue {
-    /// A tensor at the slot `base` that is added first.
-    pub base: Option<Grid>,
-    /// What is added then.
-    pub residual: Residual,
-    /// The function that is applied.
-    pub activation: Activation,
+    /// What is computed of them, and of the operands.
+    pub formula: Formula,
+    /// Tensors that the formula reads, operand `k` at the slot [`OPERAND`]`[k]`: an element for each of the tile.
+    pub operands: Vec<Grid>,
     /// Where results go, from the slot `dst`.
     pub dst: Grid,
-    /// Lanes of the last vector that exist in `start`, `base`, `residual`, `dst` and `pool`; `None` for all.
+    /// Lanes of the last vector that exist in `start`, the operands, `dst` and `pool`; `None` for all.
     pub tail: Option<u8>,
     /// Lanes of the last vector that mean something; the others become 0, so that they hold numbers whatever the sums are.
     /// `None` for all.
@@ -157,9 +128,8 @@ impl Epilogue {
     /// Stores the accumulators as they are.
     pub fn store(dst: Grid) -> Epilogue {
         Epilogue {
-            base: None,
-            residual: Residual::Absent,
-            activation: Activation::Identity,
+            formula: Formula::identity(),
+            operands: Vec::new(),
             dst,
             tail: None,
             used: None,

@@ -3,21 +3,23 @@
 use octrt_ops::arg::Arg;
 use octrt_ops::compute::BufferKind;
 use octrt_ops::def::global_pool::GlobalPoolKind;
-use octrt_ops::{Args, Op, Tensor, ValueId};
+use octrt_ops::{Args, Tensor, ValueId};
 
 use super::calls::{Constant, Virtual};
+use super::ending::Unused;
 use super::{Lowering, Owner, Planned};
-use crate::decide::fuse::{self, Group};
+use crate::decide::fuse::Group;
 use crate::decide::matrix::{self, Right};
 use crate::decide::{Kind, Tiled, Windows, concat};
 use crate::layout::{AXES, Layout, Map, MapWindow};
-use crate::leaf::{BinaryOp, Width};
+use crate::leaf::Width;
 use crate::pack::{MatrixOrder, Packing};
-use crate::strategy::conv::{Addend, Algorithm, ConvProblem, Plan, Tail};
+use crate::strategy::conv::{Algorithm, ConvProblem, Plan};
 use crate::strategy::conv_plan;
 use crate::strategy::problem::{Bias, GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
-use crate::strategy::rows::{self, RowsProblem, With};
+use crate::strategy::rows::{self, RowsProblem};
+use crate::strategy::tail::Tail;
 use crate::strategy::{gemm, gemm_tiling, global_pool, shift, window};
 
 impl Lowering<'_> {
@@ -32,8 +34,8 @@ impl Lowering<'_> {
             Kind::Conv(w, algorithm) => self.conv(t, (w, *algorithm), owner),
             Kind::Window(kind, w) => self.window(t, *kind, w, owner),
             Kind::Global(kind) => self.global(t, *kind, owner),
-            Kind::Affine => self.affine(t, owner),
-            Kind::Rows(op) => self.rows(t, *op, owner),
+            Kind::Map => self.elements(t, owner),
+            Kind::Plain => self.plain_elements(t, owner),
             Kind::Concat => self.concat(t, owner),
             Kind::Physical => self.physical(t, owner),
             Kind::Matrix => self.matrix(t, owner),
@@ -45,26 +47,12 @@ impl Lowering<'_> {
         self.blocked(v, layout, owner.node)
     }
 
-    /// What follows a group's root, and the buffers of what is added.
-    fn tail(&mut self, group: &Group, owner: Owner<'_>) -> Result<(Tail, Vec<Virtual>), Refusal> {
-        let lanes = self.width()?.lanes() as usize;
-        let mut places = Vec::new();
-        let mut addend = |a: Option<fuse::Addend>| {
-            let Some(a) = a else { return Ok::<_, Refusal>(None) };
-            let (place, map) = self.blocked(a.value, Layout::blocked(lanes), owner.node)?;
-            places.push(place);
-            Ok(Some(Addend { map, repeat: a.repeat, after: a.after }))
-        };
-        let (base, addend) = (addend(group.base)?, addend(group.addend)?);
-        Ok((Tail { activation: group.activation, base, addend }, places))
-    }
-
     /// How a group's result lies.
-    fn result_map(&self, group: &Group) -> Result<Map, Refusal> {
+    pub(super) fn result_map(&self, group: &Group) -> Result<Map, Refusal> {
         self.map(group.result, self.choice.layouts[group.result.index()])
     }
 
-    fn width(&self) -> Result<Width, Refusal> {
+    pub(super) fn width(&self) -> Result<Width, Refusal> {
         self.options.target.width().ok_or(Refusal::NoLeafPrograms(self.options.target))
     }
 
@@ -86,7 +74,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn vector(&mut self, values: &[f32]) -> Virtual {
+    pub(super) fn vector(&mut self, values: &[f32]) -> Virtual {
         let t = Tensor::new([values.len()], values).unwrap_or_else(|_| Tensor::scalar(0.0f32));
         self.out.constant(Constant::Plain(t))
     }
@@ -99,8 +87,8 @@ impl Lowering<'_> {
     ) -> Result<(), Refusal> {
         let wei = self.weight(&t.group)?;
         let (mut src, mut src_map) = self.input(t, 0, owner)?;
-        let (tail, addends) = self.tail(&t.group, owner)?;
         let dst_map = self.result_map(&t.group)?;
+        let (tail, operands) = self.tail(&t.group, (&dst_map, Unused::Cleared), owner)?;
         let mut window = w.window();
         if let Some(compact) = subsampled(&window, &src_map, &dst_map) {
             src = self.subsample(src, &src_map, &compact, window.strides, owner)?;
@@ -123,7 +111,7 @@ impl Lowering<'_> {
         let (dst, _) = self.result(t.group.result, owner)?;
         match plan {
             Plan::Whole(nest) => {
-                let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(addends).collect();
+                let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(operands).collect();
                 self.call(nest, &sources, dst, owner, "conv")?;
             }
             Plan::Parts(nests, types) => {
@@ -131,7 +119,7 @@ impl Lowering<'_> {
                 let [v, m] = types.map(|ty| self.out.temporary(Some(ty)));
                 self.call(input, &[src], v, owner, "winograd_input")?;
                 self.call(products, &[v, wei], m, owner, "winograd_products")?;
-                let sources: Vec<Virtual> = [m, bias].into_iter().chain(addends).collect();
+                let sources: Vec<Virtual> = [m, bias].into_iter().chain(operands).collect();
                 self.call(output, &sources, dst, owner, "winograd_output")?;
             }
         }
@@ -174,8 +162,8 @@ impl Lowering<'_> {
 
     fn window(&mut self, t: &Tiled, kind: WindowKind, w: &Windows, owner: Owner<'_>) -> Result<(), Refusal> {
         let (src, src_map) = self.input(t, 0, owner)?;
-        let (tail, addends) = self.tail(&t.group, owner)?;
         let dst_map = self.result_map(&t.group)?;
+        let (tail, operands) = self.tail(&t.group, (&dst_map, Unused::Computed), owner)?;
         let problem = WindowProblem { kind, src: src_map, dst: dst_map, window: w.window(), tail };
         let nest = window::schedule(&problem, self.options.target)?.finish()?;
         let mut sources = vec![src];
@@ -187,7 +175,7 @@ impl Lowering<'_> {
             sources.push(self.bias(&t.group, 2, src_map.blocks() * lanes));
             stage = "conv";
         }
-        sources.extend(addends);
+        sources.extend(operands);
         let (dst, _) = self.result(t.group.result, owner)?;
         self.call(nest, &sources, dst, owner, stage)?;
         Ok(())
@@ -218,56 +206,6 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// A normalisation.
-    fn affine(&mut self, t: &Tiled, owner: Owner<'_>) -> Result<(), Refusal> {
-        let Op::BatchNormalization(op) = &self.graph.node(t.group.root).op else {
-            return Err(Refusal::Defect("a group of a normalisation has none"));
-        };
-        let values: Option<Vec<Vec<f64>>> =
-            (1..5).map(|i| self.operand(&t.group, i).map(octrt_ops::Tensor::to_f64s)).collect();
-        let values = values.unwrap_or_default();
-        let [gamma, beta, mean, var] = &values[..] else {
-            return Err(Refusal::Defect("a normalisation whose statistics are no constants"));
-        };
-        let [scale, shift] = op.affine([gamma, beta, mean, var]);
-        let (src, src_map) = self.input(t, 0, owner)?;
-        let dst_map = self.result_map(&t.group)?;
-        let activation = t.group.activation;
-        let problem =
-            RowsProblem { src: src_map, with: With::Channel, dst: dst_map, first_block: 0, activation };
-        let nest = rows::nest(&problem, self.options.target)?;
-        let len = src_map.blocks() * src_map.layout.lanes;
-        let padded = |v: Vec<f64>| -> Vec<f32> {
-            let mut v: Vec<f32> = v.into_iter().map(|x| x as f32).collect();
-            v.resize(len, 0.0);
-            v
-        };
-        let (scale, shift) = (self.vector(&padded(scale)), self.vector(&padded(shift)));
-        let (dst, _) = self.result(t.group.result, owner)?;
-        self.call(nest, &[src, scale, shift], dst, owner, "norm")?;
-        Ok(())
-    }
-
-    fn rows(&mut self, t: &Tiled, op: Option<BinaryOp>, owner: Owner<'_>) -> Result<(), Refusal> {
-        let (src, src_map) = self.input(t, 0, owner)?;
-        let other = match op {
-            Some(op) => Some((op, self.input(t, 1, owner)?)),
-            None => None,
-        };
-        let problem = RowsProblem {
-            src: src_map,
-            with: other.map_or(With::Nothing, |(op, (_, map))| With::Map(op, map)),
-            dst: self.result_map(&t.group)?,
-            first_block: 0,
-            activation: t.group.activation,
-        };
-        let nest = rows::nest(&problem, self.options.target)?;
-        let (dst, _) = self.result(t.group.result, owner)?;
-        let sources: Vec<Virtual> = [src].into_iter().chain(other.map(|(_, (place, _))| place)).collect();
-        self.call(nest, &sources, dst, owner, "map")?;
-        Ok(())
-    }
-
     fn concat(&mut self, t: &Tiled, owner: Owner<'_>) -> Result<(), Refusal> {
         let sources = (0..t.inputs.len()).map(|i| self.input(t, i, owner));
         let sources: Vec<(Virtual, Map)> = sources.collect::<Result<_, _>>()?;
@@ -293,15 +231,9 @@ impl Lowering<'_> {
             self.border(&dst_map, dst, owner);
         }
         for (place, src, first) in copies {
-            let nest = if first.is_multiple_of(lanes) {
-                let (with, first_block) = (With::Nothing, first / lanes);
-                let activation = crate::leaf::programs::Activation::Identity;
-                rows::nest(
-                    &RowsProblem { src, with, dst: dst_map, first_block, activation },
-                    self.options.target,
-                )
-            } else {
-                shift::nest(&src, &dst_map, first, self.options.target)
+            let nest = match first.is_multiple_of(lanes) {
+                true => rows::nest(&RowsProblem::copy(src, dst_map, first / lanes), self.options.target),
+                false => shift::nest(&src, &dst_map, first, self.options.target),
             };
             self.call(nest?, &[place], dst, owner, "concat")?;
         }
@@ -366,7 +298,8 @@ impl Lowering<'_> {
         let product = matrix::problem(graph, graph.node(t.group.root));
         let product = product.ok_or(Refusal::Defect("a product of matrices that is none"))?;
         let width = self.width()?;
-        let problem = GemmProblem { activation: t.group.activation, ..product.problem };
+        let (tail, operands) = self.product_tail(&t.group, &product.problem, owner)?;
+        let problem = GemmProblem { tail, ..product.problem };
         let tiles = gemm_tiling::tiles(&problem, width);
         let lanes = width.lanes() as usize;
         let len = tiles.iter().sum::<usize>() * lanes;
@@ -386,7 +319,7 @@ impl Lowering<'_> {
             (Bias::Rows, Some(bias)) => Some(self.out.constant(Constant::Plain(bias.clone()))),
             (Bias::Rows, None) => return Err(Refusal::Defect("a product without its bias")),
         };
-        let sources: Vec<Virtual> = [lhs, rhs].into_iter().chain(bias).collect();
+        let sources: Vec<Virtual> = [lhs, rhs].into_iter().chain(bias).chain(operands).collect();
         let dst = self.plain_result(t.group.result);
         self.call(nest, &sources, dst, owner, "gemm")?;
         Ok(())

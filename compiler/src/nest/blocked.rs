@@ -15,7 +15,6 @@ use crate::layout::{AXES, Map};
 
 pub mod conv;
 pub mod gemm;
-mod tail;
 pub mod window;
 
 /// The values for the axes that a map has.
@@ -24,7 +23,7 @@ fn of_axes<T: Copy>(map: &Map, all: [T; AXES]) -> Vec<T> {
 }
 
 /// The index of an element of a map: picture, channel and position, counted from the map's first; to be resolved.
-fn index(map: &Map, n: &Expr, channel: Expr, position: Vec<Expr>) -> Vec<Expr> {
+pub(crate) fn index(map: &Map, n: &Expr, channel: Expr, position: Vec<Expr>) -> Vec<Expr> {
     let lanes = map.layout.lanes;
     let mut pixel = [0; AXES].map(Expr::int);
     pixel.iter_mut().skip(AXES - map.axes).zip(position).for_each(|(of, at)| *of = at);

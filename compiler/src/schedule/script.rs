@@ -29,6 +29,7 @@ use super::start_from::start_from;
 use super::tensorize::Tables;
 use super::tensorize::conv::{self, ConvTile};
 use super::tensorize::copy::{self, CopyTile};
+use super::tensorize::elementwise::{self, ElementwiseTile};
 use super::tensorize::window::{self, WindowTile};
 use super::unroll::unroll;
 use super::vectorize::vectorize;
@@ -238,17 +239,11 @@ impl Schedule {
         &mut self,
         (at, sum): (VarId, VarId),
         sizes: &[usize],
-        first: Option<BufId>,
     ) -> Result<Vec<Part>, ScheduleError> {
-        let parts = split_sum(&mut self.nest, (at, sum), sizes, first)?;
+        let parts = split_sum(&mut self.nest, (at, sum), sizes)?;
         let outer: Vec<VarId> = parts.iter().map(|p| p.outer).collect();
         let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
-        let first = first.map_or(String::new(), |b| format!(" first {b}"));
-        self.note(format_args!(
-            "split_sum {sum} outside {at} into {}{first} -> {}",
-            sizes.join(" "),
-            names(&outer)
-        ));
+        self.note(format_args!("split_sum {sum} outside {at} into {} -> {}", sizes.join(" "), names(&outer)));
         Ok(parts)
     }
 
@@ -307,6 +302,20 @@ impl Schedule {
     pub fn tensorize_window(&mut self, tile: &WindowTile, width: Width) -> Result<(), Refusal> {
         let program = window::window(&mut self.nest, tile, width)?;
         self.note(format_args!("tensorize window {} -> {program}", steps::window(tile, width)));
+        Ok(())
+    }
+
+    /// See [`elementwise::elementwise`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn tensorize_elementwise(&mut self, tile: &ElementwiseTile, width: Width) -> Result<(), Refusal> {
+        let program = elementwise::elementwise(&mut self.nest, tile, width)?;
+        let (run, inner) = (tile.run, tile.inner);
+        self.note(format_args!(
+            "tensorize elementwise {run} inner {inner} width {} -> {program}",
+            width.lanes()
+        ));
         Ok(())
     }
 

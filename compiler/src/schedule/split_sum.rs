@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::slice::from_ref;
 
 use octrt_ops::compute::ReduceFn;
-use octrt_ops::expr::{BinaryFn, BufId, Expr, VarId};
+use octrt_ops::expr::{Expr, VarId};
 
 use super::cut::{Run, fresh_names};
 use super::{Rule, ScheduleError, loop_of, outside_sums, refused};
@@ -39,8 +39,7 @@ impl Part {
 /// for L0 in 49 { reduce L1 in 16 { b[L0]  init 0.0  sum e(L1 + 48) finish f(add(acc, b[L0])) } }
 /// ```
 ///
-/// Equal parts between the first and the last are a loop. With `first`, what `f` adds of that buffer to the accumulator
-/// is added to the first part already.
+/// Equal parts between the first and the last are a loop.
 ///
 /// # Errors
 /// [`ScheduleError`] where the loops are not those of one sum of f32, the parts do not make up the loop, or there are fewer
@@ -49,7 +48,6 @@ pub fn split_sum(
     nest: &mut Nest,
     (at, sum): (VarId, VarId),
     sizes: &[usize],
-    first: Option<BufId>,
 ) -> Result<Vec<Part>, ScheduleError> {
     const NAME: &str = "split_sum";
     let Some(whole @ Stmt::Loop(outside, body)) = nest.find(at) else {
@@ -78,25 +76,11 @@ pub fn split_sum(
         return Err(inside("a sum over the loop that is split"));
     }
     let stored = Expr::Load(*dst, index.clone());
-    let own = |e: &Expr| match e {
-        Expr::Binary(BinaryFn::Add, a, b) => match (&**a, &**b) {
-            (Expr::Acc, Expr::Load(b, _)) => Some(*b) == first,
-            _ => false,
-        },
-        e => first.is_none() && *e == Expr::Acc,
-    };
-    let mut of_first = None;
-    let finish = r.finish.map(&mut |e| {
-        own(e).then(|| {
-            of_first = Some(e.clone());
-            Expr::Acc + stored.clone()
-        })
-    });
-    let of_first = of_first.ok_or_else(|| inside("a sum to which the first part's buffer is added"))?;
+    let finish = r.finish.map(&mut |e| (*e == Expr::Acc).then(|| Expr::Acc + stored.clone()));
     let zero = Expr::f32(0.0);
     let reduction = |init: &Expr, finish: Expr| Reduction { combine: r.combine, init: init.clone(), finish };
     let part = |i: usize| match i {
-        0 => reduction(&r.init, of_first.clone()),
+        0 => reduction(&r.init, Expr::Acc),
         i if i + 1 == sizes.len() => reduction(&zero, finish.clone()),
         _ => reduction(&zero, Expr::Acc + stored.clone()),
     };

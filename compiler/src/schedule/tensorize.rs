@@ -22,6 +22,7 @@ use crate::strategy::refusal::Refusal;
 mod call;
 pub mod conv;
 pub mod copy;
+pub mod elementwise;
 mod finish;
 mod named;
 mod walk;
@@ -39,6 +40,9 @@ pub(crate) fn address(
 ) -> Result<Distance, Refusal> {
     of_loops(around, &distance_of(nest, buffer, index))
 }
+
+/// What the end of a sum would have to be.
+const FORMULA: &str = "a formula that leaf programs compute, of the result and a few elements";
 
 /// A refusal: what the loops of the tile would have to be.
 fn unfit(expected: &'static str) -> Refusal {

@@ -4,10 +4,11 @@ use octrt_ops::TensorType;
 
 use crate::layout::{Map, MapWindow};
 use crate::leaf::Width;
-use crate::leaf::programs::{Activation, Winograd};
+use crate::leaf::programs::Winograd;
 use crate::pack::{ConvPacking, GroupedPacking};
 use crate::schedule::script::Scheduled;
 
+use super::tail::Tail;
 use super::tiles;
 
 /// A convolution with what follows it. Buffers of its nests, in order: src, wei, bias, what is added; then
@@ -58,38 +59,6 @@ pub enum Plan {
     /// Three nests, with the types of Winograd's V and M between them. Buffers: src, V; V, wei, M; M, bias, what is added,
     /// dst.
     Parts(Box<[Scheduled; 3]>, [TensorType; 2]),
-}
-
-/// What happens to the results of an operator before they are stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tail {
-    /// The function that is applied.
-    pub activation: Activation,
-    /// A tensor that is added to the arguments of the activation.
-    pub base: Option<Addend>,
-    /// A tensor that is added then.
-    pub addend: Option<Addend>,
-}
-
-/// A tensor that is added to the results of an operator.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Addend {
-    /// Where it lies: a map of the extents of the output, rows and columns divided by `repeat`, rounded up.
-    pub map: Map,
-    /// Rows and columns of the output that share a pixel: nearest upsampling of maps of these two axes.
-    pub repeat: usize,
-    /// Whether it is added to the results of the activation rather than to its arguments.
-    pub after: bool,
-}
-
-impl Tail {
-    /// Stores results as they are.
-    pub const NONE: Tail = Tail { activation: Activation::Identity, base: None, addend: None };
-
-    /// What is added, in the order of the buffers.
-    pub fn addends(&self) -> impl Iterator<Item = Addend> {
-        [self.base, self.addend].into_iter().flatten()
-    }
 }
 
 impl ConvProblem {

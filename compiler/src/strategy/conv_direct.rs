@@ -32,9 +32,6 @@ use super::tiles::{self, EvenSplit};
 /// [`Refusal`] where distances do not fit leaf programs.
 pub fn schedule(p: &ConvProblem, target: Target) -> Result<Schedule, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
-    if p.merged() > 1 && p.tail.base.is_some() {
-        return Err(Refusal::Unfit("merged groups with a base to add"));
-    }
     let (nest, l) = p.naive()?;
     let mut s = Schedule::new(nest);
     s.start_from(buffers::BIAS)?;
@@ -104,11 +101,10 @@ impl Direct<'_> {
         let split = EvenSplit::new(s.extent(pixel), most_pixels(&leaf)?);
         let ahead = ahead(self.p, &leaf, split.large + split.small, self.target);
         let sizes = parts(self.p, s.extent(pixel), self.width, self.target);
-        let base = self.p.tail.base.map(|_| buffers::BASE);
         if sizes.len() == 1 {
             return self.pixels(s, pixel, (split, ahead), &whole);
         }
-        for part in s.split_sum((pixel, run.of(self.l.ic)), &sizes, base)? {
+        for part in s.split_sum((pixel, run.of(self.l.ic)), &sizes)? {
             let of = |l: VarId| part.of(run.of(l));
             let tile = self.tile(&of, (part.of(pixel), part.of(run.inner)), part.start.clone());
             self.pixels(s, part.of(pixel), (split, ahead), &tile)?;
@@ -146,7 +142,6 @@ impl Direct<'_> {
             taps: self.l.taps.iter().map(|l| of(*l)).collect(),
             channel: of(self.l.channel),
             part: (start, self.p.src_blocks()),
-            base: self.p.tail.base.map(|_| buffers::BASE),
             ahead: (0, Expr::int(0)),
         }
     }

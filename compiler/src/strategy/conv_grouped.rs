@@ -64,14 +64,14 @@ pub fn schedule(p: &ConvProblem, target: Target) -> Result<Schedule, Refusal> {
         let [block, vector] = s.split(l.block, 1)?;
         s.reorder(&order(&[block, l.image, l.group, pixel, vector], &l))?;
         s.parallel(block)?;
-        pixels(&mut s, (p, &l), width, (pixel, &Run::new(block, vector)))?;
+        pixels(&mut s, &l, width, (pixel, &Run::new(block, vector)))?;
     } else {
         s.reorder(&order(&[l.image, l.group, l.block, pixel], &l))?;
         s.parallel(l.image)?;
         let runs = [(1, blocks - rest), (1, rest)].into_iter().filter(|(_, n)| *n > 0);
         for run in s.cut(l.block, &runs.collect::<Vec<_>>())? {
             s.reorder(&[run.of(pixel), run.inner])?;
-            pixels(&mut s, (p, &l), width, (pixel, &run))?;
+            pixels(&mut s, &l, width, (pixel, &run))?;
         }
     }
     s.flatten(buffers::WEI)?;
@@ -88,7 +88,7 @@ fn order(outer: &[VarId], l: &ConvLoops) -> Vec<VarId> {
 /// Schedules the pixels of a run of blocks.
 fn pixels(
     s: &mut Schedule,
-    (p, l): (&ConvProblem, &ConvLoops),
+    l: &ConvLoops,
     width: Width,
     (pixel, block): (VarId, &Run),
 ) -> Result<(), Refusal> {
@@ -104,7 +104,6 @@ fn pixels(
         taps: l.taps.iter().map(|l| block.of(*l)).collect(),
         channel: block.of(l.channel),
         part: (Expr::int(0), s.extent(block.of(l.ic))),
-        base: p.tail.base.map(|_| buffers::BASE),
         ahead: (0, Expr::int(0)),
     };
     let leaf = s.conv(&whole, width)?;

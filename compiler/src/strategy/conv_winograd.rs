@@ -26,6 +26,7 @@ use crate::target::Target;
 
 use super::conv::{ConvProblem, Plan};
 use super::refusal::Refusal;
+use super::tail::Operand;
 
 mod planes;
 mod products;
@@ -44,7 +45,7 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Result<Plan, Ref
     if !p.is_3x3_s1() || p.src.layout.lanes != p.dst.layout.lanes {
         return Err(Refusal::Unfit("Winograd's algorithm is for windows of 3x3 in steps of 1"));
     }
-    ends_with(size, p.tail.addends().map(|a| (a.repeat, a.after)))?;
+    ends_with(size, p.tail.operands.iter().map(Operand::repeat))?;
     let tiles = Tiles::of(&p.dst, size);
     let even = p.dst.h.is_multiple_of(size.output());
     let l2 = target.caches().l2;
@@ -54,21 +55,15 @@ pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Result<Plan, Ref
     }
 }
 
-/// That the output transform can add these tensors: for each, how many rows and columns share a pixel, and whether it is
-/// added behind the activation.
+/// That the output transform can read these tensors: for each, how many rows and columns share a pixel.
 ///
 /// # Errors
 /// [`Refusal::Unfit`] where it cannot.
-pub fn ends_with(size: Winograd, addends: impl IntoIterator<Item = (usize, bool)>) -> Result<(), Refusal> {
-    for (repeat, after) in addends {
-        if after {
-            return Err(Refusal::Unfit("an addend behind the activation"));
-        }
-        if repeat > 1 && !size.output().is_multiple_of(repeat) {
-            return Err(Refusal::Unfit("an upsampled addend that no tile covers evenly"));
-        }
+pub fn ends_with(size: Winograd, repeats: impl IntoIterator<Item = usize>) -> Result<(), Refusal> {
+    match repeats.into_iter().all(|repeat| size.output().is_multiple_of(repeat.max(1))) {
+        true => Ok(()),
+        false => Err(Refusal::Unfit("an upsampled operand that no tile covers evenly")),
     }
-    Ok(())
 }
 
 /// The products of a run of tiles.
@@ -106,7 +101,7 @@ fn whole(
     let src = b.buffer(p.src.ty(), BufferRole::Src);
     let wei = b.buffer(TensorType::new(DType::F32, [products.weights().shape.numel()]), BufferRole::Src);
     let bias = t.bias(&mut b);
-    let addends = t.addends(&mut b);
+    let operands = t.operands(&mut b);
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
     let [v, m] = types.map(|ty| Planes::new(b.buffer(ty, BufferRole::Scratch), width, n, false));
     let temporary = t.temporary(&mut b);
@@ -117,7 +112,7 @@ fn whole(
         let of = Of { image, first: &(chunk.clone() * Expr::int(rows)), rows, block: None };
         t.input(b, (src, v, temporary), &of)?;
         b.embed(products.nest(), &[v.buffer, wei, m.buffer]);
-        t.output(b, (m, bias, addends, dst, temporary), &of)
+        t.output(b, (m, bias, &operands, dst, temporary), &of)
     })?;
     Ok(Scheduled { parts: vec![Arc::new(products)], ..b.finish()?.into() })
 }
@@ -153,10 +148,10 @@ fn parts(p: &ConvProblem, tiles: Tiles, (width, l2): (Width, usize)) -> Result<P
     let mut b = nest("winograd_output", p.dst_blocks());
     let m = Planes::new(b.buffer(types[1].clone(), BufferRole::Src), width, n, true);
     let bias = t.bias(&mut b);
-    let addends = t.addends(&mut b);
+    let operands = t.operands(&mut b);
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
     let temporary = t.temporary(&mut b);
     let outer = b.parallel();
-    t.output(&mut b, (m, bias, addends, dst, temporary), &of(&outer))?;
+    t.output(&mut b, (m, bias, &operands, dst, temporary), &of(&outer))?;
     Ok(Plan::Parts(Box::new([input, products, b.finish()?.into()]), types))
 }

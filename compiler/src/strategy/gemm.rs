@@ -111,7 +111,7 @@ fn columns(
     if sizes.len() == 1 {
         return rows(s, p, width, ([row, run.inner, lane, sum], tile));
     }
-    for part in s.split_sum((row, sum), &sizes, None)? {
+    for part in s.split_sum((row, sum), &sizes)? {
         let of = |l: VarId| part.of(l);
         rows(s, p, width, ([row, run.inner, lane, sum].map(of), tile.map(of)))?;
     }
@@ -137,18 +137,7 @@ fn rows(
         let [vector, lane, ic, channel] = [vector, lane, ic, channel].map(|l| run.of(l));
         let part = (Expr::int(0), p.k / unrolled);
         let (taps, ahead) = (Vec::new(), (0, Expr::int(0)));
-        let tile = ConvTile {
-            pixel: run.inner,
-            pixels: p.m,
-            vector,
-            lane,
-            ic,
-            taps,
-            channel,
-            part,
-            base: None,
-            ahead,
-        };
+        let tile = ConvTile { pixel: run.inner, pixels: p.m, vector, lane, ic, taps, channel, part, ahead };
         s.tensorize_conv(&tile, width)?;
     }
     Ok(())

@@ -8,7 +8,7 @@
 use octrt_ops::expr::Expr;
 
 use crate::layout::{AXES, Map};
-use crate::leaf::programs::{Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Sums};
+use crate::leaf::programs::{Epilogue, Formula, Grid, OPERAND, Pixels, Pool, PoolKind, Reduction, Sums};
 use crate::leaf::{Program, Width};
 use crate::nest::build::{Builder, Value};
 use crate::nest::strides::{Strides, nested};
@@ -17,6 +17,7 @@ use crate::target::Target;
 
 use super::problem::WindowKind;
 use super::refusal::{Refusal, distance};
+use super::tail::Tail;
 use super::tiles::EvenSplit;
 
 /// Most rows and columns that are added one after the other.
@@ -51,10 +52,10 @@ pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<Ne
     let [d, h, w] = if halo.top + halo.bottom == 0 { [1, src.d * src.h, src.w] } else { src.extents() };
     let whole = |extent: usize| vec![(0, extent, 1)];
     let (planes, rows, columns, kind) = match kind {
-        WindowKind::Max => (whole(d), whole(h), whole(w), PoolKind::Max),
+        WindowKind::Max => (whole(d), whole(h), whole(w), (PoolKind::Max, None)),
         WindowKind::Sum(factor) => {
             let planes = [(0, 1, 1), (1, 1, d - 1)].into_iter().filter(|(_, _, n)| *n > 0).collect();
-            (planes, pieces(h), pieces(w), PoolKind::Average(Scale::Constant(factor)))
+            (planes, pieces(h), pieces(w), (PoolKind::Sum, Some(factor)))
         }
         WindowKind::Weights => return Err(Refusal::Defect("weights for a whole map")),
     };
@@ -83,7 +84,9 @@ pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<Ne
                             let at = src.index(&image, &block, [of(0, plane), of(1, i), of(2, j)]);
                             b.call(program, &|name| match name {
                                 "src" => Some(Value::At(from, at.clone())),
-                                "dst" | "residual" => Some(Value::At(to, result.clone())),
+                                name if name == "dst" || name == OPERAND[0] => {
+                                    Some(Value::At(to, result.clone()))
+                                }
                                 "planes" => Some(Value::Number(extents[0] as i64)),
                                 "rows" => Some(Value::Number(extents[1] as i64)),
                                 "columns" => Some(Value::Number(extents[2] as i64)),
@@ -101,7 +104,7 @@ pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<Ne
 
 /// A piece of a map, which is added to what is stored unless it is the `first`.
 fn global_program(
-    (kind, width): (PoolKind, Width),
+    ((kind, factor), width): ((PoolKind, Option<f32>), Width),
     (src, dst): (&Map, &Map),
     [d, h, w]: [usize; AXES],
     (vectors, is_first): (usize, bool),
@@ -114,7 +117,12 @@ fn global_program(
         Ok::<_, Refusal>(Grid { pixels, vector_bytes: distance(Strides::of(map).block)? })
     };
     let dst = grid(dst)?;
-    let residual = if is_first { Residual::Absent } else { Residual::Before(dst.clone()) };
+    let piece = factor.map_or(Expr::Acc, |factor| Expr::Acc * Expr::f32(factor));
+    let (value, operands) = match is_first {
+        true => (piece, Vec::new()),
+        false => (piece + Tail::operand(0), vec![dst.clone()]),
+    };
+    let formula = Formula::of_buffers(&value).ok_or(Refusal::Defect("an average that is no formula"))?;
     let pool = Pool {
         width,
         pixels: 1,
@@ -124,7 +132,7 @@ fn global_program(
         reduction: Reduction::Loops(axes),
         kind,
         sums: if h * w > MANY { Sums::Runs } else { Sums::Single },
-        epilogue: Epilogue { residual, ..Epilogue::store(dst) },
+        epilogue: Epilogue { formula, operands, ..Epilogue::store(dst) },
     };
     Ok(pool.program())
 }

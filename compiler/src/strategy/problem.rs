@@ -1,9 +1,9 @@
 //! What windows and products of matrices are given to compute; convolutions have [`conv`](super::conv).
 
+#[cfg(doc)]
+use super::tail::Operand;
+use super::tail::Tail;
 use crate::layout::{Map, MapWindow};
-use crate::leaf::programs::Activation;
-
-use super::conv::Tail;
 
 /// What happens to a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub enum WindowKind {
 }
 
 /// Windows over every channel by itself. Buffers of its nest, in order: src; wei and bias for
-/// [`WindowKind::Weights`]; the addend if there is one; dst.
+/// [`WindowKind::Weights`]; those of the tail; dst.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowProblem {
     /// What happens to a window.
@@ -32,8 +32,8 @@ pub struct WindowProblem {
     pub tail: Tail,
 }
 
-/// `dst[b, m, n] = activation(sum over k of lhs[b, m, k] * rhs[b, k, n] + bias)`. Buffers, in order: lhs, rhs, bias if there
-/// is one, dst.
+/// `dst[b, m, n] = tail(sum over k of lhs[b, m, k] * rhs[b, k, n] + bias)`. Buffers, in order: lhs, rhs, bias if there
+/// is one, those of the tail, dst.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GemmProblem {
     /// Products.
@@ -50,8 +50,8 @@ pub struct GemmProblem {
     pub rhs: Rhs,
     /// What is added to the sums.
     pub bias: Bias,
-    /// What follows.
-    pub activation: Activation,
+    /// What follows; its operands are [`Operand::Product`]s.
+    pub tail: Tail,
 }
 
 /// The matrices on the left of products.
@@ -85,7 +85,7 @@ pub enum Bias {
 
 impl GemmProblem {
     /// One product with packed weights.
-    pub fn packed([m, n, k]: [usize; 3], activation: Activation) -> GemmProblem {
-        GemmProblem { batch: 1, m, n, k, lhs: Lhs::Shared, rhs: Rhs::Packed, bias: Bias::Columns, activation }
+    pub fn packed([m, n, k]: [usize; 3], tail: Tail) -> GemmProblem {
+        GemmProblem { batch: 1, m, n, k, lhs: Lhs::Shared, rhs: Rhs::Packed, bias: Bias::Columns, tail }
     }
 }

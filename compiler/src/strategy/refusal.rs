@@ -33,6 +33,9 @@ pub enum Refusal {
     Schedule(#[from] ScheduleError),
 }
 
+/// Why a problem does not fit whose results become what no leaf program computes.
+pub const NO_FORMULA: &str = "a function of the results that leaf programs do not compute";
+
 impl Refusal {
     /// Whether it is a defect rather than a property of the problem.
     pub fn is_defect(&self) -> bool {

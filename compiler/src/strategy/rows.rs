@@ -1,41 +1,30 @@
-//! Element by element on activations of one layout, row by row: copies, activations, sums of two tensors, factors per
-//! channel, and the borders of halos.
+//! Element by element on activations of one layout, row by row: copies, functions of a few tensors, and the borders of
+//! halos.
 
-use octrt_ops::expr::Expr;
+use octrt_ops::expr::{BufId, Expr};
 
 use crate::layout::{AXES, Map};
-use crate::leaf::programs::{Activation, Affine, Elementwise, Fill, Other};
-use crate::leaf::{BinaryOp, Program, Width};
+use crate::leaf::Width;
+use crate::leaf::programs::{Elementwise, Fill, Formula, OPERAND, Reads};
 use crate::nest::build::{Builder, Value};
 use crate::nest::{BufferRole, Nest};
 use crate::target::Target;
 
-use super::refusal::Refusal;
+use super::refusal::{NO_FORMULA, Refusal};
+use super::tail::{Operand, Tail};
 
-/// What an element is computed with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum With {
-    /// Nothing: `src`.
-    Nothing,
-    /// The element of another map: `op(src, other)`.
-    Map(BinaryOp, Map),
-    /// A factor and a summand of its channel: `src * scale + shift`. Maps in blocks only.
-    Channel,
-}
-
-/// `dst = activation(...)`. Buffers, in order: src; other, or scale and shift; dst. All maps have as many lanes.
+/// `dst = value`, an expression of elements `b0[]`, .. of the operands. Buffers, in order: those of the operands; dst. All
+/// maps have as many lanes; there is at least one of the extents of the output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowsProblem {
-    /// The input.
-    pub src: Map,
-    /// What its elements are computed with.
-    pub with: With,
-    /// The output: at least as many blocks of channels as the input.
+    /// What is computed.
+    pub value: Expr,
+    /// The tensors that it reads; none is upsampled.
+    pub operands: Vec<Operand>,
+    /// The output: at least as many blocks of channels as the first map.
     pub dst: Map,
-    /// The block of the output that the first block of the input goes to.
+    /// The block of the output that the first block of the operands goes to.
     pub first_block: usize,
-    /// The function that is applied.
-    pub activation: Activation,
 }
 
 /// Most vectors of a trip.
@@ -51,64 +40,67 @@ fn trips(floats: usize, width: Width) -> [(usize, usize, u8); 2] {
 }
 
 impl RowsProblem {
-    fn program(&self, width: Width, vectors: usize, lanes: u8) -> Program {
-        let tail = (u32::from(lanes) < width.lanes()).then_some(lanes);
-        let activation = self.activation;
-        match self.with {
-            With::Channel => Affine { width, vectors, activation }.program(),
-            With::Nothing => Elementwise { width, vectors, other: Other::Absent, activation, tail }.program(),
-            With::Map(op, _) => {
-                Elementwise { width, vectors, other: Other::Along(op), activation, tail }.program()
-            }
-        }
+    /// A copy.
+    pub fn copy(src: Map, dst: Map, first_block: usize) -> RowsProblem {
+        let operands = vec![Operand::Map { map: src, repeat: 1 }];
+        RowsProblem { value: Tail::operand(0), operands, dst, first_block }
+    }
+
+    fn maps(&self) -> impl Iterator<Item = &Map> {
+        self.operands.iter().filter_map(|o| if let Operand::Map { map, .. } = o { Some(map) } else { None })
     }
 }
 
 /// The nest.
 ///
 /// # Errors
-/// [`Refusal`] where there are no leaf programs, or lanes differ.
+/// [`Refusal`] where there are no leaf programs, lanes differ, or no leaf program computes the value.
 pub fn nest(p: &RowsProblem, target: Target) -> Result<Nest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
-    let other = match p.with {
-        With::Map(_, map) => Some(map),
-        _ => None,
-    };
-    let lanes = p.src.layout.lanes;
-    let maps: Vec<&Map> = [&p.src, &p.dst].into_iter().chain(&other).collect();
-    let per_channel = p.with == With::Channel;
-    if maps.iter().any(|m| m.layout.lanes != lanes) || per_channel && lanes != width.lanes() as usize {
-        return Err(Refusal::Unfit("blocks of channels of different sizes"));
+    let formula = Formula::of_buffers(&p.value).ok_or(Refusal::Unfit(NO_FORMULA))?;
+    let src = *p.maps().next().ok_or(Refusal::Defect("elements of no map"))?;
+    let lanes = src.layout.lanes;
+    let alike = |m: &Map| m.layout.lanes == lanes && m.extents() == src.extents();
+    let blocked = lanes == width.lanes() as usize || p.maps().count() == p.operands.len();
+    if !p.maps().all(alike) || p.dst.layout.lanes != lanes || !blocked {
+        return Err(Refusal::Unfit("maps of different extents, or blocks of channels of different sizes"));
     }
     // Without halos the rows of a block lie one after the other.
-    let whole = maps.iter().all(|m| m.layout.halo.is_none());
-    let (planes, rows, columns) = if whole { (1, 1, p.src.pixels()) } else { (p.src.d, p.src.h, p.src.w) };
-    let mut b = Builder::new("elementwise", if p.src.mb > 1 { p.src.mb } else { p.src.blocks() });
-    let src = b.buffer(p.src.ty(), BufferRole::Src);
-    let other = other.map(|map| (b.buffer(map.ty(), BufferRole::Src), map));
-    let vector = octrt_ops::TensorType::new(octrt_ops::DType::F32, [p.src.blocks() * lanes]);
-    let channel = per_channel.then(|| [(); 2].map(|()| b.buffer(vector.clone(), BufferRole::Src)));
+    let whole = p.maps().chain([&p.dst]).all(|m| m.layout.halo.is_none());
+    let (planes, rows, columns) = if whole { (1, 1, src.pixels()) } else { (src.d, src.h, src.w) };
+    let mut b = Builder::new("elementwise", if src.mb > 1 { src.mb } else { src.blocks() });
+    let operands: Vec<BufId> = p.operands.iter().map(|o| b.buffer(o.ty(), BufferRole::Src)).collect();
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
-    each_block(&mut b, &p.src, |b, image, block| {
+    let reads = p.operands.iter().map(|o| match o {
+        Operand::Map { .. } => Reads::Along,
+        _ => Reads::Held,
+    });
+    let reads: Vec<Reads> = reads.collect();
+    let program = |vectors: usize, lanes: u8| {
+        let tail = (u32::from(lanes) < width.lanes()).then_some(lanes);
+        Elementwise { width, vectors, formula: formula.clone(), operands: reads.clone(), tail }.program()
+    };
+    each_block(&mut b, &src, |b, image, block| {
+        let channel = block.clone() * Expr::int(lanes);
         b.each(planes, |b, plane| {
             b.each(rows, |b, row| {
                 let mut done = 0;
                 for (vectors, n, of) in trips(columns * lanes, width) {
-                    let place = |buffer, map: &Map, first: usize| {
-                        let pixel = [plane.clone(), row.clone(), Expr::int(0)];
-                        let at = map.index(image, &(block.clone() + Expr::int(first)), pixel);
-                        Some(Value::At(buffer, further(at, done)))
+                    let pixel = [plane.clone(), row.clone(), Expr::int(0)];
+                    let to = p.dst.index(image, &(block.clone() + Expr::int(p.first_block)), pixel.clone());
+                    let read = |k: usize| {
+                        let at = match p.operands.get(k)? {
+                            Operand::Map { map, .. } => further(map.index(image, block, pixel.clone()), done),
+                            Operand::Pixel(map) => map.index(image, block, [0; AXES].map(Expr::int)),
+                            Operand::Channel(_) | Operand::Product(_) => vec![channel.clone()],
+                        };
+                        Some(Value::At(*operands.get(k)?, at))
                     };
-                    let of_channel = |i| Some(Value::At(channel?[i], vec![block.clone() * Expr::int(lanes)]));
                     if n > 0 {
-                        b.call(p.program(width, vectors, of), &|name| match name {
-                            "src" => place(src, &p.src, 0),
-                            "other" => other.as_ref().and_then(|(buffer, map)| place(*buffer, map, 0)),
-                            "scale" => of_channel(0),
-                            "shift" => of_channel(1),
-                            "dst" => place(dst, &p.dst, p.first_block),
+                        b.call(program(vectors, of), &|name| match name {
+                            "dst" => Some(Value::At(dst, further(to.clone(), done))),
                             "trips" => Some(Value::Number(n as i64)),
-                            _ => None,
+                            name => read(OPERAND.iter().position(|o| *o == name)?),
                         })?;
                     }
                     done += vectors * n * usize::from(of);

@@ -7,9 +7,10 @@ mod winograd;
 use cases::{Case, fuzz};
 use octrt_compiler::leaf::emulate::Emulator;
 use octrt_compiler::leaf::programs::{
-    Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Weights,
+    Advance, Axis, Conv, Epilogue, Formula, Grid, Pixels, Reduction, Start, Weights,
 };
 use octrt_compiler::leaf::{Program, Width, interp, text, verify, x64};
+use octrt_compiler::strategy::tail::Tail;
 
 /// Interpreter, text form and emulator on one case.
 fn check(case: &Case) {
@@ -78,7 +79,10 @@ fn main_tile(width: Width, pixels: usize, vectors: usize) -> Program {
         merged: 1,
         ahead: 0,
         start: Start::Bias,
-        epilogue: Epilogue { activation: Activation::Relu, ..Epilogue::store(dst) },
+        epilogue: Epilogue {
+            formula: Formula::of_buffers(&Tail::relu().value).unwrap(),
+            ..Epilogue::store(dst)
+        },
     }
     .program()
 }

@@ -1,7 +1,7 @@
 //! The three transforms of Winograd's algorithm together are a convolution.
 
 use octrt_compiler::leaf::memory::{Access, Memory, Region, Value};
-use octrt_compiler::leaf::programs::{Activation, Winograd, WinogradInput, WinogradOutput};
+use octrt_compiler::leaf::programs::{Formula, Winograd, WinogradInput, WinogradOutput};
 use octrt_compiler::leaf::{Program, Width, interp};
 
 use super::cases::Rng;
@@ -48,9 +48,8 @@ fn error(size: Winograd, width: Width, rng: &mut Rng) -> f64 {
         plane_bytes: bytes,
         row_bytes: m as i32 * bytes,
         pixel_bytes: bytes,
-        base: None,
-        residual: None,
-        activation: Activation::Identity,
+        formula: Formula::identity(),
+        operands: Vec::new(),
     };
     let g = size.kernel();
     let taps = || (0..3).flat_map(|k| (0..3).map(move |l| (k, l)));

@@ -3,15 +3,16 @@
 use octrt_compiler::layout::{Border, Halo, Layout, Map, MapWindow};
 use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
-    Activation, Advance, Axis, Conv, Epilogue, Grid, Pixels, Reduction, Start, Weights, Winograd,
+    Advance, Axis, Conv, Epilogue, Formula, Grid, Pixels, Reduction, Start, Weights, Winograd,
 };
 use octrt_compiler::nest::build::{Builder, Value};
 use octrt_compiler::nest::{BufferRole, Nest, text};
-use octrt_compiler::strategy::conv::{Addend, ConvProblem, Plan, Sharing, Tail};
+use octrt_compiler::strategy::conv::{ConvProblem, Plan, Sharing};
 use octrt_compiler::strategy::conv_winograd;
 use octrt_compiler::strategy::problem::{Bias, GemmProblem, Lhs, Rhs, WindowKind, WindowProblem};
 use octrt_compiler::strategy::refusal::Refusal;
-use octrt_compiler::strategy::rows::{self, RowsProblem, With};
+use octrt_compiler::strategy::rows::{self, RowsProblem};
+use octrt_compiler::strategy::tail::{Operand, Tail};
 use octrt_compiler::strategy::{conv_direct, conv_grouped, gemm, global_pool, reorder, shift, window};
 use octrt_compiler::{Isa, Target};
 use octrt_ops::expr::Expr;
@@ -56,23 +57,29 @@ fn conv(src: Map, dst: Map, kernel: usize, stride: usize) -> ConvProblem {
 fn convolutions(target: Target) -> Vec<Nest> {
     let b = lanes(target);
     let map = |dims, halo| map(target, dims, halo);
-    let addend = |m, after| Some(Addend { map: m, repeat: 1, after });
+    let added =
+        |map| Tail { value: Expr::Acc + Tail::operand(0), operands: vec![Operand::Map { map, repeat: 1 }] };
     let channel = conv(map([1, b, 2, 3], NONE), map([1, 4 * b, 2, 3], ONE), 1, 1);
     let odd = conv(map([1, b, 3, 3], ONE), map([1, b + 3, 2, 2], NONE), 1, 2);
     let mut images = conv(map([3, b, 2, 2], NONE), map([3, 2 * b, 2, 2], UNEVEN), 1, 1);
-    images.tail.base = addend(map([3, 2 * b, 2, 2], NONE), false);
+    images.tail = added(map([3, 2 * b, 2, 2], NONE));
     let mut merged = conv(map([1, 2 * b, 2, 2], NONE), map([1, 2 * b, 2, 2], ONE), 1, 1);
     (merged.groups, merged.sharing, merged.ic, merged.oc) = (2, Sharing::Merged(2), b, b);
     let mut mixed = conv(map([1, 2 * b, 2, 2], NONE), map([1, 2 * b, 2, 2], ONE), 1, 1);
     (mixed.groups, mixed.sharing, mixed.ic, mixed.oc) = (b, Sharing::Mixed, 2, 2);
     let mut small = conv(map([1, b, 4, 4], ONE), map([1, b, 4, 4], ONE), 3, 1);
-    small.tail.addend = addend(map([1, b, 4, 4], NONE), false);
+    // A map, a pixel for each channel, and a constant for each.
+    let scaled = |whole, pixel, n| Tail {
+        value: (Expr::Acc + Tail::operand(0)) * Tail::operand(1) + Tail::operand(2),
+        operands: vec![Operand::Map { map: whole, repeat: 1 }, Operand::Pixel(pixel), Operand::Channel(n)],
+    };
     let direct = |p| conv_direct::schedule(p, target).unwrap().finish().unwrap().nest.as_ref().clone();
     let mut all: Vec<Nest> = [channel, odd, images, merged].iter().map(direct).collect();
     all.push(conv_grouped::schedule(&mixed, target).unwrap().finish().unwrap().nest.as_ref().clone());
     for mb in [1, 2] {
         (small.src.mb, small.dst.mb) = (mb, mb);
-        small.tail.addend = small.tail.addend.filter(|_| mb == 1);
+        small.tail =
+            if mb == 1 { scaled(map([1, b, 4, 4], NONE), map([1, b, 1, 1], NONE), b) } else { Tail::NONE };
         match conv_winograd::plan(&small, Winograd::F2, target).unwrap() {
             Plan::Whole(whole) => all.push(whole.nest.as_ref().clone()),
             Plan::Parts(nests, _) => all.extend(nests.map(|part| part.nest.as_ref().clone())),
@@ -89,15 +96,16 @@ fn others(target: Target) -> Vec<Nest> {
         src: map([mb, 2 * b + 1, 4, 4], ONE),
         dst: map([mb, 2 * b + 1, 2, 2], UNEVEN),
         window: MapWindow { kernel: [1, 2, 2], strides: [1, 2, 2], dilations: [1; 3], pads: [0, 1, 1] },
-        tail: Tail { activation: Activation::Relu, ..Tail::NONE },
+        tail: Tail::relu(),
     };
-    let row = |mb, with, halo| RowsProblem {
-        src: map([mb, 3 * b, 2, 3], NONE),
-        with,
+    let row = |mb, value, others: &[Operand], halo| RowsProblem {
+        value,
+        operands: [&[Operand::Map { map: map([mb, 3 * b, 2, 3], NONE), repeat: 1 }], others].concat(),
         dst: map([mb, 4 * b, 2, 3], halo),
         first_block: 1,
-        activation: Activation::Relu,
     };
+    let scale = Tail::operand(0) * Tail::operand(1) + Tail::operand(2);
+    let per_channel = [Operand::Pixel(map([2, 3 * b, 1, 1], NONE)), Operand::Channel(3 * b)];
     let scheduled =
         |p: WindowProblem| window::schedule(&p, target).unwrap().finish().unwrap().nest.as_ref().clone();
     let mut all = vec![
@@ -113,8 +121,8 @@ fn others(target: Target) -> Vec<Nest> {
         .unwrap(),
         global_pool::nest(WindowKind::Sum(0.5), &map([3, b, 1, 520], NONE), &map([3, b, 1, 1], NONE), target)
             .unwrap(),
-        rows::nest(&row(1, With::Nothing, NONE), target).unwrap(),
-        rows::nest(&row(2, With::Channel, UNEVEN), target).unwrap(),
+        rows::nest(&row(1, Tail::operand(0), &[], NONE), target).unwrap(),
+        rows::nest(&row(2, scale, &per_channel, UNEVEN), target).unwrap(),
         rows::border(&map([1, 3 * b, 3, 3], ONE), target).unwrap(),
         rows::border(&map([2, b, 2, 3], UNEVEN), target).unwrap(),
         shift::nest(&map([1, b + 2, 3, 2], NONE), &map([1, 3 * b, 3, 2], ONE), 4, target).unwrap(),
@@ -136,12 +144,12 @@ fn others(target: Target) -> Vec<Nest> {
         (3, 4, 2 * b + 3, 5, Lhs::Each, Bias::Absent),
         (1, 3, 2 * b, 7, Lhs::Shared, Bias::Columns),
     ] {
-        let (rhs, activation) = (Rhs::Each, Activation::Relu);
-        let problem = GemmProblem { batch, m, n, k, lhs, rhs, bias, activation };
+        let (rhs, tail) = (Rhs::Each, Tail::relu());
+        let problem = GemmProblem { batch, m, n, k, lhs, rhs, bias, tail };
         all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest.as_ref().clone());
     }
     for (m, n, k) in [(1, 8 * b, 3), (5, 4 * b, 2), (4, b + 3, 2), (3, 4 * b, 512)] {
-        let problem = GemmProblem::packed([m, n, k], Activation::Identity);
+        let problem = GemmProblem::packed([m, n, k], Tail::NONE);
         all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest.as_ref().clone());
     }
     all
@@ -163,6 +171,7 @@ fn direct(width: Width, mb: usize, tables: bool) -> Result<Nest, Refusal> {
     let table = b.buffer(table.ty().clone(), BufferRole::Table(table));
     let to = if tables { Pixels::Table } else { Pixels::Strided { bytes: width.bytes(), repeat: 1 } };
     let to = Grid { pixels: to, vector_bytes: (pixels as i32 + 4) * width.bytes() };
+    let added = || Formula::of_buffers(&(Expr::Acc + Tail::operand(0))).unwrap();
     let program = |first: bool| {
         let store = Epilogue::store(to.clone());
         let leaf = Conv {
@@ -177,7 +186,11 @@ fn direct(width: Width, mb: usize, tables: bool) -> Result<Nest, Refusal> {
             merged: 1,
             ahead: 0,
             start: if first { Start::Bias } else { Start::Zero },
-            epilogue: Epilogue { base: (!first).then(|| to.clone()), used: (!first).then_some(3), ..store },
+            epilogue: if first {
+                store
+            } else {
+                Epilogue { formula: added(), operands: vec![to.clone()], used: Some(3), ..store }
+            },
         };
         leaf.program()
     };
@@ -195,8 +208,8 @@ fn direct(width: Width, mb: usize, tables: bool) -> Result<Nest, Refusal> {
                             "src" => Some(Value::At(src, vec![pixel.clone()])),
                             "wei" => Some(Value::At(wei, vec![times(oc, 2 * lanes)])),
                             "bias" => Some(Value::At(bias, vec![times(oc, 2 * lanes)])),
-                            "dst" | "base" => Some(Value::At(dst, at.clone())),
-                            "dst_offsets" | "base_offsets" => Some(Value::At(table, vec![pixel.clone()])),
+                            "dst" | "operand0" => Some(Value::At(dst, at.clone())),
+                            "dst_offsets" | "operand0_offsets" => Some(Value::At(table, vec![pixel.clone()])),
                             "ic" => Some(Value::Number(2)),
                             _ => None,
                         })

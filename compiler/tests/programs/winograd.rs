@@ -2,14 +2,16 @@
 //! not fill vectors, on pictures side by side, with all that may follow.
 
 use octrt_compiler::layout::{Border, Halo, Layout, Map, MapWindow, relayout};
-use octrt_compiler::leaf::programs::{Activation, Winograd};
+use octrt_compiler::leaf::programs::Winograd;
 use octrt_compiler::nest::interp::{Engine, races, run};
 use octrt_compiler::nest::{BufferRole, Nest, verify};
 use octrt_compiler::pack::Packing;
-use octrt_compiler::strategy::conv::{Addend, ConvProblem, Plan, Sharing, Tail};
+use octrt_compiler::strategy::conv::{ConvProblem, Plan, Sharing};
 use octrt_compiler::strategy::conv_direct;
 use octrt_compiler::strategy::conv_winograd;
+use octrt_compiler::strategy::tail::{Operand, Tail};
 use octrt_compiler::{Isa, Target};
+use octrt_ops::expr::Expr;
 use octrt_ops::graph::text::random;
 use octrt_ops::{DType, Tensor, TensorType};
 
@@ -101,11 +103,13 @@ impl Problem {
         };
         let one = Halo { top: 1, bottom: 1, left: 1, right: 1, ..Halo::default() };
         let more = Halo { bottom: 1, left: 2, right: 1, ..Halo::default() };
-        let addend = self.repeat.map(|repeat| {
+        let operand = self.repeat.map(|repeat| {
             let map = map(self.oc, self.h.div_ceil(repeat), self.w.div_ceil(repeat), Halo::default());
-            Addend { map, repeat, after: false }
+            Operand::Map { map, repeat }
         });
-        let activation = if self.relu { Activation::Relu } else { Activation::Identity };
+        let of = if self.relu { Tail::relu() } else { Tail::NONE };
+        let sum = if operand.is_some() { Expr::Acc + Tail::operand(0) } else { Expr::Acc };
+        let value = of.value.map(&mut |e| (*e == Expr::Acc).then(|| sum.clone()));
         ConvProblem {
             src: map(self.ic, self.h, self.w, if self.h.is_multiple_of(2) { one } else { one.union(more) }),
             dst: map(self.oc, self.h, self.w, more),
@@ -114,7 +118,7 @@ impl Problem {
             ic: self.ic,
             oc: self.oc,
             window: MapWindow { kernel: [1, 3, 3], strides: [1; 3], dilations: [1; 3], pads: [0, 1, 1] },
-            tail: Tail { activation, base: None, addend },
+            tail: Tail { value, operands: operand.into_iter().collect() },
         }
     }
 }
@@ -169,7 +173,10 @@ fn by(size: Option<Winograd>, p: &Problem, data: &Data, target: Target) -> Optio
     let src = to_blocks(&data.src, &conv.src);
     let wei = packed(&packing, &data.wei);
     let bias = packed(&Packing::Vector { len: conv.dst_blocks() * lanes }, &data.bias);
-    let addend = conv.tail.addend.zip(data.addend.as_ref()).map(|(a, t)| to_blocks(t, &a.map));
+    let addend = conv.tail.operands.first().zip(data.addend.as_ref()).map(|(o, t)| match o {
+        Operand::Map { map, .. } => to_blocks(t, map),
+        _ => unreachable!("an addend is a map"),
+    });
     let end = [&bias].into_iter().chain(&addend);
     let dst = match &plan {
         Plan::Whole(whole) => run_nest(&whole.nest, &[&src, &wei].into_iter().chain(end).collect::<Vec<_>>()),

@@ -4,6 +4,7 @@
 //! the graph as it is. `OCTRT_NEAR_MISSES` is how many graphs are tried for each rule, if another number is wanted.
 #![allow(missing_docs)]
 
+mod endings;
 #[allow(dead_code)]
 #[path = "../random_graphs/growing.rs"]
 mod growing;
@@ -20,7 +21,7 @@ mod tails;
 
 use near::Near;
 use octrt::{LoadOptions, Model};
-use octrt_compiler::decide::fuse::{Addend, Group};
+use octrt_compiler::decide::fuse::{Group, Operand};
 use octrt_compiler::decide::{Choice, Refused, choose};
 use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::place::program::interp as program;
@@ -137,7 +138,8 @@ rules! {
     pool_before_pointwise: Rule::Pass("pool_before_pointwise"), sums::pooled_pointwise;
     remove_identity: Rule::Pass("remove_identity"), moves::identity;
     upsample_after_pointwise: Rule::Pass("upsample_after_pointwise"), sums::pointwise_of_upsampled;
-    upsampled_addends: Rule::Layout(|c| groups(c).any(|g| addends(g).any(|a| a.repeat == 2))), sums::doubling;
+    upsampled_addends: Rule::Layout(|c| groups(c).any(|g| operands(g).any(|a| a.repeat == 2))), sums::doubling;
+    endings: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 2 && g.ending.operands.len() > 1)), endings::ending;
     groups_of_several: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 1)), tails::tail;
     concatenations_in_place: Rule::Layout(|c| c.placed.iter().any(Option::is_some)), tails::joined;
     nodes_in_blocks: Rule::Layout(|c| c.tiled.iter().flatten().count() > 2), tails::in_blocks;
@@ -148,8 +150,8 @@ fn groups(choice: &Choice) -> impl Iterator<Item = &Group> {
     choice.tiled.iter().flatten().map(|t| &t.group)
 }
 
-fn addends(group: &Group) -> impl Iterator<Item = &Addend> {
-    group.base.iter().chain(&group.addend)
+fn operands(group: &Group) -> impl Iterator<Item = &Operand> {
+    group.ending.operands.iter()
 }
 
 /// 16 columns become 32, but output pixel 2 shows input pixel 0: what extents alone would take for a doubling.
@@ -170,7 +172,7 @@ fn upsampling_by_nearly_two() {
     let inputs: Vec<Tensor> =
         (0..2).map(|i| text::random(&[1, 8, [32, 16][i], [32, 16][i]].into(), i as u64).unwrap()).collect();
     agrees(&graph, &inputs, true).unwrap();
-    assert!(!Rule::Layout(|c| groups(c).any(|g| addends(g).any(|a| a.repeat == 2))).applies(&graph));
+    assert!(!Rule::Layout(|c| groups(c).any(|g| operands(g).any(|a| a.repeat == 2))).applies(&graph));
 }
 
 /// A convolution that Winograd's algorithm would take, of bytes and of floats that are whole: exact, as sums of integers are.

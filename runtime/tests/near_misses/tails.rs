@@ -65,7 +65,7 @@ fn step(n: &mut Near, x: ValueId) -> Option<ValueId> {
 }
 
 /// What a group may begin with.
-fn root(n: &mut Near) -> Option<ValueId> {
+pub fn root(n: &mut Near) -> Option<ValueId> {
     let (c, oc) = (n.pick(&[8, 4, 3, 16]), n.pick(&[8, 16, 5]));
     let shape = [n.or(1, &[2]), c, n.pick(&[3, 4, 7]), n.pick(&[4, 5])];
     match n.g.numbers.below(6) {

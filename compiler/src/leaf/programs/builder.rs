@@ -1,6 +1,6 @@
 //! Writing of statements with fresh variables.
 
-use super::{Activation, Advance, Axis, Grid, Pixels, Reduction};
+use super::{Advance, Axis, Grid, Pixels, Reduction};
 use crate::leaf::{
     Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Slot, SlotId, SlotKind, Step, VecId, Width,
 };
@@ -275,40 +275,6 @@ impl Builder {
                 b.nest(inner, src, trip);
                 b.step(src.base, axis);
             }),
-        }
-    }
-}
-
-/// The constants of an activation, in registers.
-pub(super) struct ActivationConstants(Vec<VecId>);
-
-impl Builder {
-    pub(super) fn activation_constants(&mut self, activation: Activation) -> ActivationConstants {
-        ActivationConstants(match activation {
-            Activation::Identity => Vec::new(),
-            Activation::Relu => vec![self.zero()],
-            Activation::Clip { lo, hi } => vec![self.splat(lo), self.splat(hi)],
-            Activation::HardSwish => vec![self.splat(1.0 / 6.0), self.splat(1.0), self.zero()],
-        })
-    }
-
-    /// `v = activation(v)`.
-    pub(super) fn activate(&mut self, activation: Activation, constants: &ActivationConstants, v: VecId) {
-        let v_operand = Operand::Vector(v);
-        match (activation, &constants.0[..]) {
-            (Activation::Relu, [zero]) => self.assign(v, BinaryOp::Max, *zero, v_operand),
-            (Activation::Clip { .. }, [lo, hi]) => {
-                self.assign(v, BinaryOp::Max, *lo, v_operand);
-                self.assign(v, BinaryOp::Min, *hi, v_operand);
-            }
-            (Activation::HardSwish, [sixth, one, zero]) => {
-                let gate = self.splat(0.5);
-                self.fma(gate, v, Operand::Vector(*sixth));
-                self.assign(gate, BinaryOp::Min, *one, Operand::Vector(gate));
-                self.assign(gate, BinaryOp::Max, *zero, Operand::Vector(gate));
-                self.assign(v, BinaryOp::Mul, v, Operand::Vector(gate));
-            }
-            _ => {}
         }
     }
 }

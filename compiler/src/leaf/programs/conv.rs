@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::builder::Builder;
-use super::tile::Tile;
+use super::tile::{Ending, Tile};
 use super::{Epilogue, Grid, Pixels, Reduction, Start, tile};
 use crate::leaf::{Address, Inst, Operand, Program, VecId, Width};
 
@@ -67,6 +67,10 @@ impl Conv {
 
     /// The program.
     pub fn program(&self) -> Program {
+        tile::fitting(&self.epilogue, |ending| self.ending(ending))
+    }
+
+    fn ending(&self, ending: Ending) -> Program {
         let (pixels, vectors, width) = (self.pixels, self.vectors, self.width);
         let mut b = Builder::new(format!("conv_{pixels}x{}", vectors * width.lanes() as usize), width);
         let tile = match self.merged {
@@ -99,8 +103,8 @@ impl Conv {
             }
         });
         match self.merged {
-            1 => tile::finish(&mut b, &self.epilogue, &tile),
-            _ => tile::finish_merged(&mut b, &self.epilogue, &tile),
+            1 => tile::finish(&mut b, &self.epilogue, &tile, ending),
+            _ => tile::finish_merged(&mut b, &self.epilogue, &tile, ending),
         }
         b.finish()
     }

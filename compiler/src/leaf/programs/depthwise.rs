@@ -1,6 +1,7 @@
 //! Depthwise convolution: every channel by itself.
 
 use super::builder::Builder;
+use super::tile::Ending;
 use super::{Epilogue, Grid, Reduction, Start, tile};
 use crate::leaf::{Address, Operand, Program, Width};
 
@@ -30,6 +31,10 @@ pub struct Depthwise {
 impl Depthwise {
     /// The program.
     pub fn program(&self) -> Program {
+        tile::fitting(&self.epilogue, |ending| self.ending(ending))
+    }
+
+    fn ending(&self, ending: Ending) -> Program {
         let (pixels, vectors, width) = (self.pixels, self.vectors, self.width);
         let mut b = Builder::new(format!("depthwise_{pixels}x{}", vectors * width.lanes() as usize), width);
         let tile = tile::start(&mut b, &self.start, (pixels, vectors), self.epilogue.tail);
@@ -46,7 +51,7 @@ impl Depthwise {
                 }
             }
         });
-        tile::finish(&mut b, &self.epilogue, &tile);
+        tile::finish(&mut b, &self.epilogue, &tile, ending);
         b.finish()
     }
 }

@@ -1,16 +1,17 @@
-//! Maximum and average pooling.
+//! Maximum and average pooling: averages are sums that the end multiplies.
 
 use super::builder::{Builder, Source};
+use super::tile::Ending;
 use super::{Epilogue, Grid, Reduction, tile};
-use crate::leaf::{Address, BinaryOp, Inst, Operand, Program, Width};
+use crate::leaf::{BinaryOp, Inst, Operand, Program, Width};
 
 /// What a window becomes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PoolKind {
     /// The largest element, from `-inf`; NaN if one is NaN.
     Max,
-    /// The sum of the elements times a scale.
-    Average(Scale),
+    /// The sum of the elements.
+    Sum,
 }
 
 /// How the elements of a window are added.
@@ -20,15 +21,6 @@ pub enum Sums {
     Single,
     /// Where there are two loops, those of each run of the inner one, and then these sums: fewer digits are lost.
     Runs,
-}
-
-/// What a sum is multiplied by.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Scale {
-    /// This number; not NaN.
-    Constant(f32),
-    /// The f32 at the pointer slot `scale`, the same for all pixels of the tile.
-    Slot,
 }
 
 /// `acc[p][v] = max or sum over trips, taps t of src[p, t][v]`, lane by lane; `src` at `src(p, v) + taps[t]` bytes.
@@ -48,7 +40,7 @@ pub struct Pool {
     pub reduction: Reduction,
     /// What a window becomes.
     pub kind: PoolKind,
-    /// How averages are summed.
+    /// How sums are made.
     pub sums: Sums,
     /// What happens to the results.
     pub epilogue: Epilogue,
@@ -57,9 +49,13 @@ pub struct Pool {
 impl Pool {
     /// The program.
     pub fn program(&self) -> Program {
+        tile::fitting(&self.epilogue, |ending| self.ending(ending))
+    }
+
+    fn ending(&self, ending: Ending) -> Program {
         let (kind, first) = match self.kind {
             PoolKind::Max => ("max_pool", f32::NEG_INFINITY),
-            PoolKind::Average(_) => ("average_pool", 0.0),
+            PoolKind::Sum => ("sum_pool", 0.0),
         };
         let lanes = self.vectors * self.width.lanes() as usize;
         let mut b = Builder::new(format!("{kind}_{}x{lanes}", self.pixels), self.width);
@@ -67,7 +63,7 @@ impl Pool {
             (0..self.pixels).map(|_| (0..self.vectors).map(|_| b.splat(first)).collect()).collect();
         let src = b.source(&self.src, self.pixels);
         match (&self.reduction, self.kind, self.sums) {
-            (Reduction::Loops(axes), PoolKind::Average(_), Sums::Runs) if axes.len() == 2 => b.runs(
+            (Reduction::Loops(axes), PoolKind::Sum, Sums::Runs) if axes.len() == 2 => b.runs(
                 [&axes[0], &axes[1]],
                 &src,
                 |b| tile.iter().map(|row| row.iter().map(|_| b.zero()).collect()).collect::<tile::Tile>(),
@@ -79,19 +75,7 @@ impl Pool {
             ),
             _ => b.reduce(&self.reduction, &src, None, |b, src| self.accumulate(b, &tile, src)),
         }
-        if let PoolKind::Average(scale) = self.kind {
-            let scale = match scale {
-                Scale::Constant(x) => b.splat(x),
-                Scale::Slot => {
-                    let (from, dst) = (b.pointer("scale"), b.vector());
-                    b.push(Inst::Broadcast { dst, from: Address::new(from, 0) });
-                    dst
-                }
-            };
-            let all = tile.iter().flatten();
-            all.for_each(|&acc| b.assign(acc, BinaryOp::Mul, acc, Operand::Vector(scale)));
-        }
-        tile::finish(&mut b, &self.epilogue, &tile);
+        tile::finish(&mut b, &self.epilogue, &tile, ending);
         b.finish()
     }
 
@@ -102,7 +86,7 @@ impl Pool {
                 for (v, &acc) in row.iter().enumerate() {
                     let x = Operand::Memory(src.at(p, v, *tap));
                     match self.kind {
-                        PoolKind::Average(_) => b.assign(acc, BinaryOp::Add, acc, x),
+                        PoolKind::Sum => b.assign(acc, BinaryOp::Add, acc, x),
                         PoolKind::Max => {
                             let nan = b.vector();
                             b.push(Inst::Unordered { dst: nan, src: acc });

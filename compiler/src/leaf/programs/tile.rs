@@ -1,8 +1,9 @@
 //! Start and end of a tile of accumulators.
 
-use super::builder::{ActivationConstants, Builder};
-use super::{Activation, Epilogue, Residual, Start};
-use crate::leaf::{Address, BinaryOp, Operand, VecId};
+use super::builder::{Builder, Pixel, Places};
+use super::formula::{Constants, From, OPERAND};
+use super::{Epilogue, Grid, Start};
+use crate::leaf::{Address, BinaryOp, Program, VecId, registers};
 
 /// The accumulators of a tile: `[pixel][vector]`.
 pub(super) type Tile = Vec<Vec<VecId>>;
@@ -51,99 +52,141 @@ pub(super) fn start_merged(b: &mut Builder, pixels: usize, merged: usize) -> Til
     (0..pixels).map(|_| (0..merged).map(|_| b.load(Address::new(bias, 0))).collect()).collect()
 }
 
+/// How a tile ends where its accumulators leave few registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Each accumulator is finished where it is.
+    InRegisters,
+    /// All are stored first; then each is read again and finished.
+    ByMemory,
+}
+
+/// The program of a tile that `of` writes: by memory where nothing else fits the registers.
+pub(super) fn fitting(epilogue: &Epilogue, of: impl Fn(Ending) -> Program) -> Program {
+    let program = of(Ending::InRegisters);
+    if epilogue.formula.is_short() || epilogue.pool.is_some() || registers::fits(&program) {
+        return program;
+    }
+    of(Ending::ByMemory)
+}
+
+/// The end of a tile, with its pointers and constants in registers.
+struct End<'a> {
+    epilogue: &'a Epilogue,
+    constants: Constants,
+    operands: Vec<Places>,
+    dst: Places,
+}
+
+impl<'a> End<'a> {
+    fn new(b: &mut Builder, epilogue: &'a Epilogue, pixels: usize) -> End<'a> {
+        let constants = epilogue.formula.constants(b);
+        let operands = epilogue.operands.iter().zip(OPERAND).map(|(grid, name)| b.places(name, grid, pixels));
+        let operands = operands.collect();
+        End { epilogue, constants, operands, dst: b.places("dst", &epilogue.dst, pixels) }
+    }
+
+    fn operands_of(&self, b: &mut Builder, p: usize) -> Vec<Pixel> {
+        self.operands.iter().map(|places| b.pixel(places, p)).collect()
+    }
+
+    /// What becomes of an accumulator, vector `v` of the pixel of these operands.
+    fn value(&self, b: &mut Builder, operands: &[Pixel], (v, lanes): (usize, u8), acc: VecId) -> VecId {
+        self.epilogue.formula.write(b, &self.constants, Some(acc), &mut |b, k| match operands.get(k) {
+            Some(pixel) => From::Memory(pixel.at(v, 0), lanes),
+            None => From::Held(b.zero()),
+        })
+    }
+}
+
 /// Finishes and stores accumulators each of which has its share of the lanes of one vector: the last is stored whole, then
 /// each overwrites the first lanes up to its own.
-pub(super) fn finish_merged(b: &mut Builder, epilogue: &Epilogue, tile: &Tile) {
-    let pixels = tile.len();
+pub(super) fn finish_merged(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: Ending) {
     let full = b.width().lanes() as u8;
-    let constants = b.activation_constants(epilogue.activation);
-    let residual = match &epilogue.residual {
-        Residual::Absent => None,
-        Residual::Before(grid) | Residual::After(grid) => Some(b.places("residual", grid, pixels)),
-    };
-    let dst = b.places("dst", &epilogue.dst, pixels);
+    let end = End::new(b, epilogue, tile.len());
     for (p, row) in tile.iter().enumerate() {
-        let residual = residual.as_ref().map(|places| b.pixel(places, p));
-        let dst = b.pixel(&dst, p);
+        let operands = if ending == Ending::InRegisters { end.operands_of(b, p) } else { Vec::new() };
+        let dst = b.pixel(&end.dst, p);
         for (i, &acc) in row.iter().enumerate().rev() {
-            end(b, epilogue, &constants, residual.map(|r| (r.at(0, 0), full)), acc);
-            b.store(dst.at(0, 0), full / row.len() as u8 * (i as u8 + 1), acc);
+            let x = match ending {
+                Ending::InRegisters => end.value(b, &operands, (0, full), acc),
+                Ending::ByMemory => acc,
+            };
+            b.store(dst.at(0, 0), full / row.len() as u8 * (i as u8 + 1), x);
         }
+    }
+    if ending == Ending::ByMemory {
+        end.stored(b, (tile.len(), 1), &[full]);
     }
 }
 
 /// Finishes and stores the accumulators.
-pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile) {
+pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: Ending) {
     let (pixels, vectors) = (tile.len(), tile.first().map_or(0, Vec::len));
     let lanes = lanes(b, vectors, epilogue.tail);
-    let constants = b.activation_constants(epilogue.activation);
-    let residual = match &epilogue.residual {
-        Residual::Absent => None,
-        Residual::Before(grid) | Residual::After(grid) => Some(b.places("residual", grid, pixels)),
-    };
-    let base = epilogue.base.as_ref().map(|grid| b.places("base", grid, pixels));
-    let dst = b.places("dst", &epilogue.dst, pixels);
+    let end = End::new(b, epilogue, pixels);
+    if ending == Ending::ByMemory {
+        for (p, row) in tile.iter().enumerate() {
+            let dst = b.pixel(&end.dst, p);
+            row.iter().enumerate().for_each(|(v, &acc)| b.store(dst.at(v, 0), lanes[v], acc));
+        }
+        end.stored(b, (pixels, vectors), &lanes);
+        return;
+    }
+    let mut done: Tile = Vec::with_capacity(pixels);
     for (p, row) in tile.iter().enumerate() {
-        if let Some(places) = &base {
-            let base = b.pixel(places, p);
-            for (v, &acc) in row.iter().enumerate() {
-                add(b, acc, (base.at(v, 0), lanes[v]));
-            }
-        }
-        let residual = residual.as_ref().map(|places| b.pixel(places, p));
-        let dst = b.pixel(&dst, p);
+        let operands = end.operands_of(b, p);
+        let dst = b.pixel(&end.dst, p);
+        let mut results = Vec::with_capacity(vectors);
         for (v, &acc) in row.iter().enumerate() {
-            end(b, epilogue, &constants, residual.map(|r| (r.at(v, 0), lanes[v])), acc);
-            b.store(dst.at(v, 0), lanes[v], acc);
-            if let Some(used) = epilogue.used.filter(|_| v + 1 == vectors) {
-                // Loading some lanes clears the others.
-                let x = b.load_lanes(dst.at(v, 0), used);
-                b.store(dst.at(v, 0), lanes[v], x);
-            }
+            let x = end.value(b, &operands, (v, lanes[v]), acc);
+            end.store(b, &dst, (v, vectors), (&lanes, x));
+            results.push(x);
         }
+        done.push(results);
     }
     if let Some(grid) = &epilogue.pool {
-        let quads: Vec<&[Vec<VecId>]> = tile.chunks_exact(4).collect();
-        let places = b.places("pool", grid, quads.len());
-        let quarter = b.splat(0.25);
-        for (q, quad) in quads.into_iter().enumerate() {
-            let pixel = b.pixel(&places, q);
+        pool(b, grid, &done, &lanes);
+    }
+}
+
+impl End<'_> {
+    /// Finishes what lies in the destination.
+    fn stored(&self, b: &mut Builder, (pixels, vectors): (usize, usize), lanes: &[u8]) {
+        for p in 0..pixels {
+            let operands = self.operands_of(b, p);
+            let dst = b.pixel(&self.dst, p);
             for v in 0..vectors {
-                let upper = b.binary(BinaryOp::Add, quad[0][v], quad[1][v]);
-                let lower = b.binary(BinaryOp::Add, quad[2][v], quad[3][v]);
-                let sum = b.binary(BinaryOp::Add, upper, lower);
-                let mean = b.binary(BinaryOp::Mul, sum, quarter);
-                b.store(pixel.at(v, 0), lanes[v], mean);
+                let x = b.load_lanes(dst.at(v, 0), lanes[v]);
+                let x = self.value(b, &operands, (v, lanes[v]), x);
+                self.store(b, &dst, (v, vectors), (lanes, x));
             }
+        }
+    }
+
+    fn store(&self, b: &mut Builder, dst: &Pixel, (v, vectors): (usize, usize), (lanes, x): (&[u8], VecId)) {
+        b.store(dst.at(v, 0), lanes[v], x);
+        if let Some(used) = self.epilogue.used.filter(|_| v + 1 == vectors) {
+            // Loading some lanes clears the others.
+            let x = b.load_lanes(dst.at(v, 0), used);
+            b.store(dst.at(v, 0), lanes[v], x);
         }
     }
 }
 
-/// Residual and activation of one accumulator.
-fn end(
-    b: &mut Builder,
-    epilogue: &Epilogue,
-    constants: &ActivationConstants,
-    residual: Option<(Address, u8)>,
-    acc: VecId,
-) {
-    let activation: Activation = epilogue.activation;
-    if let Residual::After(_) = epilogue.residual {
-        b.activate(activation, constants, acc);
+/// Stores the averages of each four pixels.
+fn pool(b: &mut Builder, grid: &Grid, tile: &Tile, lanes: &[u8]) {
+    let quads: Vec<&[Vec<VecId>]> = tile.chunks_exact(4).collect();
+    let places = b.places("pool", grid, quads.len());
+    let quarter = b.splat(0.25);
+    for (q, quad) in quads.into_iter().enumerate() {
+        let pixel = b.pixel(&places, q);
+        for (v, lanes) in lanes.iter().enumerate() {
+            let upper = b.binary(BinaryOp::Add, quad[0][v], quad[1][v]);
+            let lower = b.binary(BinaryOp::Add, quad[2][v], quad[3][v]);
+            let sum = b.binary(BinaryOp::Add, upper, lower);
+            let mean = b.binary(BinaryOp::Mul, sum, quarter);
+            b.store(pixel.at(v, 0), *lanes, mean);
+        }
     }
-    if let Some(residual) = residual {
-        add(b, acc, residual);
-    }
-    if !matches!(epilogue.residual, Residual::After(_)) {
-        b.activate(activation, constants, acc);
-    }
-}
-
-/// Adds some lanes in memory to an accumulator.
-fn add(b: &mut Builder, acc: VecId, (from, lanes): (Address, u8)) {
-    let other = match u32::from(lanes) == b.width().lanes() {
-        true => Operand::Memory(from),
-        false => Operand::Vector(b.load_lanes(from, lanes)),
-    };
-    b.assign(acc, BinaryOp::Add, acc, other);
 }

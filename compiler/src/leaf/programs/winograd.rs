@@ -2,7 +2,8 @@
 //! Networks", 2015).
 
 use super::builder::Builder;
-use super::{Activation, Advance, Axis};
+use super::formula::{Formula, From, OPERAND, OPERANDS};
+use super::{Advance, Axis};
 use crate::leaf::{Address, BinaryOp, Operand, Program, PtrId, VecId, Width};
 
 /// The size of the output of a tile.
@@ -69,9 +70,9 @@ pub struct WinogradInput {
     pub plane_bytes: i32,
 }
 
-/// A tensor at a slot that is added to an output tile.
+/// A tensor that the formula of an output tile reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addend {
+pub struct TileOperand {
     /// From one row to the next.
     pub row_bytes: i32,
     /// From one pixel to the next.
@@ -80,12 +81,13 @@ pub struct Addend {
     pub repeat: usize,
 }
 
-/// `dst = activation(A^T src A + bias + base + residual)` of one tile for each of `blocks` (a count slot) vectors of channels.
+/// `dst = formula(A^T src A + bias, operands)` of one tile for each of `blocks` (a count slot) vectors of channels.
 ///
 /// Element `(i, j)` of the transform at `src + (i * input + j) * plane_bytes`; element `(i, j)` of the output at
 /// `dst + i * row_bytes + j * pixel_bytes`, and those outside `rows x columns` are not stored; element
-/// `(i / repeat, j / repeat)` of base and residual likewise. Stride slots `src_step`, `dst_step`, `base_step` and
-/// `residual_step` lead from one block to the next; `bias` has one vector per block. The pointer slot `scratch` has room for `input * output` vectors.
+/// `(i / repeat, j / repeat)` of operand `k`, at the slot [`OPERAND`]`[k]`, likewise. Stride slots `src_step`, `dst_step` and
+/// [`STEP`]`[k]` lead from one block to the next; `bias` has one vector per block. The pointer slot `scratch` has room for
+/// `input * output` vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WinogradOutput {
     /// Width of the vectors.
@@ -102,12 +104,21 @@ pub struct WinogradOutput {
     pub row_bytes: i32,
     /// From one pixel of the output to the next.
     pub pixel_bytes: i32,
-    /// What is added before the activation, at the slot `base`.
-    pub base: Option<Addend>,
-    /// What is added then, at the slot `residual`.
-    pub residual: Option<Addend>,
-    /// The function that is applied.
-    pub activation: Activation,
+    /// What is computed of the output and of the operands.
+    pub formula: Formula,
+    /// Tensors that the formula reads.
+    pub operands: Vec<TileOperand>,
+}
+
+/// Names of the stride slots of the operands.
+pub const STEP: [&str; OPERANDS] = ["operand0_step", "operand1_step", "operand2_step", "operand3_step"];
+
+impl TileOperand {
+    fn element(self, base: PtrId, [i, j]: [usize; 2]) -> Address {
+        let (repeat, pixels) =
+            (self.repeat.max(1), Matrix { base, row_bytes: self.row_bytes, column_bytes: self.pixel_bytes });
+        pixels.at(i / repeat, j / repeat)
+    }
 }
 
 /// A matrix in memory: element `(i, j)` at `base + i * row_bytes + j * column_bytes`.
@@ -164,16 +175,14 @@ impl WinogradOutput {
         let full = self.width.lanes() as u8;
         let mut b = Builder::new(format!("winograd_output_{m}x{n}"), self.width);
         let (src, dst, scratch) = (b.pointer("src"), b.pointer("dst"), b.pointer("scratch"));
-        let mut addends = Vec::new();
-        for (name, addend) in [("base", self.base), ("residual", self.residual)] {
-            addends.extend(addend.map(|addend| (name, b.pointer(name), addend)));
-        }
+        let pointers: Vec<PtrId> =
+            OPERAND.iter().take(self.operands.len()).map(|name| b.pointer(name)).collect();
         let biases = b.pointer("bias");
         let from =
             Matrix { base: src, row_bytes: n as i32 * self.plane_bytes, column_bytes: self.plane_bytes };
         let half = Matrix { base: scratch, row_bytes: n as i32 * bytes, column_bytes: bytes };
         let to = Matrix { base: dst, row_bytes: self.row_bytes, column_bytes: self.pixel_bytes };
-        let constants = b.activation_constants(self.activation);
+        let constants = self.formula.constants(&mut b);
         let transform = OutputTransform::new(&mut b, self.size);
         b.repeat("blocks", |b| {
             for j in 0..n {
@@ -186,20 +195,19 @@ impl WinogradOutput {
                         return;
                     }
                     b.assign(x, BinaryOp::Add, x, Operand::Vector(bias));
-                    for &(_, base, Addend { row_bytes, pixel_bytes, repeat }) in &addends {
-                        let low = Matrix { base, row_bytes, column_bytes: pixel_bytes };
-                        let repeat = repeat.max(1);
-                        b.assign(x, BinaryOp::Add, x, Operand::Memory(low.at(i / repeat, j / repeat)));
-                    }
-                    b.activate(self.activation, &constants, x);
+                    let x = self.formula.write(b, &constants, Some(x), &mut |b, k| match pointers
+                        .get(k)
+                        .zip(self.operands.get(k))
+                    {
+                        Some((base, o)) => From::Memory(o.element(*base, [i, j]), full),
+                        None => From::Held(b.zero()),
+                    });
                     b.store(to.at(i, j), full, x);
                 });
             }
             step(b, src, "src");
             step(b, dst, "dst");
-            for &(name, base, _) in &addends {
-                step(b, base, name);
-            }
+            pointers.iter().zip(OPERAND).for_each(|(p, name)| step(b, *p, name));
             b.advance(biases, bytes);
         });
         b.finish()

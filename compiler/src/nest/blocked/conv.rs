@@ -6,14 +6,14 @@ use octrt_ops::expr::{BufId, CompareFn, Expr, VarId};
 use octrt_ops::window::Window;
 use octrt_ops::{Arg, Args, DType, Shape, Tensor, TensorType};
 
-use super::tail::finished;
 use super::{index, of_axes, rename};
 use crate::layout::Map;
 use crate::nest::affine::Affine;
 use crate::nest::index::{expr, resolve};
 use crate::nest::{Buffer, BufferRole, Define, Loop, Nest, Reduction, Role, Stmt, around};
-use crate::strategy::conv::{Addend, ConvProblem, Sharing};
+use crate::strategy::conv::{ConvProblem, Sharing};
 use crate::strategy::refusal::Refusal;
+use crate::strategy::tail::Operand;
 
 /// The loops of a naive convolution, outermost first. Where groups share blocks of channels ([`Sharing::Mixed`]), there is one
 /// group of all output channels, and the input channels that a block sees are numbered by `ic`.
@@ -58,8 +58,8 @@ pub mod buffers {
     pub const WEI: BufId = BufId(1);
     /// The bias, with zeros for lanes that are no channels.
     pub const BIAS: BufId = BufId(2);
-    /// What is added first, where something is.
-    pub const BASE: BufId = BufId(3);
+    /// The first operand of the tail, where it has one.
+    pub const OPERANDS: BufId = BufId(3);
 }
 
 impl ConvProblem {
@@ -136,15 +136,17 @@ impl ConvProblem {
         })
     }
 
-    /// The naive nest on blocks, and its loops. Buffers, in order: src, wei, bias, what is added, dst; where groups share
+    /// The naive nest on blocks, and its loops. Buffers, in order: src, wei, bias, those of the tail, dst; where groups share
     /// blocks a table `[blocks of output channels, ic]` of the input channels that each sees.
     ///
     /// # Errors
     /// [`Refusal::Unfit`] where maps of other than two axes are upsampled; [`Refusal::Defect`] where the definition is not
     /// what is expected.
     pub fn naive(&self) -> Result<(Nest, ConvLoops), Refusal> {
-        if self.tail.addends().any(|a| a.repeat != 1 && a.map.axes != 2) {
-            return Err(Refusal::Unfit("an upsampled addend of other than rows and columns"));
+        let upsampled =
+            |o: &Operand| matches!(o, Operand::Map { map, repeat } if *repeat != 1 && map.axes != 2);
+        if self.tail.operands.iter().any(upsampled) {
+            return Err(Refusal::Unfit("an upsampled operand of other than rows and columns"));
         }
         let definition = self.definition()?;
         let axes = self.src.axes as u32;
@@ -193,7 +195,7 @@ impl ConvProblem {
         }
         wei.push(lanes);
         let mut types = vec![self.src.ty(), floats(wei), floats(vec![self.bias_elements()])];
-        types.extend(self.tail.addends().map(|a| a.map.ty()));
+        types.extend(self.tail.operands.iter().map(Operand::ty));
         let mut all: Vec<Buffer> = types.into_iter().map(|ty| Buffer::new(ty, BufferRole::Src)).collect();
         all.push(Buffer::new(self.dst.ty(), BufferRole::Dst));
         let dst = BufId(all.len() as u32 - 1);
@@ -340,14 +342,11 @@ impl OnBlocks<'_> {
 
     /// What becomes of a sum, with what follows the convolution; 0 in lanes that are no channels.
     fn finish(&self, e: &Expr) -> Expr {
-        let addend = |a: &Addend, b: u32| {
-            let at = self.pixel().into_iter().map(|e| match a.repeat {
-                1 => e,
-                n => e / Expr::int(n),
-            });
-            self.element(BufId(b), &a.map, self.oc(), at.collect())
+        let element = |k: usize, o: &Operand| {
+            let b = BufId(buffers::OPERANDS.0 + k as u32);
+            self.resolved(&Expr::Load(b, o.index(&self.v(self.loops.image), &self.oc(), &self.pixel())))
         };
-        let finish = finished(&self.p.tail, self.rebuilt(e), &addend);
+        let finish = self.p.tail.finished(&self.rebuilt(e), &element);
         let exists = Expr::compare(CompareFn::Lt, self.within(), Expr::int(self.of.oc));
         self.resolved(&exists.select(finish, Expr::f32(0.0)))
     }

@@ -12,6 +12,7 @@ use crate::nest::{Define, Nest, Stmt, around};
 use crate::nest::{Loop, Reduction, Role};
 use crate::strategy::problem::{Bias, GemmProblem, Lhs, Rhs};
 use crate::strategy::refusal::Refusal;
+use crate::strategy::tail::Operand;
 
 /// Rows of the result.
 pub const ROW: VarId = VarId(0);
@@ -83,23 +84,29 @@ impl GemmProblem {
             Bias::Columns => Some(vec![blocks * lanes]),
             Bias::Rows => Some(vec![m]),
         };
-        let sources = [lhs, rhs].into_iter().chain(bias).map(|dims| (dims, BufferRole::Src));
+        let first_operand = 2 + u32::from(bias.is_some());
+        let operands = self.tail.operands.iter().map(|o| o.ty().shape.dims().to_vec());
+        let sources = [lhs, rhs].into_iter().chain(bias).chain(operands).map(|dims| (dims, BufferRole::Src));
         let all = sources.chain([(dst, BufferRole::Dst)]);
         let buffers: Vec<Buffer> = all.map(|(dims, role)| Buffer::new(floats(&dims), role)).collect();
+        let operand = |k: usize, o: &Operand| {
+            let at = [Expr::Var(PRODUCT), Expr::Var(ROW), column.clone()];
+            Expr::Load(BufId(first_operand + k as u32), o.of_product(at))
+        };
         let define = Define {
             update: false,
             dst: BufId(buffers.len() as u32 - 1),
             index: several
                 .then_some(Expr::Var(PRODUCT))
                 .into_iter()
-                .chain([Expr::Var(ROW), column])
+                .chain([Expr::Var(ROW), column.clone()])
                 .collect(),
             when: (n < blocks * lanes).then_some(exists),
             value: rebuild(&stage.body),
             reduce: Some(Reduction {
                 combine: sum.combine,
                 init: rebuild(&sum.init),
-                finish: self.activation.expr(result),
+                finish: resolve(&self.tail.finished(&result, &operand), &extents),
             }),
         };
         let of = |(id, extent): (VarId, usize)| {

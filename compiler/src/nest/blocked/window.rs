@@ -4,16 +4,15 @@ use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BufId, Expr, Scalar, VarId};
 use octrt_ops::{DType, TensorType};
 
-use super::tail::finished;
 use super::{index, of_axes};
 use crate::layout::Map;
 use crate::nest::index::resolve;
 use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
 use crate::nest::{Loop, Reduction, Role};
-use crate::strategy::conv::Addend;
 use crate::strategy::problem::{WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
+use crate::strategy::tail::Operand;
 
 /// The loops of naive windows, outermost first.
 #[derive(Clone, Debug)]
@@ -37,13 +36,14 @@ pub const BIAS: BufId = BufId(2);
 
 impl WindowProblem {
     /// The naive nest on blocks, and its loops. Buffers, in order: src; wei `[block, window.., lane]` and bias for
-    /// [`WindowKind::Weights`]; the addend if there is one; dst.
+    /// [`WindowKind::Weights`]; those of the tail; dst.
     ///
     /// # Errors
     /// [`Refusal::Unfit`] where the addend is upsampled.
     pub fn naive(&self) -> Result<(Nest, WindowLoops), Refusal> {
-        if self.tail.base.is_some() || self.tail.addend.is_some_and(|a| a.repeat != 1) {
-            return Err(Refusal::Unfit("windows over each channel with an addend that is upsampled"));
+        let upsampled = |o: &Operand| matches!(o, Operand::Map { repeat: 2.., .. });
+        if self.tail.operands.iter().any(upsampled) {
+            return Err(Refusal::Unfit("windows over each channel with an operand that is upsampled"));
         }
         let axes = self.src.axes as u32;
         let var = |first: u32| (0..axes).map(move |i| VarId(first + i)).collect::<Vec<_>>();
@@ -71,12 +71,12 @@ impl WindowProblem {
             types.push(floats([&[blocks][..], &kernel, &[lanes]].concat()));
             types.push(floats(vec![blocks * lanes]));
         }
-        let first_addend = types.len() as u32;
-        types.extend(self.tail.addends().map(|a| a.map.ty()));
+        let first_operand = types.len() as u32;
+        types.extend(self.tail.operands.iter().map(Operand::ty));
         let mut buffers: Vec<Buffer> = types.into_iter().map(|ty| Buffer::new(ty, BufferRole::Src)).collect();
         buffers.push(Buffer::new(self.dst.ty(), BufferRole::Dst));
         let dst = BufId(buffers.len() as u32 - 1);
-        let define = self.define(&loops, (first_addend, dst), &all);
+        let define = self.define(&loops, (first_operand, dst), &all);
         let name = match self.kind {
             WindowKind::Weights => "conv_depthwise",
             WindowKind::Max => "max_pool",
@@ -86,7 +86,7 @@ impl WindowProblem {
         Ok((Nest { name: name.into(), buffers, leaves: Vec::new(), body }, loops))
     }
 
-    fn define(&self, loops: &WindowLoops, (first_addend, dst): (u32, BufId), all: &[Loop]) -> Define {
+    fn define(&self, loops: &WindowLoops, (first_operand, dst): (u32, BufId), all: &[Loop]) -> Define {
         let v = Expr::Var;
         let extents = |l: VarId| all.iter().find(|x| x.id == l).map(|x| x.extent);
         let channel = v(loops.block) * Expr::int(self.src.layout.lanes) + v(loops.lane);
@@ -113,8 +113,10 @@ impl WindowProblem {
             WindowKind::Max => (ReduceFn::Max, f32::NEG_INFINITY, src, Expr::Acc),
             WindowKind::Sum(factor) => (ReduceFn::Sum, 0.0, src, Expr::Acc * Expr::f32(factor)),
         };
-        let addend = |a: &Addend, _| element(BufId(first_addend), &a.map, pixel.clone());
-        let finish = resolve(&finished(&self.tail, result, &addend), &extents);
+        let operand = |k: usize, o: &Operand| {
+            Expr::Load(BufId(first_operand + k as u32), o.index(&v(loops.image), &channel, &pixel))
+        };
+        let finish = resolve(&self.tail.finished(&result, &operand), &extents);
         let at = match element(dst, &self.dst, pixel.clone()) {
             Expr::Load(_, at) => at,
             _ => Vec::new(),

@@ -6,12 +6,13 @@
 //!            | `relayout` buffer `dimension` number `by` number
 //!            | `cut` loop `into` (number `x` number)+
 //!            | `start_from` buffer
-//!            | `split_sum` loop `outside` loop `into` number+ (`first` buffer)?
+//!            | `split_sum` loop `outside` loop `into` number+
 //!            | `pack` buffer `in` loop `by` loop | `flatten` buffer | `drop` buffer
 //!            | `tensorize` `conv` loop `of` number `vector` loop `lane` loop `ic` loop (`taps` loop+)? `channel` loop
-//!              `start` expr `of` number (`base` buffer)? (`ahead` number expr)? `width` number
+//!              `start` expr `of` number (`ahead` number expr)? `width` number
 //!            | `tensorize` `window` (`rows` loop)? `columns` loop `lane` loop `taps` loop+ `width` number
 //!            | `tensorize` `copy` loop `vector` loop `lane` loop `width` number
+//!            | `tensorize` `elementwise` loop `inner` loop `width` number
 //! ```
 //!
 //! `4x6` is four tiles of six. What a step makes follows as `->` and the new loops, in the order of the code.
@@ -26,6 +27,7 @@ use crate::nest::text::expr::expr;
 use crate::schedule::ScheduleError;
 use crate::schedule::tensorize::conv::ConvTile;
 use crate::schedule::tensorize::copy::CopyTile;
+use crate::schedule::tensorize::elementwise::ElementwiseTile;
 use crate::schedule::tensorize::window::WindowTile;
 use crate::strategy::refusal::Refusal;
 use crate::text::{ParseError, Words, numbered};
@@ -110,16 +112,13 @@ fn conv_tile(p: &mut Words<'_>) -> Result<(ConvTile, Width), ParseError> {
     let start = expr(p)?;
     p.expect("of")?;
     let part = (start, number(p)?);
-    let mut optional = |name: &str| p.expect(name).is_ok();
-    let has_base = optional("base");
-    let base = if has_base { Some(buffer(p)?) } else { None };
     let ahead = match p.expect("ahead") {
         Ok(()) => (p.number("a number of bytes")?, expr(p)?),
         Err(_) => (0, Expr::int(0)),
     };
     p.expect("width")?;
     let width = width(p)?;
-    Ok((ConvTile { pixel, pixels, vector, lane, ic, taps, channel, part, base, ahead }, width))
+    Ok((ConvTile { pixel, pixels, vector, lane, ic, taps, channel, part, ahead }, width))
 }
 
 fn width(p: &mut Words<'_>) -> Result<Width, ParseError> {
@@ -171,9 +170,6 @@ pub(super) fn conv(t: &ConvTile, width: Width) -> impl Display {
             t.taps.iter().try_for_each(|l| write!(f, " {l}"))?;
         }
         write!(f, " channel {} start {} of {}", t.channel, t.part.0, t.part.1)?;
-        if let Some(base) = t.base {
-            write!(f, " base {base}")?;
-        }
         if t.ahead.0 > 0 {
             write!(f, " ahead {} {}", t.ahead.0, t.ahead.1)?;
         }
@@ -236,9 +232,8 @@ impl Schedule {
                 let sum = before(&mut p, loop_, "outside")?;
                 let at = before(&mut p, loop_, "into")?;
                 let sizes = several(&mut p, number)?;
-                let first = if p.takes("first") { Some(buffer(&mut p)?) } else { None };
                 p.end()?;
-                self.split_sum((at, sum), &sizes, first)?;
+                self.split_sum((at, sum), &sizes)?;
             }
             "pack" => {
                 let b = before(&mut p, buffer, "in")?;
@@ -253,6 +248,12 @@ impl Schedule {
                     let (tile, width) = window_tile(&mut p)?;
                     p.end()?;
                     return Ok(self.tensorize_window(&tile, width)?);
+                }
+                if p.takes("elementwise") {
+                    let run = before(&mut p, loop_, "inner")?;
+                    let inner = before(&mut p, loop_, "width")?;
+                    let width = last(&mut p, width)?;
+                    return Ok(self.tensorize_elementwise(&ElementwiseTile { run, inner }, width)?);
                 }
                 if p.takes("copy") {
                     let (tile, width) = copy_tile(&mut p)?;

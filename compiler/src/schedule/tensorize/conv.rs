@@ -5,12 +5,12 @@ use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, VarId};
 
 use super::call::{Values, calls};
-use super::finish::Finish;
+use super::finish::{Finish, set_operands};
 use super::named::Named;
 use super::walk::{ELEMENT, Tables, Walk, distance_of, distances, of_loops, table, take};
-use super::{inside, outside, unfit};
+use super::{FORMULA, inside, outside, unfit};
 use crate::leaf::Width;
-use crate::leaf::programs::{Conv, Epilogue, Reduction, Residual, Start, Weights};
+use crate::leaf::programs::{Conv, Epilogue, Reduction, Start, Weights};
 use crate::nest::Loop;
 use crate::nest::affine::Affine;
 use crate::nest::index::{bounds, expr};
@@ -37,8 +37,6 @@ pub struct ConvTile {
     pub channel: VarId,
     /// The first block of the part, and how many blocks the whole sum has.
     pub part: (Expr, usize),
-    /// The buffer that is added to the sum before all others.
-    pub base: Option<BufId>,
     /// Bytes of the next tile's weights that each trip brings near, 0 for none, and the number of the call among those
     /// that share the work.
     pub ahead: (i32, Expr),
@@ -72,8 +70,7 @@ pub struct ConvCall {
     pub leaf: Conv,
     src: Walk,
     dst: Walk,
-    base: Option<Walk>,
-    residual: Option<Walk>,
+    operands: Vec<Walk>,
     /// Where the weights of the tile begin.
     wei: (BufId, Affine),
     bias: Option<(BufId, Affine)>,
@@ -195,12 +192,9 @@ impl Describe<'_> {
         let src =
             Walk::new((self.nest, tables), *src, src_at, (tile.pixel, tile.vector), (tile.pixels, block))?;
         let dst_walk = self.results(*dst, index, tables)?;
-        let is_base = |b: BufId| b == *dst || Some(b) == tile.base;
-        let finish = Finish::of(&sum.finish, is_base)
-            .filter(|f| f.scale.is_none())
-            .ok_or(unfit("a sum to which elements are added, and a function of it"))?;
-        let base = finish.base.map(|(b, index)| self.results(b, index, tables)).transpose()?;
-        let residual = finish.residual.map(|(b, index)| self.results(b, index, tables)).transpose()?;
+        let finish = Finish::of(&sum.finish).ok_or(unfit(FORMULA))?;
+        let operands = finish.operands.iter().map(|(b, index)| self.results(*b, index, tables));
+        let operands: Vec<Walk> = operands.collect::<Result<_, _>>()?;
         let (start, bias) = self.start(&sum.init)?;
         let epilogue = Epilogue {
             tail: match when {
@@ -212,7 +206,7 @@ impl Describe<'_> {
                 Some((a, b)) => self.used(a, b)?,
                 None => None,
             },
-            ..epilogue(&finish, [&base, &residual], &dst_walk)?
+            ..epilogue(&finish, &operands, &dst_walk)?
         };
         let ahead_at = self.ahead(&wei_at, block_bytes);
         let leaf = Conv {
@@ -231,7 +225,7 @@ impl Describe<'_> {
         };
         let (wei, ahead) = ((*wei, wei_at), ahead_at);
         let (taps, counts) = (summed.table, summed.counts);
-        Ok(ConvCall { leaf, src, dst: dst_walk, base, residual, wei, bias, taps, counts, ahead })
+        Ok(ConvCall { leaf, src, dst: dst_walk, operands, wei, bias, taps, counts, ahead })
     }
 
     /// Takes the loops of the tile out of the place of a weight: weights are used up in the order of the trips. Gives how
@@ -363,19 +357,9 @@ impl Describe<'_> {
 }
 
 /// The end of a leaf program that stores all lanes.
-fn epilogue(
-    finish: &Finish<'_>,
-    [base, residual]: [&Option<Walk>; 2],
-    dst: &Walk,
-) -> Result<Epilogue, Refusal> {
-    let grid = |w: &Option<Walk>| w.as_ref().map(Walk::grid).transpose();
-    let residual = match grid(residual)? {
-        None => Residual::Absent,
-        Some(grid) if finish.after => Residual::After(grid),
-        Some(grid) => Residual::Before(grid),
-    };
-    let activation = finish.activation;
-    Ok(Epilogue { base: grid(base)?, residual, activation, ..Epilogue::store(dst.grid()?) })
+fn epilogue(finish: &Finish<'_>, operands: &[Walk], dst: &Walk) -> Result<Epilogue, Refusal> {
+    let operands = operands.iter().map(Walk::grid).collect::<Result<_, _>>()?;
+    Ok(Epilogue { formula: finish.formula.clone(), operands, ..Epilogue::store(dst.grid()?) })
 }
 
 /// Puts a call in the place of what is inside `tile.pixel`; gives the name of its program.
@@ -400,9 +384,7 @@ fn replace(out: &mut Nest, tile: &ConvTile, width: Width, tables: &mut Tables) -
     let pixels = |walk: &Walk, nest: &mut Nest| {
         Ok::<_, Refusal>((walk.pointer(&around)?, walk.offsets(nest, &around)?))
     };
-    let (base, residual) = (call.base.as_ref(), call.residual.as_ref());
-    let base = base.map(|w| pixels(w, out)).transpose()?;
-    let residual = residual.map(|w| pixels(w, out)).transpose()?;
+    let operands = call.operands.iter().map(|w| pixels(w, out)).collect::<Result<_, _>>()?;
     let src = pixels(&call.src, out)?;
     let taps = match &call.taps {
         Some((entries, at)) => {
@@ -423,14 +405,7 @@ fn replace(out: &mut Nest, tile: &ConvTile, width: Width, tables: &mut Tables) -
     values.set("bias", bias);
     values.set("dst", Some(dst.0));
     values.set("dst_offsets", dst.1);
-    if let Some((at, offsets)) = base {
-        values.set("base", Some(at));
-        values.set("base_offsets", offsets);
-    }
-    if let Some((at, offsets)) = residual {
-        values.set("residual", Some(at));
-        values.set("residual_offsets", offsets);
-    }
+    set_operands(&mut values, operands);
     values.set("tap_offsets", taps);
     call.counts.iter().for_each(|(name, n)| values.number(name, *n));
     calls(out, tile.pixel, program, &values)

@@ -1,68 +1,59 @@
 //! What becomes of the result of a reduction.
 
-use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar};
+use octrt_ops::expr::{BufId, CompareFn, Expr, Scalar};
 
-use crate::leaf::programs::Activation;
+use super::call::Values;
+use crate::leaf::programs::{Formula, OPERAND, OPERANDS};
+use crate::nest::SlotValue;
 
 /// An element of a buffer.
 pub(super) type Element<'a> = (BufId, &'a [Expr]);
 
-/// What becomes of an accumulator: `exists ? activation(acc * scale + base + residual) : 0`, or with the residual outside.
+/// Names of the tables of distances of operands.
+const OFFSETS: [&str; OPERANDS] =
+    ["operand0_offsets", "operand1_offsets", "operand2_offsets", "operand3_offsets"];
+
+/// What becomes of an accumulator: `exists ? formula(acc, operands) : 0`.
 #[derive(Clone, Debug)]
 pub(super) struct Finish<'a> {
-    /// What the accumulator is multiplied by.
-    pub(super) scale: Option<f32>,
-    pub(super) base: Option<Element<'a>>,
-    pub(super) residual: Option<Element<'a>>,
-    pub(super) after: bool,
-    pub(super) activation: Activation,
+    pub(super) formula: Formula,
+    /// The operands of the formula in their order.
+    pub(super) operands: Vec<Element<'a>>,
     pub(super) exists: Option<(&'a Expr, &'a Expr)>,
 }
 
 impl<'a> Finish<'a> {
-    pub(super) fn of(e: &'a Expr, base: impl Fn(BufId) -> bool) -> Option<Finish<'a>> {
+    /// `None` for what leaf programs do not compute.
+    pub(super) fn of(e: &'a Expr) -> Option<Finish<'a>> {
         let (exists, e) = match e {
             Expr::Select(c, x, zero) if **zero == Expr::f32(0.0) => match &**c {
-                Expr::Compare(CompareFn::Lt, a, b) => (Some((&**a, &**b)), &**x),
-                _ => return None,
+                Expr::Compare(CompareFn::Lt, a, b) if matches!(**b, Expr::Const(Scalar::I64(_))) => {
+                    (Some((&**a, &**b)), &**x)
+                }
+                _ => (None, e),
             },
             e => (None, e),
         };
-        let sum = |e: &'a Expr| match e {
-            Expr::Binary(BinaryFn::Add, a, b) => match &**b {
-                Expr::Load(b, index) => Some((&**a, (*b, &index[..]))),
-                _ => None,
-            },
-            _ => None,
-        };
-        let outer = sum(e).map(|(x, load)| (load, Activation::of(x)));
-        let (after, (activation, mut inner)) = match outer {
-            Some((load, of)) if of.0 != Activation::Identity => (Some(load), of),
-            _ => (None, Activation::of(e)),
-        };
-        let mut added = Vec::new();
-        while let Some((rest, load)) = sum(inner) {
-            added.push(load);
-            inner = rest;
-        }
-        added.reverse();
-        let (base, rest) = match &added[..] {
-            [first, rest @ ..] if base(first.0) => (Some(*first), rest),
-            rest => (None, rest),
-        };
-        let residual = match (rest, after) {
-            ([], after) => after,
-            ([one], None) => Some(*one),
-            _ => return None,
-        };
-        let scale = match inner {
-            Expr::Acc => None,
-            Expr::Binary(BinaryFn::Mul, acc, factor) if **acc == Expr::Acc => match **factor {
-                Expr::Const(Scalar::F32(factor)) => Some(factor),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        Some(Finish { scale, base, residual, after: after.is_some(), activation, exists })
+        // Elements are numbered in the order in which they stand in the expression.
+        let mut operands: Vec<Element<'a>> = Vec::new();
+        e.visit(&mut |e| {
+            if let Expr::Load(b, index) = e
+                && !operands.contains(&(*b, &index[..]))
+            {
+                operands.push((*b, &index[..]));
+            }
+        });
+        let number =
+            |b: BufId, index: &[Expr]| operands.iter().position(|o| *o == (b, index)).unwrap_or(OPERANDS);
+        let formula = Formula::of(e, &mut |b, index| number(b, index))?;
+        Some(Finish { formula, operands, exists })
+    }
+}
+
+/// Gives the slots of operands their values: for each its address, and that of its distances where they are in a table.
+pub(super) fn set_operands(values: &mut Values, operands: Vec<(SlotValue, Option<SlotValue>)>) {
+    for ((at, offsets), (name, of_offsets)) in operands.into_iter().zip(OPERAND.into_iter().zip(OFFSETS)) {
+        values.set(name, Some(at));
+        values.set(of_offsets, offsets);
     }
 }

@@ -4,11 +4,11 @@ use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BinaryFn, BufId, Expr, Scalar, VarId};
 
 use super::call::{Values, calls};
-use super::finish::Finish;
+use super::finish::{Finish, set_operands};
 use super::walk::{ELEMENT, distance_of, of_loops, take};
-use super::{inside, outside, unfit};
+use super::{FORMULA, inside, outside, unfit};
 use crate::leaf::programs::{
-    Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Residual, Scale, Start, Sums,
+    Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Start, Sums,
 };
 use crate::leaf::{Program, Width};
 use crate::nest::Loop;
@@ -81,7 +81,7 @@ pub struct WindowCall<'a> {
     counts: Vec<(&'static str, usize)>,
     src: Place,
     dst: Place,
-    residual: Option<Place>,
+    operands: Vec<Place>,
     wei: Option<(BufId, Affine)>,
     bias: Option<(BufId, Affine)>,
     finish: Finish<'a>,
@@ -95,16 +95,9 @@ impl WindowCall<'_> {
     pub fn program(&self, tile: [usize; 2]) -> Result<Program, Refusal> {
         let (width, pixels, vectors, taps) = (self.width, tile[0] * tile[1], 1, self.taps.clone());
         let (src, reduction) = (self.src.grid(tile)?, Reduction::Loops(self.axes.clone()));
-        let residual = self.residual.as_ref().map(|r| r.grid(tile)).transpose()?;
-        let epilogue = Epilogue {
-            residual: match residual {
-                None => Residual::Absent,
-                Some(grid) if self.finish.after => Residual::After(grid),
-                Some(grid) => Residual::Before(grid),
-            },
-            activation: self.finish.activation,
-            ..Epilogue::store(self.dst.grid(tile)?)
-        };
+        let operands = self.operands.iter().map(|o| o.grid(tile)).collect::<Result<_, _>>()?;
+        let formula = self.finish.formula.clone();
+        let epilogue = Epilogue { formula, operands, ..Epilogue::store(self.dst.grid(tile)?) };
         let (start, sums) = (Start::Bias, Sums::Single);
         Ok(match self.kind {
             None => Depthwise { width, pixels, vectors, taps, src, reduction, start, epilogue }.program(),
@@ -129,14 +122,14 @@ pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<W
         Expr::Binary(BinaryFn::Mul, a, b) => (&**a, Some(&**b)),
         e => (e, None),
     };
-    let finish = Finish::of(&sum.finish, |_| false).filter(|f| f.base.is_none() && f.exists.is_none());
-    let finish = finish.ok_or(unfit("a result to which an element is added, and a function of it"))?;
-    let kind = kind(sum, wei.is_some(), finish.scale)?;
+    let finish = Finish::of(&sum.finish).filter(|f| f.exists.is_none()).ok_or(unfit(FORMULA))?;
+    let kind = kind(sum, wei.is_some())?;
     let Expr::Load(b, at) = src else { return Err(unfit("elements of tensors")) };
     let of = Describe { nest, tile, width };
     let (src, steps) = of.place(*b, at)?;
     let dst = of.result(*dst, index)?;
-    let residual = finish.residual.map(|(b, index)| of.result(b, index)).transpose()?;
+    let operands = finish.operands.iter().map(|(b, index)| of.result(*b, index));
+    let operands = operands.collect::<Result<_, _>>()?;
     let extents = of.extents();
     let wei = wei.map(|e| of.weights(e, &extents)).transpose()?;
     let bias = match kind {
@@ -144,19 +137,17 @@ pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<W
         Some(_) => None,
     };
     let (taps, axes, counts) = unrolled(&extents, &steps)?;
-    Ok(WindowCall { width, kind, taps, axes, counts, src, dst, residual, wei, bias, finish })
+    Ok(WindowCall { width, kind, taps, axes, counts, src, dst, operands, wei, bias, finish })
 }
 
 /// What happens to a window: none for a sum of products.
-fn kind(sum: &nest::Reduction, weighted: bool, scale: Option<f32>) -> Result<Option<PoolKind>, Refusal> {
+fn kind(sum: &nest::Reduction, weighted: bool) -> Result<Option<PoolKind>, Refusal> {
     let from = |v: f32| sum.init == Expr::Const(Scalar::F32(v));
-    match (sum.combine, weighted, scale) {
-        (ReduceFn::Sum, true, None) => Ok(None),
-        (ReduceFn::Max, false, None) if from(f32::NEG_INFINITY) => Ok(Some(PoolKind::Max)),
-        (ReduceFn::Sum, false, Some(factor)) if from(0.0) => {
-            Ok(Some(PoolKind::Average(Scale::Constant(factor))))
-        }
-        _ => Err(unfit("a sum of products, a largest element, or a sum times a factor")),
+    match (sum.combine, weighted) {
+        (ReduceFn::Sum, true) => Ok(None),
+        (ReduceFn::Max, false) if from(f32::NEG_INFINITY) => Ok(Some(PoolKind::Max)),
+        (ReduceFn::Sum, false) if from(0.0) => Ok(Some(PoolKind::Sum)),
+        _ => Err(unfit("a sum of products, a largest element, or a sum")),
     }
 }
 
@@ -263,7 +254,8 @@ pub fn window(nest: &mut Nest, tile: &WindowTile, width: Width) -> Result<String
     let mut values = Values::new();
     values.set("src", Some(call.src.pointer(&around)?));
     values.set("dst", Some(call.dst.pointer(&around)?));
-    values.set("residual", call.residual.as_ref().map(|r| r.pointer(&around)).transpose()?);
+    let operands = call.operands.iter().map(|o| Ok::<_, Refusal>((o.pointer(&around)?, None)));
+    set_operands(&mut values, operands.collect::<Result<_, _>>()?);
     values.set("wei", vector(&call.wei)?);
     values.set("bias", vector(&call.bias)?);
     call.counts.iter().for_each(|(name, n)| values.number(name, *n));

@@ -113,7 +113,6 @@ impl Products {
                 taps: Vec::new(),
                 channel: run.of(CHANNEL),
                 part: (Expr::int(0), self.src_blocks),
-                base: None,
                 ahead: (0, Expr::int(0)),
             };
             // Each call brings its share of the next tile's weights near.

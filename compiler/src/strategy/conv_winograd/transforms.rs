@@ -5,16 +5,29 @@ use octrt_ops::{DType, TensorType};
 
 use super::planes::{Planes, Tiles};
 use crate::layout::Map;
-use crate::leaf::programs::{Addend, WinogradInput, WinogradOutput};
+use crate::leaf::programs::{Formula, OPERAND, OPERANDS, STEP, TileOperand, WinogradInput, WinogradOutput};
 use crate::leaf::{Program, Width, registers};
 use crate::nest::BufferRole;
 use crate::nest::build::{Builder, Value};
 use crate::nest::strides::Strides;
-use crate::strategy::conv::{self, ConvProblem};
-use crate::strategy::refusal::{Refusal, distance};
+use crate::strategy::conv::ConvProblem;
+use crate::strategy::refusal::{NO_FORMULA, Refusal, distance};
+use crate::strategy::tail::Operand;
 
-/// Base and residual with their buffers.
-pub(super) type Addends = [Option<(BufId, conv::Addend)>; 2];
+/// What the output transform reads beside its result.
+pub(super) type Operands = Vec<(BufId, Operand)>;
+
+/// Places of a tensor in bytes: from one row, pixel and block of channels to the next.
+fn steps(o: &Operand, width: Width) -> [i64; 3] {
+    match o {
+        Operand::Map { map, .. } => {
+            let of = Strides::of(map);
+            [of.row, of.pixel, of.block]
+        }
+        Operand::Pixel(map) => [0, 0, Strides::of(map).block],
+        Operand::Channel(_) | Operand::Product(_) => [0, 0, i64::from(width.bytes())],
+    }
+}
 
 /// Which tiles: picture, first row of tiles and how many, and the block of channels where it is one.
 pub(super) struct Of<'a> {
@@ -47,8 +60,8 @@ impl Transforms<'_> {
         self.vectors(b, self.p.dst_blocks(), BufferRole::Src)
     }
 
-    pub(super) fn addends(&self, b: &mut Builder) -> Addends {
-        [self.p.tail.base, self.p.tail.addend].map(|a| a.map(|a| (b.buffer(a.map.ty(), BufferRole::Src), a)))
+    pub(super) fn operands(&self, b: &mut Builder) -> Operands {
+        self.p.tail.operands.iter().map(|o| (b.buffer(o.ty(), BufferRole::Src), *o)).collect()
     }
 
     /// Room for the transform of a tile's columns.
@@ -132,11 +145,12 @@ impl Transforms<'_> {
 
     fn output_program(&self, plane_bytes: i32, [rows, columns]: [usize; 2]) -> Result<Program, Refusal> {
         let (p, dst) = (self.p, Strides::of(&self.p.dst));
-        let addend = |a: conv::Addend| {
-            let of = Strides::of(&a.map);
-            let (row_bytes, pixel_bytes) = (distance(of.row)?, distance(of.pixel)?);
-            Ok::<_, Refusal>(Addend { row_bytes, pixel_bytes, repeat: a.repeat })
+        let operand = |o: &Operand| {
+            let [row, pixel, _] = steps(o, self.width);
+            let repeat = if let Operand::Map { repeat, .. } = o { *repeat } else { 1 };
+            Ok::<_, Refusal>(TileOperand { row_bytes: distance(row)?, pixel_bytes: distance(pixel)?, repeat })
         };
+        let formula = Formula::of_buffers(&p.tail.value).ok_or(Refusal::Unfit(NO_FORMULA))?;
         let leaf = WinogradOutput {
             width: self.width,
             size: self.tiles.size,
@@ -145,9 +159,8 @@ impl Transforms<'_> {
             plane_bytes,
             row_bytes: distance(dst.row)?,
             pixel_bytes: distance(dst.pixel)?,
-            base: p.tail.base.map(addend).transpose()?,
-            residual: p.tail.addend.map(addend).transpose()?,
-            activation: p.tail.activation,
+            formula,
+            operands: p.tail.operands.iter().map(operand).collect::<Result<_, _>>()?,
         };
         let program = leaf.program();
         registers::allocate(&program).map_err(|_| Refusal::Registers)?;
@@ -157,13 +170,11 @@ impl Transforms<'_> {
     pub(super) fn output(
         &self,
         b: &mut Builder,
-        (m, bias, addends, dst, temporary): (Planes, BufId, Addends, BufId, BufId),
+        (m, bias, operands, dst, temporary): (Planes, BufId, &Operands, BufId, BufId),
         of: &Of<'_>,
     ) -> Result<(), Refusal> {
         let (p, step) = (self.p, self.tiles.size.output());
-        let [base, residual] = addends;
         let (plane_bytes, [_, m_block]) = (self.plane_bytes(b, m)?, m.strides(b));
-        let block_of = |map: &Map| Value::Number(Strides::of(map).block);
         let (block, blocks) = of.blocks(p.dst_blocks());
         for run in self.tiles.runs(of.rows, of.rows == self.tiles.rows, &p.dst) {
             let program = self.output_program(plane_bytes, run.map(|axis| axis.2))?;
@@ -174,23 +185,31 @@ impl Transforms<'_> {
                         [Expr::int(0), row.clone() * Expr::int(step), column.clone() * Expr::int(step)];
                     map.index(of.image, &block, pixel)
                 };
-                let added = |(buffer, a): (BufId, conv::Addend)| {
-                    Some(Value::At(buffer, place(&a.map, step / a.repeat)))
-                };
                 let lanes = Expr::int(self.width.lanes());
+                let channel = block.clone() * lanes.clone();
+                let read = |(buffer, o): &(BufId, Operand)| {
+                    let at = match o {
+                        Operand::Map { map, repeat } => place(map, step / repeat),
+                        Operand::Pixel(map) => place(map, 0),
+                        Operand::Channel(_) | Operand::Product(_) => vec![channel.clone()],
+                    };
+                    Some(Value::At(*buffer, at))
+                };
+                let numbered = |names: [&str; OPERANDS], name: &str| {
+                    operands.get(names.iter().position(|n| *n == name)?)
+                };
                 b.call(program.clone(), &|name| match name {
                     "src" => Some(Value::At(m.buffer, from.clone())),
                     "dst" => Some(Value::At(dst, place(&p.dst, step))),
                     "scratch" => Some(Value::At(temporary, vec![Expr::int(0)])),
-                    "bias" => Some(Value::At(bias, vec![block.clone() * lanes.clone()])),
-                    "base" => added(base?),
-                    "residual" => added(residual?),
+                    "bias" => Some(Value::At(bias, vec![channel.clone()])),
                     "blocks" => Some(Value::Number(blocks)),
                     "src_step" => Some(Value::Number(m_block)),
-                    "dst_step" => Some(block_of(&p.dst)),
-                    "base_step" => Some(block_of(&base?.1.map)),
-                    "residual_step" => Some(block_of(&residual?.1.map)),
-                    _ => None,
+                    "dst_step" => Some(Value::Number(Strides::of(&p.dst).block)),
+                    name => numbered(OPERAND, name).and_then(read).or_else(|| {
+                        let [.., step] = steps(&numbered(STEP, name)?.1, self.width);
+                        Some(Value::Number(step))
+                    }),
                 })
             })?;
         }

@@ -1,15 +1,17 @@
 //! Programs of every builder with random parameters.
 
+use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
-    Activation, Advance, Axis, Conv, Copy, Depthwise, Elementwise, Epilogue, Grid, Lanes, Other, Pixels,
-    Pool, PoolKind, Reduction, Residual, Scale, Source, Start, Sums, Weights,
+    Advance, Axis, Conv, Copy, Depthwise, Elementwise, Epilogue, Formula, Grid, Lanes, OPERAND, Pixels, Pool,
+    PoolKind, Reads, Reduction, Source, Start, Sums, Weights,
 };
-use octrt_compiler::leaf::{BinaryOp, Width};
+use octrt_compiler::strategy::tail::Tail;
+use octrt_ops::expr::Expr;
 
 mod transpose;
 mod winograd;
 
-use super::model::{Model, activated, distances, elements, exists, finished, started, trips};
+use super::model::{Ending, Model, Of, distances, elements, endings, exists, finished, started, trips};
 use super::{Case, Rng};
 
 fn grid(width: Width, pixels: usize, rng: &mut Rng) -> Grid {
@@ -60,33 +62,24 @@ fn reduction(rng: &mut Rng) -> Reduction {
     }
 }
 
-pub fn activation(rng: &mut Rng) -> Activation {
-    rng.pick(&[
-        Activation::Identity,
-        Activation::Relu,
-        Activation::Clip { lo: 0.0, hi: 6.0 },
-        Activation::Clip { lo: -0.75, hi: f32::INFINITY },
-        Activation::HardSwish,
-    ])
+pub fn ending(rng: &mut Rng) -> Ending {
+    rng.pick(&endings())
 }
 
-fn epilogue(width: Width, pixels: usize, rng: &mut Rng) -> Epilogue {
-    let residual = match rng.range(0, 2) {
-        0 => Residual::Absent,
-        1 => Residual::Before(grid(width, pixels, rng)),
-        _ => Residual::After(grid(width, pixels, rng)),
-    };
+/// An end, and what it computes.
+fn epilogue(width: Width, pixels: usize, rng: &mut Rng) -> (Epilogue, Of) {
+    let ending = ending(rng);
     let tail = rng.chance(2).then(|| rng.range(1, i64::from(width.lanes())) as u8);
     let pool = (pixels >= 4 && rng.chance(3)).then(|| separate(width, pixels / 4, rng));
-    Epilogue {
-        base: rng.chance(3).then(|| grid(width, pixels, rng)),
-        residual,
-        activation: activation(rng),
+    let epilogue = Epilogue {
+        formula: Formula::of_buffers(&ending.value).expect("a formula"),
+        operands: (0..ending.operands).map(|_| grid(width, pixels, rng)).collect(),
         dst: separate(width, pixels, rng),
         tail,
         used: None,
         pool,
-    }
+    };
+    (epilogue, ending.of)
 }
 
 /// Pixels and vectors of a tile that fits the registers beside an epilogue.
@@ -138,6 +131,7 @@ fn conv(width: Width, rng: &mut Rng) -> Case {
         reduction = Reduction::Loops(vec![]);
     }
     src.vector_bytes = 0;
+    let (epilogue, of) = epilogue(width, pixels, rng);
     let conv = Conv {
         width,
         pixels,
@@ -153,7 +147,7 @@ fn conv(width: Width, rng: &mut Rng) -> Case {
         merged: 1,
         ahead: 0,
         start: start(width, pixels, rng),
-        epilogue: epilogue(width, pixels, rng),
+        epilogue,
     };
     let mut model = Model::new(rng);
     let mut acc = started(&mut model, width, &conv.start, tile, conv.epilogue.tail);
@@ -176,13 +170,14 @@ fn conv(width: Width, rng: &mut Rng) -> Case {
             row += 1;
         }
     }
-    finished(&mut model, width, &conv.epilogue, &acc);
+    finished(&mut model, width, (&conv.epilogue, of), &acc);
     model.case(format!("{conv:?}"), conv.program())
 }
 
 fn depthwise(width: Width, rng: &mut Rng) -> Case {
     let tile = tile_size(width, rng);
     let (pixels, vectors) = tile;
+    let (epilogue, of) = epilogue(width, pixels, rng);
     let depthwise = Depthwise {
         width,
         pixels,
@@ -191,7 +186,7 @@ fn depthwise(width: Width, rng: &mut Rng) -> Case {
         src: source(width, pixels, rng),
         reduction: Reduction::Loops(vec![Axis { name: "rows", src: Advance::Slot }]),
         start: start(width, pixels, rng),
-        epilogue: epilogue(width, pixels, rng),
+        epilogue,
     };
     let mut model = Model::new(rng);
     let mut acc = started(&mut model, width, &depthwise.start, tile, depthwise.epilogue.tail);
@@ -208,22 +203,18 @@ fn depthwise(width: Width, rng: &mut Rng) -> Case {
             row += 1;
         }
     }
-    finished(&mut model, width, &depthwise.epilogue, &acc);
+    finished(&mut model, width, (&depthwise.epilogue, of), &acc);
     model.case(format!("{depthwise:?}"), depthwise.program())
 }
 
 fn pool(width: Width, rng: &mut Rng) -> Case {
     let tile = tile_size(width, rng);
-    let kind = rng.pick(&[
-        PoolKind::Max,
-        PoolKind::Max,
-        PoolKind::Average(Scale::Constant(1.0 / 9.0)),
-        PoolKind::Average(Scale::Slot),
-    ]);
+    let kind = rng.pick(&[PoolKind::Max, PoolKind::Sum]);
     let mut src = source(width, tile.0, rng);
     if src.pixels == Pixels::Table && tile.0 > 8 {
         src.pixels = Pixels::Strided { bytes: 12, repeat: 1 };
     }
+    let (epilogue, of) = epilogue(width, tile.0, rng);
     let pool = Pool {
         width,
         pixels: tile.0,
@@ -234,7 +225,7 @@ fn pool(width: Width, rng: &mut Rng) -> Case {
         kind,
         // Runs take as many registers again.
         sums: if tile.0 * tile.1 <= 5 && rng.chance(2) { Sums::Runs } else { Sums::Single },
-        epilogue: epilogue(width, tile.0, rng),
+        epilogue,
     };
     let mut model = Model::new(rng);
     let first = if kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
@@ -254,7 +245,7 @@ fn pool(width: Width, rng: &mut Rng) -> Case {
                 let x = model.read("src", from[p][v] + trip + i64::from(*tap) + 4 * l as i64);
                 let a = own[p][v][l];
                 own[p][v][l] = match kind {
-                    PoolKind::Average(_) => a + x,
+                    PoolKind::Sum => a + x,
                     PoolKind::Max if a.is_nan() || x.is_nan() => f32::NAN,
                     PoolKind::Max if a > x => a,
                     PoolKind::Max => x,
@@ -265,24 +256,25 @@ fn pool(width: Width, rng: &mut Rng) -> Case {
             acc[p][v][l] = if runs { acc[p][v][l] + own[p][v][l] } else { own[p][v][l] };
         }
     }
-    if let PoolKind::Average(scale) = kind {
-        let scale = match scale {
-            Scale::Constant(x) => x,
-            Scale::Slot => model.read("scale", 0),
-        };
-        acc.iter_mut().flatten().flatten().for_each(|a| *a *= scale);
-    }
-    finished(&mut model, width, &pool.epilogue, &acc);
+    finished(&mut model, width, (&pool.epilogue, of), &acc);
     model.case(format!("{pool:?}"), pool.program())
 }
 
 fn elementwise(width: Width, rng: &mut Rng) -> Case {
-    let op = rng.pick(&[BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul]);
+    // What ends a tile, of a first operand in the place of its result.
+    let ending = ending(rng);
+    let value = ending.value.map(&mut |e| match e {
+        Expr::Acc => Some(Tail::operand(0)),
+        Expr::Load(b, _) => Some(Tail::operand(b.index() + 1)),
+        _ => None,
+    });
+    let mut reads = || rng.pick(&[Reads::Along, Reads::Along, Reads::Held, Reads::Single]);
+    let operands: Vec<Reads> = (0..=ending.operands).map(|_| reads()).collect();
     let e = Elementwise {
         width,
         vectors: rng.range(1, 4) as usize,
-        other: rng.pick(&[Other::Absent, Other::Along(op), Other::Held(op)]),
-        activation: activation(rng),
+        formula: Formula::of_buffers(&value).expect("a formula"),
+        operands,
         tail: rng.chance(2).then(|| rng.range(1, i64::from(width.lanes())) as u8),
     };
     let mut model = Model::new(rng);
@@ -290,25 +282,28 @@ fn elementwise(width: Width, rng: &mut Rng) -> Case {
     let n = rng.range(0, 4);
     model.numbers.insert("trips".into(), n);
     let in_trip = lanes * (e.vectors as i64 - 1) + e.tail.map_or(lanes, i64::from);
-    // A vector that is held is read whether there are trips or not.
-    let held: Vec<f32> = match e.other {
-        Other::Held(_) => (0..lanes).map(|l| model.read("other", 4 * l)).collect(),
-        _ => Vec::new(),
-    };
+    // What is held is read whether there are trips or not.
+    for (reads, name) in e.operands.iter().zip(OPERAND) {
+        let all = match reads {
+            Reads::Along => 0,
+            Reads::Held => lanes,
+            Reads::Single => 1,
+        };
+        for l in 0..all {
+            model.read(name, 4 * l);
+        }
+    }
     for i in 0..n * in_trip {
-        let x = model.read("src", 4 * i);
-        let y = match e.other {
-            Other::Absent => 0.0,
-            Other::Along(_) => model.read("other", 4 * i),
-            Other::Held(_) => held[(i % in_trip % lanes) as usize],
+        let read = |(reads, name): (&Reads, &str)| {
+            let byte = match reads {
+                Reads::Along => 4 * i,
+                Reads::Held => 4 * (i % in_trip % lanes),
+                Reads::Single => 0,
+            };
+            model.read(name, byte)
         };
-        let x = match (e.other, op) {
-            (Other::Absent, _) => x,
-            (_, BinaryOp::Add) => x + y,
-            (_, BinaryOp::Sub) => x - y,
-            _ => x * y,
-        };
-        model.write("dst", 4 * i, activated(e.activation, x));
+        let all: Vec<f32> = e.operands.iter().zip(OPERAND).map(read).collect();
+        model.write("dst", 4 * i, (ending.of)(all[0], &all[1..]));
     }
     model.case(format!("{e:?}"), e.program())
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use octrt_compiler::leaf::memory::{Access, Memory, Place, Region, Value};
-use octrt_compiler::leaf::programs::{
-    Activation, Advance, Epilogue, Grid, Pixels, Reduction, Residual, Start,
-};
+use octrt_compiler::leaf::programs::{Advance, Epilogue, Grid, OPERAND, Pixels, Reduction, Start};
 use octrt_compiler::leaf::{Program, SlotKind, Width};
+use octrt_compiler::strategy::tail::Tail;
+use octrt_ops::expr::{CompareFn, Expr};
 
 use super::{Case, Rng, number};
 
@@ -142,16 +142,60 @@ pub fn trips(model: &mut Model, reduction: &Reduction) -> Vec<i64> {
     out
 }
 
-pub fn activated(activation: Activation, x: f32) -> f32 {
-    match activation {
-        Activation::Identity => x,
-        Activation::Relu if x < 0.0 => 0.0,
-        Activation::Relu => x,
-        Activation::Clip { lo, .. } if x < lo => lo,
-        Activation::Clip { hi, .. } if x > hi => hi,
-        Activation::Clip { .. } => x,
-        Activation::HardSwish => x * x.mul_add(1.0 / 6.0, 0.5).clamp(0.0, 1.0),
-    }
+/// What an end makes of a result and of the elements of its operands.
+pub type Of = fn(f32, &[f32]) -> f32;
+
+/// An end of tiles: its expression, what that is, and how many operands it has.
+#[derive(Clone)]
+pub struct Ending {
+    pub value: Expr,
+    pub of: Of,
+    pub operands: usize,
+}
+
+fn at_least(lo: f32, x: Expr) -> Expr {
+    Expr::compare(CompareFn::Lt, x.clone(), Expr::f32(lo)).select(Expr::f32(lo), x)
+}
+
+fn at_most(hi: f32, x: Expr) -> Expr {
+    Expr::compare(CompareFn::Gt, x.clone(), Expr::f32(hi)).select(Expr::f32(hi), x)
+}
+
+fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+/// Ends of every kind.
+pub fn endings() -> Vec<Ending> {
+    let b = Tail::operand;
+    let acc = || Expr::Acc;
+    let gate = || acc() * Expr::f32(1.0 / 6.0) + Expr::f32(0.5);
+    let all: [(Expr, Of); 11] = [
+        (acc(), |x, _| x),
+        (at_least(0.0, acc()), |x, _| relu(x)),
+        (at_most(6.0, at_least(-0.75, acc())), |x, _| x.clamp(-0.75, 6.0)),
+        (acc() * at_least(0.0, at_most(1.0, gate())), |x, _| x * x.mul_add(1.0 / 6.0, 0.5).clamp(0.0, 1.0)),
+        (acc() + b(0), |x, b| x + b[0]),
+        (at_least(0.0, acc() + b(0)), |x, b| relu(x + b[0])),
+        (at_least(0.0, acc()) + b(0), |x, b| relu(x) + b[0]),
+        (at_least(0.0, acc() + b(0) + b(1)), |x, b| relu(x + b[0] + b[1])),
+        (acc() * b(0) + b(1), |x, b| x.mul_add(b[0], b[1])),
+        (b(1) - (b(0) + acc() * acc()), |x, b| b[1] - x.mul_add(x, b[0])),
+        (b(2) * acc() + (b(0) - b(1)) * b(0), |x, b| {
+            // Either product may be the one that is not rounded.
+            b[2].mul_add(x, (b[0] - b[1]) * b[0])
+        }),
+    ];
+    let operands = |e: &Expr| {
+        let mut n = 0;
+        e.visit(&mut |e| {
+            if let Expr::Load(b, _) = e {
+                n = n.max(b.index() + 1);
+            }
+        });
+        n
+    };
+    all.into_iter().map(|(value, of)| Ending { operands: operands(&value), value, of }).collect()
 }
 
 /// Lane `l` of vector `v` exists in the destination.
@@ -184,29 +228,19 @@ pub fn started(
         .collect()
 }
 
-pub fn finished(model: &mut Model, width: Width, e: &Epilogue, acc: &[Vec<Vec<f32>>]) {
+pub fn finished(model: &mut Model, width: Width, (e, of): (&Epilogue, Of), acc: &[Vec<Vec<f32>>]) {
     let tile = (acc.len(), acc[0].len());
-    let from = match &e.residual {
-        Residual::Before(grid) | Residual::After(grid) => distances(model, "residual", grid, tile),
-        Residual::Absent => Vec::new(),
-    };
-    let base = e.base.as_ref().map(|grid| distances(model, "base", grid, tile));
+    let from: Vec<Vec<Vec<i64>>> =
+        e.operands.iter().zip(OPERAND).map(|(grid, name)| distances(model, name, grid, tile)).collect();
     let to = distances(model, "dst", &e.dst, tile);
     let mut done = acc.to_vec();
     for (p, v, l) in elements(tile, width) {
         if !exists(width, tile.1, e.tail, v, l) {
             continue;
         }
-        let x = match &base {
-            Some(from) => acc[p][v][l] + model.read("base", from[p][v] + 4 * l as i64),
-            None => acc[p][v][l],
-        };
-        let mut residual = || model.read("residual", from[p][v] + 4 * l as i64);
-        done[p][v][l] = match e.residual {
-            Residual::Absent => activated(e.activation, x),
-            Residual::Before(_) => activated(e.activation, x + residual()),
-            Residual::After(_) => activated(e.activation, x) + residual(),
-        };
+        let read = |(from, name): (&Vec<Vec<i64>>, &str)| model.read(name, from[p][v] + 4 * l as i64);
+        let operands: Vec<f32> = from.iter().zip(OPERAND).map(read).collect();
+        done[p][v][l] = of(acc[p][v][l], &operands);
         model.write("dst", to[p][v] + 4 * l as i64, done[p][v][l]);
     }
     if let Some(grid) = &e.pool {

@@ -2,11 +2,13 @@
 
 use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::memory::{Access, Region, Value};
-use octrt_compiler::leaf::programs::{Addend, Winograd, WinogradInput, WinogradOutput};
+use octrt_compiler::leaf::programs::{
+    Formula, OPERAND, STEP, TileOperand, Winograd, WinogradInput, WinogradOutput,
+};
 
-use super::super::model::{Model, activated};
+use super::super::model::Model;
 use super::super::{Case, Rng};
-use super::activation;
+use super::ending;
 
 /// `B^T` of F(2x2, 3x3) and F(4x4, 3x3).
 const B2: &[&[i32]] = &[&[1, 0, -1, 0], &[0, 1, 1, 0], &[0, -1, 1, 0], &[0, 1, 0, -1]];
@@ -97,12 +99,13 @@ pub fn output(width: Width, rng: &mut Rng) -> Case {
     let size = rng.pick(&[Winograd::F2, Winograd::F4]);
     let (n, m) = (size.input(), size.output());
     let [src, dst] = [layout(width, n * n, rng), layout(width, m, rng)];
-    let lows = [layout(width, m, rng), layout(width, m, rng)];
-    let [base, residual] = lows.map(|low| {
-        let addend =
-            Addend { row_bytes: low[0] as i32, pixel_bytes: low[1] as i32, repeat: rng.range(1, 2) as usize };
-        rng.chance(2).then_some(addend)
-    });
+    let ending = ending(rng);
+    let lows: Vec<[i64; 3]> = (0..ending.operands).map(|_| layout(width, m, rng)).collect();
+    let operand = |low: &[i64; 3]| {
+        let repeat = rng.range(1, 2) as usize;
+        TileOperand { row_bytes: low[0] as i32, pixel_bytes: low[1] as i32, repeat }
+    };
+    let operands = lows.iter().map(operand).collect();
     let w = WinogradOutput {
         width,
         size,
@@ -111,19 +114,15 @@ pub fn output(width: Width, rng: &mut Rng) -> Case {
         plane_bytes: src[1] as i32,
         row_bytes: dst[0] as i32,
         pixel_bytes: dst[1] as i32,
-        base,
-        residual,
-        activation: activation(rng),
+        formula: Formula::of_buffers(&ending.value).expect("a formula"),
+        operands,
     };
     let mut model = Model::new(rng);
     model.element = integer;
     let blocks = model.rng.range(0, 3) as usize;
     model.numbers.extend([("blocks".into(), blocks as i64), ("src_step".into(), src[2])]);
-    model.numbers.extend([
-        ("dst_step".into(), dst[2]),
-        ("base_step".into(), lows[0][2]),
-        ("residual_step".into(), lows[1][2]),
-    ]);
+    model.numbers.insert("dst_step".into(), dst[2]);
+    model.numbers.extend(STEP.iter().zip(&lows).map(|(name, low)| (name.to_string(), low[2])));
     let lanes = width.lanes() as usize;
     for (block, lane) in (0..blocks).flat_map(|b| (0..lanes).map(move |l| (b, l))) {
         let mut read = |p: usize| model.read("src", element([0, src[1], src[2]], block, 0, p, lane));
@@ -131,14 +130,11 @@ pub fn output(width: Width, rng: &mut Rng) -> Case {
         let bias = model.read("bias", 4 * (block * lanes + lane) as i64);
         let product = both_sides(if size == Winograd::F2 { A2 } else { A4 }, &tile);
         for (i, j) in (0..w.rows).flat_map(|i| (0..w.columns).map(move |j| (i, j))) {
-            let mut x = product[i][j] + bias;
-            for ((name, addend), low) in [("base", w.base), ("residual", w.residual)].into_iter().zip(lows) {
-                x += match addend {
-                    Some(a) => model.read(name, element(low, block, i / a.repeat, j / a.repeat, lane)),
-                    None => 0.0,
-                };
-            }
-            let x = activated(w.activation, x);
+            let read = |((name, o), low): ((&str, &TileOperand), &[i64; 3])| {
+                model.read(name, element(*low, block, i / o.repeat, j / o.repeat, lane))
+            };
+            let all: Vec<f32> = OPERAND.into_iter().zip(&w.operands).zip(&lows).map(read).collect();
+            let x = (ending.of)(product[i][j] + bias, &all);
             model.write("dst", element(dst, block, i, j, lane), x);
         }
     }
