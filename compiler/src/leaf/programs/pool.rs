@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, Source};
 use super::{Epilogue, Grid, Reduction, tile};
-use crate::leaf::{Address, BinaryOp, Inst, Operand, Program, Width};
+use crate::leaf::{Address, BinaryOp, Inst, Operand, Predicate, Program, Width};
 
 /// What a window becomes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,7 +105,7 @@ impl Pool {
                         PoolKind::Average(_) => b.assign(acc, BinaryOp::Add, acc, x),
                         PoolKind::Max => {
                             let nan = b.vector();
-                            b.push(Inst::Unordered { dst: nan, src: acc });
+                            b.push(Inst::Compare { op: Predicate::Unordered, dst: nan, a: acc, b: acc });
                             b.assign(acc, BinaryOp::Max, acc, x);
                             b.assign(acc, BinaryOp::Or, acc, Operand::Vector(nan));
                         }
