@@ -33,8 +33,9 @@
 //! Each lane is computed by itself in IEEE single precision, rounding to nearest; `+=` rounds once. `max a, b` is
 //! `a > b ? a : b` and `min a, b` is `a < b ? a : b`: where a lane of either is NaN, and for zeros of both signs, the
 //! result is `b`. So `max 0, x` is a ReLU that keeps NaN. Which NaN an operation yields is not defined.
-//! `unordered a` sets all bits of the lanes of `a` that are NaN and clears the others; `or` joins bits. [Shuffles](Shuffle)
-//! alone move lanes.
+//! A [comparison](Predicate) as `lt a, b` sets all bits of the lanes where it is true and clears the others;
+//! `select m, a, b` is `a` in the lanes where the first bit of `m` is set, else `b`. Some [operations](BinaryOp) take lanes
+//! for bits. [Shuffles](Shuffle) alone move lanes.
 //!
 //! The machine code has the C signature `void leaf(const uint64_t *slots)`: `slots[i]` is the value of slot `i`. It
 //! touches nothing but what its loads, stores and offset tables address, calls nothing, needs no relocation, and
@@ -51,6 +52,7 @@ pub mod emulate;
 pub mod footprint;
 pub mod interp;
 pub mod memory;
+mod operations;
 pub mod programs;
 pub mod reach;
 pub mod registers;
@@ -58,12 +60,14 @@ pub mod text;
 pub mod verify;
 pub mod x64;
 
+pub use operations::{BinaryOp, Predicate, Shift, Shuffle, UnaryOp};
+
 /// Width of the vectors of a program, which decides the instruction set it is assembled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Width {
     /// 8 lanes: AVX2 and FMA.
     W8,
-    /// 16 lanes: AVX-512 F.
+    /// 16 lanes: AVX-512 F and DQ.
     W16,
 }
 
@@ -162,59 +166,6 @@ pub enum Operand {
     Broadcast(Address),
 }
 
-/// An operation of two operands, lane by lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BinaryOp {
-    /// `a + b`
-    Add,
-    /// `a - b`
-    Sub,
-    /// `a * b`
-    Mul,
-    /// `a < b ? a : b`
-    Min,
-    /// `a > b ? a : b`
-    Max,
-    /// Bits of `a` or `b`.
-    Or,
-}
-
-/// A choice among the lanes of two vectors. A *quad* is four lanes in a row, from a multiple of four on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shuffle {
-    /// In each quad `a0 b0 a1 b1`.
-    InterleaveLow,
-    /// In each quad `a2 b2 a3 b3`.
-    InterleaveHigh,
-    /// In each quad `a0 a1 b0 b1`.
-    JoinLow,
-    /// In each quad `a2 a3 b2 b3`.
-    JoinHigh,
-    /// The quads of `a` whose numbers are even, then those of `b`.
-    EvenQuads,
-    /// The quads of `a` whose numbers are odd, then those of `b`.
-    OddQuads,
-}
-
-impl Shuffle {
-    /// What a lane of the result is: a lane of `a`, or, counted on from the width, of `b`.
-    pub fn source(self, lane: usize, width: Width) -> usize {
-        let (lanes, within) = (width.lanes() as usize, lane % 4);
-        let quad = lane - within;
-        // The quads of either vector fill half of the result.
-        let half = lanes / 2;
-        let quads = lane / half * lanes + lane % half / 4 * 8 + within;
-        match self {
-            Shuffle::InterleaveLow => within % 2 * lanes + quad + within / 2,
-            Shuffle::InterleaveHigh => within % 2 * lanes + quad + within / 2 + 2,
-            Shuffle::JoinLow => within / 2 * lanes + quad + within % 2,
-            Shuffle::JoinHigh => within / 2 * lanes + quad + within % 2 + 2,
-            Shuffle::EvenQuads => quads,
-            Shuffle::OddQuads => quads + 4,
-        }
-    }
-}
-
 /// How far a pointer moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -306,12 +257,47 @@ pub enum Inst {
         /// Second operand.
         b: Operand,
     },
-    /// `v0 = unordered v1`: all bits set where `v1` is NaN, else clear.
-    Unordered {
+    /// `v0 = sqrt v1`.
+    Unary {
+        /// What is computed.
+        op: UnaryOp,
         /// Assigned.
         dst: VecId,
         /// Read.
         src: VecId,
+    },
+    /// `v0 = shift_left v1, 23`.
+    Shift {
+        /// Which way.
+        op: Shift,
+        /// Assigned.
+        dst: VecId,
+        /// Read.
+        src: VecId,
+        /// How many bits, from 0 to 31.
+        by: u8,
+    },
+    /// `v0 = lt v1, v2`: all bits set where it is true, else clear.
+    Compare {
+        /// What is asked.
+        op: Predicate,
+        /// Assigned.
+        dst: VecId,
+        /// First operand.
+        a: VecId,
+        /// Second operand.
+        b: VecId,
+    },
+    /// `v0 = select v1, v2, v3`.
+    Select {
+        /// Assigned.
+        dst: VecId,
+        /// Its first bits say which.
+        mask: VecId,
+        /// Taken where they are set.
+        a: VecId,
+        /// Taken where they are clear.
+        b: VecId,
     },
     /// `v0 = interleave_low v1, v2`.
     Shuffle {
@@ -399,14 +385,17 @@ impl Inst {
         let all = match self {
             Inst::Displace { base, by, .. } => [pointer(base), Some(Variable::Offset(*by)), None, None],
             Inst::Advance { ptr: p, .. } | Inst::Offset { table: p, .. } => [pointer(p), None, None, None],
-            Inst::Copy { src, .. } | Inst::Unordered { src, .. } => [vector(src), None, None, None],
+            Inst::Copy { src, .. } | Inst::Unary { src, .. } | Inst::Shift { src, .. } => {
+                [vector(src), None, None, None]
+            }
             Inst::Load { from: a, .. } | Inst::Broadcast { from: a, .. } | Inst::Prefetch(a) => {
                 four(address(a), [None; 2])
             }
             Inst::Store { to, src, .. } => four(address(to), [vector(src), None]),
             Inst::Fma { acc, a, b } => four(operand(b), [vector(acc), vector(a)]),
             Inst::Binary { a, b, .. } => four(operand(b), [vector(a), None]),
-            Inst::Shuffle { a, b, .. } => [vector(a), vector(b), None, None],
+            Inst::Shuffle { a, b, .. } | Inst::Compare { a, b, .. } => [vector(a), vector(b), None, None],
+            Inst::Select { mask, a, b, .. } => [vector(mask), vector(a), vector(b), None],
             Inst::Pointer { .. } | Inst::Zero(_) | Inst::Splat(..) | Inst::Loop { .. } => [None; 4],
         };
         all.into_iter().flatten()
@@ -427,7 +416,10 @@ impl Inst {
             | Inst::Fma { acc: dst, .. }
             | Inst::Binary { dst, .. }
             | Inst::Shuffle { dst, .. }
-            | Inst::Unordered { dst, .. } => Some(Variable::Vector(*dst)),
+            | Inst::Unary { dst, .. }
+            | Inst::Shift { dst, .. }
+            | Inst::Compare { dst, .. }
+            | Inst::Select { dst, .. } => Some(Variable::Vector(*dst)),
             Inst::Store { .. } | Inst::Prefetch(_) | Inst::Loop { .. } => None,
         }
     }

@@ -16,7 +16,7 @@ type Leaf = unsafe extern "sysv64" fn(*const u64);
 fn detected(width: Width) -> bool {
     match width {
         Width::W8 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-        Width::W16 => is_x86_feature_detected!("avx512f"),
+        Width::W16 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq"),
     }
 }
 
@@ -70,6 +70,16 @@ fn builders_run_on_the_processor() {
             let ran = (0..50).filter(|_| check(&kind(width, &mut rng))).count();
             assert_eq!(ran, if detected(width) { 50 } else { 0 }, "{width}");
         }
+    }
+}
+
+#[test]
+fn operations_run_on_the_processor() {
+    let mut rng = cases::Rng::new(6);
+    for width in Width::ALL {
+        let cases = cases::operations(width, &mut rng);
+        let ran = cases.iter().filter(|case| check(case)).count();
+        assert_eq!(ran, if detected(width) { cases.len() } else { 0 }, "{width}");
     }
 }
 

@@ -1,7 +1,11 @@
 //! The meaning of leaf programs: runs them on checked memory.
 
 use super::memory::{Fault, Lanes, Memory, Place, Value, broadcast, load_lanes};
-use super::{Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, SlotId, Step, VecId, Width};
+use super::{Address, Inst, OffId, Operand, Program, PtrId, SlotId, Step, VecId, Width};
+
+mod lane;
+
+pub use lane::{binary, compare, shift, unary};
 
 /// Why a program could not be run to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -127,10 +131,23 @@ impl Machine<'_> {
                 let of = |i: usize| if i < lanes { a[i] } else { b[i - lanes] };
                 self.set(*dst, self.in_width(|i| of(op.source(i, width))));
             }
-            Inst::Unordered { dst, src } => {
+            Inst::Unary { op, dst, src } => {
                 let a = self.vector(*src)?;
-                let bits = |i: usize| f32::from_bits(if a[i].is_nan() { u32::MAX } else { 0 });
-                self.set(*dst, self.in_width(bits));
+                self.set(*dst, self.in_width(|i| unary(*op, a[i])));
+            }
+            Inst::Shift { op, dst, src, by } => {
+                let a = self.vector(*src)?;
+                self.set(*dst, self.in_width(|i| f32::from_bits(shift(*op, a[i].to_bits(), (*by).into()))));
+            }
+            Inst::Compare { op, dst, a, b } => {
+                let (a, b) = (self.vector(*a)?, self.vector(*b)?);
+                let bits = |i: usize| if compare(*op, a[i], b[i]) { u32::MAX } else { 0 };
+                self.set(*dst, self.in_width(|i| f32::from_bits(bits(i))));
+            }
+            Inst::Select { dst, mask, a, b } => {
+                let (mask, a, b) = (self.vector(*mask)?, self.vector(*a)?, self.vector(*b)?);
+                let first = |i: usize| mask[i].to_bits() >> 31 == 1;
+                self.set(*dst, self.in_width(|i| if first(i) { a[i] } else { b[i] }));
             }
             Inst::Store { to, lanes, src } => {
                 let (place, values) = (self.place(to)?, self.vector(*src)?);
@@ -231,17 +248,4 @@ impl Machine<'_> {
 
 fn moved(place: Place, by: i64) -> Place {
     Place { byte: place.byte.wrapping_add(by), ..place }
-}
-
-/// One lane of an operation.
-pub fn binary(op: BinaryOp, a: f32, b: f32) -> f32 {
-    match op {
-        BinaryOp::Add => a + b,
-        BinaryOp::Sub => a - b,
-        BinaryOp::Mul => a * b,
-        BinaryOp::Min if a < b => a,
-        BinaryOp::Max if a > b => a,
-        BinaryOp::Min | BinaryOp::Max => b,
-        BinaryOp::Or => f32::from_bits(a.to_bits() | b.to_bits()),
-    }
 }

@@ -153,7 +153,10 @@ impl Analysis<'_> {
             | Inst::Splat(..)
             | Inst::Copy { .. }
             | Inst::Shuffle { .. }
-            | Inst::Unordered { .. } => {}
+            | Inst::Unary { .. }
+            | Inst::Shift { .. }
+            | Inst::Compare { .. }
+            | Inst::Select { .. } => {}
         }
         Some(())
     }

@@ -5,13 +5,17 @@
 //! slot    = `slot` N string `:` (`pointer` | `count` | `stride`)            N in order
 //! inst    = pN `=` slot N | pN `=` pN `+` oN | pN `+=` (bytes | slot N) | oN `=` `table` pN `[` entry `]`
 //!         | vN `=` (`zero` | `splat` number | `copy` vN | `load` address lanes? | `broadcast` address
-//!                  | op vN `,` operand | shuffle vN `,` vN | `unordered` vN)
+//!                  | op vN `,` operand | (shuffle | test) vN `,` vN | function vN | shift vN `,` bits
+//!                  | `select` vN `,` vN `,` vN)
 //!         | vN `+=` vN `*` operand | `store` address lanes? `,` vN | `prefetch` address
 //!         | `loop` slot N `{` inst* `}`
 //! address = `[` pN (`+` oN)? ((`+` | `-`) bytes)? `]`
 //! operand = vN | address | `broadcast` address
 //! lanes   = `lanes` count                                                   all when absent
-//! op      = `add` | `sub` | `mul` | `min` | `max` | `or`
+//! op      = `add` | `sub` | `mul` | `div` | `min` | `max` | `and` | `and_not` | `or` | `xor` | `sub_bits` | `scale`
+//! function = `sqrt` | `round` | `floor` | `ceil` | `from_int` | `exponent` | `mantissa`
+//! shift   = `shift_left` | `shift_right`
+//! test    = `lt` | `le` | `gt` | `ge` | `eq` | `ne` | `unordered`
 //! shuffle = `interleave_low` | `interleave_high` | `join_low` | `join_high` | `even_quads` | `odd_quads`
 //! ```
 //!

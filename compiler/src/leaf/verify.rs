@@ -11,11 +11,12 @@
 //! * lanes are from 1 to the width;
 //! * constant distances are multiples of 4;
 //! * a splat is not NaN;
-//! * a broadcast operand occurs only in vectors of 16 lanes.
+//! * a broadcast operand occurs only in vectors of 16 lanes, and so do `scale`, `exponent` and `mantissa`;
+//! * bits are shifted by 0 to 31.
 //!
 //! How many registers there are is a matter of [`registers`](super::registers).
 
-use super::{Inst, Operand, Program, SlotId, SlotKind, Step, Variable, Width};
+use super::{BinaryOp, Inst, Operand, Program, SlotId, SlotKind, Step, UnaryOp, Variable, Width};
 
 /// Most slots of a program.
 pub const MAX_SLOTS: usize = 64;
@@ -150,6 +151,7 @@ impl Checker<'_> {
             return Err(Violation::Unassigned { inst: inst.to_string(), variable });
         }
         self.distances(inst)?;
+        self.wide(inst)?;
         match inst {
             Inst::Pointer { slot, .. } => self.slot(inst, *slot, SlotKind::Pointer)?,
             Inst::Advance { by: Step::Slot(slot), .. } => self.slot(inst, *slot, SlotKind::Stride)?,
@@ -158,10 +160,7 @@ impl Checker<'_> {
                 let within = (1..=self.program.width.lanes()).contains(&u32::from(*lanes));
                 self.rule(inst, "lanes from 1 to the width", within)?;
             }
-            Inst::Fma { b: Operand::Broadcast(_), .. } | Inst::Binary { b: Operand::Broadcast(_), .. } => {
-                let wide = self.program.width == Width::W16;
-                self.rule(inst, "16 lanes with a broadcast operand", wide)?;
-            }
+            Inst::Shift { by, .. } => self.rule(inst, "from 0 to 31 bits", *by < 32)?,
             Inst::Loop { count, body } => {
                 self.slot(inst, *count, SlotKind::Count)?;
                 self.loops += 1;
@@ -176,6 +175,21 @@ impl Checker<'_> {
         }
         inst.assigns().into_iter().for_each(|v| self.assigned.insert(v));
         Ok(())
+    }
+
+    /// What only vectors of 16 lanes can do.
+    fn wide(&self, inst: &Inst) -> Result<(), Violation> {
+        let wide = self.program.width == Width::W16;
+        match inst {
+            Inst::Fma { b: Operand::Broadcast(_), .. } | Inst::Binary { b: Operand::Broadcast(_), .. } => {
+                self.rule(inst, "16 lanes with a broadcast operand", wide)
+            }
+            Inst::Binary { op: BinaryOp::Scale, .. }
+            | Inst::Unary { op: UnaryOp::Exponent | UnaryOp::Mantissa, .. } => {
+                self.rule(inst, "16 lanes with this operation", wide)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn distances(&self, inst: &Inst) -> Result<(), Violation> {

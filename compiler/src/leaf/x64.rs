@@ -1,8 +1,8 @@
-//! Machine code of leaf programs: AVX2 with FMA for 8 lanes, AVX-512 F for 16.
+//! Machine code of leaf programs: AVX2 with FMA for 8 lanes, AVX-512 F and DQ for 16.
 //!
 //! `rdi` holds the address of the slots throughout. Splats and the masks of AVX2 are constants behind the code.
 //! A loop whose counter has no register keeps it on top of the stack. A statement is one instruction; partial loads
-//! and stores of 8 lanes and `unordered` of 16 are two.
+//! and stores of 8 lanes and comparisons and `select` of 16 are two.
 
 use iced_x86::code_asm::{
     AsmRegister64, CodeAssembler, CodeLabel, dword_ptr, qword_ptr, r8, r9, r10, r11, r12, r13, r14, r15, rax,
@@ -13,7 +13,8 @@ use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 use super::registers::{self, GENERAL, RegisterError, Registers};
 use super::verify::{self, VerifyError};
 use super::{
-    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, SlotId, Step, Variable, VecId, Width,
+    Address, BinaryOp, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, SlotId, Step,
+    UnaryOp, Variable, VecId, Width,
 };
 use crate::artifact::Function;
 
@@ -61,7 +62,7 @@ pub fn assemble(program: &Program) -> Result<Function, AssembleError> {
     Ok(Function { symbol: program.name.clone(), alignment: ALIGNMENT, bytes })
 }
 
-/// The instructions of a width that differ in nothing but their size.
+/// The instructions of a width; those of both differ in nothing but their size.
 struct Codes {
     /// Number 0 of the vector registers.
     first: Register,
@@ -69,14 +70,27 @@ struct Codes {
     store: Code,
     copy: Code,
     broadcast: Code,
-    zero: Code,
     fma: Code,
     add: Code,
     sub: Code,
     mul: Code,
+    div: Code,
     min: Code,
     max: Code,
+    and: Code,
+    and_not: Code,
     or: Code,
+    xor: Code,
+    sub_bits: Code,
+    scale: Option<Code>,
+    sqrt: Code,
+    /// Takes one of [`ROUND`].
+    round: Code,
+    from_int: Code,
+    exponent: Option<Code>,
+    /// With what it takes.
+    mantissa: Option<(Code, u32)>,
+    shift: [Code; 2],
     interleave: [Code; 2],
     join: [Code; 2],
     quads: Code,
@@ -85,15 +99,35 @@ struct Codes {
 }
 
 impl Codes {
-    fn binary(&self, op: BinaryOp) -> Code {
-        match op {
+    fn binary(&self, op: BinaryOp) -> Option<Code> {
+        Some(match op {
             BinaryOp::Add => self.add,
             BinaryOp::Sub => self.sub,
             BinaryOp::Mul => self.mul,
+            BinaryOp::Div => self.div,
             BinaryOp::Min => self.min,
             BinaryOp::Max => self.max,
+            BinaryOp::And => self.and,
+            BinaryOp::AndNot => self.and_not,
             BinaryOp::Or => self.or,
-        }
+            BinaryOp::Xor => self.xor,
+            BinaryOp::SubBits => self.sub_bits,
+            BinaryOp::Scale => return self.scale,
+        })
+    }
+
+    /// The instruction, and what it takes beside the operand.
+    fn unary(&self, op: UnaryOp) -> Option<(Code, Option<u32>)> {
+        let [nearest, down, up] = ROUND;
+        Some(match op {
+            UnaryOp::Sqrt => (self.sqrt, None),
+            UnaryOp::Round => (self.round, Some(nearest)),
+            UnaryOp::Floor => (self.round, Some(down)),
+            UnaryOp::Ceil => (self.round, Some(up)),
+            UnaryOp::FromInt => (self.from_int, None),
+            UnaryOp::Exponent => (self.exponent?, None),
+            UnaryOp::Mantissa => self.mantissa.map(|(code, how)| (code, Some(how)))?,
+        })
     }
 
     /// The instruction, and what selects lanes where it takes that.
@@ -106,6 +140,22 @@ impl Codes {
             Shuffle::EvenQuads => (self.quads, Some(self.select[0])),
             Shuffle::OddQuads => (self.quads, Some(self.select[1])),
         }
+    }
+}
+
+/// What rounds to the nearest integer, down and up, without a note of what is lost.
+const ROUND: [u32; 3] = [8, 9, 10];
+
+/// What selects a comparison of `vcmpps` that raises nothing.
+fn predicate(op: Predicate) -> u32 {
+    match op {
+        Predicate::Eq => 0x00,
+        Predicate::Unordered => 0x03,
+        Predicate::Ne => 0x04,
+        Predicate::Lt => 0x11,
+        Predicate::Le => 0x12,
+        Predicate::Ge => 0x1d,
+        Predicate::Gt => 0x1e,
     }
 }
 
@@ -126,6 +176,8 @@ struct Emitter {
 
 /// Why the emitter cannot go on.
 struct Defect(String);
+
+const NO_SUCH: &str = "an operation that the width has not";
 
 impl From<IcedError> for Defect {
     fn from(e: IcedError) -> Self {
@@ -247,7 +299,7 @@ impl Emitter {
         let made = match inst {
             Inst::Zero(v) => {
                 let v = self.vector(*v)?;
-                Instruction::with3(self.codes.zero, v, v, v)?
+                Instruction::with3(self.codes.xor, v, v, v)?
             }
             Inst::Copy { dst, src } => {
                 Instruction::with2(self.codes.copy, self.vector(*dst)?, self.vector(*src)?)?
@@ -262,7 +314,21 @@ impl Emitter {
                 Instruction::with2(self.codes.broadcast, self.vector(*dst)?, self.memory(from)?)?
             }
             Inst::Fma { acc, a, b } => self.three(self.codes.fma, *acc, *a, *b)?,
-            Inst::Binary { op, dst, a, b } => self.three(self.codes.binary(*op), *dst, *a, *b)?,
+            Inst::Binary { op, dst, a, b } => {
+                self.three(self.codes.binary(*op).ok_or(NO_SUCH)?, *dst, *a, *b)?
+            }
+            Inst::Unary { op, dst, src } => {
+                let (dst, src) = (self.vector(*dst)?, self.vector(*src)?);
+                match self.codes.unary(*op).ok_or(NO_SUCH)? {
+                    (code, None) => Instruction::with2(code, dst, src)?,
+                    (code, Some(how)) => Instruction::with3(code, dst, src, how)?,
+                }
+            }
+            Inst::Shift { op, dst, src, by } => {
+                let [left, right] = self.codes.shift;
+                let code = if *op == Shift::Left { left } else { right };
+                Instruction::with3(code, self.vector(*dst)?, self.vector(*src)?, u32::from(*by))?
+            }
             Inst::Shuffle { op, dst, a, b } => {
                 let (dst, a, b) = (self.vector(*dst)?, self.vector(*a)?, self.vector(*b)?);
                 match self.codes.shuffle(*op) {

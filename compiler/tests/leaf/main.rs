@@ -44,6 +44,14 @@ fn builders_compute_their_formulas() {
 }
 
 #[test]
+fn operations_agree() {
+    let mut rng = cases::Rng::new(5);
+    for width in Width::ALL {
+        cases::operations(width, &mut rng).iter().for_each(check);
+    }
+}
+
+#[test]
 fn random_programs_agree() {
     let mut rng = cases::Rng::new(2);
     let mut finished = 0;

@@ -62,10 +62,10 @@ fn memory_is_checked() {
 fn other_instructions_are_refused() {
     assert_eq!(run(|a| a.vaddps(xmm0, xmm0, xmm0)).map_err(|e| e.contains("that is none")), Err(true));
     let refused = run(|a| {
-        a.vdivps(ymm0, ymm0, ymm0)?;
+        a.vhaddps(ymm0, ymm0, ymm0)?;
         a.ret()
     });
-    assert_eq!(refused, Err("at byte 0: unexpected instruction VEX_Vdivps_ymm_ymm_ymmm256".into()));
+    assert_eq!(refused, Err("at byte 0: unexpected instruction VEX_Vhaddps_ymm_ymm_ymmm256".into()));
     let unknown_flag = run(|a| {
         let mut end = a.create_label();
         a.add(rax, 1)?;

@@ -3,14 +3,11 @@
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::machine::{Machine, Stop, index, place};
-use crate::leaf::BinaryOp;
-use crate::leaf::interp::binary;
+use crate::leaf::interp::{binary, compare, shift, unary};
+use crate::leaf::{BinaryOp, Predicate, Shift, UnaryOp};
 
 /// A vector register as bits.
 type Bits = [u32; 16];
-
-/// Predicate of `vcmpps`: either operand is NaN.
-const UNORDERED: u8 = 3;
 
 impl Machine {
     /// Executes one vector instruction.
@@ -22,6 +19,11 @@ impl Machine {
             }
             Mnemonic::Vmaskmovps => return self.vmaskmovps(i),
             Mnemonic::Vcmpps => return self.vcmpps(i),
+            Mnemonic::Vpmovd2m => {
+                let signs = self.vectors[number(i, 1)?].map(|bits| bits >> 31 == 1);
+                return self.set_mask(i, signs, lanes(i.op1_register())?);
+            }
+            Mnemonic::Vblendmps => return self.vblendmps(i),
             Mnemonic::Vmovups | Mnemonic::Vmovaps if i.op0_kind() == OpKind::Memory => {
                 let (to, value) = (self.effective(i)?, self.vectors[number(i, 1)?]);
                 let (lanes, mask) = (lanes(i.op1_register())?, op_mask(&self.masks, i));
@@ -39,10 +41,6 @@ impl Machine {
                 let f = f32::from_bits;
                 std::array::from_fn(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
             }
-            Mnemonic::Vxorps | Mnemonic::Vpxord => {
-                let (a, b) = (self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
-                std::array::from_fn(|lane| a[lane] ^ b[lane])
-            }
             Mnemonic::Vunpcklps | Mnemonic::Vunpckhps | Mnemonic::Vunpcklpd | Mnemonic::Vunpckhpd => {
                 unpack(i.mnemonic(), self.source(i, 1, lanes)?, self.source(i, 2, lanes)?)
             }
@@ -54,8 +52,24 @@ impl Machine {
                     sources[of][4 * quad + lane % 4]
                 })
             }
-            Mnemonic::Vpternlogd if i.immediate8() == 0xff => [u32::MAX; 16],
+            Mnemonic::Vpmovm2d => {
+                let mask = self.masks[index(i.op1_register(), Register::K0)?];
+                std::array::from_fn(|lane| if mask >> lane & 1 == 1 { u32::MAX } else { 0 })
+            }
+            Mnemonic::Vblendvps => {
+                let (b, a) = (self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
+                let mask = self.source(i, 3, lanes)?;
+                std::array::from_fn(|lane| if mask[lane] >> 31 == 1 { a[lane] } else { b[lane] })
+            }
+            Mnemonic::Vpslld | Mnemonic::Vpsrad if i.op2_kind() == OpKind::Immediate8 => {
+                let op = if i.mnemonic() == Mnemonic::Vpslld { Shift::Left } else { Shift::Right };
+                self.source(i, 1, lanes)?.map(|bits| shift(op, bits, i.immediate8().into()))
+            }
             m => {
+                if let Some(op) = function(m, i) {
+                    let a = self.source(i, 1, lanes)?;
+                    return self.assign(i, a.map(|bits| unary(op, f32::from_bits(bits)).to_bits()), lanes);
+                }
                 let op = operation(m).ok_or(Stop::Unknown)?;
                 let (a, b) = (self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
                 let f = f32::from_bits;
@@ -121,19 +135,34 @@ impl Machine {
     }
 
     fn vcmpps(&mut self, i: &Instruction) -> Result<(), Stop> {
-        if i.immediate8() != UNORDERED || i.op_mask() != Register::None {
-            return Err(Stop::Unknown);
-        }
+        let op = asked(i.immediate8()).filter(|_| i.op_mask() == Register::None).ok_or(Stop::Unknown)?;
         let lanes = lanes(i.op1_register())?;
         let (a, b) = (self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
         let f = f32::from_bits;
-        let found: [bool; 16] = std::array::from_fn(|lane| f(a[lane]).is_nan() || f(b[lane]).is_nan());
+        let found: [bool; 16] = std::array::from_fn(|lane| compare(op, f(a[lane]), f(b[lane])));
         if i.op0_register().is_k() {
-            let bits = (0..lanes).filter(|&lane| found[lane]).map(|lane| 1 << lane).sum();
-            self.masks[index(i.op0_register(), Register::K0)?] = bits;
-            return Ok(());
+            return self.set_mask(i, found, lanes);
         }
         self.assign(i, found.map(|yes| if yes { u32::MAX } else { 0 }), lanes)
+    }
+
+    /// Assigns the first operand, a mask.
+    fn set_mask(&mut self, i: &Instruction, set: [bool; 16], lanes: usize) -> Result<(), Stop> {
+        let bits = (0..lanes).filter(|&lane| set[lane]).map(|lane| 1 << lane).sum();
+        self.masks[index(i.op0_register(), Register::K0)?] = bits;
+        Ok(())
+    }
+
+    /// The second source in the lanes of the mask, the first in the others.
+    fn vblendmps(&mut self, i: &Instruction) -> Result<(), Stop> {
+        if i.zeroing_masking() {
+            return Err(Stop::Unknown);
+        }
+        let mask = op_mask(&self.masks, i);
+        let [b, a] = [self.vectors[number(i, 1)?], self.vectors[number(i, 2)?]];
+        let chosen = |lane: usize| if selected(lane, 16, mask) { a[lane] } else { b[lane] };
+        self.vectors[number(i, 0)?] = std::array::from_fn(chosen);
+        Ok(())
     }
 }
 
@@ -170,9 +199,45 @@ fn operation(m: Mnemonic) -> Option<BinaryOp> {
         Mnemonic::Vaddps => BinaryOp::Add,
         Mnemonic::Vsubps => BinaryOp::Sub,
         Mnemonic::Vmulps => BinaryOp::Mul,
+        Mnemonic::Vdivps => BinaryOp::Div,
         Mnemonic::Vminps => BinaryOp::Min,
         Mnemonic::Vmaxps => BinaryOp::Max,
+        Mnemonic::Vandps | Mnemonic::Vpandd => BinaryOp::And,
+        Mnemonic::Vandnps | Mnemonic::Vpandnd => BinaryOp::AndNot,
         Mnemonic::Vorps | Mnemonic::Vpord => BinaryOp::Or,
+        Mnemonic::Vxorps | Mnemonic::Vpxord => BinaryOp::Xor,
+        Mnemonic::Vpsubd => BinaryOp::SubBits,
+        Mnemonic::Vscalefps => BinaryOp::Scale,
+        _ => return None,
+    })
+}
+
+fn function(m: Mnemonic, i: &Instruction) -> Option<UnaryOp> {
+    Some(match m {
+        Mnemonic::Vsqrtps => UnaryOp::Sqrt,
+        Mnemonic::Vcvtdq2ps => UnaryOp::FromInt,
+        Mnemonic::Vgetexpps => UnaryOp::Exponent,
+        Mnemonic::Vgetmantps if i.immediate8() == 0b10_11 => UnaryOp::Mantissa,
+        Mnemonic::Vroundps | Mnemonic::Vrndscaleps => match i.immediate8() {
+            8 => UnaryOp::Round,
+            9 => UnaryOp::Floor,
+            10 => UnaryOp::Ceil,
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// What an immediate of `vcmpps` asks, where it raises nothing.
+fn asked(immediate: u8) -> Option<Predicate> {
+    Some(match immediate {
+        0x00 => Predicate::Eq,
+        0x03 => Predicate::Unordered,
+        0x04 => Predicate::Ne,
+        0x11 => Predicate::Lt,
+        0x12 => Predicate::Le,
+        0x1d => Predicate::Ge,
+        0x1e => Predicate::Gt,
         _ => return None,
     })
 }

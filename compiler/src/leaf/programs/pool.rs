@@ -3,7 +3,7 @@
 use super::builder::{Builder, Source};
 use super::tile::Ending;
 use super::{Epilogue, Grid, Reduction, tile};
-use crate::leaf::{BinaryOp, Inst, Operand, Program, Width};
+use crate::leaf::{BinaryOp, Inst, Operand, Predicate, Program, Width};
 
 /// What a window becomes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,7 +89,7 @@ impl Pool {
                         PoolKind::Sum => b.assign(acc, BinaryOp::Add, acc, x),
                         PoolKind::Max => {
                             let nan = b.vector();
-                            b.push(Inst::Unordered { dst: nan, src: acc });
+                            b.push(Inst::Compare { op: Predicate::Unordered, dst: nan, a: acc, b: acc });
                             b.assign(acc, BinaryOp::Max, acc, x);
                             b.assign(acc, BinaryOp::Or, acc, Operand::Vector(nan));
                         }

@@ -2,8 +2,8 @@
 
 use super::ParseError;
 use crate::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, Slot, SlotId, SlotKind, Step, VecId,
-    Width,
+    Address, BinaryOp, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, Slot, SlotId,
+    SlotKind, Step, UnaryOp, VecId, Width,
 };
 use crate::text::Words;
 
@@ -174,20 +174,27 @@ impl Parser<'_, '_> {
             return Ok(Inst::Fma { acc: dst, a, b: self.operand()? });
         }
         self.words.expect("=")?;
-        let word = self.words.text();
-        if let Some(op) = BinaryOp::ALL.into_iter().find(|op| op.to_string() == word) {
-            self.words.advance();
-            let a = self.vector()?;
-            self.words.expect(",")?;
+        if let Some(op) = self.operation(BinaryOp::ALL) {
+            let a = self.first()?;
             return Ok(Inst::Binary { op, dst, a, b: self.operand()? });
         }
-        if let Some(op) = Shuffle::ALL.into_iter().find(|op| op.to_string() == word) {
-            self.words.advance();
-            let a = self.vector()?;
-            self.words.expect(",")?;
+        if let Some(op) = self.operation(UnaryOp::ALL) {
+            return Ok(Inst::Unary { op, dst, src: self.vector()? });
+        }
+        if let Some(op) = self.operation(Shift::ALL) {
+            let src = self.first()?;
+            return Ok(Inst::Shift { op, dst, src, by: self.words.number("a number of bits")? });
+        }
+        if let Some(op) = self.operation(Predicate::ALL) {
+            let a = self.first()?;
+            return Ok(Inst::Compare { op, dst, a, b: self.vector()? });
+        }
+        if let Some(op) = self.operation(Shuffle::ALL) {
+            let a = self.first()?;
             return Ok(Inst::Shuffle { op, dst, a, b: self.vector()? });
         }
-        if !["zero", "splat", "copy", "load", "broadcast", "unordered"].contains(&word) {
+        let word = self.words.text();
+        if !["zero", "splat", "copy", "load", "broadcast", "select"].contains(&word) {
             return Err(self.words.error("an operation"));
         }
         self.words.advance();
@@ -197,8 +204,26 @@ impl Parser<'_, '_> {
             "copy" => Inst::Copy { dst, src: self.vector()? },
             "load" => Inst::Load { dst, from: self.address()?, lanes: self.lanes()? },
             "broadcast" => Inst::Broadcast { dst, from: self.address()? },
-            _ => Inst::Unordered { dst, src: self.vector()? },
+            _ => {
+                let (mask, a) = (self.first()?, self.first()?);
+                Inst::Select { dst, mask, a, b: self.vector()? }
+            }
         })
+    }
+
+    /// The operation that the next word names, which is taken then.
+    fn operation<T: Copy + ToString, const N: usize>(&mut self, all: [T; N]) -> Option<T> {
+        let word = self.words.text();
+        let found = all.into_iter().find(|op| op.to_string() == word)?;
+        self.words.advance();
+        Some(found)
+    }
+
+    /// A vector that is not the last operand.
+    fn first(&mut self) -> Result<VecId, ParseError> {
+        let v = self.vector()?;
+        self.words.expect(",")?;
+        Ok(v)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::leaf::{Address, BinaryOp, Inst, Operand, Program, Shuffle, Slot, SlotKind, Step, Width};
+use crate::leaf::{
+    Address, BinaryOp, Inst, Operand, Predicate, Program, Shift, Shuffle, Slot, SlotKind, Step, UnaryOp,
+    Width,
+};
 
 /// Prints as `w8`.
 impl fmt::Display for Width {
@@ -58,20 +61,109 @@ impl fmt::Display for Operand {
 
 impl BinaryOp {
     /// All of them.
-    pub const ALL: [BinaryOp; 6] =
-        [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul, BinaryOp::Min, BinaryOp::Max, BinaryOp::Or];
+    pub const ALL: [BinaryOp; 12] = [
+        BinaryOp::Add,
+        BinaryOp::Sub,
+        BinaryOp::Mul,
+        BinaryOp::Div,
+        BinaryOp::Min,
+        BinaryOp::Max,
+        BinaryOp::And,
+        BinaryOp::AndNot,
+        BinaryOp::Or,
+        BinaryOp::Xor,
+        BinaryOp::SubBits,
+        BinaryOp::Scale,
+    ];
 }
 
-/// Prints as `add`, `sub`, `mul`, `min`, `max` or `or`.
+/// Prints as `add` or `sub_bits`.
 impl fmt::Display for BinaryOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             BinaryOp::Add => "add",
             BinaryOp::Sub => "sub",
             BinaryOp::Mul => "mul",
+            BinaryOp::Div => "div",
             BinaryOp::Min => "min",
             BinaryOp::Max => "max",
+            BinaryOp::And => "and",
+            BinaryOp::AndNot => "and_not",
             BinaryOp::Or => "or",
+            BinaryOp::Xor => "xor",
+            BinaryOp::SubBits => "sub_bits",
+            BinaryOp::Scale => "scale",
+        })
+    }
+}
+
+impl UnaryOp {
+    /// All of them.
+    pub const ALL: [UnaryOp; 7] = [
+        UnaryOp::Sqrt,
+        UnaryOp::Round,
+        UnaryOp::Floor,
+        UnaryOp::Ceil,
+        UnaryOp::FromInt,
+        UnaryOp::Exponent,
+        UnaryOp::Mantissa,
+    ];
+}
+
+/// Prints as `sqrt` or `from_int`.
+impl fmt::Display for UnaryOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UnaryOp::Sqrt => "sqrt",
+            UnaryOp::Round => "round",
+            UnaryOp::Floor => "floor",
+            UnaryOp::Ceil => "ceil",
+            UnaryOp::FromInt => "from_int",
+            UnaryOp::Exponent => "exponent",
+            UnaryOp::Mantissa => "mantissa",
+        })
+    }
+}
+
+impl Shift {
+    /// All of them.
+    pub const ALL: [Shift; 2] = [Shift::Left, Shift::Right];
+}
+
+/// Prints as `shift_left` or `shift_right`.
+impl fmt::Display for Shift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Shift::Left => "shift_left",
+            Shift::Right => "shift_right",
+        })
+    }
+}
+
+impl Predicate {
+    /// All of them.
+    pub const ALL: [Predicate; 7] = [
+        Predicate::Lt,
+        Predicate::Le,
+        Predicate::Gt,
+        Predicate::Ge,
+        Predicate::Eq,
+        Predicate::Ne,
+        Predicate::Unordered,
+    ];
+}
+
+/// Prints as `lt` or `unordered`.
+impl fmt::Display for Predicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Predicate::Lt => "lt",
+            Predicate::Le => "le",
+            Predicate::Gt => "gt",
+            Predicate::Ge => "ge",
+            Predicate::Eq => "eq",
+            Predicate::Ne => "ne",
+            Predicate::Unordered => "unordered",
         })
     }
 }
@@ -129,7 +221,10 @@ fn inst(f: &mut fmt::Formatter<'_>, inst: &Inst, width: Width) -> fmt::Result {
         Inst::Fma { acc, a, b } => write!(f, "{acc} += {a} * {b}"),
         Inst::Binary { op, dst, a, b } => write!(f, "{dst} = {op} {a}, {b}"),
         Inst::Shuffle { op, dst, a, b } => write!(f, "{dst} = {op} {a}, {b}"),
-        Inst::Unordered { dst, src } => write!(f, "{dst} = unordered {src}"),
+        Inst::Unary { op, dst, src } => write!(f, "{dst} = {op} {src}"),
+        Inst::Shift { op, dst, src, by } => write!(f, "{dst} = {op} {src}, {by}"),
+        Inst::Compare { op, dst, a, b } => write!(f, "{dst} = {op} {a}, {b}"),
+        Inst::Select { dst, mask, a, b } => write!(f, "{dst} = select {mask}, {a}, {b}"),
         Inst::Store { to, lanes, src } => write!(f, "store {to}{}, {src}", partial(*lanes)),
         Inst::Prefetch(a) => write!(f, "prefetch {a}"),
         Inst::Loop { count, .. } => write!(f, "loop {count}"),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, Slot, SlotId, SlotKind, Step, VecId,
-    Width,
+    Address, BinaryOp, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, Slot, SlotId,
+    SlotKind, Step, UnaryOp, VecId, Width,
 };
 
 /// Every statement with every form of its operands.
@@ -19,6 +19,9 @@ fn all() -> Program {
         addresses.iter().map(|&from| Inst::Load { dst: v(0), from, lanes: 8 }).collect();
     let operands = [Operand::Vector(v(1)), Operand::Memory(addresses[1]), Operand::Broadcast(addresses[2])];
     inner.extend(BinaryOp::ALL.map(|op| Inst::Binary { op, dst: v(0), a: v(1), b: operands[2] }));
+    inner.extend(UnaryOp::ALL.map(|op| Inst::Unary { op, dst: v(0), src: v(1) }));
+    inner.extend(Shift::ALL.map(|op| Inst::Shift { op, dst: v(0), src: v(1), by: 23 }));
+    inner.extend(Predicate::ALL.map(|op| Inst::Compare { op, dst: v(0), a: v(1), b: v(0) }));
     inner.extend(Shuffle::ALL.map(|op| Inst::Shuffle { op, dst: v(0), a: v(1), b: v(0) }));
     inner.extend(operands.map(|b| Inst::Fma { acc: v(0), a: v(1), b }));
     inner.extend([0.1, -0.0, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -3e38].map(|x| Inst::Splat(v(2), x)));
@@ -29,7 +32,7 @@ fn all() -> Program {
         Inst::Advance { ptr: p(1), by: Step::Bytes(-64) },
         Inst::Zero(v(0)),
         Inst::Copy { dst: v(1), src: v(0) },
-        Inst::Unordered { dst: v(1), src: v(0) },
+        Inst::Select { dst: v(1), mask: v(0), a: v(2), b: v(3) },
         Inst::Broadcast { dst: v(1), from: addresses[3] },
         Inst::Loop {
             count: SlotId(1),
@@ -71,7 +74,9 @@ fn errors_say_where_and_what() {
         parse(&text).map_err(|e| e.to_string())
     };
     for (body, expected) in [
-        ("v0 = sqrt v1", "line 3, column 8: expected an operation, found `sqrt`"),
+        ("v0 = cbrt v1", "line 3, column 8: expected an operation, found `cbrt`"),
+        ("v0 = shift_left v1, 256", "line 3, column 23: expected a number of bits, found `256`"),
+        ("v0 = select v1, v2", "line 4, column 1: expected `,`, found `}`"),
         ("v0 = add v1 v2", "line 3, column 15: expected `,`, found `v2`"),
         ("v0 = load [v1]", "line 3, column 14: expected a pointer, found `v1`"),
         ("loop n {", "line 3, column 8: expected `slot`, found `n`"),

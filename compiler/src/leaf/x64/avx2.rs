@@ -3,7 +3,7 @@
 use iced_x86::code_asm::{AsmRegisterYmm, registers, ymmword_ptr};
 use iced_x86::{Code, Instruction, Register};
 
-use super::{Codes, Defect, Emitter};
+use super::{Codes, Defect, Emitter, predicate};
 use crate::leaf::Inst;
 
 pub(super) const CODES: Codes = Codes {
@@ -12,22 +12,30 @@ pub(super) const CODES: Codes = Codes {
     store: Code::VEX_Vmovups_ymmm256_ymm,
     copy: Code::VEX_Vmovaps_ymm_ymmm256,
     broadcast: Code::VEX_Vbroadcastss_ymm_m32,
-    zero: Code::VEX_Vxorps_ymm_ymm_ymmm256,
     fma: Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256,
     add: Code::VEX_Vaddps_ymm_ymm_ymmm256,
     sub: Code::VEX_Vsubps_ymm_ymm_ymmm256,
     mul: Code::VEX_Vmulps_ymm_ymm_ymmm256,
+    div: Code::VEX_Vdivps_ymm_ymm_ymmm256,
     min: Code::VEX_Vminps_ymm_ymm_ymmm256,
     max: Code::VEX_Vmaxps_ymm_ymm_ymmm256,
+    and: Code::VEX_Vandps_ymm_ymm_ymmm256,
+    and_not: Code::VEX_Vandnps_ymm_ymm_ymmm256,
     or: Code::VEX_Vorps_ymm_ymm_ymmm256,
+    xor: Code::VEX_Vxorps_ymm_ymm_ymmm256,
+    sub_bits: Code::VEX_Vpsubd_ymm_ymm_ymmm256,
+    scale: None,
+    sqrt: Code::VEX_Vsqrtps_ymm_ymmm256,
+    round: Code::VEX_Vroundps_ymm_ymmm256_imm8,
+    from_int: Code::VEX_Vcvtdq2ps_ymm_ymmm256,
+    exponent: None,
+    mantissa: None,
+    shift: [Code::VEX_Vpslld_ymm_ymm_imm8, Code::VEX_Vpsrad_ymm_ymm_imm8],
     interleave: [Code::VEX_Vunpcklps_ymm_ymm_ymmm256, Code::VEX_Vunpckhps_ymm_ymm_ymmm256],
     join: [Code::VEX_Vunpcklpd_ymm_ymm_ymmm256, Code::VEX_Vunpckhpd_ymm_ymm_ymmm256],
     quads: Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8,
     select: [0x20, 0x31],
 };
-
-/// Predicate of `vcmpps`: either operand is NaN.
-pub(super) const UNORDERED: u32 = 3;
 
 pub(super) fn typed(r: Register) -> Result<AsmRegisterYmm, Defect> {
     registers::ymm::get_ymm(r).ok_or_else(|| "not a register of 8 lanes".into())
@@ -60,10 +68,15 @@ pub(super) fn inst(e: &mut Emitter, inst: &Inst) -> Result<(), Defect> {
                 src,
             )?)?)
         }
-        Inst::Unordered { dst, src } => {
-            let (dst, src) = (e.vector(*dst)?, e.vector(*src)?);
+        Inst::Compare { op, dst, a, b } => {
+            let (dst, a, b) = (e.vector(*dst)?, e.vector(*a)?, e.vector(*b)?);
             let code = Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8;
-            Ok(e.a.add_instruction(Instruction::with4(code, dst, src, src, UNORDERED)?)?)
+            Ok(e.a.add_instruction(Instruction::with4(code, dst, a, b, predicate(*op))?)?)
+        }
+        Inst::Select { dst, mask, a, b } => {
+            let (dst, mask) = (e.vector(*dst)?, e.vector(*mask)?);
+            let code = Code::VEX_Vblendvps_ymm_ymm_ymmm256_ymm;
+            Ok(e.a.add_instruction(Instruction::with4(code, dst, e.vector(*b)?, e.vector(*a)?, mask)?)?)
         }
         _ => Err("not a vector statement".into()),
     }

@@ -2,8 +2,8 @@
 
 use octrt_compiler::leaf::memory::{Access, Memory, Place, Region, Value};
 use octrt_compiler::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, Slot, SlotId, SlotKind, Step, VecId,
-    Width,
+    Address, BinaryOp, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, Slot, SlotId,
+    SlotKind, Step, UnaryOp, VecId, Width,
 };
 
 use super::{Case, Rng, number};
@@ -90,20 +90,46 @@ impl Generator {
     fn block(&mut self, rng: &mut Rng, loops: &mut Vec<SlotId>) -> Vec<Inst> {
         let mut out = Vec::new();
         for _ in 0..rng.range(3, 14) {
-            out.push(match loops.pop() {
-                Some(count) if rng.chance(5) => Inst::Loop { count, body: self.block(rng, loops) },
+            match loops.pop() {
+                Some(count) if rng.chance(5) => {
+                    out.push(Inst::Loop { count, body: self.block(rng, loops) });
+                }
                 count => {
                     loops.extend(count);
-                    self.inst(rng)
+                    if rng.chance(6) {
+                        out.extend(self.of_masks(rng));
+                    } else {
+                        out.push(self.inst(rng));
+                    }
                 }
-            });
+            }
         }
         out
     }
 
+    /// An operation on the bits of comparisons: those of NaN are not defined.
+    fn of_masks(&self, rng: &mut Rng) -> [Inst; 3] {
+        let [dst, a, b] = [(); 3].map(|()| self.vector(rng));
+        let mut compare = |dst| {
+            let op = rng.pick(&Predicate::ALL);
+            Inst::Compare { op, dst, a: self.vector(rng), b: self.vector(rng) }
+        };
+        let (first, second) = (compare(a), compare(b));
+        let last = match rng.range(0, 3) {
+            0 => Inst::Select { dst, mask: a, a: self.vector(rng), b },
+            1 => Inst::Shift { op: rng.pick(&Shift::ALL), dst, src: a, by: rng.range(0, 31) as u8 },
+            2 => Inst::Unary { op: UnaryOp::FromInt, dst, src: b },
+            _ => {
+                let bits = [BinaryOp::And, BinaryOp::AndNot, BinaryOp::Xor, BinaryOp::SubBits];
+                Inst::Binary { op: rng.pick(&bits), dst, a, b: Operand::Vector(b) }
+            }
+        };
+        [first, second, last]
+    }
+
     fn inst(&self, rng: &mut Rng) -> Inst {
         let (dst, src) = (self.vector(rng), self.vector(rng));
-        match rng.range(0, 15) {
+        match rng.range(0, 17) {
             0 => {
                 let by = match rng.range(0, 1) {
                     0 => Step::Slot(SlotId(POINTERS as u16 + 3)),
@@ -119,13 +145,35 @@ impl Generator {
             2 => Inst::Copy { dst, src },
             3 => Inst::Load { dst, from: self.address(rng), lanes: self.some_lanes(rng) },
             4 => Inst::Broadcast { dst, from: self.address(rng) },
-            5 => Inst::Unordered { dst, src },
+            5 => Inst::Compare { op: rng.pick(&Predicate::ALL), dst, a: src, b: self.vector(rng) },
             6 => Inst::Store { to: self.address(rng), lanes: self.some_lanes(rng), src },
             7 => Inst::Prefetch(self.address(rng)),
             8 => Inst::Splat(dst, rng.pick(&[0.5, -2.0, f32::INFINITY, 1e-40])),
             9 | 10 => Inst::Fma { acc: dst, a: src, b: self.operand(rng) },
             11 | 12 => Inst::Shuffle { op: rng.pick(&Shuffle::ALL), dst, a: src, b: self.vector(rng) },
-            _ => Inst::Binary { op: rng.pick(&BinaryOp::ALL), dst, a: src, b: self.operand(rng) },
+            13 | 14 => {
+                let narrow = [UnaryOp::Sqrt, UnaryOp::Round, UnaryOp::Floor, UnaryOp::Ceil];
+                let op = match self.width {
+                    Width::W16 if rng.chance(3) => rng.pick(&[UnaryOp::Exponent, UnaryOp::Mantissa]),
+                    _ => rng.pick(&narrow),
+                };
+                Inst::Unary { op, dst, src }
+            }
+            15 if self.width == Width::W16 => {
+                Inst::Binary { op: BinaryOp::Scale, dst, a: src, b: self.operand(rng) }
+            }
+            _ => {
+                let op = rng.pick(&[
+                    BinaryOp::Add,
+                    BinaryOp::Sub,
+                    BinaryOp::Mul,
+                    BinaryOp::Div,
+                    BinaryOp::Min,
+                    BinaryOp::Max,
+                    BinaryOp::Or,
+                ]);
+                Inst::Binary { op, dst, a: src, b: self.operand(rng) }
+            }
         }
     }
 }

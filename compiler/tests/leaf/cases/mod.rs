@@ -6,9 +6,11 @@ use octrt_compiler::leaf::memory::{Memory, Value};
 mod fuzz;
 mod kinds;
 mod model;
+mod operations;
 
 pub use fuzz::fuzz;
 pub use kinds::KINDS;
+pub use operations::operations;
 
 /// A program with everything that it needs to run.
 pub struct Case {
