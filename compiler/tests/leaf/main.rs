@@ -52,6 +52,13 @@ fn operations_agree() {
 }
 
 #[test]
+fn functions_agree() {
+    for width in Width::ALL {
+        cases::functions(width, 1_000_003).iter().for_each(check);
+    }
+}
+
+#[test]
 fn random_programs_agree() {
     let mut rng = cases::Rng::new(2);
     let mut finished = 0;

@@ -3,11 +3,13 @@
 use octrt_compiler::leaf::Program;
 use octrt_compiler::leaf::memory::{Memory, Value};
 
+mod functions;
 mod fuzz;
 mod kinds;
 mod model;
 mod operations;
 
+pub use functions::functions;
 pub use fuzz::fuzz;
 pub use kinds::KINDS;
 pub use operations::operations;

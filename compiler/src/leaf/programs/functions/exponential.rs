@@ -1,0 +1,126 @@
+//! Functions of `e^x`: with `x = n ln 2 + r`, `e^x = 2^n + 2^n * (e^r - 1)`.
+//!
+//! Adding a number of units in the last place 1 rounds to an integer, which its last bits then hold: moved to where the
+//! exponent is, they make the power of two.
+
+use super::{BinaryOp, Builder, Operand, Shift, VecId};
+
+/// Its last place is 1, and its last nine bits are 0.
+const ROUNDING: f32 = 12_582_912.0;
+
+/// The exponent field of 1.
+const BIAS: f32 = 127.0;
+
+/// In the ninth bit, which becomes the sign.
+const NEGATIVE: f32 = 256.0;
+
+const LOG2_E: f32 = std::f32::consts::LOG2_E;
+const LN_2: f32 = std::f32::consts::LN_2;
+
+/// The logarithm of 2 in two parts. Multiples of the first by integers up to 2^15 are exact.
+const LN_2_HIGH: f32 = 0.693_359_4;
+const LN_2_LOW: f32 = -2.121_944_4e-4;
+
+/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`, highest power first; relative to `e^r - 1` within 2^-26.
+const NEAR: [f32; 5] = [0.001_388_251, 0.008_366_58, 0.041_667_2, 0.166_665_44, 0.5];
+
+/// The same from 0 to `ln 2`; relative to `e^r` within 2^-28.
+const ABOVE: [f32; 5] = [0.001_913_093_6, 0.007_867_41, 0.041_855_58, 0.166_631_77, 0.500_002_3];
+
+/// `(-ln(1 - erf a) - a) / a` from 0 to 4, highest power first; what it gives for erf is within 2^-27.
+const ERF: [f32; 9] = [
+    -9.256_182e-6,
+    1.176_405e-4,
+    -6.328_34e-4,
+    1.667_022e-3,
+    -1.603_901_5e-4,
+    -0.019_153_068,
+    0.102_777_83,
+    0.636_619_4,
+    0.128_379_17,
+];
+
+/// The coefficients of `s * f(s * r)`, where those of `f(r)` are given; `s` is a power of two, or one less than 0.
+fn scaled(coefficients: [f32; 5], s: f32) -> [f32; 5] {
+    let [c4, c3, c2, c1, c0] = coefficients;
+    let s2 = s * s;
+    [s * s2 * s2 * c4, s2 * s2 * c3, s * s2 * c2, s2 * c1, s * c0]
+}
+
+impl Builder {
+    /// `n`, the integer nearest to `x * factor`, and `2^n`; the bits that `bias` has beside [`BIAS`] are added to those of
+    /// the power, from its exponent on.
+    fn split(&mut self, x: VecId, factor: f32, bias: f32) -> (VecId, VecId) {
+        let sum = self.splat(ROUNDING + bias);
+        self.add_multiple(sum, x, factor);
+        self.split_sum(sum, bias)
+    }
+
+    /// The same of a sum of which [`ROUNDING`] and `bias` are part.
+    fn split_sum(&mut self, sum: VecId, bias: f32) -> (VecId, VecId) {
+        let n = self.with(BinaryOp::Sub, sum, ROUNDING + bias);
+        (n, self.shift(Shift::Left, sum, 23))
+    }
+
+    /// `r += r * r * polynomial(r)`.
+    fn bend(&mut self, r: VecId, coefficients: &[f32]) {
+        let p = self.polynomial(r, coefficients);
+        self.assign(p, BinaryOp::Mul, p, Operand::Vector(r));
+        self.fma(r, r, Operand::Vector(p));
+    }
+
+    /// Here `n` is the integer below `x / ln 2`: then `2^n` is infinite where the result is, and 0 where that is denormal.
+    pub(super) fn exp(&mut self, x: VecId) -> VecId {
+        let r = self.within(x, -88.0, 89.0);
+        let below = self.splat(-0.5);
+        self.add_multiple(below, r, LOG2_E);
+        let sum = self.with(BinaryOp::Add, below, ROUNDING + BIAS);
+        let (n, power) = self.split_sum(sum, BIAS);
+        self.add_multiple(r, n, -LN_2_HIGH);
+        self.add_multiple(r, n, -LN_2_LOW);
+        self.bend(r, &ABOVE);
+        self.fma(power, power, Operand::Vector(r));
+        power
+    }
+
+    /// With `e^-x = 2^n (1 - q)`, the sum is `1 + 2^n + (-2^n) q`.
+    pub(super) fn sigmoid(&mut self, x: VecId) -> VecId {
+        let q = self.within(x, -88.3, 88.3);
+        let (n, power) = self.split(q, -LOG2_E, BIAS + NEGATIVE);
+        self.add_multiple(q, n, LN_2_HIGH);
+        self.add_multiple(q, n, LN_2_LOW);
+        self.bend(q, &scaled(NEAR, -1.0));
+        let sum = self.of_constant(BinaryOp::Sub, 1.0, power);
+        self.fma(sum, power, Operand::Vector(q));
+        self.of_constant(BinaryOp::Div, 1.0, sum)
+    }
+
+    /// With `e^2x = 2^n (1 + 2q)` and `h = 2^n q + (2^n - 1) / 2`, it is `h / (h + 1)`.
+    pub(super) fn tanh(&mut self, x: VecId) -> VecId {
+        let q = self.within(x, -9.02, 9.02);
+        let (n, power) = self.split(q, 2.0 * LOG2_E, BIAS);
+        self.add_multiple(q, n, -0.5 * LN_2);
+        self.bend(q, &scaled(NEAR, 2.0));
+        let half = self.splat(-0.5);
+        self.add_multiple(half, power, 0.5);
+        self.fma(half, power, Operand::Vector(q));
+        let sum = self.with(BinaryOp::Add, half, 1.0);
+        self.assign(sum, BinaryOp::Div, half, Operand::Vector(sum));
+        self.signed(sum, x)
+    }
+
+    /// Of the magnitude `a`, `1 - e^-z` with `z = a + a * polynomial(a)`. With `e^-z = 2^n (1 - q)`, it is
+    /// `1 - 2^n + 2^n q`.
+    pub(super) fn erf(&mut self, x: VecId) -> VecId {
+        let q = self.of_constant(BinaryOp::AndNot, -0.0, x);
+        let q = self.of_constant(BinaryOp::Min, 4.0, q);
+        let p = self.polynomial(q, &ERF);
+        self.fma(q, q, Operand::Vector(p));
+        let (n, power) = self.split(q, -LOG2_E, BIAS);
+        self.add_multiple(q, n, LN_2);
+        self.bend(q, &scaled(NEAR, -1.0));
+        let sum = self.of_constant(BinaryOp::Sub, 1.0, power);
+        self.fma(sum, power, Operand::Vector(q));
+        self.signed(sum, x)
+    }
+}
