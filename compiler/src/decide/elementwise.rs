@@ -38,7 +38,10 @@ pub fn of(graph: &Graph, node: &Node) -> Option<Elementwise> {
     let [result] = node.outputs[..] else { return None };
     let ty = graph.ty(result).ok()?;
     let inputs = node.inputs.iter().flatten();
-    let floats = |v: &ValueId| graph.ty(*v).is_ok_and(|ty| ty.dtype == DType::F32);
+    let floats = |v: &ValueId| {
+        graph.ty(*v).is_ok_and(|ty| ty.dtype == DType::F32)
+            || graph.constant(*v).is_some_and(|t| t.numel() == 1)
+    };
     if ty.dtype != DType::F32 || ty.shape.numel() == 0 || !inputs.into_iter().all(floats) {
         return None;
     }

@@ -1,9 +1,12 @@
 //! What is computed of each element at the end of a tile, or in a pass of its own, lane by lane.
 
-use octrt_ops::expr::{BinaryFn, BufId, CompareFn, Expr, Scalar};
+use octrt_ops::expr::{BufId, Expr};
 
 use super::builder::Builder;
-use crate::leaf::{Address, BinaryOp, Operand, VecId};
+use super::functions::Function;
+use crate::leaf::{Address, BinaryOp, Inst, Operand, Predicate, VecId};
+
+mod reader;
 
 /// Most tensors that a formula reads beside the result that it begins with.
 pub const OPERANDS: usize = 4;
@@ -23,8 +26,14 @@ enum Step {
     Operand(usize),
     /// A number; not NaN.
     Number(f32),
+    /// A function of one step.
+    Function(Function, At),
     /// A function of two steps.
     Binary(BinaryOp, At, At),
+    /// All bits where it is true of two steps, else none.
+    Compare(Predicate, At, At),
+    /// The second where the bits of the first are set, else the third.
+    Choose(At, At, At),
     /// `a * b + c`, rounded once.
     Fma(At, At, At),
 }
@@ -33,8 +42,9 @@ impl Step {
     fn reads(self) -> impl Iterator<Item = At> {
         let all = match self {
             Step::Result | Step::Operand(_) | Step::Number(_) => [None; 3],
-            Step::Binary(_, a, b) => [Some(a), Some(b), None],
-            Step::Fma(a, b, c) => [Some(a), Some(b), Some(c)],
+            Step::Function(_, a) => [Some(a), None, None],
+            Step::Binary(_, a, b) | Step::Compare(_, a, b) => [Some(a), Some(b), None],
+            Step::Fma(a, b, c) | Step::Choose(a, b, c) => [Some(a), Some(b), Some(c)],
         };
         all.into_iter().flatten()
     }
@@ -42,7 +52,10 @@ impl Step {
     fn renamed(self, to: &dyn Fn(At) -> At) -> Step {
         match self {
             Step::Result | Step::Operand(_) | Step::Number(_) => self,
+            Step::Function(f, a) => Step::Function(f, to(a)),
             Step::Binary(op, a, b) => Step::Binary(op, to(a), to(b)),
+            Step::Compare(op, a, b) => Step::Compare(op, to(a), to(b)),
+            Step::Choose(a, b, c) => Step::Choose(to(a), to(b), to(c)),
             Step::Fma(a, b, c) => Step::Fma(to(a), to(b), to(c)),
         }
     }
@@ -84,9 +97,8 @@ impl Formula {
     /// The formula that an expression is: [`Expr::Acc`] stands for the result, and `operand` numbers the elements that it
     /// loads, from 0 on. `None` for what leaf programs do not compute, and for too many operands.
     pub fn of(e: &Expr, operand: &mut dyn FnMut(BufId, &[Expr]) -> usize) -> Option<Formula> {
-        let mut reader = Reader { steps: Vec::new(), operand };
-        let last = reader.value(e)?;
-        Some(Formula { steps: contracted(&reader.steps, last) })
+        let (steps, last) = reader::read(e, operand)?;
+        Some(Formula { steps: contracted(&steps, last) })
     }
 
     /// The formula of an expression whose elements are those of the buffers `b0`, `b1`, .. in this order.
@@ -101,7 +113,14 @@ impl Formula {
 
     /// Whether it takes hardly more registers than the result.
     pub(super) fn is_short(&self) -> bool {
-        self.steps.len() <= SHORT
+        let long = |s: &Step| match s {
+            Step::Function(f, _) => {
+                use Function::{Erf, Exp, Log, Sigmoid, Tanh};
+                matches!(f, Exp | Log | Tanh | Erf | Sigmoid)
+            }
+            _ => false,
+        };
+        self.steps.len() <= SHORT && !self.steps.iter().any(long)
     }
 
     /// One more than the number of the last operand that is read.
@@ -150,83 +169,25 @@ impl Formula {
                     From::Held(v) => Value::Held(v),
                 },
                 Step::Number(_) => Value::Absent,
+                Step::Function(f, x) => {
+                    let x = w.vector(x);
+                    Value::Own(w.b.function(f, x))
+                }
                 Step::Binary(op, x, y) => w.binary(op, x, y),
+                Step::Compare(op, x, y) => {
+                    let (a, b, dst) = (w.vector(x), w.vector(y), w.b.vector());
+                    w.b.push(Inst::Compare { op, dst, a, b });
+                    Value::Own(dst)
+                }
+                Step::Choose(m, x, y) => {
+                    let (mask, a, b, dst) = (w.vector(m), w.vector(x), w.vector(y), w.b.vector());
+                    w.b.push(Inst::Select { dst, mask, a, b });
+                    Value::Own(dst)
+                }
                 Step::Fma(x, y, z) => w.fma(x, y, z),
             };
         }
         w.vector(self.steps.len() - 1)
-    }
-}
-
-/// Reads an expression.
-struct Reader<'a> {
-    steps: Vec<Step>,
-    operand: &'a mut dyn FnMut(BufId, &[Expr]) -> usize,
-}
-
-impl Reader<'_> {
-    /// The position of a step; equal ones are one.
-    fn step(&mut self, step: Step) -> At {
-        let same = |s: &Step| match (*s, step) {
-            (Step::Number(x), Step::Number(y)) => x.to_bits() == y.to_bits(),
-            (s, step) => s == step,
-        };
-        self.steps.iter().position(same).unwrap_or_else(|| {
-            self.steps.push(step);
-            self.steps.len() - 1
-        })
-    }
-
-    fn value(&mut self, e: &Expr) -> Option<At> {
-        let step = match e {
-            Expr::Acc => Step::Result,
-            Expr::Const(Scalar::F32(x)) if !x.is_nan() => Step::Number(*x),
-            Expr::Load(b, index) => {
-                let k = (self.operand)(*b, index);
-                (k < OPERANDS).then_some(Step::Operand(k))?
-            }
-            Expr::Binary(f, x, y) => return self.binary(*f, x, y),
-            Expr::Select(c, x, y) => return self.choice(c, x, y),
-            _ => return None,
-        };
-        Some(self.step(step))
-    }
-
-    fn binary(&mut self, f: BinaryFn, x: &Expr, y: &Expr) -> Option<At> {
-        let op = match f {
-            BinaryFn::Add => BinaryOp::Add,
-            BinaryFn::Sub => BinaryOp::Sub,
-            BinaryFn::Mul => BinaryOp::Mul,
-            BinaryFn::Min | BinaryFn::Max => return self.limit(f, x, y),
-            _ => return None,
-        };
-        let (x, y) = (self.value(x)?, self.value(y)?);
-        Some(self.step(Step::Binary(op, x, y)))
-    }
-
-    /// The smaller or the larger of two, NaN if either is.
-    fn limit(&mut self, f: BinaryFn, x: &Expr, y: &Expr) -> Option<At> {
-        let op = if f == BinaryFn::Min { BinaryOp::Min } else { BinaryOp::Max };
-        // Of a number and what may be NaN, that is the second operand.
-        let (number, of) = match (x, y) {
-            (Expr::Const(_), _) => (x, y),
-            (_, Expr::Const(_)) => (y, x),
-            _ => return None,
-        };
-        let (number, of) = (self.value(number)?, self.value(of)?);
-        Some(self.step(Step::Binary(op, number, of)))
-    }
-
-    /// A choice: of a number and what is compared with it.
-    fn choice(&mut self, c: &Expr, x: &Expr, y: &Expr) -> Option<At> {
-        let Expr::Compare(f, of, limit) = c else { return None };
-        let op = match f {
-            CompareFn::Lt if limit.as_ref() == x && of.as_ref() == y => BinaryOp::Max,
-            CompareFn::Gt if limit.as_ref() == x && of.as_ref() == y => BinaryOp::Min,
-            _ => return None,
-        };
-        let (x, y) = (self.value(x)?, self.value(y)?);
-        Some(self.step(Step::Binary(op, x, y)))
     }
 }
 

@@ -6,7 +6,7 @@ use octrt_compiler::leaf::memory::{Access, Memory, Place, Region, Value};
 use octrt_compiler::leaf::programs::{Advance, Epilogue, Grid, OPERAND, Pixels, Reduction, Start};
 use octrt_compiler::leaf::{Program, SlotKind, Width};
 use octrt_compiler::strategy::tail::Tail;
-use octrt_ops::expr::{CompareFn, Expr};
+use octrt_ops::expr::{BinaryFn, CompareFn, Expr, UnaryFn};
 
 use super::{Case, Rng, number};
 
@@ -161,6 +161,11 @@ fn at_most(hi: f32, x: Expr) -> Expr {
     Expr::compare(CompareFn::Gt, x.clone(), Expr::f32(hi)).select(Expr::f32(hi), x)
 }
 
+/// The second where they are equal.
+fn least(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
 fn relu(x: f32) -> f32 {
     if x < 0.0 { 0.0 } else { x }
 }
@@ -170,7 +175,9 @@ pub fn endings() -> Vec<Ending> {
     let b = Tail::operand;
     let acc = || Expr::Acc;
     let gate = || acc() * Expr::f32(1.0 / 6.0) + Expr::f32(0.5);
-    let all: [(Expr, Of); 11] = [
+    let less = |a, b| Expr::compare(CompareFn::Lt, a, b);
+    let f = Expr::unary;
+    let all: [(Expr, Of); 21] = [
         (acc(), |x, _| x),
         (at_least(0.0, acc()), |x, _| relu(x)),
         (at_most(6.0, at_least(-0.75, acc())), |x, _| x.clamp(-0.75, 6.0)),
@@ -185,6 +192,27 @@ pub fn endings() -> Vec<Ending> {
             // Either product may be the one that is not rounded.
             b[2].mul_add(x, (b[0] - b[1]) * b[0])
         }),
+        (less(acc(), Expr::f32(0.0)).select(acc() * b(0), acc()), |x, b| if x < 0.0 { x * b[0] } else { x }),
+        (less(acc(), Expr::f32(0.0)).select(Expr::f32(0.25) * acc(), acc()), |x, _| {
+            if x < 0.0 { 0.25 * x } else { x }
+        }),
+        (acc().max(b(0)), |x, b| if x.is_nan() || b[0].is_nan() { f32::NAN } else { -least(-x, -b[0]) }),
+        (b(1).min(Expr::f32(0.5)).min(acc()), |x, b| {
+            if x.is_nan() || b[1].is_nan() { f32::NAN } else { least(least(0.5, b[1]), x) }
+        }),
+        (acc() / (f(UnaryFn::Abs, b(0)) + Expr::f32(1.0)), |x, b| x / (b[0].abs() + 1.0)),
+        (f(UnaryFn::Floor, acc()) - f(UnaryFn::Round, b(0)), |x, b| x.floor() - b[0].round_ties_even()),
+        (f(UnaryFn::Sqrt, f(UnaryFn::Abs, acc())), |x, _| x.abs().sqrt()),
+        (f(UnaryFn::Neg, acc() * Expr::f32(3.0)), |x, _| x * -3.0),
+        (
+            f(UnaryFn::Not, less(acc(), b(0)).and(less(b(1), acc()))).select(f(UnaryFn::Ceil, acc()), b(1)),
+            |x, b| if x < b[0] && b[1] < x { b[1] } else { x.ceil() },
+        ),
+        (
+            Expr::binary(BinaryFn::Or, less(acc(), b(0)), Expr::compare(CompareFn::Ne, acc(), acc()))
+                .select(b(0), acc()),
+            |x, b| if x < b[0] || x.is_nan() { b[0] } else { x },
+        ),
     ];
     let operands = |e: &Expr| {
         let mut n = 0;

@@ -7,10 +7,7 @@ use super::{At, OPERANDS, Step};
 use crate::leaf::{BinaryOp, Predicate};
 
 /// The steps of an expression, and the one that is its value; `None` for what leaf programs do not compute.
-pub(super) fn read(
-    e: &Expr,
-    operand: &mut dyn FnMut(BufId, &[Expr]) -> usize,
-) -> Option<(Vec<Step>, At)> {
+pub(super) fn read(e: &Expr, operand: &mut dyn FnMut(BufId, &[Expr]) -> usize) -> Option<(Vec<Step>, At)> {
     let mut reader = Reader { steps: Vec::new(), operand };
     let last = reader.value(e)?;
     Some((reader.steps, last))
@@ -96,7 +93,8 @@ impl Reader<'_> {
     fn quotient(&mut self, x: &Expr, y: &Expr) -> Option<At> {
         let (x, y) = (self.value(x)?, self.value(y)?);
         if let Step::Binary(BinaryOp::Add, a, b) = self.steps[y] {
-            let (one, of) = if self.number(a) == Some(1.0) { (true, b) } else { (self.number(b) == Some(1.0), a) };
+            let (one, of) =
+                if self.number(a) == Some(1.0) { (true, b) } else { (self.number(b) == Some(1.0), a) };
             if let (true, Step::Function(Function::Exp, of)) = (one, self.steps[of]) {
                 let of = self.function(Function::Neg, of);
                 let sigmoid = self.step(Step::Function(Function::Sigmoid, of));
