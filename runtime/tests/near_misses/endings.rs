@@ -41,10 +41,14 @@ fn operand(n: &mut Near, shape: &[usize]) -> Option<ValueId> {
         3 => n.made(&along(&[0, 1])),
         4 => {
             let last = shape.len() - 1;
-            Some(n.weight(&along(&[last])[n.g.numbers.below(last)..]))
+            let skipped = n.g.numbers.below(last);
+            Some(n.weight(&along(&[last])[skipped..]))
         }
         5 => n.made(&along(&[last_of(shape)])),
-        _ => Some(n.weight(&ones[..n.g.numbers.below(shape.len() + 1)])),
+        _ => {
+            let rank = n.g.numbers.below(shape.len() + 1);
+            Some(n.weight(&ones[..rank]))
+        }
     }
 }
 
@@ -101,7 +105,8 @@ pub fn ending(n: &mut Near) -> Option<()> {
         0 => {
             let lead = [n.or(1, &[2]), n.pick(&[3, 8]), n.pick(&[5, 9])];
             let last = n.pick(&[7, 16, 33]);
-            n.made(&[&lead[..n.pick(&[1, 2, 3])], &[last]].concat())?
+            let axes = n.pick(&[1, 2, 3]);
+            n.made(&[&lead[..axes], &[last]].concat())?
         }
         _ => root(n)?,
     };
