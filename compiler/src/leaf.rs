@@ -30,7 +30,7 @@
 //! Vectors (`v0`) hold [`Width::lanes`] lanes, pointers (`p0`) are addresses, offsets (`o0`) are signed byte counts
 //! read from tables of i32. All of them are variables: they may be assigned again. Loads and stores touch 4-byte
 //! elements of any alignment; a *partial* one touches the first lanes only, and a partial load zeroes the others.
-//! Each lane is computed by itself in IEEE single precision, rounding to nearest; `+=` rounds once. `max a, b` is
+//! Each lane is computed by itself in IEEE single precision, rounding to nearest; a product and a sum round once. `max a, b` is
 //! `a > b ? a : b` and `min a, b` is `a < b ? a : b`: where a lane of either is NaN, and for zeros of both signs, the
 //! result is `b`. So `max 0, x` is a ReLU that keeps NaN. Which NaN an operation yields is not defined.
 //! A [comparison](Predicate) as `lt a, b` sets all bits of the lanes where it is true and clears the others;
@@ -156,7 +156,7 @@ pub struct Address {
 }
 
 /// The second factor or operand of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operand {
     /// A vector variable.
     Vector(VecId),
@@ -164,6 +164,8 @@ pub enum Operand {
     Memory(Address),
     /// One element in memory, in all lanes; only with [`Width::W16`].
     Broadcast(Address),
+    /// A number in all lanes; not NaN.
+    Splat(f32),
 }
 
 /// How far a pointer moves.
@@ -245,6 +247,15 @@ pub enum Inst {
         a: VecId,
         /// Second factor.
         b: Operand,
+    },
+    /// `v0 = v0 * v1 + v2`, rounded once: a step of a polynomial in `v1`.
+    Horner {
+        /// Read and assigned.
+        acc: VecId,
+        /// The factor.
+        x: VecId,
+        /// What is added.
+        c: Operand,
     },
     /// `v0 = max v1, v2`.
     Binary {
@@ -380,6 +391,7 @@ impl Inst {
         let operand = |b: &Operand| match b {
             Operand::Vector(v) => [vector(v), None],
             Operand::Memory(a) | Operand::Broadcast(a) => address(a),
+            Operand::Splat(_) => [None; 2],
         };
         let four = |[a, b]: [Option<Variable>; 2], [c, d]: [Option<Variable>; 2]| [a, b, c, d];
         let all = match self {
@@ -392,7 +404,9 @@ impl Inst {
                 four(address(a), [None; 2])
             }
             Inst::Store { to, src, .. } => four(address(to), [vector(src), None]),
-            Inst::Fma { acc, a, b } => four(operand(b), [vector(acc), vector(a)]),
+            Inst::Fma { acc, a, b } | Inst::Horner { acc, x: a, c: b } => {
+                four(operand(b), [vector(acc), vector(a)])
+            }
             Inst::Binary { a, b, .. } => four(operand(b), [vector(a), None]),
             Inst::Shuffle { a, b, .. } | Inst::Compare { a, b, .. } => [vector(a), vector(b), None, None],
             Inst::Select { mask, a, b, .. } => [vector(mask), vector(a), vector(b), None],
@@ -414,6 +428,7 @@ impl Inst {
             | Inst::Load { dst, .. }
             | Inst::Broadcast { dst, .. }
             | Inst::Fma { acc: dst, .. }
+            | Inst::Horner { acc: dst, .. }
             | Inst::Binary { dst, .. }
             | Inst::Shuffle { dst, .. }
             | Inst::Unary { dst, .. }
@@ -432,6 +447,7 @@ impl Inst {
             | Inst::Store { to: a, .. }
             | Inst::Prefetch(a)
             | Inst::Fma { b: Operand::Memory(a) | Operand::Broadcast(a), .. }
+            | Inst::Horner { c: Operand::Memory(a) | Operand::Broadcast(a), .. }
             | Inst::Binary { b: Operand::Memory(a) | Operand::Broadcast(a), .. } => Some(*a),
             _ => None,
         }
@@ -450,7 +466,7 @@ impl Operand {
     pub fn vector(self) -> Option<VecId> {
         match self {
             Operand::Vector(v) => Some(v),
-            Operand::Memory(_) | Operand::Broadcast(_) => None,
+            Operand::Memory(_) | Operand::Broadcast(_) | Operand::Splat(_) => None,
         }
     }
 }

@@ -121,6 +121,10 @@ impl Machine<'_> {
                 let (c, a, b) = (self.vector(*acc)?, self.vector(*a)?, self.operand(*b)?);
                 self.set(*acc, self.in_width(|i| a[i].mul_add(b[i], c[i])));
             }
+            Inst::Horner { acc, x, c } => {
+                let (a, x, c) = (self.vector(*acc)?, self.vector(*x)?, self.operand(*c)?);
+                self.set(*acc, self.in_width(|i| a[i].mul_add(x[i], c[i])));
+            }
             Inst::Binary { op, dst, a, b } => {
                 let (a, b) = (self.vector(*a)?, self.operand(*b)?);
                 self.set(*dst, self.in_width(|i| binary(*op, a[i], b[i])));
@@ -236,6 +240,7 @@ impl Machine<'_> {
             Operand::Vector(v) => self.vector(v),
             Operand::Memory(a) => Ok(load_lanes(self.memory, self.place(&a)?, width.lanes() as u8)?),
             Operand::Broadcast(a) => Ok(broadcast(self.memory, self.place(&a)?, width)?),
+            Operand::Splat(x) => Ok(self.in_width(|_| x)),
         }
     }
 

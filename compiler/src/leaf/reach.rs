@@ -143,10 +143,10 @@ impl Analysis<'_> {
             Inst::Load { from, lanes, .. } => self.access(*from, state, false, 4 * i64::from(*lanes))?,
             Inst::Store { to, lanes, .. } => self.access(*to, state, true, 4 * i64::from(*lanes))?,
             Inst::Broadcast { from, .. } => self.access(*from, state, false, 4)?,
-            Inst::Fma { b, .. } | Inst::Binary { b, .. } => match b {
+            Inst::Fma { b, .. } | Inst::Horner { c: b, .. } | Inst::Binary { b, .. } => match b {
                 Operand::Memory(a) => self.access(*a, state, false, self.vector_bytes)?,
                 Operand::Broadcast(a) => self.access(*a, state, false, 4)?,
-                Operand::Vector(_) => {}
+                Operand::Vector(_) | Operand::Splat(_) => {}
             },
             Inst::Prefetch(_)
             | Inst::Zero(_)

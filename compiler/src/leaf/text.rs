@@ -7,10 +7,11 @@
 //!         | vN `=` (`zero` | `splat` number | `copy` vN | `load` address lanes? | `broadcast` address
 //!                  | op vN `,` operand | (shuffle | test) vN `,` vN | function vN | shift vN `,` bits
 //!                  | `select` vN `,` vN `,` vN)
-//!         | vN `+=` vN `*` operand | `store` address lanes? `,` vN | `prefetch` address
+//!         | vN `+=` vN `*` operand | vN `=` vN `*` vN `+` operand                  the first two are one
+//!         | `store` address lanes? `,` vN | `prefetch` address
 //!         | `loop` slot N `{` inst* `}`
 //! address = `[` pN (`+` oN)? ((`+` | `-`) bytes)? `]`
-//! operand = vN | address | `broadcast` address
+//! operand = vN | address | `broadcast` address | `splat` number
 //! lanes   = `lanes` count                                                   all when absent
 //! op      = `add` | `sub` | `mul` | `div` | `min` | `max` | `and` | `and_not` | `or` | `xor` | `sub_bits` | `scale`
 //! function = `sqrt` | `round` | `floor` | `ceil` | `from_int` | `exponent` | `mantissa`

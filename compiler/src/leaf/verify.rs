@@ -155,7 +155,10 @@ impl Checker<'_> {
         match inst {
             Inst::Pointer { slot, .. } => self.slot(inst, *slot, SlotKind::Pointer)?,
             Inst::Advance { by: Step::Slot(slot), .. } => self.slot(inst, *slot, SlotKind::Stride)?,
-            Inst::Splat(_, x) => self.rule(inst, "a number", !x.is_nan())?,
+            Inst::Splat(_, x)
+            | Inst::Fma { b: Operand::Splat(x), .. }
+            | Inst::Horner { c: Operand::Splat(x), .. }
+            | Inst::Binary { b: Operand::Splat(x), .. } => self.rule(inst, "a number", !x.is_nan())?,
             Inst::Load { lanes, .. } | Inst::Store { lanes, .. } => {
                 let within = (1..=self.program.width.lanes()).contains(&u32::from(*lanes));
                 self.rule(inst, "lanes from 1 to the width", within)?;
@@ -181,7 +184,9 @@ impl Checker<'_> {
     fn wide(&self, inst: &Inst) -> Result<(), Violation> {
         let wide = self.program.width == Width::W16;
         match inst {
-            Inst::Fma { b: Operand::Broadcast(_), .. } | Inst::Binary { b: Operand::Broadcast(_), .. } => {
+            Inst::Fma { b: Operand::Broadcast(_), .. }
+            | Inst::Horner { c: Operand::Broadcast(_), .. }
+            | Inst::Binary { b: Operand::Broadcast(_), .. } => {
                 self.rule(inst, "16 lanes with a broadcast operand", wide)
             }
             Inst::Binary { op: BinaryOp::Scale, .. }

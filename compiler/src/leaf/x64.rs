@@ -1,6 +1,7 @@
 //! Machine code of leaf programs: AVX2 with FMA for 8 lanes, AVX-512 F and DQ for 16.
 //!
-//! `rdi` holds the address of the slots throughout. Splats and the masks of AVX2 are constants behind the code.
+//! `rdi` holds the address of the slots throughout. Splats and the masks of AVX2 are constants behind the code: an operand
+//! of 8 lanes needs one in all of them.
 //! A loop whose counter has no register keeps it on top of the stack. A statement is one instruction; partial loads
 //! and stores of 8 lanes and comparisons and `select` of 16 are two.
 
@@ -57,9 +58,25 @@ const SCRATCH: usize = 8;
 pub fn assemble(program: &Program) -> Result<Function, AssembleError> {
     verify::verify(program)?;
     let registers = registers::allocate(program)?;
-    let bytes = emit(program, registers)
-        .map_err(|e| AssembleError::Internal { program: program.name.clone(), message: e.0 })?;
-    Ok(Function { symbol: program.name.clone(), alignment: ALIGNMENT, bytes })
+    let refuse = |e: Defect| AssembleError::Internal { program: program.name.clone(), message: e.0 };
+    let mut assembled = emit(program, registers.clone(), 0).map_err(refuse)?;
+    let unaligned = assembled.code_bytes % ROW_BYTES;
+    if assembled.has_rows && unaligned != 0 {
+        assembled = emit(program, registers, ROW_BYTES - unaligned).map_err(refuse)?;
+    }
+    Ok(Function { symbol: program.name.clone(), alignment: ALIGNMENT, bytes: assembled.bytes })
+}
+
+/// Bytes of a constant in all of 8 lanes; loads of it are fast where it is aligned to that.
+const ROW_BYTES: usize = 32;
+
+/// What [`emit`] writes.
+struct Assembled {
+    bytes: Vec<u8>,
+    /// Of what stands before the constants.
+    code_bytes: usize,
+    /// Whether a constant stands in a row.
+    has_rows: bool,
 }
 
 /// The instructions of a width; those of both differ in nothing but their size.
@@ -71,6 +88,7 @@ struct Codes {
     copy: Code,
     broadcast: Code,
     fma: Code,
+    horner: Code,
     add: Code,
     sub: Code,
     mul: Code,
@@ -168,8 +186,8 @@ struct Emitter {
     loops: usize,
     /// Partial stores that have been emitted.
     partial_stores: usize,
-    /// Constants behind the code, by their bits.
-    splats: Vec<(f32, CodeLabel)>,
+    /// Constants behind the code, by their bits and how often they stand in a row.
+    splats: Vec<(f32, usize, CodeLabel)>,
     /// Words of the table of masks behind the code; empty where there is none.
     masks: Vec<CodeLabel>,
 }
@@ -191,7 +209,8 @@ impl From<&str> for Defect {
     }
 }
 
-fn emit(program: &Program, registers: Registers) -> Result<Vec<u8>, Defect> {
+/// The code, so many bytes of padding, and the constants.
+fn emit(program: &Program, registers: Registers, padding: usize) -> Result<Assembled, Defect> {
     let (a, width) = (CodeAssembler::new(64)?, program.width);
     let codes = match width {
         Width::W8 => &avx2::CODES,
@@ -220,8 +239,13 @@ fn emit(program: &Program, registers: Registers) -> Result<Vec<u8>, Defect> {
     }
     e.a.vzeroupper()?;
     e.a.ret()?;
-    e.constants()?;
-    Ok(e.a.assemble(0)?)
+    if padding > 0 {
+        e.a.db(&vec![0; padding])?;
+    }
+    let has_rows = e.splats.iter().any(|(_, times, _)| *times > 1);
+    let constant_bytes = e.constants()?;
+    let bytes = e.a.assemble(0)?;
+    Ok(Assembled { code_bytes: bytes.len() - constant_bytes, bytes, has_rows })
 }
 
 /// The registers that are used and must be preserved.
@@ -235,6 +259,16 @@ fn saved(registers: &Registers) -> Vec<AsmRegister64> {
 /// The memory of a slot.
 fn slot(slot: SlotId) -> iced_x86::code_asm::AsmMemoryOperand {
     qword_ptr(rdi + 8 * i32::from(slot.0))
+}
+
+/// The memory behind the code at a label.
+fn constant_memory(label: CodeLabel) -> Result<MemoryOperand, Defect> {
+    // Only an instruction shows how the assembler names a label.
+    let mut probe = CodeAssembler::new(64)?;
+    probe.lea(rax, qword_ptr(label))?;
+    let named = probe.instructions().first().ok_or("the assembler writes nothing")?;
+    let at = named.memory_displacement64() as i64;
+    Ok(MemoryOperand::new(Register::RIP, Register::None, 1, at, 1, false, Register::None))
 }
 
 impl Emitter {
@@ -314,6 +348,7 @@ impl Emitter {
                 Instruction::with2(self.codes.broadcast, self.vector(*dst)?, self.memory(from)?)?
             }
             Inst::Fma { acc, a, b } => self.three(self.codes.fma, *acc, *a, *b)?,
+            Inst::Horner { acc, x, c } => self.three(self.codes.horner, *acc, *x, *c)?,
             Inst::Binary { op, dst, a, b } => {
                 self.three(self.codes.binary(*op).ok_or(NO_SUCH)?, *dst, *a, *b)?
             }
@@ -347,7 +382,7 @@ impl Emitter {
         Ok(self.a.add_instruction(made)?)
     }
 
-    fn three(&self, code: Code, dst: VecId, a: VecId, b: Operand) -> Result<Instruction, Defect> {
+    fn three(&mut self, code: Code, dst: VecId, a: VecId, b: Operand) -> Result<Instruction, Defect> {
         let (dst, a) = (self.vector(dst)?, self.vector(a)?);
         match b {
             Operand::Vector(b) => Ok(Instruction::with3(code, dst, a, self.vector(b)?)?),
@@ -356,16 +391,29 @@ impl Emitter {
                 let memory = MemoryOperand { is_broadcast: true, ..self.memory(&b)? };
                 Ok(Instruction::with3(code, dst, a, memory)?)
             }
+            Operand::Splat(x) => {
+                let times = if self.width == Width::W8 { 8 } else { 1 };
+                let memory = constant_memory(self.constant(x, times))?;
+                let memory = MemoryOperand { is_broadcast: self.width == Width::W16, ..memory };
+                Ok(Instruction::with3(code, dst, a, memory)?)
+            }
         }
     }
 
+    /// Where a constant stands so often in a row, or more often.
+    fn constant(&mut self, x: f32, times: usize) -> CodeLabel {
+        let same = |(y, _, _): &&mut (f32, usize, CodeLabel)| y.to_bits() == x.to_bits();
+        if let Some((_, known, label)) = self.splats.iter_mut().find(same) {
+            *known = times.max(*known);
+            return *label;
+        }
+        let label = self.a.create_label();
+        self.splats.push((x, times, label));
+        label
+    }
+
     fn splat(&mut self, v: VecId, x: f32) -> Result<(), Defect> {
-        let known = self.splats.iter().find(|(y, _)| y.to_bits() == x.to_bits()).map(|(_, label)| *label);
-        let label = known.unwrap_or_else(|| {
-            let label = self.a.create_label();
-            self.splats.push((x, label));
-            label
-        });
+        let label = self.constant(x, 1);
         let v = self.vector(v)?;
         match self.width {
             Width::W8 => self.a.vbroadcastss(avx2::typed(v)?, dword_ptr(label))?,
@@ -405,12 +453,16 @@ impl Emitter {
         Ok(())
     }
 
-    /// The constants behind the code.
-    fn constants(&mut self) -> Result<(), Defect> {
-        for (x, mut label) in std::mem::take(&mut self.splats) {
+    /// The constants behind the code, rows first; how many bytes they are.
+    fn constants(&mut self) -> Result<usize, Defect> {
+        let mut words = avx2::mask_words(self);
+        self.splats.sort_by_key(|(_, times, _)| std::cmp::Reverse(*times));
+        for (x, times, mut label) in std::mem::take(&mut self.splats) {
             self.a.set_label(&mut label)?;
-            self.a.dd(&[x.to_bits()])?;
+            self.a.dd(&vec![x.to_bits(); times])?;
+            words += times;
         }
-        avx2::mask_table(self)
+        avx2::mask_table(self)?;
+        Ok(4 * words)
     }
 }

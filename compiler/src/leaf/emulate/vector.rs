@@ -35,9 +35,13 @@ impl Machine {
         let value = match i.mnemonic() {
             Mnemonic::Vmovups | Mnemonic::Vmovaps => self.source(i, 1, lanes)?,
             Mnemonic::Vbroadcastss => [self.load(self.effective(i)?, |lane| lane == 0)?[0]; 16],
-            Mnemonic::Vfmadd231ps => {
-                let (c, a, b) =
+            Mnemonic::Vfmadd231ps | Mnemonic::Vfmadd213ps => {
+                let (first, a, last) =
                     (self.source(i, 0, lanes)?, self.source(i, 1, lanes)?, self.source(i, 2, lanes)?);
+                let (c, b) = match i.mnemonic() {
+                    Mnemonic::Vfmadd231ps => (first, last),
+                    _ => (last, first),
+                };
                 let f = f32::from_bits;
                 std::array::from_fn(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
             }

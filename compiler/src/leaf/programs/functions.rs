@@ -1,7 +1,7 @@
 //! Elementary functions of vectors.
 //!
-//! Each reduces its argument, evaluates a polynomial and puts the result together. Constants are splatted where they are
-//! used, so that few registers are in use at once: at most four beside the argument.
+//! Each reduces its argument, evaluates a polynomial and puts the result together. Constants are read where they are used,
+//! so that few registers are in use at once: at most three beside the argument.
 
 use super::builder::Builder;
 use crate::leaf::{Address, BinaryOp, Inst, Operand, Predicate, Program, Shift, UnaryOp, VecId, Width};
@@ -102,8 +102,8 @@ impl Builder {
 
     /// `op v, c`.
     fn with(&mut self, op: BinaryOp, v: VecId, c: f32) -> VecId {
-        let dst = self.splat(c);
-        self.assign(dst, op, v, Operand::Vector(dst));
+        let dst = self.vector();
+        self.assign(dst, op, v, Operand::Splat(c));
         dst
     }
 
@@ -114,17 +114,9 @@ impl Builder {
         dst
     }
 
-    /// `c + a * b`.
-    fn constant_plus(&mut self, c: f32, a: VecId, b: VecId) -> VecId {
-        let dst = self.splat(c);
-        self.fma(dst, a, Operand::Vector(b));
-        dst
-    }
-
     /// `acc += v * c`.
     fn add_multiple(&mut self, acc: VecId, v: VecId, c: f32) {
-        let c = self.splat(c);
-        self.fma(acc, v, Operand::Vector(c));
+        self.fma(acc, v, Operand::Splat(c));
     }
 
     /// The nearest number from `lo` to `hi`; NaN stays.
@@ -133,11 +125,18 @@ impl Builder {
         self.of_constant(BinaryOp::Min, hi, v)
     }
 
+    /// The magnitude of `x`, at most `hi`; NaN stays.
+    fn magnitude(&mut self, x: VecId, hi: f32) -> VecId {
+        let v = self.of_constant(BinaryOp::AndNot, -0.0, x);
+        self.of_constant(BinaryOp::Min, hi, v)
+    }
+
     /// The polynomial in `x` with these coefficients, highest power first.
     fn polynomial(&mut self, x: VecId, coefficients: &[f32]) -> VecId {
         let (first, others) = coefficients.split_first().unwrap_or((&0.0, &[]));
-        let first = self.splat(*first);
-        others.iter().fold(first, |sum, c| self.constant_plus(*c, sum, x))
+        let acc = self.splat(*first);
+        others.iter().for_each(|c| self.push(Inst::Horner { acc, x, c: Operand::Splat(*c) }));
+        acc
     }
 
     /// A value of the sign of `x`, or zero, with the sign of `x`.

@@ -94,6 +94,9 @@ impl Parser<'_, '_> {
         if self.words.takes("broadcast") {
             return self.address().map(Operand::Broadcast);
         }
+        if self.words.takes("splat") {
+            return self.words.number("a number").map(Operand::Splat);
+        }
         match self.words.text() {
             "[" => self.address().map(Operand::Memory),
             _ => self.vector().map(Operand::Vector),
@@ -174,6 +177,12 @@ impl Parser<'_, '_> {
             return Ok(Inst::Fma { acc: dst, a, b: self.operand()? });
         }
         self.words.expect("=")?;
+        if self.words.takes(&dst.to_string()) {
+            self.words.expect("*")?;
+            let x = self.vector()?;
+            self.words.expect("+")?;
+            return Ok(Inst::Horner { acc: dst, x, c: self.operand()? });
+        }
         if let Some(op) = self.operation(BinaryOp::ALL) {
             let a = self.first()?;
             return Ok(Inst::Binary { op, dst, a, b: self.operand()? });

@@ -48,13 +48,14 @@ impl fmt::Display for Address {
     }
 }
 
-/// Prints as `v0`, `[p0]` or `broadcast [p0]`.
+/// Prints as `v0`, `[p0]`, `broadcast [p0]` or `splat 0.5`.
 impl fmt::Display for Operand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Operand::Vector(v) => v.fmt(f),
             Operand::Memory(a) => a.fmt(f),
             Operand::Broadcast(a) => write!(f, "broadcast {a}"),
+            Operand::Splat(x) => write!(f, "splat {x:?}"),
         }
     }
 }
@@ -219,6 +220,7 @@ fn inst(f: &mut fmt::Formatter<'_>, inst: &Inst, width: Width) -> fmt::Result {
         Inst::Load { dst, from, lanes } => write!(f, "{dst} = load {from}{}", partial(*lanes)),
         Inst::Broadcast { dst, from } => write!(f, "{dst} = broadcast {from}"),
         Inst::Fma { acc, a, b } => write!(f, "{acc} += {a} * {b}"),
+        Inst::Horner { acc, x, c } => write!(f, "{acc} = {acc} * {x} + {c}"),
         Inst::Binary { op, dst, a, b } => write!(f, "{dst} = {op} {a}, {b}"),
         Inst::Shuffle { op, dst, a, b } => write!(f, "{dst} = {op} {a}, {b}"),
         Inst::Unary { op, dst, src } => write!(f, "{dst} = {op} {src}"),

@@ -17,13 +17,19 @@ fn all() -> Program {
     ];
     let mut inner: Vec<Inst> =
         addresses.iter().map(|&from| Inst::Load { dst: v(0), from, lanes: 8 }).collect();
-    let operands = [Operand::Vector(v(1)), Operand::Memory(addresses[1]), Operand::Broadcast(addresses[2])];
+    let operands = [
+        Operand::Vector(v(1)),
+        Operand::Memory(addresses[1]),
+        Operand::Broadcast(addresses[2]),
+        Operand::Splat(-0.1),
+    ];
     inner.extend(BinaryOp::ALL.map(|op| Inst::Binary { op, dst: v(0), a: v(1), b: operands[2] }));
     inner.extend(UnaryOp::ALL.map(|op| Inst::Unary { op, dst: v(0), src: v(1) }));
     inner.extend(Shift::ALL.map(|op| Inst::Shift { op, dst: v(0), src: v(1), by: 23 }));
     inner.extend(Predicate::ALL.map(|op| Inst::Compare { op, dst: v(0), a: v(1), b: v(0) }));
     inner.extend(Shuffle::ALL.map(|op| Inst::Shuffle { op, dst: v(0), a: v(1), b: v(0) }));
     inner.extend(operands.map(|b| Inst::Fma { acc: v(0), a: v(1), b }));
+    inner.extend(operands.map(|c| Inst::Horner { acc: v(0), x: v(1), c }));
     inner.extend([0.1, -0.0, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -3e38].map(|x| Inst::Splat(v(2), x)));
     let body = vec![
         Inst::Pointer { dst: p(0), slot: SlotId(0) },
@@ -74,6 +80,7 @@ fn errors_say_where_and_what() {
         parse(&text).map_err(|e| e.to_string())
     };
     for (body, expected) in [
+        ("v0 = v1 * v0 + v2", "line 3, column 8: expected an operation, found `v1`"),
         ("v0 = cbrt v1", "line 3, column 8: expected an operation, found `cbrt`"),
         ("v0 = shift_left v1, 256", "line 3, column 23: expected a number of bits, found `256`"),
         ("v0 = select v1, v2", "line 4, column 1: expected `,`, found `}`"),

@@ -13,6 +13,7 @@ pub(super) const CODES: Codes = Codes {
     copy: Code::VEX_Vmovaps_ymm_ymmm256,
     broadcast: Code::VEX_Vbroadcastss_ymm_m32,
     fma: Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256,
+    horner: Code::VEX_Vfmadd213ps_ymm_ymm_ymmm256,
     add: Code::VEX_Vaddps_ymm_ymm_ymmm256,
     sub: Code::VEX_Vsubps_ymm_ymm_ymmm256,
     mul: Code::VEX_Vmulps_ymm_ymm_ymmm256,
@@ -89,6 +90,11 @@ fn mask(e: &mut Emitter, dst: Register, lanes: u8) -> Result<(), Defect> {
     }
     let label = e.masks.get(usize::from(8 - lanes)).ok_or("a partial access of too many lanes")?;
     Ok(e.a.vmovups(typed(dst)?, ymmword_ptr(*label))?)
+}
+
+/// Words of the table of masks.
+pub(super) fn mask_words(e: &Emitter) -> usize {
+    if e.masks.is_empty() { 0 } else { 16 }
 }
 
 /// Writes the table of masks behind the code: 8 words of ones, each with a label, and 8 of zeros.

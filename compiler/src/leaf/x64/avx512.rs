@@ -13,6 +13,7 @@ pub(super) const CODES: Codes = Codes {
     copy: Code::EVEX_Vmovaps_zmm_k1z_zmmm512,
     broadcast: Code::EVEX_Vbroadcastss_zmm_k1z_xmmm32,
     fma: Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
+    horner: Code::EVEX_Vfmadd213ps_zmm_k1z_zmm_zmmm512b32_er,
     add: Code::EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er,
     sub: Code::EVEX_Vsubps_zmm_k1z_zmm_zmmm512b32_er,
     mul: Code::EVEX_Vmulps_zmm_k1z_zmm_zmmm512b32_er,

@@ -76,8 +76,9 @@ impl Generator {
     }
 
     fn operand(&self, rng: &mut Rng) -> Operand {
-        match rng.range(0, 3) {
+        match rng.range(0, 4) {
             0 => Operand::Memory(self.address(rng)),
+            4 => Operand::Splat(rng.pick(&[0.5, -2.0, 1e-40])),
             1 if self.width == Width::W16 => Operand::Broadcast(self.address(rng)),
             _ => Operand::Vector(self.vector(rng)),
         }
@@ -149,7 +150,8 @@ impl Generator {
             6 => Inst::Store { to: self.address(rng), lanes: self.some_lanes(rng), src },
             7 => Inst::Prefetch(self.address(rng)),
             8 => Inst::Splat(dst, rng.pick(&[0.5, -2.0, f32::INFINITY, 1e-40])),
-            9 | 10 => Inst::Fma { acc: dst, a: src, b: self.operand(rng) },
+            9 => Inst::Fma { acc: dst, a: src, b: self.operand(rng) },
+            10 => Inst::Horner { acc: dst, x: src, c: self.operand(rng) },
             11 | 12 => Inst::Shuffle { op: rng.pick(&Shuffle::ALL), dst, a: src, b: self.vector(rng) },
             13 | 14 => {
                 let narrow = [UnaryOp::Sqrt, UnaryOp::Round, UnaryOp::Floor, UnaryOp::Ceil];

@@ -95,25 +95,24 @@ impl Builder {
         self.of_constant(BinaryOp::Div, 1.0, sum)
     }
 
-    /// With `e^2x = 2^n (1 + 2q)` and `h = 2^n q + (2^n - 1) / 2`, it is `h / (h + 1)`.
+    /// Of the magnitude `a`, with `e^-2a = 2^n (1 - 2q)` and `h = (1 - 2^n) / 2 + 2^n q`, it is `h / (1 - h)`.
     pub(super) fn tanh(&mut self, x: VecId) -> VecId {
-        let q = self.within(x, -9.02, 9.02);
-        let (n, power) = self.split(q, 2.0 * LOG2_E, BIAS);
-        self.add_multiple(q, n, -0.5 * LN_2);
-        self.bend(q, &scaled(NEAR, 2.0));
-        let half = self.splat(-0.5);
-        self.add_multiple(half, power, 0.5);
+        let q = self.magnitude(x, 9.02);
+        let (n, power) = self.split(q, -2.0 * LOG2_E, BIAS);
+        self.add_multiple(q, n, 0.5 * LN_2);
+        self.bend(q, &scaled(NEAR, -2.0));
+        let half = self.splat(0.5);
+        self.add_multiple(half, power, -0.5);
         self.fma(half, power, Operand::Vector(q));
-        let sum = self.with(BinaryOp::Add, half, 1.0);
-        self.assign(sum, BinaryOp::Div, half, Operand::Vector(sum));
-        self.signed(sum, x)
+        let rest = self.of_constant(BinaryOp::Sub, 1.0, half);
+        self.assign(half, BinaryOp::Div, half, Operand::Vector(rest));
+        self.signed(half, x)
     }
 
     /// Of the magnitude `a`, `1 - e^-z` with `z = a + a * polynomial(a)`. With `e^-z = 2^n (1 - q)`, it is
     /// `1 - 2^n + 2^n q`.
     pub(super) fn erf(&mut self, x: VecId) -> VecId {
-        let q = self.of_constant(BinaryOp::AndNot, -0.0, x);
-        let q = self.of_constant(BinaryOp::Min, 4.0, q);
+        let q = self.magnitude(x, 4.0);
         let p = self.polynomial(q, &ERF);
         self.fma(q, q, Operand::Vector(p));
         let (n, power) = self.split(q, -LOG2_E, BIAS);
