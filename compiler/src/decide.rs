@@ -64,7 +64,7 @@ impl Kind {
             Kind::Window(..) => "pooling in blocks",
             Kind::Global(_) => "global pooling in blocks",
             Kind::Map => "element by element in blocks",
-            Kind::Plain => "element by element",
+            Kind::Plain => "element by element on plain tensors",
             Kind::Concat => "concatenation in blocks",
             Kind::Physical => "definition on blocks",
             Kind::Matrix => "matrix product",
@@ -136,7 +136,8 @@ pub struct Choice {
     pub tiled: Vec<Option<Tiled>>,
     /// For each node, whether it belongs to a group.
     pub taken: Vec<bool>,
-    /// For each node that belongs to none, why.
+    /// For each node that belongs to none, why; and for those that work element by element on plain tensors, why not in
+    /// blocks, where one of the tensors lies so.
     pub plain: Vec<Option<Reason>>,
     /// For each value, how the node that computes it leaves it.
     pub layouts: Vec<Layout>,
@@ -184,6 +185,11 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
             Kind::Map | Kind::Plain => elementwise::of(graph, graph.node(id)),
             _ => None,
         };
+        if kind == Kind::Plain {
+            let reads = of.iter().flat_map(|of| &of.reads).filter_map(elementwise::Read::value);
+            let reorders = reads.into_iter().any(|v| blocked[v.index()]);
+            choice.plain[id.index()] = reorders.then_some(Reason::Shapes);
+        }
         let fuser = Fuser { users: &users, taken: &choice.taken, blocked: &blocked };
         let group = fuser.group(id, of, follow(&kind, graph, graph.node(id)));
         if let (Kind::Conv(windows, algorithm), Some((src, layout))) = (&mut kind, inputs.first()) {

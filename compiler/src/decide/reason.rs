@@ -35,8 +35,8 @@ pub enum Reason {
     /// Windows that cover no element of the input, or as many as their number says in the middle only.
     #[error("windows that cover no element, or averages of different numbers of elements")]
     Windows,
-    /// Operands that broadcast to each other.
-    #[error("the operands have different shapes")]
+    /// Operands that broadcast to each other otherwise than along pictures, channels or whole maps.
+    #[error("an operand has another shape, which is not that of channels")]
     Shapes,
     /// Not a product of matrices that lie row by row.
     #[error("not a product of f32 matrices that lie row by row, one of them computed")]

@@ -35,7 +35,7 @@ const VECTORS: usize = 4;
 
 impl PlainProblem {
     /// The problem with as few axes as there can be: those of one element are gone, and neighbours that the same tensors have
-    /// are one; but the last axis takes no more than it needs, so that threads can share the others.
+    /// are one; but the last axis takes no more than it needs, or is cut where it divides, so that threads can share the others.
     pub fn new(value: Expr, dims: &[usize], reads: &[Vec<bool>]) -> PlainProblem {
         let mut all: Vec<(usize, Vec<bool>)> = Vec::new();
         for axis in (0..dims.len()).rev().filter(|i| dims[*i] > 1) {
@@ -48,6 +48,11 @@ impl PlainProblem {
         }
         if all.is_empty() {
             all.push((1, vec![false; reads.len()]));
+        }
+        if let [(n, pattern)] = &all[..]
+            && let Some(row) = (ROW..=2 * ROW).find(|row| n.is_multiple_of(*row) && n / row > 1)
+        {
+            all = vec![(row, pattern.clone()), (n / row, pattern.clone())];
         }
         all.reverse();
         PlainProblem {
@@ -116,4 +121,28 @@ fn runs(elements: usize, width: Width) -> Vec<(usize, usize)> {
     let rest = elements % lanes;
     let all = [(vectors * lanes, full / vectors), (rest, 1)];
     all.into_iter().filter(|(size, n)| *size > 0 && *n > 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dims(dims: &[usize], reads: &[&[bool]]) -> (Vec<usize>, Vec<Vec<bool>>) {
+        let reads: Vec<Vec<bool>> = reads.iter().map(|r| r.to_vec()).collect();
+        let p = PlainProblem::new(Expr::f32(0.0), dims, &reads);
+        (p.dims, p.reads)
+    }
+
+    #[test]
+    fn axes_are_as_few_as_there_can_be() {
+        let (yes, no) = (true, false);
+        assert_eq!(dims(&[2, 1, 5, 7], &[&[yes, no, yes, yes]]), (vec![70], vec![vec![yes]]));
+        let per_channel = dims(&[2, 3, 5, 7], &[&[yes; 4], &[no, yes, no, no]]);
+        assert_eq!(per_channel, (vec![2, 3, 35], vec![vec![yes; 3], vec![no, yes, no]]));
+        assert_eq!(dims(&[1, 1], &[&[no, no]]), (vec![1], vec![vec![no]]));
+        // A long last axis leaves the others to threads.
+        assert_eq!(dims(&[4, 8, 64, 64], &[&[yes; 4]]), (vec![32, 4096], vec![vec![yes; 2]]));
+        assert_eq!(dims(&[1_000_000], &[&[yes]]), (vec![200, 5000], vec![vec![yes; 2]]));
+        assert_eq!(dims(&[1_000_003], &[&[yes]]), (vec![1_000_003], vec![vec![yes]]));
+    }
 }

@@ -25,7 +25,7 @@ struct NodeReport {
     /// The other nodes of the group, of its first node.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     with: Vec<String>,
-    /// The activation or addition that follows and does not run with the group, and why, of its first node.
+    /// The function that follows and does not run with the group, and why, of its first node.
     #[serde(skip_serializing_if = "Option::is_none")]
     without: Option<String>,
     /// The first node of its group, of the others.
@@ -34,6 +34,9 @@ struct NodeReport {
     /// Why it runs on plain tensors.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Why a group that reads blocks does not run on them, of its first node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aside: Option<String>,
 }
 
 /// The report on a model whose graph is this one for some inputs.
@@ -61,10 +64,12 @@ pub fn report(model: &Model, graph: &Graph) -> Result<PlanReport, Error> {
             without: None,
             within: None,
             reason: None,
+            aside: None,
         };
         match group_of[id.index()] {
             None => report.reason = choice.plain[id.index()].as_ref().map(ToString::to_string),
             Some(tiled) if tiled.group.root == id => {
+                report.aside = choice.plain[id.index()].as_ref().map(ToString::to_string);
                 let others = tiled.group.nodes.iter().filter(|n| **n != id);
                 report.with = others.map(|n| title(*n)).collect();
                 report.group = Some(tiled.kind.name());
@@ -95,7 +100,8 @@ pub fn describe(out: &mut String, report: &PlanReport) {
                 let with =
                     if n.with.is_empty() { String::new() } else { format!(", with {}", n.with.join(", ")) };
                 let without = n.without.as_ref().map_or(String::new(), |w| format!(", without {w}"));
-                format!("{group}{with}{without}")
+                let aside = n.aside.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+                format!("{group}{aside}{with}{without}")
             }
             (None, Some(root), _) => format!("within {root}"),
             (None, None, reason) => format!("plain: {}", reason.as_deref().unwrap_or("not decided")),
