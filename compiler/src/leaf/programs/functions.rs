@@ -1,7 +1,17 @@
 //! Elementary functions of vectors.
 //!
 //! Each reduces its argument, evaluates a polynomial and puts the result together. Constants are read where they are used,
-//! so that few registers are in use at once: at most three beside the argument.
+//! so that few registers are in use at once: at most three beside the argument. Vectors of both widths hold the same bits.
+//!
+//! | function | instructions of 8 lanes | of 16 | farthest from the function, in units in the last place |
+//! |---|---|---|---|
+//! | `Neg`, `Sqrt`, `Floor`, `Ceil`, `Round` | 1 | 1 | 0 |
+//! | `Abs` | 2 | 2 | 0 |
+//! | `Exp` | 19 | 19 | 2 |
+//! | `Log` | 26 | 17 | 1 |
+//! | `Tanh` | 24 | 24 | 2 |
+//! | `Erf` | 31 | 31 | 2 |
+//! | `Sigmoid` | 22 | 22 | 2 |
 
 use super::builder::Builder;
 use crate::leaf::{Address, BinaryOp, Inst, Operand, Predicate, Program, Shift, UnaryOp, VecId, Width};
