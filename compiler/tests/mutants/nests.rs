@@ -9,6 +9,7 @@ use octrt_compiler::nest::build::{Builder, Value};
 use octrt_compiler::nest::{BufferRole, Nest, text};
 use octrt_compiler::strategy::conv::{Addend, ConvProblem, Plan, Sharing, Tail};
 use octrt_compiler::strategy::conv_winograd;
+use octrt_compiler::strategy::decision::Tiling;
 use octrt_compiler::strategy::problem::{Bias, GemmProblem, Lhs, Rhs, WindowKind, WindowProblem};
 use octrt_compiler::strategy::refusal::Refusal;
 use octrt_compiler::strategy::rows::{self, RowsProblem, With};
@@ -67,13 +68,14 @@ fn convolutions(target: Target) -> Vec<Nest> {
     (mixed.groups, mixed.sharing, mixed.ic, mixed.oc) = (b, Sharing::Mixed, 2, 2);
     let mut small = conv(map([1, b, 4, 4], ONE), map([1, b, 4, 4], ONE), 3, 1);
     small.tail.addend = addend(map([1, b, 4, 4], NONE), false);
-    let direct = |p| conv_direct::schedule(p, target).unwrap().finish().unwrap().nest.as_ref().clone();
+    let direct =
+        |p| conv_direct::schedule(p, Tiling::NONE, target).unwrap().finish().unwrap().nest.as_ref().clone();
     let mut all: Vec<Nest> = [channel, odd, images, merged].iter().map(direct).collect();
     all.push(conv_grouped::schedule(&mixed, target).unwrap().finish().unwrap().nest.as_ref().clone());
     for mb in [1, 2] {
         (small.src.mb, small.dst.mb) = (mb, mb);
         small.tail.addend = small.tail.addend.filter(|_| mb == 1);
-        match conv_winograd::plan(&small, Winograd::F2, target).unwrap() {
+        match conv_winograd::plan(&small, (Winograd::F2, Tiling::NONE), target).unwrap() {
             Plan::Whole(whole) => all.push(whole.nest.as_ref().clone()),
             Plan::Parts(nests, _) => all.extend(nests.map(|part| part.nest.as_ref().clone())),
         }
