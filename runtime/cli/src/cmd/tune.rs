@@ -4,6 +4,7 @@
 //! candidate, and the candidates run in turns. What was found is appended to the file of records before the next problem
 //! begins, so that a run that was killed goes on where it ended.
 
+mod choose;
 mod file;
 mod problem;
 mod ways;

@@ -10,16 +10,14 @@ use octrt_bench::measure;
 use octrt_compiler::lower::calls::LAYOUT;
 use octrt_compiler::pipeline::{self, Stages};
 use octrt_compiler::strategy::conv::Algorithm;
-use octrt_compiler::strategy::decision::{Decision, Tiling, candidates};
+use octrt_compiler::strategy::decision::{Decision, candidates};
 
+use super::choose;
 use super::problem::{NODE, Problem};
 use crate::model;
 
 /// Rounds in which every candidate runs once: the first ones for all of them, then for those that may still win.
 const ROUNDS: [(usize, f64); 3] = [(3, 1.25), (4, 1.1), (8, f64::INFINITY)];
-
-/// What a way to cut loops must gain to be preferred to the strategy's own.
-const GAIN: f64 = 1.02;
 
 /// Bytes that are read between two runs of a candidate: at least what level-2 caches hold, at most what takes a few
 /// milliseconds.
@@ -97,24 +95,27 @@ pub fn measure(
         running.extend(bench.candidate(decision)?);
     }
     rounds(&mut running, own, cold, end)?;
-    let both = together(&running);
-    let served = both
-        .filter(|both| convolutions.first().is_some_and(|(p, _)| both.on(p, bench.options.target) == *both));
-    if let Some(candidate) = served.map(|both| bench.candidate(both)).transpose()?.flatten() {
+    let serves = |both: &Decision| {
+        convolutions.first().is_some_and(|(p, _)| both.on(p, bench.options.target) == *both)
+    };
+    let both = choose::together(&times(&running)).filter(serves);
+    if let Some(candidate) = both.map(|both| bench.candidate(both)).transpose()?.flatten() {
         running.push(candidate);
         // All that are left run again, so that no candidate has more tries than another.
         keep(&mut running, own, ROUNDS[1].1);
         rounds(&mut running, own, cold, end)?;
     }
-    let ns = |c: &Candidate| c.fastest.as_nanos() as u64;
-    let own_ns = running.iter().find(|c| c.decision == own).map_or(0, ns);
-    let mut ways: Vec<(u64, Decision)> = Algorithm::ALL
-        .into_iter()
-        .filter_map(|algorithm| best(&running, algorithm))
-        .map(|c| (ns(c), c.decision))
-        .collect();
+    let times = times(&running);
+    let ns = |time: &Duration| time.as_nanos() as u64;
+    let own_ns = times.iter().find(|(d, _)| *d == own).map_or(0, |(_, time)| ns(time));
+    let found = Algorithm::ALL.into_iter().filter_map(|algorithm| choose::best(&times, algorithm));
+    let mut ways: Vec<(u64, Decision)> = found.map(|(decision, time)| (ns(&time), decision)).collect();
     ways.sort_unstable();
     Ok(Found { own_ns, ways })
+}
+
+fn times(all: &[Candidate]) -> Vec<(Decision, Duration)> {
+    all.iter().map(|c| (c.decision, c.fastest)).collect()
 }
 
 /// What the candidates of a problem are compiled from.
@@ -173,42 +174,7 @@ fn rounds(all: &mut Vec<Candidate>, own: Decision, cold: &mut Cold, end: Instant
     Ok(())
 }
 
-/// Drops candidates that take more than so many times the fastest, but for the compiler's own choice and the best of each
-/// algorithm.
 fn keep(all: &mut Vec<Candidate>, own: Decision, near: f64) {
-    let fastest = all.iter().map(|c| c.fastest).min().unwrap_or_default();
-    let firsts = Algorithm::ALL.map(|algorithm| best(all, algorithm).map(|c| c.decision));
-    all.retain(|c| {
-        c.decision == own
-            || c.decision.tiling == Tiling::NONE
-            || firsts.contains(&Some(c.decision))
-            || c.fastest.as_secs_f64() <= near * fastest.as_secs_f64()
-    });
-}
-
-/// The fastest by an algorithm, where it gains enough; else as its strategy cuts it.
-fn best(all: &[Candidate], algorithm: Algorithm) -> Option<&Candidate> {
-    let mut of = all.iter().filter(|c| c.decision.algorithm == algorithm);
-    let fastest = of.clone().min_by_key(|c| c.fastest)?;
-    let plain = of.find(|c| c.decision.tiling == Tiling::NONE);
-    let gains = |plain: &&Candidate| plain.fastest.as_secs_f64() < GAIN * fastest.fastest.as_secs_f64();
-    Some(plain.filter(gains).unwrap_or(fastest))
-}
-
-/// The choices of direct convolution that have gained something each by itself, together; none where there are not two.
-fn together(all: &[Candidate]) -> Option<Decision> {
-    let direct = || all.iter().filter(|c| c.decision.algorithm == Algorithm::Direct);
-    let own = direct().find(|c| c.decision.tiling == Tiling::NONE)?.fastest;
-    let mut sum = Tiling::NONE;
-    let mut gained: Vec<&Candidate> = direct().filter(|c| c.fastest < own).collect();
-    gained.sort_by_key(|c| c.fastest);
-    for Tiling { chunks, parts, vectors, pixels, order } in gained.iter().map(|c| c.decision.tiling) {
-        sum.chunks = sum.chunks.or(chunks);
-        sum.parts = sum.parts.or(parts);
-        sum.vectors = sum.vectors.or(vectors);
-        sum.pixels = sum.pixels.or(pixels);
-        sum.order = sum.order.or(order);
-    }
-    let is_new = all.iter().all(|c| c.decision.tiling != sum);
-    is_new.then_some(Decision { algorithm: Algorithm::Direct, tiling: sum })
+    let stays = choose::near(&times(all), own, near);
+    all.retain(|c| stays.contains(&c.decision));
 }
