@@ -14,8 +14,9 @@ use octrt_ops::{Graph, Node, NodeId, Op, ValueId};
 use crate::layout::{AXES, Border, Halo, Layout, Map, MapWindow};
 use crate::leaf::programs::Winograd;
 use crate::options::Options;
-use crate::records::Records;
+use crate::records::{Convolution, Records};
 use crate::strategy::conv::{Algorithm, Sharing};
+use crate::strategy::decision::Decision;
 use crate::strategy::problem::WindowKind;
 use crate::strategy::refusal::Refusal;
 
@@ -36,7 +37,7 @@ pub use reason::Reason;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// A convolution.
-    Conv(Windows, Algorithm),
+    Conv(Windows, Decision),
     /// Windows over each channel by itself.
     Window(WindowKind, Windows),
     /// A reduction of each channel's map to one number.
@@ -57,9 +58,11 @@ impl Kind {
     /// What reports call it.
     pub fn name(&self) -> &'static str {
         match self {
-            Kind::Conv(_, Algorithm::Direct) => "convolution in blocks",
-            Kind::Conv(_, Algorithm::Winograd(Winograd::F2)) => "convolution in blocks, Winograd F(2x2, 3x3)",
-            Kind::Conv(_, Algorithm::Winograd(Winograd::F4)) => "convolution in blocks, Winograd F(4x4, 3x3)",
+            Kind::Conv(_, decision) => match decision.algorithm {
+                Algorithm::Direct => "convolution in blocks",
+                Algorithm::Winograd(Winograd::F2) => "convolution in blocks, Winograd F(2x2, 3x3)",
+                Algorithm::Winograd(Winograd::F4) => "convolution in blocks, Winograd F(4x4, 3x3)",
+            },
             Kind::Window(WindowKind::Weights, _) => "depthwise convolution in blocks",
             Kind::Window(..) => "pooling in blocks",
             Kind::Global(_) => "global pooling in blocks",
@@ -79,7 +82,7 @@ impl Kind {
     /// How what is computed is computed.
     pub(crate) fn algorithm(&self) -> Algorithm {
         match self {
-            Kind::Conv(_, algorithm) => *algorithm,
+            Kind::Conv(_, decision) => decision.algorithm,
             _ => Algorithm::Direct,
         }
     }
@@ -143,6 +146,33 @@ pub struct Choice {
     pub layouts: Vec<Layout>,
     /// For each value that is written as a part of another one: that one, and the distance in bytes from its beginning.
     pub placed: Vec<Option<(ValueId, usize)>>,
+    /// Convolutions in blocks, in the order of their nodes.
+    pub convolutions: Vec<Chosen>,
+}
+
+impl Choice {
+    /// Those of the records that have decided something, with what they have decided.
+    pub fn recorded(&self, records: &Records) -> Records {
+        let mut out = Records::NONE;
+        for Chosen { convolution, decision, .. } in &self.convolutions {
+            let decisions = records.get(convolution);
+            if decisions.contains(decision) {
+                out.insert(*convolution, decisions.iter().copied());
+            }
+        }
+        out
+    }
+}
+
+/// A convolution in blocks and what was decided for it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chosen {
+    /// The convolution as records know it.
+    pub convolution: Convolution,
+    /// Channels in each block of the input as it is read, 1 where it lies plain.
+    pub src_lanes: usize,
+    /// The decision.
+    pub decision: Decision,
 }
 
 /// First nodes of groups that schedules have refused to compute in a way, and why.
@@ -156,6 +186,7 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
         plain: vec![None; graph.nodes.len()],
         layouts: vec![Layout::PLAIN; graph.values.len()],
         placed: vec![None; graph.values.len()],
+        convolutions: Vec::new(),
     };
     let Some(width) = options.target.width() else {
         choice.plain.fill(Some(Reason::NoLeafPrograms(options.target)));
@@ -192,11 +223,13 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
         }
         let fuser = Fuser { users: &users, taken: &choice.taken, blocked: &blocked };
         let group = fuser.group(id, of, follow(&kind, graph, graph.node(id)));
-        if let (Kind::Conv(windows, algorithm), Some((src, layout))) = (&mut kind, inputs.first()) {
+        if let (Kind::Conv(windows, decision), Some((src, layout))) = (&mut kind, inputs.first()) {
             let maps = [(*src, layout.lanes), (group.result, lanes)]
                 .map(|(v, lanes)| graph.ty(v).ok().and_then(|ty| Map::new(ty, Layout::blocked(lanes))));
             if let [Some(src), Some(dst)] = maps {
-                *algorithm = chooser.choose(&group, windows, &src, &dst);
+                let chosen = chooser.choose(&group, windows, &src, &dst);
+                *decision = chosen.decision;
+                choice.convolutions.push(chosen);
             }
         }
         group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);

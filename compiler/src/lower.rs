@@ -14,7 +14,8 @@ use crate::nest::BufferRole;
 use crate::options::Options;
 use crate::pack::Packing;
 use crate::schedule::script::Scheduled;
-use crate::strategy::conv::{Algorithm, ConvProblem, Plan};
+use crate::strategy::conv::{ConvProblem, Plan};
+use crate::strategy::decision::Decision;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::reorder;
 use crate::strategy::rows::{self, RowsProblem};
@@ -74,7 +75,14 @@ pub fn lower_graph(graph: &Graph, choice: &Choice, options: Options) -> Result<L
     }
     match l.failed {
         Some(defect) => Err(CompileError::internal("lower", &graph.name, defect)),
-        None => Ok(l.out),
+        None => {
+            let of = |Planned { problem, decision, .. }: Planned| {
+                let decision = decision.on(&problem, options.target);
+                (problem, decision)
+            };
+            l.out.convolutions = l.planned.into_iter().map(of).collect();
+            Ok(l.out)
+        }
     }
 }
 
@@ -88,7 +96,7 @@ pub(super) struct Owner<'a> {
 /// The nests of a convolution.
 pub(super) struct Planned {
     problem: ConvProblem,
-    algorithm: Algorithm,
+    decision: Decision,
     plan: Plan,
     packing: Packing,
 }

@@ -25,6 +25,8 @@ use crate::passes::{self, Report};
 use crate::place::program::Program;
 use crate::records::Records;
 use crate::schedule::script::Schedule;
+use crate::strategy::conv::ConvProblem;
+use crate::strategy::decision::Decision;
 use crate::target::Target;
 use crate::{place, strategy};
 
@@ -57,6 +59,8 @@ pub struct Stages {
     pub program: Program,
     /// How each nest of the program was made.
     pub made: Vec<Made>,
+    /// Distinct convolutions in blocks, with what of the decisions serves them.
+    pub convolutions: Vec<(ConvProblem, Decision)>,
 }
 
 /// The passes and the decisions, of a graph whose types are known.
@@ -72,9 +76,10 @@ pub fn decide(graph: &Graph, options: Options, records: &Records) -> Result<Deci
 /// # Errors
 /// [`CompileError::Graph`] when an operator refuses its arguments, [`CompileError::Internal`] for defects of octrt.
 pub fn stages(graph: &Graph, options: Options, records: &Records) -> Result<Stages, CompileError> {
-    let (decided, lowered) = decide_and_lower(graph, options, records)?;
+    let (decided, mut lowered) = decide_and_lower(graph, options, records)?;
+    let convolutions = std::mem::take(&mut lowered.convolutions);
     let (program, made) = finish(&decided.optimized, lowered)?;
-    Ok(Stages { decided, program, made })
+    Ok(Stages { decided, program, made, convolutions })
 }
 
 fn decide_and_lower(

@@ -21,6 +21,7 @@ pub mod conv_grouped;
 pub mod conv_plan;
 pub mod conv_tiling;
 pub mod conv_winograd;
+pub mod decision;
 pub mod elementwise;
 pub mod gemm;
 pub mod gemm_tiling;

@@ -21,6 +21,29 @@ pub enum Isa {
 pub struct Target {
     /// Instruction set.
     pub isa: Isa,
+    /// What is known of the processor.
+    pub cpu: Cpu,
+}
+
+/// What is known of a processor beside its instruction set, as far as it changes what is fast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cpu {
+    /// Nothing: two fused multiply-adds start in a cycle, of any width.
+    #[default]
+    Generic,
+    /// AMD's Zen 4: those of 512 bits take two cycles.
+    Zen4,
+}
+
+impl Cpu {
+    const ALL: [Cpu; 2] = [Cpu::Generic, Cpu::Zen4];
+
+    fn name(self) -> &'static str {
+        match self {
+            Cpu::Generic => "",
+            Cpu::Zen4 => "zen4",
+        }
+    }
 }
 
 /// Sizes of data caches in bytes, of one core.
@@ -33,9 +56,26 @@ pub struct Caches {
 }
 
 impl Target {
-    /// A machine with this instruction set.
-    pub fn new(isa: Isa) -> Self {
-        Target { isa }
+    /// A machine with this instruction set, of whose processor nothing else is known.
+    pub const fn new(isa: Isa) -> Self {
+        Target { isa, cpu: Cpu::Generic }
+    }
+
+    /// A machine with this processor, by the instruction set that is the best for it: where wide vectors do as much in a
+    /// cycle as narrow ones, those of 256 bits.
+    pub fn native(isa: Isa, cpu: Cpu) -> Self {
+        match (isa, cpu) {
+            (Isa::V4, Cpu::Zen4) => Target::new(Isa::V3),
+            _ => Target::new(isa),
+        }
+    }
+
+    /// What vectors of leaf programs do in a cycle, against two instructions.
+    pub fn vector_rate(self) -> f64 {
+        match (self.isa, self.cpu) {
+            (Isa::V4, Cpu::Zen4) => 0.5,
+            _ => 1.0,
+        }
     }
 
     /// Whether fused multiply-add is one instruction.
@@ -71,17 +111,51 @@ impl fmt::Display for Target {
             Isa::V2 => "x86-64-v2",
             Isa::V3 => "x86-64-v3",
             Isa::V4 => "x86-64-v4",
-        })
+        })?;
+        match self.cpu {
+            Cpu::Generic => Ok(()),
+            cpu => write!(f, ":{}", cpu.name()),
+        }
     }
 }
 
 impl FromStr for Target {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        [Isa::V2, Isa::V3, Isa::V4]
-            .into_iter()
-            .map(Target::new)
+        let isas = [Isa::V2, Isa::V3, Isa::V4];
+        let mut targets = isas.into_iter().flat_map(|isa| Cpu::ALL.map(|cpu| Target { isa, cpu }));
+        targets
             .find(|t| t.to_string() == s)
             .ok_or_else(|| format!("unknown target '{s}': expected x86-64-v2, x86-64-v3 or x86-64-v4"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_back() {
+        for isa in [Isa::V2, Isa::V3, Isa::V4] {
+            for cpu in Cpu::ALL {
+                let target = Target { isa, cpu };
+                assert_eq!(target.to_string().parse(), Ok(target));
+            }
+        }
+        assert_eq!(Target::new(Isa::V4).to_string(), "x86-64-v4");
+        assert_eq!("x86-64-v4:zen4".parse(), Ok(Target { isa: Isa::V4, cpu: Cpu::Zen4 }));
+        for text in ["", "x86-64-v5", "x86-64-v4:", "x86-64-v4:zen", "zen4"] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn wide_vectors_that_gain_nothing_are_not_native() {
+        assert_eq!(Target::native(Isa::V4, Cpu::Generic), Target::new(Isa::V4));
+        assert_eq!(Target::native(Isa::V4, Cpu::Zen4), Target::new(Isa::V3));
+        assert_eq!(Target::native(Isa::V3, Cpu::Zen4), Target::new(Isa::V3));
+        let rate = |isa, cpu| Target { isa, cpu }.vector_rate();
+        assert_eq!((rate(Isa::V4, Cpu::Zen4), rate(Isa::V3, Cpu::Zen4)), (0.5, 1.0));
+        assert_eq!((rate(Isa::V4, Cpu::Generic), rate(Isa::V3, Cpu::Generic)), (1.0, 1.0));
     }
 }

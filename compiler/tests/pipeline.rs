@@ -6,6 +6,7 @@ use octrt_compiler::leaf::programs::Winograd;
 use octrt_compiler::pipeline::{self, Options};
 use octrt_compiler::records::Convolution;
 use octrt_compiler::strategy::conv::Algorithm;
+use octrt_compiler::strategy::decision::Decision;
 use octrt_compiler::strategy::refusal::Refusal;
 use octrt_compiler::{Isa, Precision, Records, Target, compile};
 use octrt_ops::Graph;
@@ -23,10 +24,15 @@ const TWO_EQUAL_CONVS: &str = r#"graph "two" {
 }
 "#;
 
-fn graph() -> Graph {
-    let graph = text::parse(TWO_EQUAL_CONVS, &[]).expect("the text is a graph");
+/// The graph of a text, with its types.
+fn parsed(text: &str) -> Graph {
+    let graph = text::parse(text, &[]).expect("the text is a graph");
     let types: Vec<_> = graph.inputs.iter().filter_map(|i| i.declared_type()).collect();
     infer::specialize(&graph, &types, Limits::default()).expect("types fit")
+}
+
+fn graph() -> Graph {
+    parsed(TWO_EQUAL_CONVS)
 }
 
 fn options(isa: Isa) -> Options {
@@ -87,9 +93,7 @@ const WIDE_GROUPS: &str = r#"graph "wide" {
 
 #[test]
 fn what_a_schedule_refuses_is_decided_anew() {
-    let graph = text::parse(WIDE_GROUPS, &[]).expect("the text is a graph");
-    let types: Vec<_> = graph.inputs.iter().filter_map(|i| i.declared_type()).collect();
-    let graph = infer::specialize(&graph, &types, Limits::default()).expect("types fit");
+    let graph = parsed(WIDE_GROUPS);
     let decided = |precision| {
         let options = Options { precision, ..options(Isa::V3) };
         pipeline::decide(&graph, options, &Records::NONE).expect("decides")
@@ -129,9 +133,7 @@ fn square_windows(ic: usize) -> Graph {
 }}
 "#
     );
-    let graph = text::parse(&text, &[]).expect("the text is a graph");
-    let types: Vec<_> = graph.inputs.iter().filter_map(|i| i.declared_type()).collect();
-    infer::specialize(&graph, &types, Limits::default()).expect("types fit")
+    parsed(&text)
 }
 
 /// What records say of [`square_windows`].
@@ -147,7 +149,7 @@ fn record(ic: usize, algorithm: Algorithm) -> Records {
         dst: extents,
         window: MapWindow { kernel: [1, 3, 3], strides: one, dilations: one, pads: [0, 1, 1] },
     };
-    records.insert(convolution, algorithm);
+    records.insert(convolution, [algorithm.into()]);
     records
 }
 
@@ -161,7 +163,7 @@ fn records_stand_above_the_estimate_and_below_exactness() {
         let program = pipeline::program(&graph, options, records).expect("compiles");
         let winograd = program.nests.iter().any(|nest| nest.name.contains("winograd"));
         match decided.choice.tiled.iter().flatten().next().map(|t| &t.kind) {
-            Some(Kind::Conv(_, algorithm)) => {
+            Some(Kind::Conv(_, Decision { algorithm, .. })) => {
                 assert_eq!(winograd, *algorithm != Algorithm::Direct, "{algorithm:?}");
                 *algorithm
             }
@@ -194,10 +196,34 @@ fn an_algorithm_that_was_refused_gives_way_to_the_next() {
             assert_eq!(choice.plain[0], Some(Reason::Refused(Refusal::Distance)));
             break;
         };
-        let Kind::Conv(_, algorithm) = tiled.kind else { panic!("{:?} is no convolution", tiled.kind) };
+        let Kind::Conv(_, Decision { algorithm, .. }) = tiled.kind else {
+            panic!("{:?} is no convolution", tiled.kind)
+        };
         ways.push(algorithm);
         assert!(refused.insert((tiled.group.root, algorithm), Refusal::Distance).is_none(), "{ways:?}");
     }
     let [f2, f4] = [Winograd::F2, Winograd::F4].map(Algorithm::Winograd);
     assert_eq!(ways, [f4, f2, Algorithm::Direct]);
+}
+
+#[test]
+fn vectors_that_do_half_as_much_change_what_is_cheap() {
+    // The last windows of 3x3 of ResNet-50: few tiles, so that the weights' way counts.
+    let graph = parsed(
+        r#"graph "last" {
+  input %0 "x": f32[1,512,7,7]
+  const %1 "w": f32[512,512,3,3] = random(1)
+  %2 "y" = n0 "conv" Conv { kernel = [], strides = [], dilations = [], pads = [1, 1, 1, 1], auto_pad = notset, group = 1 } (%0, %1)
+  output "y" = %2
+}
+"#,
+    );
+    let chosen = |target: &str| {
+        let options = Options { target: target.parse().expect("a target"), precision: Precision::Default };
+        let choice = pipeline::decide(&graph, options, &Records::NONE).expect("decides").choice;
+        choice.convolutions[0].decision.algorithm
+    };
+    let f2 = Algorithm::Winograd(Winograd::F2);
+    assert_eq!((chosen("x86-64-v3"), chosen("x86-64-v4:zen4")), (f2, f2));
+    assert_eq!(chosen("x86-64-v4"), Algorithm::Direct);
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use octrt_compiler::Options;
 use octrt_compiler::artifact::Constant;
+use octrt_compiler::{Options, Records};
 
 use crate::fingerprint::fingerprint;
 use octrt_ops::graph::infer::Limits;
@@ -60,11 +60,12 @@ impl fmt::Display for Entry {
 }
 
 impl Entry {
-    /// The place for inputs of the request's types; what those at the positions `decisive` hold counts too.
+    /// The place for inputs of the request's types; what those at the positions `decisive` hold counts too, and so do the
+    /// records.
     pub(crate) fn new(
         folder: &Path,
         model: &Identity,
-        options: Options,
+        (options, records): (Options, &Records),
         on: &Request<'_>,
         decisive: &[usize],
     ) -> Self {
@@ -73,6 +74,10 @@ impl Entry {
         let Options { target, precision } = options;
         hasher.update(model.0.as_bytes());
         hasher.update(format!("{} {target} {precision} {}", fingerprint(), inputs.join(" ")).as_bytes());
+        for (convolution, decisions) in records.iter() {
+            let decisions: Vec<String> = decisions.iter().map(ToString::to_string).collect();
+            hasher.update(format!(" {convolution} {};", decisions.join(" or ")).as_bytes());
+        }
         // Types are hashed: as many bytes follow for each value.
         for value in decisive.iter().filter_map(|&i| on.values.get(i)) {
             hasher.update(value.bytes());

@@ -13,7 +13,7 @@
 //! | 64.. | the manifest, JSON: [`manifest::Manifest`] |
 //! | from the next multiple of 4096 on | data: constants of the graph, then packed weights, each at the next multiple of 64; zeros between them |
 //!
-//! The manifest has the graph after all passes as text, where its constants and the packed weights lie in the data, and an
+//! The manifest has the graph after all passes as text, what records have decided for its convolutions, where its constants and the packed weights lie in the data, and an
 //! XXH3 for every [`CHUNK`] of the data. Constants that are packed are there in packed form only.
 //!
 //! When such a file is loaded, the graph is verified, its types are inferred, and it is lowered, scheduled and turned into
@@ -46,7 +46,7 @@ pub(crate) use write::write;
 pub(crate) const MAGIC: [u8; 8] = *b"\x89OCTRT\r\n";
 
 /// Version of the layout of the file.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Bytes before the manifest.
 const HEADER: usize = 64;
@@ -65,6 +65,8 @@ pub(crate) struct Contents {
     pub(crate) about: About,
     pub(crate) ports: Ports<Vec<PortInfo>>,
     pub(crate) options: Options,
+    /// What was decided by records, for the convolutions of the graph.
+    pub(crate) records: Records,
     /// What inputs hold that decide shapes, by their position: constants of the graph.
     pub(crate) values: BTreeMap<usize, tensor::Tensor>,
     /// After all passes.
@@ -106,11 +108,9 @@ fn parse_graph(text: &str, blobs: &[Tensor]) -> Result<Graph, String> {
 
 /// Lowers a graph and what a file would make of it; an error where the two become different programs, so that a file must
 /// not be written.
-fn check(graph: &Graph, reloaded: &Graph, options: Options) -> Result<(), CompileError> {
-    let (a, b) = (
-        pipeline::program(graph, options, &Records::NONE)?,
-        pipeline::program(reloaded, options, &Records::NONE)?,
-    );
+fn check(graph: &Graph, reloaded: &Graph, options: Options, records: &Records) -> Result<(), CompileError> {
+    let (a, b) =
+        (pipeline::program(graph, options, records)?, pipeline::program(reloaded, options, records)?);
     let plain = |p: &Program| -> Vec<Constant> {
         p.constants.iter().filter(|c| matches!(c, Constant::Plain(_))).cloned().collect()
     };

@@ -26,6 +26,7 @@
 //!   for these values as it is for dimensions; [`Session::specialization`] says for which.
 //! * [`Model::save`] writes what a model was compiled to for some shapes, without machine code; [`Model::load`] loads that
 //!   faster, and shares its weights with other processes. [`LoadOptions::cache_dir`] does both by itself.
+//! * What `octrt tune` has measured on this machine are [`Records`], which [`LoadOptions::with_records`] lets the compiler use.
 //! * Results are the same bit by bit for any number of [`Threads`] and from run to run. The default is one thread, the
 //!   caller's.
 //! * Compiled code flushes denormals to zero. The floating point mode of the caller is not changed.
@@ -56,6 +57,8 @@ mod options;
 pub mod peak;
 mod plan;
 mod ports;
+mod processor;
+pub mod records;
 mod session;
 mod source;
 mod specialization;
@@ -70,12 +73,13 @@ pub use error::{Error, ErrorKind, InputError};
 pub use execute::{Observer, StepEvent};
 pub use fingerprint::fingerprint;
 pub use labels::{LABELS_METADATA, LabelError, Labels};
-pub use machine::{default_memory_limit, detect_target};
+pub use machine::{default_memory_limit, detect_isa, detect_target};
 pub use model::{Model, ModelMemory};
 pub use octrt_compiler::{CompileError, Isa, Precision, Target};
 pub use octrt_ops::{DType, Dim, Graph, Shape, TensorType};
 pub use options::LoadOptions;
 pub use ports::PortInfo;
+pub use records::Records;
 pub use session::Session;
 pub use source::FileAccess;
 pub use specialization::Specialization;

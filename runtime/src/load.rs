@@ -84,7 +84,7 @@ fn load_compiled(name: String, file: Arc<ModelFile>, options: &LoadOptions) -> R
     let limits = Limits { max_bytes: options.max_memory };
     let compiled = compiled::read(&name, file, limits, &options.threads)?;
     let found = compiled.options;
-    if let Some(target) = options.target.filter(|t| *t != found.target) {
+    if let Some(target) = options.target.filter(|t| t.isa != found.target.isa) {
         return Err(Error::Target(format!("{name}: it was compiled for {}, not for {target}", found.target)));
     }
     if options.precision > found.precision {

@@ -3,15 +3,35 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use octrt_compiler::target::{Isa, Target};
+use octrt_compiler::target::{Cpu, Isa, Target};
 
 use crate::error::Error;
+use crate::processor::Processor;
 
-/// The best target that this processor runs.
+/// The target that is best for this processor: the newest instruction set, but for processors that gain nothing by the wider
+/// vectors of x86-64-v4.
 ///
 /// # Errors
 /// [`Error::Target`] below x86-64-v2.
 pub fn detect_target() -> Result<Target, Error> {
+    let isa = detect_isa()?;
+    Ok(Target::native(isa, cpu(isa)))
+}
+
+/// This machine with code for an instruction set that it may have.
+pub(crate) fn target_of(isa: Isa) -> Target {
+    Target { isa, cpu: cpu(isa) }
+}
+
+fn cpu(isa: Isa) -> Cpu {
+    Processor::this().cpu(isa >= Isa::V4)
+}
+
+/// The newest instruction set that this processor has.
+///
+/// # Errors
+/// [`Error::Target`] below x86-64-v2.
+pub fn detect_isa() -> Result<Isa, Error> {
     macro_rules! all {
         ($($f:tt),*) => { $(is_x86_feature_detected!($f))&&* };
     }
@@ -20,12 +40,12 @@ pub fn detect_target() -> Result<Target, Error> {
         return Err(Error::Target(message.to_string()));
     }
     if !all!("avx", "avx2", "fma", "bmi1", "bmi2", "f16c", "lzcnt", "movbe") {
-        return Ok(Target::new(Isa::V2));
+        return Ok(Isa::V2);
     }
     if !all!("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl") {
-        return Ok(Target::new(Isa::V3));
+        return Ok(Isa::V3);
     }
-    Ok(Target::new(Isa::V4))
+    Ok(Isa::V4)
 }
 
 /// Half of the memory that this process may use: of the machine, or of the tightest control group that it is in.
@@ -93,7 +113,8 @@ mod tests {
 
     #[test]
     fn this_machine_answers() {
-        assert!(detect_target().unwrap().isa >= Isa::V2);
+        assert!(detect_isa().unwrap() >= Isa::V2);
+        assert!(detect_target().unwrap().isa <= detect_isa().unwrap());
         assert!(default_memory_limit() > 1 << 20);
     }
 }

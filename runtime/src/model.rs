@@ -38,6 +38,8 @@ struct Made {
     /// The graph after all passes.
     optimized: Graph,
     artifact: Artifact,
+    /// Those records that have decided something.
+    records: Records,
 }
 
 /// A model, ready to be compiled for the shapes of its inputs. Clones are the same model; it may be used from several
@@ -58,6 +60,8 @@ struct Inner {
     /// Present when compiled graphs are kept in a folder.
     identity: Option<Identity>,
     options: LoadOptions,
+    /// What records tell the compiler.
+    records: Records,
     cache: Mutex<Cache>,
     /// The process that loaded the model.
     process: u32,
@@ -135,6 +139,7 @@ impl Model {
         let values = ports::ValueInputs::find(&name, &graph, &inputs, limits)?;
         let outputs = ports::outputs_of(&name, &graph, &inputs, &declared.outputs, &values, limits)?;
         let ports = Ports { inputs, outputs };
+        let options = with_target(&graph, options);
         Ok(Model::new(name, Source::Graph(graph), ports, values.inputs, about, files, options))
     }
 
@@ -145,9 +150,10 @@ impl Model {
         value_inputs: Vec<usize>,
         about: About,
         files: Files,
-        options: &LoadOptions,
+        options: LoadOptions,
     ) -> Self {
-        let (Ports { inputs, outputs }, options) = (ports, options.clone());
+        let Ports { inputs, outputs } = ports;
+        let records = records_for(&source, &options);
         let Files { files, identity } = files;
         let (cache, process) = (Mutex::default(), std::process::id());
         Model(Arc::new(Inner {
@@ -160,6 +166,7 @@ impl Model {
             files,
             identity,
             options,
+            records,
             cache,
             process,
         }))
@@ -173,7 +180,7 @@ impl Model {
         options.precision = compiled.options.precision;
         let values = compiled.values.keys().copied().collect();
         let source = Source::Compiled(Box::new(compiled));
-        Model::new(name, source, ports, values, about, Files::default(), &options)
+        Model::new(name, source, ports, values, about, Files::default(), options)
     }
 
     /// The file, or the name of the graph.
@@ -284,10 +291,12 @@ impl Model {
         let Specialized { graph, values } = self.specialize(on)?;
         let fail = |e| self.compile_error(on, e);
         let options = Options { target: self.target()?, precision: self.precision() };
-        let stages = pipeline::stages(&graph, options, &Records::NONE).map_err(fail)?;
+        let stages = pipeline::stages(&graph, options, self.records()).map_err(fail)?;
         let pipeline::Stages { decided, program, .. } = stages;
         let artifact = self.generate(program, options.target).map_err(fail)?;
-        Ok(Made { values: values.into_keys().collect(), optimized: decided.optimized, artifact })
+        let records = decided.choice.recorded(self.records());
+        let values = values.into_keys().collect();
+        Ok(Made { values, optimized: decided.optimized, artifact, records })
     }
 
     /// The code of a program, functions at the same time where there are threads.
@@ -315,6 +324,12 @@ impl Model {
         self.0.options.precision
     }
 
+    /// What records tell the compiler about the model's convolutions: those of [`LoadOptions::records`] for its target, or
+    /// those that a model was compiled with before.
+    pub fn records(&self) -> &Records {
+        &self.0.records
+    }
+
     /// The machine that it is compiled for.
     ///
     /// # Errors
@@ -324,5 +339,28 @@ impl Model {
             return Ok(compiled.options.target);
         }
         self.0.options.target.map_or_else(machine::detect_target, Ok)
+    }
+}
+
+/// The options with the target that records tell to be the best for a graph, where nobody has chosen one.
+fn with_target(graph: &Graph, options: &LoadOptions) -> LoadOptions {
+    let mut options = options.clone();
+    if options.target.is_none()
+        && let Some(isa) = options.records.fastest(graph)
+        && machine::detect_isa().is_ok_and(|host| isa <= host)
+    {
+        options.target = Some(machine::target_of(isa));
+    }
+    options
+}
+
+/// What the compiler is told about a model that is loaded with these options.
+fn records_for(source: &Source, options: &LoadOptions) -> Records {
+    match source {
+        Source::Compiled(compiled) => compiled.records.clone(),
+        Source::Graph(_) => {
+            let target = options.target.map_or_else(machine::detect_target, Ok);
+            target.map_or(Records::NONE, |target| options.records.of(target.isa))
+        }
     }
 }

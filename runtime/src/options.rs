@@ -6,6 +6,7 @@ use octrt_compiler::precision::Precision;
 use octrt_compiler::target::Target;
 
 use crate::machine;
+use crate::records::Records;
 use crate::source::FileAccess;
 use crate::threads::Threads;
 
@@ -22,7 +23,8 @@ use crate::threads::Threads;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// The machine to compile for; none stands for the one that the program runs on. Code for a newer one can be
+    /// The machine to compile for; none stands for the one that the program runs on, by [`detect_target`](crate::detect_target)
+    /// or, where [`records`](LoadOptions::records) tell how fast the model is with each, by them. Code for a newer one can be
     /// compiled, but not run.
     pub target: Option<Target>,
     /// How exact the algorithms of compiled code must be.
@@ -40,6 +42,9 @@ pub struct LoadOptions {
     pub cache_dir: Option<PathBuf>,
     /// The threads of the model's sessions. The default is the calling thread.
     pub threads: Threads,
+    /// What was measured on this machine, by which the compiler decides. A model that was compiled before keeps what it was
+    /// compiled with.
+    pub records: Records,
 }
 
 impl Default for LoadOptions {
@@ -51,6 +56,7 @@ impl Default for LoadOptions {
             file_access: FileAccess::Map,
             cache_dir: None,
             threads: Threads::one(),
+            records: Records::default(),
         }
     }
 }
@@ -95,6 +101,13 @@ impl LoadOptions {
     #[must_use]
     pub fn with_threads(mut self, threads: Threads) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// With these [`records`](LoadOptions::records).
+    #[must_use]
+    pub fn with_records(mut self, records: Records) -> Self {
+        self.records = records;
         self
     }
 }

@@ -1,9 +1,10 @@
-//! The algorithm of a convolution: the one that records name, else the cheapest by an estimate.
+//! How a convolution is carried out: as the first record that serves says, else by the algorithm that is the cheapest by an
+//! estimate.
 
 use octrt_ops::Graph;
 
 use super::fuse::Group;
-use super::{Refused, Windows};
+use super::{Chosen, Refused, Windows};
 use crate::layout::Map;
 use crate::leaf::programs::Winograd;
 use crate::options::Options;
@@ -12,6 +13,7 @@ use crate::precision::Precision;
 use crate::records::{Convolution, Records};
 use crate::strategy::conv::{Algorithm, Sharing};
 use crate::strategy::conv_winograd;
+use crate::strategy::decision::Decision;
 use crate::target::Target;
 
 /// Most input channels of F(4x4, 3x3): its errors grow with the root of their number, up to 5e-5 of the results' root mean
@@ -39,14 +41,27 @@ pub(super) struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
-    /// The algorithm of the convolution that begins a group: `src` has the lanes in which it is read.
-    pub(super) fn choose(&self, group: &Group, windows: &Windows, src: &Map, dst: &Map) -> Algorithm {
-        let Chooser { graph, options, records, refused } = self;
+    /// What is decided for the convolution that begins a group: `src` has the lanes in which it is read.
+    pub(super) fn choose(&self, group: &Group, windows: &Windows, src: &Map, dst: &Map) -> Chosen {
+        let convolution = convolution(windows, src, dst);
+        let sizes = self.sizes(group, windows, src, dst);
+        let serves = |d: &&Decision| match d.algorithm {
+            Algorithm::Direct => true,
+            Algorithm::Winograd(size) => sizes.contains(&size),
+        };
+        let recorded = self.records.get(&convolution).iter().find(serves).copied();
+        let decision = recorded.unwrap_or_else(|| self.cheapest(&convolution, &sizes).into());
+        Chosen { convolution, src_lanes: src.layout.lanes, decision }
+    }
+
+    /// The sizes of Winograd's tiles that serve.
+    fn sizes(&self, group: &Group, windows: &Windows, src: &Map, dst: &Map) -> Vec<Winograd> {
+        let Chooser { graph, options, refused, .. } = self;
         let inexact = options.precision == Precision::Strict || is_whole(graph, graph.node(group.root));
         let in_blocks = src.layout.lanes == dst.layout.lanes && src.axes == 2;
         let alone = windows.groups == 1 && windows.sharing == Sharing::Merged(1);
         if inexact || !in_blocks || !alone || !windows.window().is_3x3_s1() {
-            return Algorithm::Direct;
+            return Vec::new();
         }
         let repeats = || group.ending.operands.iter().map(|o| o.repeat);
         let serves = |size: &Winograd| {
@@ -56,18 +71,16 @@ impl Chooser<'_> {
                 && conv_winograd::ends_with(*size, repeats()).is_ok()
                 && !refused.contains_key(&(group.root, algorithm))
         };
-        let sizes = [Winograd::F2, Winograd::F4].into_iter().filter(serves);
-        let convolution = convolution(windows, src, dst);
-        let recorded = records.get(&convolution).filter(|algorithm| match algorithm {
-            Algorithm::Direct => true,
-            Algorithm::Winograd(size) => sizes.clone().any(|s| s == *size),
-        });
-        recorded.unwrap_or_else(|| {
-            let direct = WORTH_IT * direct_cycles(&convolution, options.target);
-            let cycles = sizes.map(|size| (winograd_cycles(&convolution, size, options.target), size));
-            let cheapest = cycles.filter(|(cycles, _)| *cycles < direct).min_by(|a, b| a.0.total_cmp(&b.0));
-            cheapest.map_or(Algorithm::Direct, |(_, size)| Algorithm::Winograd(size))
-        })
+        [Winograd::F2, Winograd::F4].into_iter().filter(serves).collect()
+    }
+
+    /// The algorithm of the fewest cycles by the estimate.
+    fn cheapest(&self, convolution: &Convolution, sizes: &[Winograd]) -> Algorithm {
+        let target = self.options.target;
+        let direct = WORTH_IT * direct_cycles(convolution, target);
+        let cycles = sizes.iter().map(|size| (winograd_cycles(convolution, *size, target), *size));
+        let cheapest = cycles.filter(|(cycles, _)| *cycles < direct).min_by(|a, b| a.0.total_cmp(&b.0));
+        cheapest.map_or(Algorithm::Direct, |(_, size)| Algorithm::Winograd(size))
     }
 }
 
@@ -86,7 +99,7 @@ fn convolution(windows: &Windows, src: &Map, dst: &Map) -> Convolution {
 
 /// Multiply-accumulates in a cycle.
 fn rate(target: Target) -> f64 {
-    2.0 * lanes(target)
+    2.0 * lanes(target) * target.vector_rate()
 }
 
 fn lanes(target: Target) -> f64 {
@@ -105,7 +118,7 @@ fn winograd_cycles(c: &Convolution, size: Winograd, target: Target) -> f64 {
     let weights = (size.input() * size.input() * c.ic * c.oc) as f64;
     let [input, output] = transform_cycles(size);
     let blocks = |channels: usize| (channels as f64 / lanes(target)).ceil();
-    let transforms = tiles * (blocks(c.ic) * input + blocks(c.oc) * output);
+    let transforms = tiles * (blocks(c.ic) * input + blocks(c.oc) * output) / target.vector_rate();
     weights * tiles / rate(target) / PRODUCTS_OF_PEAK + transforms + weights * 4.0 / COLD_BYTES
 }
 

@@ -10,7 +10,8 @@ use super::{Kind, Reason, Windows, elementwise, fuse, matrix};
 use crate::layout::{AXES, Border, Layout, Map};
 use crate::leaf::programs::{Formula, OPERANDS};
 use crate::precision::Precision;
-use crate::strategy::conv::{Algorithm, Sharing};
+use crate::strategy::conv::Sharing;
+use crate::strategy::decision::Decision;
 use crate::strategy::problem::WindowKind;
 
 /// Planes, rows and columns of the windows of these extents on a map.
@@ -138,7 +139,7 @@ impl Matcher<'_> {
         }
         let group_oc = oc / op.group.max(1);
         let windows = |groups, sharing| Windows { axes, groups, sharing };
-        let conv = |windows| Kind::Conv(windows, Algorithm::Direct);
+        let conv = |windows| Kind::Conv(windows, Decision::DIRECT);
         let (kind, lanes) = if op.group == 1 {
             let windows = windows(1, Sharing::Merged(1));
             // Few channels, and single pixels, are read as well where they lie plain.

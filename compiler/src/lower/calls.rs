@@ -10,6 +10,8 @@ use crate::artifact::Repeat;
 use crate::decide::Refused;
 use crate::nest::Nest;
 use crate::schedule::script::Schedule;
+use crate::strategy::conv::ConvProblem;
+use crate::strategy::decision::Decision;
 
 pub use crate::artifact::Constant;
 
@@ -100,6 +102,8 @@ pub struct Lowered {
     pub refused: Refused,
     /// Outputs that need no computation.
     pub copies: Vec<(Virtual, usize)>,
+    /// Distinct convolutions in blocks, with what of the decisions serves them.
+    pub convolutions: Vec<(ConvProblem, Decision)>,
     /// Positions of small constants by what they are made from.
     small: BTreeMap<u64, Vec<usize>>,
 }

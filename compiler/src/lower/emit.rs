@@ -14,8 +14,9 @@ use crate::decide::{Kind, Tiled, Windows, concat};
 use crate::layout::{AXES, Layout, Map, MapWindow};
 use crate::leaf::Width;
 use crate::pack::{MatrixOrder, Packing};
-use crate::strategy::conv::{Algorithm, ConvProblem, Plan};
+use crate::strategy::conv::{ConvProblem, Plan};
 use crate::strategy::conv_plan;
+use crate::strategy::decision::Decision;
 use crate::strategy::problem::{Bias, GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem};
@@ -31,7 +32,7 @@ impl Lowering<'_> {
         let root = self.graph.node(t.group.root);
         let owner = Owner { node: &root.name, op: root.op.as_operator().name() };
         match &t.kind {
-            Kind::Conv(w, algorithm) => self.conv(t, (w, *algorithm), owner),
+            Kind::Conv(w, decision) => self.conv(t, (w, *decision), owner),
             Kind::Window(kind, w) => self.window(t, *kind, w, owner),
             Kind::Global(kind) => self.global(t, *kind, owner),
             Kind::Map => self.elements(t, owner),
@@ -82,7 +83,7 @@ impl Lowering<'_> {
     fn conv(
         &mut self,
         t: &Tiled,
-        (w, algorithm): (&Windows, Algorithm),
+        (w, decision): (&Windows, Decision),
         owner: Owner<'_>,
     ) -> Result<(), Refusal> {
         let wei = self.weight(&t.group)?;
@@ -105,7 +106,7 @@ impl Lowering<'_> {
             tail,
         };
         let bias_elements = problem.bias_elements();
-        let (plan, packing) = self.plan(problem, algorithm)?;
+        let (plan, packing) = self.plan(problem, decision)?;
         let bias = self.bias(&t.group, 2, bias_elements);
         let wei = self.packed(packing, &wei);
         let (dst, _) = self.result(t.group.result, owner)?;
@@ -127,13 +128,13 @@ impl Lowering<'_> {
     }
 
     /// The nests of a convolution; networks repeat their blocks.
-    fn plan(&mut self, problem: ConvProblem, algorithm: Algorithm) -> Result<(Plan, Packing), Refusal> {
-        let same = |known: &&Planned| known.algorithm == algorithm && known.problem == problem;
+    fn plan(&mut self, problem: ConvProblem, decision: Decision) -> Result<(Plan, Packing), Refusal> {
+        let same = |known: &&Planned| known.decision == decision && known.problem == problem;
         if let Some(Planned { plan, packing, .. }) = self.planned.iter().find(same) {
             return Ok((plan.clone(), packing.clone()));
         }
-        let (plan, packing) = conv_plan::plan(&problem, algorithm, self.options.target)?;
-        let planned = Planned { problem, algorithm, plan: plan.clone(), packing: packing.clone() };
+        let (plan, packing) = conv_plan::plan(&problem, decision, self.options.target)?;
+        let planned = Planned { problem, decision, plan: plan.clone(), packing: packing.clone() };
         self.planned.push(planned);
         Ok((plan, packing))
     }

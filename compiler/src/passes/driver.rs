@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::target::Isa;
 
-    const TARGET: Target = Target { isa: Isa::V3 };
+    const TARGET: Target = Target::new(Isa::V3);
 
     /// Clips of an unknown type: no operator is asked anything.
     fn chain(length: usize) -> Graph {

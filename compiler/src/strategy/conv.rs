@@ -1,5 +1,7 @@
 //! A convolution on blocked activations, as the strategies see it.
 
+use std::fmt;
+
 use octrt_ops::TensorType;
 
 use crate::layout::{Map, MapWindow};
@@ -49,6 +51,22 @@ pub enum Algorithm {
     Direct,
     /// Winograd's minimal filtering.
     Winograd(Winograd),
+}
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Algorithm; 3] =
+        [Algorithm::Direct, Algorithm::Winograd(Winograd::F2), Algorithm::Winograd(Winograd::F4)];
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Algorithm::Direct => "direct",
+            Algorithm::Winograd(Winograd::F2) => "f2",
+            Algorithm::Winograd(Winograd::F4) => "f4",
+        })
+    }
 }
 
 /// How a convolution is carried out.

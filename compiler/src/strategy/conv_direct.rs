@@ -22,26 +22,27 @@ use crate::schedule::tensorize::conv::ConvTile;
 use crate::target::Target;
 
 use super::conv::ConvProblem;
-use super::conv_tiling::{ahead, chunks, most_pixels, parts};
+use super::conv_tiling::{ahead, chunks, even_parts, most_pixels, parts};
+use super::decision::{Order, Tiling, can_share_channels};
 use super::refusal::Refusal;
 use super::tiles::{self, EvenSplit};
 
-/// The schedule of a convolution.
+/// The schedule of a convolution, with those of its numbers that a tiling names, which serves it.
 ///
 /// # Errors
 /// [`Refusal`] where distances do not fit leaf programs.
-pub fn schedule(p: &ConvProblem, target: Target) -> Result<Schedule, Refusal> {
+pub fn schedule(p: &ConvProblem, tiling: Tiling, target: Target) -> Result<Schedule, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let (nest, l) = p.naive()?;
     let mut s = Schedule::new(nest);
     s.start_from(buffers::BIAS)?;
     let pixel = s.fuse(&l.pixel)?;
     let pixels = s.extent(pixel);
-    let chunks = chunks(p, pixels, width, target);
+    let chunks = tiling.chunks.unwrap_or_else(|| chunks(p, pixels, width, target));
     let [chunk, pixel] = s.split(pixel, pixels / chunks)?;
-    let vectors = tiles::vectors(p.dst_blocks());
-    let same = p.oc.is_multiple_of(p.dst.layout.lanes) && vectors.iter().all(|t| *t == vectors[0]);
-    let by_channel = chunks == 1 && p.src.mb == 1 && p.groups == 1 && same;
+    let vectors = tiling.vectors(p);
+    let order_wanted = tiling.order.unwrap_or(if chunks == 1 { Order::Channels } else { Order::Pixels });
+    let by_channel = order_wanted == Order::Channels && can_share_channels(p, &vectors);
     let (block, parallel) = match by_channel {
         // Tiles of channels are the parallel loop.
         true => {
@@ -56,7 +57,7 @@ pub fn schedule(p: &ConvProblem, target: Target) -> Result<Schedule, Refusal> {
         }
     };
     s.parallel(parallel)?;
-    let tile = Direct { p, target, width, l: &l, pixel, pixels };
+    let tile = Direct { p, tiling, vectors: &vectors, target, width, l: &l, pixel, pixels };
     if by_channel {
         tile.channels(&mut s, &block)?;
     } else {
@@ -83,6 +84,9 @@ fn order(outer: &[VarId], l: &ConvLoops) -> Vec<VarId> {
 
 struct Direct<'a> {
     p: &'a ConvProblem,
+    tiling: Tiling,
+    /// Vectors of each tile of output channels.
+    vectors: &'a [usize],
     target: Target,
     width: Width,
     l: &'a ConvLoops,
@@ -98,9 +102,10 @@ impl Direct<'_> {
         let of = |l: VarId| run.of(l);
         let whole = self.tile(&of, (pixel, run.inner), Expr::int(0));
         let leaf = s.conv(&whole, self.width)?;
-        let split = EvenSplit::new(s.extent(pixel), most_pixels(&leaf)?);
+        let most = most_pixels(&leaf)?.min(self.tiling.pixels.unwrap_or(usize::MAX));
+        let split = EvenSplit::new(s.extent(pixel), most);
         let ahead = ahead(self.p, &leaf, split.large + split.small, self.target);
-        let sizes = parts(self.p, s.extent(pixel), self.width, self.target);
+        let sizes = self.parts(s.extent(pixel));
         if sizes.len() == 1 {
             return self.pixels(s, pixel, (split, ahead), &whole);
         }
@@ -110,6 +115,14 @@ impl Direct<'_> {
             self.pixels(s, part.of(pixel), (split, ahead), &tile)?;
         }
         Ok(())
+    }
+
+    /// Blocks of input channels of each part of the sums of so many pixels.
+    fn parts(&self, pixels: usize) -> Vec<usize> {
+        match self.tiling.parts {
+            Some(parts) => even_parts(self.p.src_blocks(), parts),
+            None => parts(self.p, (pixels, self.vectors), self.width, self.target),
+        }
     }
 
     /// Schedules the pixels of a tile of output channels.

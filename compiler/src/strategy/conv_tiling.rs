@@ -12,7 +12,7 @@ use super::tiles;
 const MANY_TILES: usize = 6;
 
 /// Terms of a part where there are fewer tiles, unless one block of input channels has more.
-const TERMS: usize = 288;
+pub(super) const TERMS: usize = 288;
 
 /// In how many runs of equal length the output pixels are cut: few, but so many that the input of one stays in the
 /// level-2 cache while weights pass. For a multiple of eight, which usual numbers of threads share evenly, an eighth more
@@ -33,11 +33,16 @@ pub fn chunks(p: &ConvProblem, pixels: usize, width: Width, target: Target) -> u
     (1..=pixels.min(256)).filter(|n| *n == 1 || good(n)).min_by_key(|&n| (cost(n), n)).unwrap_or(1)
 }
 
-/// Blocks of input channels of each part of the sum. They are those of the widest tile of output channels for all, so
+/// Blocks of input channels of each part of the sum of a chunk of pixels, where tiles of output channels have so many vectors. They are those of the widest tile of output channels for all, so
 /// that equal weights of two channels give equal sums.
-pub fn parts(p: &ConvProblem, pixels: usize, width: Width, target: Target) -> Vec<usize> {
+pub fn parts(
+    p: &ConvProblem,
+    (pixels, vectors): (usize, &[usize]),
+    width: Width,
+    target: Target,
+) -> Vec<usize> {
     let blocks = p.src_blocks();
-    let vectors = tiles::vectors(p.dst_blocks()).into_iter().max().unwrap_or(1);
+    let vectors = vectors.iter().copied().max().unwrap_or(1);
     let pixel_tiles = pixels.div_ceil(tiles::pixels(width, vectors));
     let block_bytes = p.vector_bytes(width) * vectors / blocks.max(1);
     let Caches { l1, .. } = target.caches();
@@ -51,8 +56,11 @@ pub fn parts(p: &ConvProblem, pixels: usize, width: Width, target: Target) -> Ve
     if p.merged() > 1 || blocks <= most || !is_long {
         return vec![blocks];
     }
-    // The first parts are larger by a block each where the number of parts does not divide.
-    let parts = blocks.div_ceil(most);
+    even_parts(blocks, blocks.div_ceil(most))
+}
+
+/// Blocks of each of so many parts: the first ones are larger by a block where their number does not divide.
+pub fn even_parts(blocks: usize, parts: usize) -> Vec<usize> {
     (0..parts).map(|i| blocks / parts + usize::from(i < blocks % parts)).collect()
 }
 

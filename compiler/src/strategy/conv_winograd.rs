@@ -25,6 +25,7 @@ use crate::schedule::script::Scheduled;
 use crate::target::Target;
 
 use super::conv::{ConvProblem, Plan};
+use super::decision::Tiling;
 use super::refusal::Refusal;
 use super::tail::Operand;
 
@@ -36,23 +37,35 @@ use planes::{Planes, Tiles, chunk_rows, weight_bytes};
 use products::Products;
 use transforms::{Of, Transforms};
 
-/// The nests of a convolution.
+/// The nests of a convolution, in as many chunks as a tiling names, which serves it.
 ///
 /// # Errors
 /// [`Refusal`] where the algorithm does not serve it.
-pub fn plan(p: &ConvProblem, size: Winograd, target: Target) -> Result<Plan, Refusal> {
+pub fn plan(p: &ConvProblem, (size, tiling): (Winograd, Tiling), target: Target) -> Result<Plan, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     if !p.is_3x3_s1() || p.src.layout.lanes != p.dst.layout.lanes {
         return Err(Refusal::Unfit("Winograd's algorithm is for windows of 3x3 in steps of 1"));
     }
     ends_with(size, p.tail.operands.iter().map(Operand::repeat))?;
     let tiles = Tiles::of(&p.dst, size);
-    let even = p.dst.h.is_multiple_of(size.output());
     let l2 = target.caches().l2;
-    match chunk_rows(p, tiles, target).filter(|_| even) {
-        Some(rows) => whole(p, tiles, rows, (width, l2)).map(Plan::Whole),
-        None => parts(p, tiles, (width, l2)),
+    match tiling.chunks.unwrap_or_else(|| chunks(p, size, target)) {
+        1 => parts(p, tiles, (width, l2)),
+        n => whole(p, tiles, tiles.rows / n, (width, l2)).map(Plan::Whole),
     }
+}
+
+/// In how many chunks a convolution is computed where nobody names a number.
+pub fn chunks(p: &ConvProblem, size: Winograd, target: Target) -> usize {
+    let tiles = Tiles::of(&p.dst, size);
+    let rows = chunk_rows(p, tiles, target).filter(|_| p.dst.h.is_multiple_of(size.output()));
+    rows.map_or(1, |rows| tiles.rows / rows)
+}
+
+/// Whether a convolution can be computed in so many chunks: all of equal, whole tiles.
+pub fn divides(p: &ConvProblem, size: Winograd, chunks: usize) -> bool {
+    let rows = Tiles::of(&p.dst, size).rows;
+    p.dst.h.is_multiple_of(size.output()) && rows.is_multiple_of(chunks)
 }
 
 /// That the output transform can read these tensors: for each, how many rows and columns share a pixel.

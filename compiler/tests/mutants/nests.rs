@@ -9,6 +9,7 @@ use octrt_compiler::nest::build::{Builder, Value};
 use octrt_compiler::nest::{BufferRole, Nest, text};
 use octrt_compiler::strategy::conv::{ConvProblem, Plan, Sharing};
 use octrt_compiler::strategy::conv_winograd;
+use octrt_compiler::strategy::decision::Tiling;
 use octrt_compiler::strategy::problem::{Bias, GemmProblem, Lhs, Rhs, WindowKind, WindowProblem};
 use octrt_compiler::strategy::refusal::Refusal;
 use octrt_compiler::strategy::rows::{self, RowsProblem};
@@ -73,14 +74,15 @@ fn convolutions(target: Target) -> Vec<Nest> {
         value: (Expr::Acc + Tail::operand(0)) * Tail::operand(1) + Tail::operand(2),
         operands: vec![Operand::Map { map: whole, repeat: 1 }, Operand::Pixel(pixel), Operand::Channel(n)],
     };
-    let direct = |p| conv_direct::schedule(p, target).unwrap().finish().unwrap().nest.as_ref().clone();
+    let direct =
+        |p| conv_direct::schedule(p, Tiling::NONE, target).unwrap().finish().unwrap().nest.as_ref().clone();
     let mut all: Vec<Nest> = [channel, odd, images, merged].iter().map(direct).collect();
     all.push(conv_grouped::schedule(&mixed, target).unwrap().finish().unwrap().nest.as_ref().clone());
     for mb in [1, 2] {
         (small.src.mb, small.dst.mb) = (mb, mb);
         small.tail =
             if mb == 1 { scaled(map([1, b, 4, 4], NONE), map([1, b, 1, 1], NONE), b) } else { Tail::NONE };
-        match conv_winograd::plan(&small, Winograd::F2, target).unwrap() {
+        match conv_winograd::plan(&small, (Winograd::F2, Tiling::NONE), target).unwrap() {
             Plan::Whole(whole) => all.push(whole.nest.as_ref().clone()),
             Plan::Parts(nests, _) => all.extend(nests.map(|part| part.nest.as_ref().clone())),
         }

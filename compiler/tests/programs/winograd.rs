@@ -6,10 +6,10 @@ use octrt_compiler::leaf::programs::Winograd;
 use octrt_compiler::nest::interp::{Engine, races, run};
 use octrt_compiler::nest::{BufferRole, Nest, verify};
 use octrt_compiler::pack::Packing;
-use octrt_compiler::strategy::conv::{ConvProblem, Plan, Sharing};
-use octrt_compiler::strategy::conv_direct;
-use octrt_compiler::strategy::conv_winograd;
+use octrt_compiler::strategy::conv::{Algorithm, ConvProblem, Plan, Sharing};
+use octrt_compiler::strategy::decision::{Decision, Order, Tiling, candidates};
 use octrt_compiler::strategy::tail::{Operand, Tail};
+use octrt_compiler::strategy::{conv_plan, conv_winograd};
 use octrt_compiler::{Isa, Target};
 use octrt_ops::expr::Expr;
 use octrt_ops::graph::text::random;
@@ -157,19 +157,11 @@ fn run_nest(nest: &Nest, sources: &[&Tensor]) -> Tensor {
     run(nest, &inputs, Some(&nan), Engine::Emulator).unwrap()
 }
 
-/// By an algorithm, as a plain tensor; `None` where it does not serve the problem.
-fn by(size: Option<Winograd>, p: &Problem, data: &Data, target: Target) -> Option<Tensor> {
+/// As was decided, as a plain tensor; `None` where that does not serve the problem.
+fn by(decision: Decision, p: &Problem, data: &Data, target: Target) -> Option<Tensor> {
     let lanes = target.width().unwrap().lanes() as usize;
     let conv = p.conv(lanes);
-    let (plan, packing) = match size {
-        None => (
-            Plan::Whole(conv_direct::schedule(&conv, target).unwrap().finish().unwrap()),
-            Packing::Conv(conv.packing()),
-        ),
-        Some(size) => {
-            (conv_winograd::plan(&conv, size, target).ok()?, Packing::Winograd(size, conv.packing()))
-        }
-    };
+    let (plan, packing) = conv_plan::plan(&conv, decision, target).ok()?;
     let src = to_blocks(&data.src, &conv.src);
     let wei = packed(&packing, &data.wei);
     let bias = packed(&Packing::Vector { len: conv.dst_blocks() * lanes }, &data.bias);
@@ -192,13 +184,13 @@ fn by(size: Option<Winograd>, p: &Problem, data: &Data, target: Target) -> Optio
     Some(to_plain(&dst, &conv.dst))
 }
 
-fn check(size: Option<Winograd>, tolerance: f64) {
+fn check(algorithm: Algorithm, tolerance: f64) {
     let (mut worst, mut ran) = (0.0f64, 0);
     for p in problems() {
         let data = p.data();
         let expected = p.reference(&data);
         for isa in ISAS {
-            let Some(found) = by(size, &p, &data, Target::new(isa)) else { continue };
+            let Some(found) = by(algorithm.into(), &p, &data, Target::new(isa)) else { continue };
             ran += 1;
             match compare(&found.to_f64s(), &expected, tolerance) {
                 Ok(error) => worst = worst.max(error),
@@ -206,23 +198,23 @@ fn check(size: Option<Winograd>, tolerance: f64) {
             }
         }
     }
-    println!("{size:?}: {ran} runs, largest error {worst:.1e} of the root mean square");
-    assert!(ran >= problems().len(), "{size:?}: {ran} runs");
+    println!("{algorithm}: {ran} runs, largest error {worst:.1e} of the root mean square");
+    assert!(ran >= problems().len(), "{algorithm}: {ran} runs");
 }
 
 #[test]
 fn direct_convolutions() {
-    check(None, DIRECT);
+    check(Algorithm::Direct, DIRECT);
 }
 
 #[test]
 fn tiles_of_2() {
-    check(Some(Winograd::F2), DIRECT);
+    check(Algorithm::Winograd(Winograd::F2), DIRECT);
 }
 
 #[test]
 fn tiles_of_4() {
-    check(Some(Winograd::F4), WITH_F4);
+    check(Algorithm::Winograd(Winograd::F4), WITH_F4);
 }
 
 #[test]
@@ -231,7 +223,7 @@ fn a_kept_border_is_not_written() {
     let p = Problem { mb: 1, ic: 8, oc: 8, h: 64, w: 64, relu: false, repeat: None };
     let (data, target) = (p.data(), Target::new(Isa::V3));
     let conv = p.conv(8);
-    let Ok(Plan::Whole(whole)) = conv_winograd::plan(&conv, Winograd::F4, target) else {
+    let Ok(Plan::Whole(whole)) = conv_winograd::plan(&conv, (Winograd::F4, Tiling::NONE), target) else {
         panic!("expected one nest")
     };
     let wei = packed(&Packing::Winograd(Winograd::F4, conv.packing()), &data.wei);
@@ -239,4 +231,84 @@ fn a_kept_border_is_not_written() {
     let nans = dst.to_f64s().iter().filter(|x| x.is_nan()).count();
     let Halo { top, bottom, left, right, .. } = conv.dst.layout.halo;
     assert_eq!(nans, 8 * ((64 + top + bottom) * (64 + left + right) - 64 * 64));
+}
+
+/// Problems with so many channels and pixels that there is something to choose.
+const CHOICES: [Problem; 3] = [
+    Problem { mb: 1, ic: 40, oc: 32, h: 8, w: 6, relu: true, repeat: None },
+    Problem { mb: 2, ic: 24, oc: 40, h: 4, w: 4, relu: false, repeat: Some(1) },
+    Problem { mb: 1, ic: 33, oc: 48, h: 4, w: 4, relu: false, repeat: Some(2) },
+];
+
+#[test]
+fn every_candidate_computes_the_same() {
+    for p in CHOICES {
+        let data = p.data();
+        let expected = p.reference(&data);
+        for target in ISAS.map(Target::new) {
+            let conv = p.conv(target.width().unwrap().lanes() as usize);
+            let all = candidates(&conv, target);
+            assert_eq!(all[0], Decision::DIRECT, "{p:?}");
+            assert!((6..=32).contains(&all.len()), "{p:?}: {all:?}");
+            for decision in all {
+                assert_eq!(decision.on(&conv, target), decision, "{p:?}");
+                let tolerance =
+                    if decision.algorithm == Algorithm::Winograd(Winograd::F4) { WITH_F4 } else { DIRECT };
+                let found = by(decision, &p, &data, target).expect("a candidate serves");
+                if let Err(e) = compare(&found.to_f64s(), &expected, tolerance) {
+                    panic!("{p:?}, {target}, {decision}: {e}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_of_a_tiling_does_not_serve_is_passed_over() {
+    let target = Target::new(Isa::V3);
+    let p = Problem { mb: 1, ic: 80, oc: 64, h: 8, w: 12, relu: true, repeat: None };
+    let conv = p.conv(8);
+    let on = |algorithm: Algorithm, tiling: Tiling| Decision { algorithm, tiling }.on(&conv, target).tiling;
+    let [direct, f2] = [Algorithm::Direct, Algorithm::Winograd(Winograd::F2)];
+    let good = Tiling {
+        chunks: Some(4),
+        parts: Some(5),
+        vectors: Some(4),
+        pixels: Some(5),
+        order: Some(Order::Pixels),
+    };
+    assert_eq!(on(direct, good), good);
+    for n in [0, 7, 97, usize::MAX] {
+        let bad = Tiling {
+            chunks: Some(n),
+            parts: Some(n.saturating_mul(11)),
+            vectors: n.checked_add(5),
+            pixels: n.checked_add(11),
+            order: None,
+        };
+        let bad = Tiling {
+            vectors: bad.vectors.filter(|_| n < 100),
+            pixels: bad.pixels.filter(|_| n < 100),
+            ..bad
+        };
+        assert_eq!(on(direct, bad), Tiling::NONE, "{n}");
+        assert_eq!(on(f2, Tiling { chunks: Some(n), ..Tiling::NONE }), Tiling::NONE, "{n}");
+    }
+    // Sums of one part would be of 720 terms.
+    assert_eq!(on(direct, Tiling { parts: Some(1), ..Tiling::NONE }), Tiling::NONE);
+    // Winograd's algorithm has chunks of rows of tiles, and nothing else to choose.
+    assert_eq!(on(f2, good), Tiling { chunks: Some(4), ..Tiling::NONE });
+    // Tiles of 8 blocks in threes are not alike, so that threads cannot share them.
+    let uneven = Tiling { vectors: Some(3), order: Some(Order::Channels), ..Tiling::NONE };
+    assert_eq!(on(direct, uneven), Tiling { vectors: Some(3), ..Tiling::NONE });
+    // Whatever a decision says, the convolution is computed, and the result is that of the strategy's own choice.
+    let (data, wild) = (p.data(), Some(usize::MAX));
+    let tiling =
+        Tiling { chunks: wild, parts: wild, vectors: wild, pixels: wild, order: Some(Order::Channels) };
+    for algorithm in [direct, f2] {
+        let [found, own] =
+            [tiling, Tiling::NONE].map(|tiling| by(Decision { algorithm, tiling }, &p, &data, target));
+        assert_eq!(found, own);
+        assert!(own.is_some());
+    }
 }

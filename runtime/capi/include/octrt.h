@@ -346,6 +346,11 @@ typedef struct octrt_options {
    * Handed to `log`, from every thread that uses the model.
    */
   void *log_data;
+  /**
+   * File of what `octrt tune` has measured on this machine, by which the compiler decides; NULL for none. What of it is
+   * of another machine or of another version is not used, and told as OCTRT_LOG_WARN.
+   */
+  const char *records;
 } octrt_options;
 
 /**
@@ -981,7 +986,7 @@ struct octrt_error *octrt_top_k(const struct octrt_model *model,
 #endif  // __cplusplus
 
 /* Default options. */
-#define OCTRT_OPTIONS_INIT { sizeof(octrt_options), 1, OCTRT_PRECISION_DEFAULT, 0, NULL, OCTRT_LOG_OFF, 0, NULL, NULL }
+#define OCTRT_OPTIONS_INIT { sizeof(octrt_options), 1, OCTRT_PRECISION_DEFAULT, 0, NULL, OCTRT_LOG_OFF, 0, NULL, NULL, NULL }
 
 /* A tensor of the model's element type and the session's shape, without elements. */
 #define OCTRT_TENSOR_INIT { sizeof(octrt_tensor), OCTRT_DTYPE_OF_MODEL, OCTRT_RANK_OF_MODEL, NULL, NULL, 0, NULL }

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::mem::{MaybeUninit, offset_of};
 use std::path::PathBuf;
 
-use octrt::{FileAccess, LoadOptions, Threads};
+use octrt::{FileAccess, LoadOptions, Records, Threads};
 use octrt_compiler::precision::Precision;
 
 use crate::error::{Failure, OCTRT_E_THREADS};
@@ -44,6 +44,9 @@ pub struct octrt_options {
     pub log: octrt_log_fn,
     /// Handed to `log`, from every thread that uses the model.
     pub log_data: *mut c_void,
+    /// File of what `octrt tune` has measured on this machine, by which the compiler decides; NULL for none. What of it is
+    /// of another machine or of another version is not used, and told as OCTRT_LOG_WARN.
+    pub records: *const c_char,
 }
 
 // SAFETY: integers, pointers and a nullable function, the defaults of which are 0 from `cache_dir` on.
@@ -86,8 +89,12 @@ pub(crate) unsafe fn read(options: *const octrt_options) -> Result<Chosen, Failu
     // SAFETY: the caller's promise.
     let cache_dir = unsafe { text::optional_path(o.cache_dir) }.map(PathBuf::from);
     let log = Log::new(if o.log.is_some() { o.log_level } else { OCTRT_LOG_OFF }, o.log, o.log_data)?;
+    // SAFETY: the caller's promise.
+    let records = unsafe { text::optional_path(o.records) };
+    let records = log.during(|| records.map_or_else(|| Ok(Records::default()), Records::read))?;
     let threads = threads(o.threads)?;
     let load = defaults
+        .with_records(records)
         .with_precision(precision)
         .with_max_memory(max_memory)
         .with_threads(threads)

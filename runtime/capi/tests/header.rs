@@ -58,7 +58,7 @@ const HEAD: &str = r"/*
 
 const TAIL: &str = r"
 /* Default options. */
-#define OCTRT_OPTIONS_INIT { sizeof(octrt_options), 1, OCTRT_PRECISION_DEFAULT, 0, NULL, OCTRT_LOG_OFF, 0, NULL, NULL }
+#define OCTRT_OPTIONS_INIT { sizeof(octrt_options), 1, OCTRT_PRECISION_DEFAULT, 0, NULL, OCTRT_LOG_OFF, 0, NULL, NULL, NULL }
 
 /* A tensor of the model's element type and the session's shape, without elements. */
 #define OCTRT_TENSOR_INIT { sizeof(octrt_tensor), OCTRT_DTYPE_OF_MODEL, OCTRT_RANK_OF_MODEL, NULL, NULL, 0, NULL }

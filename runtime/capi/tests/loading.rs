@@ -36,9 +36,13 @@ unsafe extern "C" fn collect(data: *mut c_void, level: i32, message: *const c_ch
 }
 
 /// The scores of a model for one picture of zeros, its memory, and what it told.
-fn scores(path: &Path, cache: Option<&Path>, copy_file: i32) -> (Vec<f32>, octrt_memory, Vec<(i32, String)>) {
+fn scores(
+    path: &Path,
+    [cache, records]: [Option<&Path>; 2],
+    copy_file: i32,
+) -> (Vec<f32>, octrt_memory, Vec<(i32, String)>) {
     let mut told: Vec<(i32, String)> = Vec::new();
-    let cache = cache.map(c_path);
+    let [cache, records] = [cache.map(c_path), records.map(c_path)];
     let options = octrt_options {
         struct_size: size_of::<octrt_options>(),
         threads: 1,
@@ -49,6 +53,7 @@ fn scores(path: &Path, cache: Option<&Path>, copy_file: i32) -> (Vec<f32>, octrt
         copy_file,
         log: Some(collect),
         log_data: (&raw mut told).cast(),
+        records: records.as_ref().map_or(ptr::null(), |r| r.as_ptr()),
     };
     let dims = [1i64, 3, 64, 64];
     let (pixels, mut scores) = (vec![0f32; 3 * 64 * 64], vec![0f32; 10]);
@@ -86,15 +91,15 @@ fn scores(path: &Path, cache: Option<&Path>, copy_file: i32) -> (Vec<f32>, octrt
 fn all_ways_give_the_same_scores() {
     let [onnx, _] = shapes();
     let folder = tempfile::tempdir().unwrap();
-    let (expected, memory, told) = scores(&onnx, None, 0);
+    let (expected, memory, told) = scores(&onnx, [None; 2], 0);
     assert!(memory.code_bytes > 0 && told.is_empty(), "{told:?}");
-    assert_eq!(scores(&onnx, None, 1).0, expected);
+    assert_eq!(scores(&onnx, [None; 2], 1).0, expected);
 
     let cache = folder.path().join("cache");
-    assert_eq!(scores(&onnx, Some(&cache), 0).0, expected);
+    assert_eq!(scores(&onnx, [Some(&cache), None], 0).0, expected);
     let kept = std::fs::read_dir(&cache).unwrap().count();
     assert!(kept > 0);
-    let (again, _, told) = scores(&onnx, Some(&cache), 0);
+    let (again, _, told) = scores(&onnx, [Some(&cache), None], 0);
     assert_eq!((again, std::fs::read_dir(&cache).unwrap().count()), (expected.clone(), kept));
     assert!(told.is_empty(), "{told:?}");
 
@@ -102,7 +107,7 @@ fn all_ways_give_the_same_scores() {
     let model = octrt::Model::load(&onnx, &octrt::LoadOptions::default()).unwrap();
     model.save(&[TensorType::new(DType::F32, vec![1, 3, 64, 64])], &compiled).unwrap();
     for copy_file in [0, 1] {
-        let (found, memory, _) = scores(&compiled, None, copy_file);
+        let (found, memory, _) = scores(&compiled, [None; 2], copy_file);
         assert_eq!(found, expected);
         assert_eq!(memory.mapped_bytes > 0, copy_file == 0);
     }
@@ -114,7 +119,21 @@ fn a_cache_that_cannot_be_used_is_told_and_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, b"no folder").unwrap();
-    let (found, _, told) = scores(&onnx, Some(&file), 0);
-    assert_eq!(found, scores(&onnx, None, 0).0);
+    let (found, _, told) = scores(&onnx, [Some(&file), None], 0);
+    assert_eq!(found, scores(&onnx, [None; 2], 0).0);
     assert!(told.iter().any(|(level, line)| *level == OCTRT_LOG_WARN && !line.is_empty()), "{told:?}");
+}
+
+#[test]
+fn records_that_are_not_used_are_told() {
+    let [onnx, _] = shapes();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records");
+    std::fs::write(&file, b"no record\n").unwrap();
+    let (found, _, told) = scores(&onnx, [None, Some(&file)], 0);
+    assert_eq!(found, scores(&onnx, [None; 2], 0).0);
+    let is_told = |(level, line): &(i32, String)| {
+        *level == OCTRT_LOG_WARN && line.contains("1 that are no records, the first in line 1")
+    };
+    assert!(told.iter().any(is_told), "{told:?}");
 }

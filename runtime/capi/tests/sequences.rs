@@ -164,7 +164,7 @@ impl Program<'_> {
             bytes[at] ^= 1 << self.random.next(8);
         }
         let options = octrt_options {
-            struct_size: self.random.pick(&[24, 56, 56, 0]),
+            struct_size: self.random.pick(&[24, 56, 64, 0]),
             threads: self.random.pick(&[1, 1, 1, 2, -1]),
             precision: self.random.pick(&[0, 1, 2]),
             max_memory: self.random.pick(&[0, 0, 10, 1 << 20]),
@@ -173,6 +173,7 @@ impl Program<'_> {
             copy_file: 0,
             log: None,
             log_data: ptr::null_mut(),
+            records: ptr::null(),
         };
         let options = if self.random.once_in(2) { ptr::null() } else { &raw const options };
         let mut model = ptr::null_mut();

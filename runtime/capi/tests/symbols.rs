@@ -100,7 +100,7 @@ macro_rules! layout {
 #[test]
 fn structs_keep_their_layout() {
     let layouts = [
-        layout!(octrt_options: struct_size, threads, precision, max_memory, cache_dir, log_level, copy_file, log, log_data),
+        layout!(octrt_options: struct_size, threads, precision, max_memory, cache_dir, log_level, copy_file, log, log_data, records),
         layout!(octrt_port: struct_size, name, dtype, rank, dims, dim_names),
         layout!(octrt_memory: struct_size, weights_bytes, mapped_bytes, code_bytes),
         layout!(octrt_tensor: struct_size, dtype, rank, dims, data, bytes, name),
@@ -109,7 +109,7 @@ fn structs_keep_their_layout() {
     let lines: Vec<String> =
         layouts.iter().map(|(n, o, size)| format!("{n}: {o:?}, {size} bytes\n")).collect();
     expect![[r#"
-        octrt_options: [0, 8, 12, 16, 24, 32, 36, 40, 48], 56 bytes
+        octrt_options: [0, 8, 12, 16, 24, 32, 36, 40, 48, 56], 64 bytes
         octrt_port: [0, 8, 16, 20, 24, 32], 40 bytes
         octrt_memory: [0, 8, 16, 24], 32 bytes
         octrt_tensor: [0, 8, 12, 16, 24, 32, 40], 48 bytes

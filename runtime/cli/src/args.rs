@@ -10,7 +10,7 @@ use octrt::image::{ChannelOrder, Filter, Preset};
 use octrt_compiler::Precision;
 
 use crate::failure::EXIT_CODES;
-pub use measure::{BenchArgs, BenchFormat, By, ProfileArgs, RepeatArgs};
+pub use measure::{BenchArgs, BenchFormat, By, ProfileArgs, RepeatArgs, TuneArgs};
 
 use crate::sizes::{ByteCount, DimArg, Factor, Size, TargetArg, Triple};
 
@@ -72,6 +72,16 @@ pub enum Command {
     /// fuses are one, with the name of one of them. What brings the input of a node into the layout in which the node reads
     /// it is a row of its own, as `conv1 (layout)`.
     Profile(ProfileArgs),
+    /// Measure how the convolutions of a model are carried out fastest on this machine, and keep it in a file
+    ///
+    /// For each distinct convolution the ways that the compiler knows run in turns, with weights as cold as in a run of
+    /// the model: algorithms, and how loops are cut. What was found is appended to the file of --records, a line for each
+    /// algorithm, before the next convolution begins: a run that was killed, or whose budget was used up, goes on where it
+    /// ended. Convolutions that another model has measured are not measured again. At the end the whole model runs with
+    /// the records and without, and, with --target native, for each width of vectors that the machine has.
+    ///
+    /// Other commands take the file as --records; for the same CPU and the same version of octrt only.
+    Tune(TuneArgs),
     /// Compile a model to a file that starts faster, or show what a stage of the compiler makes of it
     ///
     /// Without --emit, OUT holds the graph after all passes and the packed weights, for the shapes of the inputs and the
@@ -191,6 +201,9 @@ pub struct InspectArgs {
     /// Also show the Octave Convolutions of the model, and why those that are not fused are not
     #[arg(long, action = ArgAction::SetTrue)]
     pub octave: bool,
+    /// What `octrt tune` has measured on this machine, by which the compiler decides
+    #[arg(long, value_name = "FILE")]
+    pub records: Option<PathBuf>,
     #[command(flatten)]
     pub format: FormatArgs,
 }
@@ -447,13 +460,17 @@ pub struct MachineArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Machine")]
 pub struct CompilerArgs {
-    /// Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best that this machine has
+    /// Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best for this machine
     #[arg(long, value_name = "TARGET", default_value = "native")]
     pub target: TargetArg,
     /// How exact the algorithms are: default, or strict, which excludes Winograd's, by which a NaN, an infinity or a
     /// number like 1e20 reaches all of the up to 4x4 pixels that are computed together
     #[arg(long, value_name = "PRECISION", default_value_t)]
     pub precision: Precision,
+    /// What `octrt tune` has measured on this machine, by which the compiler decides. A model compiled before keeps what
+    /// it was compiled with
+    #[arg(long, value_name = "FILE")]
+    pub records: Option<PathBuf>,
     /// Bytes that tensors and weights may take, as 500M or 2GiB [default: half of the memory]
     #[arg(long, value_name = "BYTES")]
     pub max_memory: Option<ByteCount>,

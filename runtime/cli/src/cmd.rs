@@ -11,3 +11,4 @@ pub mod octavize;
 pub mod preprocess;
 pub mod profile;
 pub mod run;
+pub mod tune;

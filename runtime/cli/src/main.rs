@@ -48,6 +48,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Eval(args) => cmd::eval::run(args),
         Command::Bench(args) => cmd::bench::run(args),
         Command::Profile(args) => cmd::profile::run(args),
+        Command::Tune(args) => cmd::tune::run(args),
         Command::Compile(args) => cmd::compile::run(args),
         Command::Compare(args) => cmd::compare::run(args),
         Command::Octavize(args) => cmd::octavize::run(args),

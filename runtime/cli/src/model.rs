@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use octrt::{FileAccess, LoadOptions, Model, PortInfo, Threads};
+use octrt::{FileAccess, LoadOptions, Model, PortInfo, Records, Threads};
 use octrt_compiler::Options;
 use octrt_ops::{Dim, Graph, TensorType};
 
@@ -13,14 +13,14 @@ use crate::sizes::DimArg;
 /// Loads the model at `path` for the machine that the arguments describe.
 ///
 /// # Errors
-/// As [`Model::load`]; also when the threads cannot be started.
+/// As [`Model::load`] and [`options`]; also when the threads cannot be started.
 pub fn load(path: &Path, machine: &MachineArgs) -> Result<Model, octrt::Error> {
     let threads = Threads::new(machine.threads)?;
     let file_access = if machine.no_mmap { FileAccess::Read } else { FileAccess::Map };
     let cache_dir = machine.cache_dir.clone();
     Model::load(
         path,
-        &options(&machine.compiler)
+        &options(&machine.compiler)?
             .with_threads(threads)
             .with_file_access(file_access)
             .with_cache_dir(cache_dir),
@@ -28,10 +28,28 @@ pub fn load(path: &Path, machine: &MachineArgs) -> Result<Model, octrt::Error> {
 }
 
 /// The options of the command line, on one thread.
-pub fn options(args: &CompilerArgs) -> LoadOptions {
-    let defaults = LoadOptions::default();
-    let max_memory = args.max_memory.map_or(defaults.max_memory, |b| b.0);
-    defaults.with_target(args.target.0).with_precision(args.precision).with_max_memory(max_memory)
+///
+/// # Errors
+/// As [`Records::read`].
+pub fn options(args: &CompilerArgs) -> Result<LoadOptions, octrt::Error> {
+    Ok(LoadOptions::default()
+        .with_target(args.target.0)
+        .with_precision(args.precision)
+        .with_max_memory(max_memory(args))
+        .with_records(records(args.records.as_deref())?))
+}
+
+/// The records of a file; none where none is given.
+///
+/// # Errors
+/// As [`Records::read`].
+pub fn records(path: Option<&Path>) -> Result<Records, octrt::Error> {
+    path.map_or_else(|| Ok(Records::default()), Records::read)
+}
+
+/// Bytes that tensors and weights may take.
+pub fn max_memory(args: &CompilerArgs) -> usize {
+    args.max_memory.map_or_else(octrt::default_memory_limit, |b| b.0)
 }
 
 /// The graph of a model that was not compiled before.

@@ -1,6 +1,7 @@
 //! Numbers, sizes, dimensions, machines, and what is resized and cropped, as words of the command line.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use octrt::image::{Crop, ImageError, ResizePolicy};
 use octrt_compiler::Target;
@@ -85,6 +86,28 @@ impl FromStr for TargetArg {
             return Ok(TargetArg(None));
         }
         text.parse().map(|t| TargetArg(Some(t))).map_err(|e| format!("{e}, or native"))
+    }
+}
+
+/// `--budget`: a number of seconds, minutes or hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget(pub Duration);
+
+impl FromStr for Budget {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(end);
+        let seconds = match unit {
+            "s" => Some(1),
+            "m" => Some(60),
+            "h" => Some(3600),
+            _ => None,
+        };
+        let number = number.parse::<u32>().ok().map(u64::from);
+        let seconds = number.zip(seconds).map(|(number, seconds)| number * seconds);
+        let budget = seconds.map(|s| Budget(Duration::from_secs(s)));
+        budget.ok_or_else(|| format!("'{text}': expected a number with s, m or h, as 90s or 10m"))
     }
 }
 

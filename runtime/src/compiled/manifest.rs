@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data_type::DataType;
 use crate::ports::PortInfo;
+use crate::records::Choice;
 
 /// Everything but the data.
 #[derive(Debug, Deserialize, Serialize)]
@@ -26,6 +27,8 @@ pub(super) struct Manifest {
     pub(super) graph: String,
     /// Its constants that are not in the text.
     pub(super) blobs: Vec<Blob>,
+    /// What records have decided for convolutions of the graph.
+    pub(super) decisions: Vec<Decided>,
     /// Packed weights, in the order in which the compiler wants them.
     pub(super) weights: Vec<Weight>,
     /// Length of the data.
@@ -62,6 +65,14 @@ pub(super) struct Port {
 pub(super) struct Value {
     pub(super) input: String,
     pub(super) bytes: Vec<u8>,
+}
+
+/// A convolution, and how it is carried out.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Decided {
+    pub(super) problem: String,
+    #[serde(flatten)]
+    pub(super) choice: Choice,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

@@ -5,14 +5,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use octrt_compiler::artifact::Constant;
+use octrt_compiler::records::Convolution;
+use octrt_compiler::strategy::decision::Decision;
 use octrt_compiler::target::Target;
-use octrt_compiler::{Options, Precision};
+use octrt_compiler::{Options, Precision, Records};
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::tensor::SharedBytes;
 use octrt_ops::{Dim, Graph, OpError, Tensor, TensorType, ValueId};
 use twox_hash::XxHash3_64;
 
-use super::manifest::{Blob, Manifest, Origin, Port, Value, Weight, tensor_type};
+use super::manifest::{Blob, Decided, Manifest, Origin, Port, Value, Weight, tensor_type};
 use super::{CHUNK, HEADER, MAGIC, PAGE, Packed, Recipe, VERSION, parse_graph, recipes};
 use crate::about::About;
 use crate::arena::{ALIGN, Arena};
@@ -35,6 +37,8 @@ pub(crate) struct Compiled {
     pub(crate) about: About,
     pub(crate) ports: Ports<Vec<PortInfo>>,
     pub(crate) options: Options,
+    /// What was decided by records.
+    pub(crate) records: Records,
     /// What inputs hold that decide shapes, by their position.
     pub(crate) values: BTreeMap<usize, tensor::Tensor>,
     /// After all passes; constants that are packed are zeros here.
@@ -95,6 +99,7 @@ pub(crate) fn read(
     }
     check_data(data, &manifest.chunks, threads).map_err(corrupt)?;
     let options = options(&manifest).map_err(corrupt)?;
+    let records = decisions(manifest.decisions).map_err(corrupt)?;
     let mut places = Places { next: 0, len: data.len() as u64 };
     let blobs = blobs(&manifest.blobs, data, &mut places, limits).map_err(|e| e.into_error(model))?;
     let mut recipes = Vec::with_capacity(manifest.weights.len());
@@ -117,7 +122,20 @@ pub(crate) fn read(
     })?;
     check_ports(&graph, &ports).map_err(corrupt)?;
     let (about, packed) = (manifest.about.into(), Packed { file: file.clone(), ranges });
-    Ok(Compiled { about, ports, options, values, graph, recipes, packed })
+    Ok(Compiled { about, ports, options, records, values, graph, recipes, packed })
+}
+
+/// What records have decided. A decision that does not serve its convolution is passed over as in a file of records.
+fn decisions(stored: Vec<Decided>) -> Result<Records, String> {
+    let mut ways: BTreeMap<Convolution, Vec<Decision>> = BTreeMap::new();
+    for Decided { problem, choice } in stored {
+        let convolution = problem.parse().map_err(|e| format!("a decision for '{problem}': {e}"))?;
+        let decision = Decision::try_from(choice).map_err(|e| format!("a decision for '{problem}': {e}"))?;
+        ways.entry(convolution).or_default().push(decision);
+    }
+    let mut records = Records::NONE;
+    ways.into_iter().for_each(|(convolution, ways)| records.insert(convolution, ways));
+    Ok(records)
 }
 
 /// What inputs hold, by the position of the input.

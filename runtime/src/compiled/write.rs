@@ -3,13 +3,14 @@
 use std::hash::Hasher;
 use std::io::{self, Write};
 
+use octrt_compiler::Records;
 use octrt_compiler::artifact::Constant;
 use octrt_ops::graph::infer::{Limits, specialize};
 use octrt_ops::graph::text;
 use octrt_ops::{Tensor, TensorType};
 use twox_hash::XxHash3_64;
 
-use super::manifest::{Blob, Manifest, Port, Value, Weight};
+use super::manifest::{Blob, Decided, Manifest, Port, Value, Weight};
 use super::read::absent;
 use super::{CHUNK, Contents, HEADER, MAGIC, PAGE, Recipe, SMALL, VERSION, check, parse_graph, recipes};
 use crate::arena::ALIGN;
@@ -44,7 +45,7 @@ pub(crate) fn write(contents: Contents, packed: &[&[u8]], out: &mut dyn Write) -
         weight.at = data.place(bytes);
     }
     let parts: Vec<&[u8]> = kept.iter().map(|t| t.bytes()).chain(packed.iter().copied()).collect();
-    let Contents { about, ports, options, values, .. } = contents;
+    let Contents { about, ports, options, records, values, .. } = contents;
     let value = |(i, t): (usize, crate::tensor::Tensor)| {
         let input = ports.inputs.get(i).map(|p| p.name.clone()).unwrap_or_default();
         Value { input, bytes: t.bytes().to_vec() }
@@ -60,6 +61,7 @@ pub(crate) fn write(contents: Contents, packed: &[&[u8]], out: &mut dyn Write) -
         about: about.into(),
         graph,
         blobs: stored,
+        decisions: decisions(&records),
         weights,
         data_bytes: data.end as u64,
         chunks: checksums(&parts),
@@ -67,6 +69,12 @@ pub(crate) fn write(contents: Contents, packed: &[&[u8]], out: &mut dyn Write) -
     let manifest = serde_json::to_vec(&manifest).map_err(|e| Error::Internal(e.to_string()))?;
     send(&manifest, &parts, data.end, out)
         .map_err(|source| Error::Io { path: std::path::PathBuf::new(), source })
+}
+
+/// Each convolution with the way in which it is carried out.
+fn decisions(records: &Records) -> Vec<Decided> {
+    let all = records.iter().flat_map(|(c, decisions)| decisions.iter().map(move |d| (c, *d)));
+    all.map(|(c, d)| Decided { problem: c.to_string(), choice: d.into() }).collect()
 }
 
 fn send(manifest: &[u8], parts: &[&[u8]], data_bytes: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -110,7 +118,7 @@ fn verify_again(
     let reloaded = parse_graph(graph, &blobs).map_err(internal)?;
     let reloaded = specialize(&reloaded, &inputs, Limits::default()).map_err(|e| internal(e.to_string()))?;
     let fail = |source| Error::Compile { model: contents.graph.name.clone(), source };
-    check(&contents.graph, &reloaded, contents.options).map_err(fail)
+    check(&contents.graph, &reloaded, contents.options, &contents.records).map_err(fail)
 }
 
 /// The first bytes of a file of `len` bytes.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use octrt_compiler::artifact::{Artifact, Constant, Port};
 use octrt_compiler::pipeline;
-use octrt_compiler::{Options, Records};
+use octrt_compiler::{Options, Records, Target};
 use octrt_ops::{Dim, Graph, TensorType};
 
 use super::{Cache, KEPT_PLANS, Made, Model, ModelMemory, Source};
@@ -85,14 +85,15 @@ impl Model {
         if let Some(plan) = entry.as_ref().and_then(|entry| self.plan_cached(entry, on, weights)) {
             return Ok(plan);
         }
-        let Made { optimized, values, artifact } = self.compile(on)?;
+        let Made { optimized, values, artifact, records } = self.compile(on)?;
         self.check_artifact(&artifact, on)?;
         let values = taken(&values, on)?;
         let stored = entry.map(|entry| (entry, artifact.constants.clone()));
         let plan = Plan { values, ..self.load_plan(artifact, weights, None)? };
         if let Some((entry, constants)) = stored {
             let values = plan.values.clone();
-            let contents = self.contents((&plan.inputs, &plan.outputs), values, optimized, constants);
+            let contents =
+                self.contents((&plan.inputs, &plan.outputs), values, (optimized, records), constants);
             let stored = contents.and_then(|c| entry.store(c, &plan.weights));
             stored.unwrap_or_else(|e| cache::ignored(&entry, &e));
         }
@@ -131,7 +132,7 @@ impl Model {
             return Err(self.not_compiled(on).into());
         }
         self.check_values(&compiled.values, on)?;
-        let program = pipeline::program(graph, compiled.options, &Records::NONE);
+        let program = pipeline::program(graph, compiled.options, &compiled.records);
         let artifact = program.and_then(|program| self.generate(program, compiled.options.target));
         let artifact = artifact.map_err(|e| corrupt(e.to_string()))?;
         compiled.check_weights(&artifact.constants).map_err(corrupt)?;
@@ -162,7 +163,7 @@ impl Model {
         let folder = self.0.options.cache_dir.as_ref()?;
         let target = self.target().ok()?;
         let options = Options { target, precision: self.precision() };
-        Some(Entry::new(folder, id, options, on, self.value_inputs()))
+        Some(Entry::new(folder, id, (options, self.records()), on, self.value_inputs()))
     }
 
     /// The plan from the cache; none where that has none, or one that is of no use.
@@ -180,7 +181,7 @@ impl Model {
         &self,
         (inputs, outputs): (&[Port], &[Port]),
         values: BTreeMap<usize, Tensor>,
-        graph: Graph,
+        (graph, records): (Graph, Records),
         constants: Vec<Constant>,
     ) -> Result<Contents, Error> {
         let fixed = |infos: &[PortInfo], ports: &[Port]| -> Vec<PortInfo> {
@@ -189,7 +190,7 @@ impl Model {
         };
         let ports = Ports { inputs: fixed(self.inputs(), inputs), outputs: fixed(self.outputs(), outputs) };
         let options = Options { target: self.target()?, precision: self.precision() };
-        Ok(Contents { about: self.0.about.clone(), ports, options, values, graph, constants })
+        Ok(Contents { about: self.0.about.clone(), ports, options, records, values, graph, constants })
     }
 
     /// Writes the model, compiled for inputs of these types (as in [`Specialization`]), to a file that [`Model::load`]
@@ -213,11 +214,11 @@ impl Model {
     }
 
     fn save_of(&self, on: &Request<'_>, path: &Path) -> Result<(), Error> {
-        let Made { optimized, values, artifact } = self.compile(on)?;
+        let Made { optimized, values, artifact, records } = self.compile(on)?;
         self.check_ports(&artifact, on)?;
         let Artifact { inputs, outputs, constants, .. } = artifact;
         let values = taken(&values, on)?;
-        let contents = self.contents((&inputs, &outputs), values, optimized, constants.clone())?;
+        let contents = self.contents((&inputs, &outputs), values, (optimized, records), constants.clone())?;
         let release = |bytes: &[u8]| self.release(bytes);
         let limit = self.0.options.max_memory;
         let packer = Packer { threads: self.threads(), release: &release };
@@ -233,9 +234,10 @@ impl Model {
     /// Checks that an artifact is for inputs of these types, has the model's ports, and runs on this machine.
     fn check_artifact(&self, artifact: &Artifact, on: &Request<'_>) -> Result<(), Error> {
         self.check_ports(artifact, on)?;
-        let host = machine::detect_target()?;
-        if artifact.target.isa > host.isa {
+        let host = machine::detect_isa()?;
+        if artifact.target.isa > host {
             let (name, target) = (self.name(), artifact.target);
+            let host = Target::new(host);
             let message = format!("{name}: code for {target} does not run on this machine, which is {host}");
             return Err(Error::Target(message));
         }

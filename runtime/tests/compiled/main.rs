@@ -14,6 +14,7 @@ mod manifest;
 #[path = "../random_graphs/nodes.rs"]
 mod nodes;
 mod options;
+mod records;
 mod round_trip;
 #[path = "../support/mod.rs"]
 mod support;

@@ -23,7 +23,7 @@ fn another_version_of_the_format_is_stale() {
         }
         let e = load(&file).unwrap_err();
         assert!(matches!(e, Error::Stale { .. }), "{e}");
-        assert_eq!(e.to_string(), "model: expected version 3 of the format, found 77; compile it again");
+        assert_eq!(e.to_string(), "model: expected version 4 of the format, found 77; compile it again");
     }
 }
 

@@ -86,7 +86,7 @@ pub fn assemble(manifest: &[u8], data: &[u8]) -> Vec<u8> {
     let begin = data_begin(manifest.len());
     let mut file = vec![0; begin];
     file[..8].copy_from_slice(b"\x89OCTRT\r\n");
-    file[8..12].copy_from_slice(&3u32.to_le_bytes());
+    file[8..12].copy_from_slice(&4u32.to_le_bytes());
     file[16..24].copy_from_slice(&((begin + data.len()) as u64).to_le_bytes());
     file[24..32].copy_from_slice(&(manifest.len() as u64).to_le_bytes());
     file[32..40].copy_from_slice(&XxHash3_64::oneshot(manifest).to_le_bytes());

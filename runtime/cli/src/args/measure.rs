@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::{DimArgs, FormatArgs, MachineArgs, ValueArgs, positive};
+use crate::sizes::Budget;
 
 /// `octrt bench`
 #[derive(Debug, Args)]
@@ -49,6 +50,25 @@ pub struct RepeatArgs {
     /// Runs of each model before, whose times are dropped
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub warmup: usize,
+}
+
+/// `octrt tune`
+#[derive(Debug, Args)]
+#[command(mut_arg("records", |a| a.required(true).help("The file that records are appended to; it is made if there is none")))]
+pub struct TuneArgs {
+    /// The model, an ONNX file
+    pub model: PathBuf,
+    /// About how long measuring may take, as 90s, 10m or 1h; what the last convolution takes is not cut short
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub budget: Budget,
+    #[command(flatten)]
+    pub dims: DimArgs,
+    #[command(flatten)]
+    pub values: ValueArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 /// `octrt profile`

@@ -39,7 +39,7 @@ struct ModelReport {
 /// Those of loading and running the models.
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let threads = Threads::new(args.machine.threads)?;
-    let options = model::options(&args.machine.compiler).with_threads(threads.clone());
+    let options = model::options(&args.machine.compiler)?.with_threads(threads.clone());
     let load = |path: &PathBuf| measured::load(path, &args.dims, &args.values, &options);
     let mut models = args.models.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
     let report = measure(args, &mut models, threads.count())?;

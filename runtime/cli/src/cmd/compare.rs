@@ -11,7 +11,7 @@ use std::fmt::Write;
 use octrt::image::SideFile;
 use octrt::{Error, LoadOptions, Model, Threads};
 use octrt_compiler::decide::Choice;
-use octrt_compiler::{CompileError, Options, Records, pipeline};
+use octrt_compiler::{CompileError, Options, pipeline};
 use octrt_ops::graph::interp;
 use octrt_ops::{Graph, NodeId, Tensor, TensorType, ValueId};
 use serde::Serialize;
@@ -82,13 +82,13 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let tensors = inputs.0.iter().map(inside).collect::<Result<Vec<_>, _>>()?;
     let tolerance = Tolerance { atol: args.atol, rtol: args.rtol };
     let threads = Threads::new(args.machine.threads)?;
-    let options = model::options(&args.machine.compiler).with_threads(threads);
+    let options = model::options(&args.machine.compiler)?.with_threads(threads);
     let compared = Compared { model: &model, options, inputs: &tensors, tolerance };
 
     model::graph(&model)?;
     let loaded = model.specialized(&inputs.specialization()?)?;
     let options = Options { target: model.target()?, precision: args.machine.compiler.precision };
-    let decided = pipeline::decide(&loaded, options, &Records::NONE).map_err(|e| fail(&model, e))?;
+    let decided = pipeline::decide(&loaded, options, model.records()).map_err(|e| fail(&model, e))?;
     let (nodes, groups) = compared.inside(&decided)?;
     let outputs = compared.outputs(&loaded)?;
     let verdict = verdict(model.name(), &nodes, &groups, &outputs);
@@ -142,7 +142,7 @@ fn read_inputs(args: &CompareArgs, model: &Model) -> anyhow::Result<Inputs> {
     let mut preprocessing = preprocessing::resolve(&args.image, side.as_ref(), model.metadata())?;
     let dims = Dims::new(model, &args.inputs.dims)?;
     let given = inputs::bind(model.inputs(), "input", &args.inputs.words())?;
-    let max_bytes = model::options(&args.machine.compiler).max_memory;
+    let max_bytes = model::max_memory(&args.machine.compiler);
     let inputs = Inputs::make(model, &dims, given, &mut preprocessing, max_bytes)?;
     match inputs.misfit(model.inputs()) {
         None => Ok(inputs),

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use octrt::{Error, Model, Specialization, detect_target};
+use octrt::{Error, Model, Specialization};
+use octrt_compiler::CompileError;
 use octrt_compiler::artifact::Step;
 use octrt_compiler::codegen::Codegen;
 use octrt_compiler::leaf::Program;
 use octrt_compiler::nest::Nest;
 use octrt_compiler::pipeline::{self, Stages};
-use octrt_compiler::{CompileError, Options, Records};
 use octrt_ops::graph::text;
 
 use crate::args::{CompileArgs, Stage};
@@ -22,7 +22,7 @@ use crate::output;
 /// # Errors
 /// Those of loading and compiling the model, and of writing.
 pub fn run(args: &CompileArgs) -> anyhow::Result<()> {
-    let model = Model::load(&args.model, &model::options(&args.machine))?;
+    let model = Model::load(&args.model, &model::options(&args.machine)?)?;
     let on = inputs::specialization(&model, &Dims::new(&model, &args.dims)?, &args.values.values)?;
     match (args.emit, &args.output) {
         (None, None) => Err(Failure::Usage("give --output or --emit".to_string()).into()),
@@ -46,14 +46,13 @@ fn stage(model: &Model, on: &Specialization, args: &CompileArgs, emit: Stage) ->
     if emit == Stage::Graph {
         return Ok(text::print(&graph));
     }
-    let target = args.machine.target.0.map_or_else(detect_target, Ok)?;
-    let options = Options { target, precision: args.machine.precision };
+    let options = model::compiler_options(model)?;
     if emit == Stage::Passes {
-        return Ok(text::print(&pipeline::decide(&graph, options, &Records::NONE).map_err(fail)?.optimized));
+        return Ok(text::print(&pipeline::decide(&graph, options, model.records()).map_err(fail)?.optimized));
     }
-    let stages = pipeline::stages(&graph, options, &Records::NONE).map_err(fail)?;
+    let stages = pipeline::stages(&graph, options, model.records()).map_err(fail)?;
     let dump = Dump::new(&stages, args.node.as_deref())?;
-    let codegen = || Codegen::new(target).map_err(fail);
+    let codegen = || Codegen::new(options.target).map_err(fail);
     Ok(match emit {
         Stage::Plan => stages.program.to_string(),
         Stage::Schedule => dump.schedules()?,

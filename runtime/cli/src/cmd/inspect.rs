@@ -118,7 +118,8 @@ struct MemoryReport {
 /// # Errors
 /// [`Failure::Unsupported`] when a part of the model is not supported; those of loading the model.
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
-    let report = match Model::load(&args.model, &LoadOptions::default()) {
+    let options = LoadOptions::default().with_records(model::records(args.records.as_deref())?);
+    let report = match Model::load(&args.model, &options) {
         Ok(model) => inspect(&model, args)?,
         Err(e) => refused(args, e)?,
     };

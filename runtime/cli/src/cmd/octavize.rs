@@ -15,7 +15,7 @@ use crate::output;
 /// Those of loading the model and of writing; [`Failure::Usage`] when a dimension is open, [`Failure::Unsupported`] when
 /// no convolution can be replaced.
 pub fn run(args: &OctavizeArgs) -> anyhow::Result<()> {
-    let options = model::options(&CompilerArgs::default());
+    let options = model::options(&CompilerArgs::default())?;
     let model = Model::load(&args.model, &options)?;
     let fail = |source: CompileError| Error::Compile { model: model.name().to_string(), source };
     let types = Dims::new(&model, &args.dims)?.types()?;

@@ -13,7 +13,7 @@ use octrt_bench::measure::{Order, Schedule, gflops};
 use octrt_bench::stats::{Ratio, Samples};
 use octrt_bench::table::{Align, Table, milliseconds, percent};
 use octrt_compiler::lower::calls::LAYOUT;
-use octrt_compiler::{Records, pipeline};
+use octrt_compiler::pipeline;
 use octrt_ops::Graph;
 use octrt_ops::graph::infer::with_args;
 use serde::Serialize;
@@ -135,7 +135,7 @@ struct Row {
 /// Those of loading and running the model.
 pub fn run(args: &ProfileArgs) -> anyhow::Result<()> {
     let threads = Threads::new(args.machine.threads)?;
-    let options = model::options(&args.machine.compiler).with_threads(threads.clone());
+    let options = model::options(&args.machine.compiler)?.with_threads(threads.clone());
     let mut measured = measured::load(&args.model, &args.dims, &args.values, &options)?;
     let macs = macs_by_node(&optimized(&measured)?);
     let report = measure(args, &mut measured, &macs, threads.count())?;
@@ -149,7 +149,7 @@ pub fn run(args: &ProfileArgs) -> anyhow::Result<()> {
 fn optimized(measured: &Measured) -> Result<Graph, Error> {
     let Measured { model, on, .. } = measured;
     let fail = |source| Error::Compile { model: model.name().to_string(), source };
-    let decided = pipeline::decide(&model.specialized(on)?, model::compiler_options(model)?, &Records::NONE);
+    let decided = pipeline::decide(&model.specialized(on)?, model::compiler_options(model)?, model.records());
     Ok(decided.map_err(fail)?.optimized)
 }
 

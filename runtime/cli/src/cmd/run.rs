@@ -81,7 +81,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let dims = Dims::new(&model, &args.inputs.dims)?;
     let given = inputs::bind(model.inputs(), "input", &args.inputs.words())?;
     let has_picture = given.iter().any(|g| matches!(g, Some(Given::Picture(_))));
-    let max_bytes = model::options(&args.machine.compiler).max_memory;
+    let max_bytes = model::max_memory(&args.machine.compiler);
     let inputs = Inputs::make(&model, &dims, given, &mut preprocessing, max_bytes)?;
     let preprocess = milliseconds(start);
 

@@ -23,6 +23,8 @@ fn help_lists_commands_and_exit_codes() {
           eval         Measure a classifier's accuracy on a folder or tar of pictures
           bench        Measure how fast models run, alone or side by side
           profile      Show where a model spends its time, by node or by operator
+          tune         Measure how the convolutions of a model are carried out fastest on this machine, and
+                       keep it in a file
           compile      Compile a model to a file that starts faster, or show what a stage of the compiler
                        makes of it
           compare      Compare machine code with the reference interpreter, node by node
@@ -151,11 +153,13 @@ fn the_help_of_run_stays() {
               --no-mmap                Read the model's files instead of mapping them: nobody can then
                                        change them under a running program
               --target <TARGET>        Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best
-                                       that this machine has [default: native]
+                                       for this machine [default: native]
               --precision <PRECISION>  How exact the algorithms are: default, or strict, which excludes
                                        Winograd's, by which a NaN, an infinity or a number like 1e20 reaches
                                        all of the up to 4x4 pixels that are computed together [default:
                                        default]
+              --records <FILE>         What `octrt tune` has measured on this machine, by which the compiler
+                                       decides. A model compiled before keeps what it was compiled with
               --max-memory <BYTES>     Bytes that tensors and weights may take, as 500M or 2GiB [default:
                                        half of the memory]
     "#]]

@@ -13,4 +13,5 @@ mod program;
 #[path = "../../../tests/support/skip.rs"]
 mod skip;
 mod tensors;
+mod tune;
 mod values;

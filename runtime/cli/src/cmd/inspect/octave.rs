@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use octrt::{Error, Model, Specialization};
-use octrt_compiler::{Records, pipeline};
+use octrt_compiler::pipeline;
 use octrt_octave::{Groups, Layer, Order, StrideKind, UpKind};
 use octrt_ops::Graph;
 use serde::Serialize;
@@ -75,7 +75,7 @@ pub fn report(model: &Model, graph: &Graph, on: &Specialization) -> Result<Octav
     let fail = |source| Error::Compile { model: model.name().to_string(), source };
     let options = crate::model::compiler_options(model)?;
     let steps =
-        pipeline::stages(&model.specialized(on)?, options, &Records::NONE).map_err(fail)?.program.steps;
+        pipeline::stages(&model.specialized(on)?, options, model.records()).map_err(fail)?.program.steps;
     let own: BTreeMap<&str, &str> = steps.iter().map(|s| (s.node.as_str(), s.op)).collect();
     let near = |m: octrt_octave::NearMiss| NearMissReport { node: m.node, reason: m.reason };
     Ok(OctaveReport {

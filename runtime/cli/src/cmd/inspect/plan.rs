@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use octrt::{Error, Model};
-use octrt_compiler::{Options, Precision, Records, pipeline};
+use octrt_compiler::{Options, Precision, pipeline};
 use octrt_ops::{Graph, NodeId};
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ struct NodeReport {
 pub fn report(model: &Model, graph: &Graph) -> Result<PlanReport, Error> {
     let fail = |source| Error::Compile { model: model.name().to_string(), source };
     let target = model.target()?;
-    let decided = pipeline::decide(graph, Options { target, precision: Precision::Default }, &Records::NONE);
+    let decided = pipeline::decide(graph, Options { target, precision: Precision::Default }, model.records());
     let pipeline::Decided { optimized: graph, choice, .. } = decided.map_err(fail)?;
     let mut group_of = vec![None; graph.nodes.len()];
     for tiled in choice.tiled.iter().flatten() {

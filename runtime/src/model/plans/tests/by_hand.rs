@@ -117,7 +117,8 @@ pub fn model(artifact: Artifact, options: &LoadOptions) -> Result<Model, Error> 
     let infos = |ports: &[Port]| ports.iter().map(info).collect();
     let ports = Ports { inputs: infos(&artifact.inputs), outputs: infos(&artifact.outputs) };
     let (name, source) = ("artifact".to_string(), Source::Graph(Graph::default()));
-    let model = Model::new(name, source, ports, Vec::new(), About::default(), Files::default(), options);
+    let model =
+        Model::new(name, source, ports, Vec::new(), About::default(), Files::default(), options.clone());
     let types: Vec<TensorType> = artifact.inputs.iter().map(|p| p.ty.clone()).collect();
     model.check_artifact(&artifact, &Request::of_types(&types))?;
     let mut cache = model.lock()?;
