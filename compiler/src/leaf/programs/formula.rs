@@ -64,7 +64,8 @@ impl Step {
 /// A function of the result of a tile and of elements of other tensors: steps, each of which reads those before it. The
 /// last one is the value.
 ///
-/// A product that is added is added with one rounding. What is undefined of [`BinaryOp`]s stays so.
+/// A product that is added is added with one rounding, and the result of a tile is divided by a number as it is multiplied by
+/// its reciprocal. What is undefined of [`BinaryOp`]s stays so.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Formula {
     steps: Vec<Step>,

@@ -177,7 +177,7 @@ pub fn endings() -> Vec<Ending> {
     let gate = || acc() * Expr::f32(1.0 / 6.0) + Expr::f32(0.5);
     let less = |a, b| Expr::compare(CompareFn::Lt, a, b);
     let f = Expr::unary;
-    let all: [(Expr, Of); 21] = [
+    let all: [(Expr, Of); 22] = [
         (acc(), |x, _| x),
         (at_least(0.0, acc()), |x, _| relu(x)),
         (at_most(6.0, at_least(-0.75, acc())), |x, _| x.clamp(-0.75, 6.0)),
@@ -201,6 +201,7 @@ pub fn endings() -> Vec<Ending> {
             if x.is_nan() || b[1].is_nan() { f32::NAN } else { least(least(0.5, b[1]), x) }
         }),
         (acc() / (f(UnaryFn::Abs, b(0)) + Expr::f32(1.0)), |x, b| x / (b[0].abs() + 1.0)),
+        ((acc() + b(0)) / Expr::f32(4.0), |x, b| (x + b[0]) / 4.0),
         (f(UnaryFn::Floor, acc()) - f(UnaryFn::Round, b(0)), |x, b| x.floor() - b[0].round_ties_even()),
         (f(UnaryFn::Sqrt, f(UnaryFn::Abs, acc())), |x, _| x.abs().sqrt()),
         (f(UnaryFn::Neg, acc() * Expr::f32(3.0)), |x, _| x * -3.0),

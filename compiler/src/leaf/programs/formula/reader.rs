@@ -89,7 +89,8 @@ impl Reader<'_> {
         Some(self.step(Step::Binary(op, x, y)))
     }
 
-    /// `a / (1 + e^x)` is `a` times the sigmoid of `-x`.
+    /// `a / (1 + e^x)` is `a` times the sigmoid of `-x`. A number divides what was made of a sum, which is rounded anyway, as a
+    /// product with its reciprocal.
     fn quotient(&mut self, x: &Expr, y: &Expr) -> Option<At> {
         let (x, y) = (self.value(x)?, self.value(y)?);
         if let Step::Binary(BinaryOp::Add, a, b) = self.steps[y] {
@@ -104,7 +105,19 @@ impl Reader<'_> {
                 });
             }
         }
+        let usual = |c: &f32| (1e-30..1e30).contains(&c.abs());
+        if let Some(c) = self.number(y).filter(usual)
+            && self.is_of_result(x)
+        {
+            let reciprocal = self.step(Step::Number(1.0 / c));
+            return Some(self.step(Step::Binary(BinaryOp::Mul, x, reciprocal)));
+        }
         Some(self.step(Step::Binary(BinaryOp::Div, x, y)))
+    }
+
+    fn is_of_result(&self, at: At) -> bool {
+        let step = self.steps[at];
+        step == Step::Result || step.reads().any(|of| self.is_of_result(of))
     }
 
     /// The smaller or the larger of two, NaN if either is.
