@@ -3,7 +3,7 @@
 //! Adding a number of units in the last place 1 rounds to an integer, which its last bits then hold: moved to where the
 //! exponent is, they make the power of two.
 
-use super::{BinaryOp, Builder, Operand, Shift, VecId};
+use super::{BinaryOp, Builder, Operand, Shift, VecId, Width};
 
 /// Its last place is 1, and its last nine bits are 0.
 const ROUNDING: f32 = 12_582_912.0;
@@ -23,9 +23,6 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`, highest power first; relative to `e^r - 1` within 2^-26.
 const NEAR: [f32; 5] = [0.001_388_251, 0.008_366_58, 0.041_667_2, 0.166_665_44, 0.5];
-
-/// The same from 0 to `ln 2`; relative to `e^r` within 2^-28.
-const ABOVE: [f32; 5] = [0.001_913_093_6, 0.007_867_41, 0.041_855_58, 0.166_631_77, 0.500_002_3];
 
 /// `(-ln(1 - erf a) - a) / a` from 0 to 4, highest power first; what it gives for erf is within 2^-27.
 const ERF: [f32; 9] = [
@@ -53,11 +50,6 @@ impl Builder {
     fn split(&mut self, x: VecId, factor: f32, bias: f32) -> (VecId, VecId) {
         let sum = self.splat(ROUNDING + bias);
         self.add_multiple(sum, x, factor);
-        self.split_sum(sum, bias)
-    }
-
-    /// The same of a sum of which [`ROUNDING`] and `bias` are part.
-    fn split_sum(&mut self, sum: VecId, bias: f32) -> (VecId, VecId) {
         let n = self.with(BinaryOp::Sub, sum, ROUNDING + bias);
         (n, self.shift(Shift::Left, sum, 23))
     }
@@ -69,18 +61,27 @@ impl Builder {
         self.fma(r, r, Operand::Vector(p));
     }
 
-    /// Here `n` is the integer below `x / ln 2`: then `2^n` is infinite where the result is, and 0 where that is denormal.
+    /// Where `n` is 128, so that `2^n` is infinite though the result may not be, 16 lanes scale by `n` itself, and 8 double a
+    /// result of `2^127`.
     pub(super) fn exp(&mut self, x: VecId) -> VecId {
         let r = self.within(x, -88.0, 89.0);
-        let below = self.splat(-0.5);
-        self.add_multiple(below, r, LOG2_E);
-        let sum = self.with(BinaryOp::Add, below, ROUNDING + BIAS);
-        let (n, power) = self.split_sum(sum, BIAS);
+        let sum = self.splat(ROUNDING + BIAS);
+        self.add_multiple(sum, r, LOG2_E);
+        let n = self.with(BinaryOp::Sub, sum, ROUNDING + BIAS);
         self.add_multiple(r, n, -LN_2_HIGH);
         self.add_multiple(r, n, -LN_2_LOW);
-        self.bend(r, &ABOVE);
-        self.fma(power, power, Operand::Vector(r));
-        power
+        self.bend(r, &NEAR);
+        if self.width() == Width::W16 {
+            let near_one = self.with(BinaryOp::Add, r, 1.0);
+            self.assign(near_one, BinaryOp::Scale, near_one, Operand::Vector(n));
+            return near_one;
+        }
+        let most = self.of_constant(BinaryOp::Min, ROUNDING + BIAS + 127.0, sum);
+        self.assign(sum, BinaryOp::Sub, sum, Operand::Vector(most));
+        let y = self.shift(Shift::Left, most, 23);
+        self.fma(y, y, Operand::Vector(r));
+        self.fma(y, y, Operand::Vector(sum));
+        y
     }
 
     /// With `e^-x = 2^n (1 - q)`, the sum is `1 + 2^n + (-2^n) q`.

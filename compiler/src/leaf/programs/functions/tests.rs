@@ -95,8 +95,8 @@ fn functions_are_within_their_bounds() {
     let x = arguments();
     for f in Function::ALL {
         let bound = match f {
-            Function::Exp | Function::Tanh | Function::Erf | Function::Sigmoid => 2,
-            Function::Log => 1,
+            Function::Tanh | Function::Erf | Function::Sigmoid => 2,
+            Function::Exp | Function::Log => 1,
             _ => 0,
         };
         for width in Width::ALL {
@@ -148,7 +148,7 @@ fn instructions_are_as_many_as_the_table_says() {
         (Function::Ceil, 1, 1),
         (Function::Round, 1, 1),
         (Function::Abs, 2, 2),
-        (Function::Exp, 19, 19),
+        (Function::Exp, 22, 18),
         (Function::Log, 26, 17),
         (Function::Tanh, 24, 24),
         (Function::Erf, 31, 31),
