@@ -96,18 +96,22 @@ impl Builder {
         self.of_constant(BinaryOp::Div, 1.0, sum)
     }
 
-    /// Of the magnitude `a`, with `e^-2a = 2^n (1 - 2q)` and `h = (1 - 2^n) / 2 + 2^n q`, it is `h / (1 - h)`.
+    /// Of the magnitude `a`, with `e^-2a = 2^n (1 - 2q)`, it is the quotient of `(1 - 2^n) / 2 + 2^n q` and
+    /// `(1 + 2^n) / 2 - 2^n q`, each of which is rounded once.
     pub(super) fn tanh(&mut self, x: VecId) -> VecId {
         let q = self.magnitude(x, 9.02);
         let (n, power) = self.split(q, -2.0 * LOG2_E, BIAS);
         self.add_multiple(q, n, 0.5 * LN_2);
         self.bend(q, &scaled(NEAR, -2.0));
-        let half = self.splat(0.5);
-        self.add_multiple(half, power, -0.5);
-        self.fma(half, power, Operand::Vector(q));
-        let rest = self.of_constant(BinaryOp::Sub, 1.0, half);
-        self.assign(half, BinaryOp::Div, half, Operand::Vector(rest));
-        self.signed(half, x)
+        self.assign(q, BinaryOp::Mul, power, Operand::Vector(q));
+        let above = self.splat(0.5);
+        self.add_multiple(above, power, -0.5);
+        self.assign(above, BinaryOp::Add, above, Operand::Vector(q));
+        self.assign(power, BinaryOp::Mul, power, Operand::Splat(0.5));
+        self.assign(power, BinaryOp::Add, power, Operand::Splat(0.5));
+        self.assign(power, BinaryOp::Sub, power, Operand::Vector(q));
+        self.assign(above, BinaryOp::Div, above, Operand::Vector(power));
+        self.signed(above, x)
     }
 
     /// Of the magnitude `a`, `1 - e^-z` with `z = a + a * polynomial(a)`. With `e^-z = 2^n (1 - q)`, it is
