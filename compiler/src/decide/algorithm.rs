@@ -16,10 +16,6 @@ use crate::strategy::conv_winograd;
 use crate::strategy::decision::Decision;
 use crate::target::Target;
 
-/// Most input channels of F(4x4, 3x3): its errors grow with the root of their number, up to 5e-5 of the results' root mean
-/// square here.
-const F4_CHANNELS: usize = 128;
-
 /// Bytes of weights that come from memory in a cycle.
 const COLD_BYTES: f64 = 5.0;
 
@@ -28,6 +24,9 @@ const DIRECT_OF_PEAK: f64 = 0.9;
 
 /// What the products of Winograd's algorithm are taken to reach of the peak.
 const PRODUCTS_OF_PEAK: f64 = 0.85;
+
+/// Part of the time of these products in which weights come that later ones use.
+const WEIGHTS_COME: f64 = 0.5;
 
 /// Winograd's part of the direct cycles above which it is not taken: three steps have costs of their own.
 const WORTH_IT: f64 = 0.9;
@@ -50,7 +49,8 @@ impl Chooser<'_> {
             Algorithm::Winograd(size) => sizes.contains(&size),
         };
         let recorded = self.records.get(&convolution).iter().find(serves).copied();
-        let decision = recorded.unwrap_or_else(|| self.cheapest(&convolution, &sizes).into());
+        let decision = recorded
+            .unwrap_or_else(|| cheapest(&convolution, sizes.iter().copied(), self.options.target).into());
         Chosen { convolution, src_lanes: src.layout.lanes, decision }
     }
 
@@ -65,23 +65,20 @@ impl Chooser<'_> {
         }
         let repeats = || group.ending.operands.iter().map(|o| o.repeat);
         let serves = |size: &Winograd| {
-            let exact = *size == Winograd::F2 || src.c <= F4_CHANNELS;
             let algorithm = Algorithm::Winograd(*size);
-            exact
-                && conv_winograd::ends_with(*size, repeats()).is_ok()
+            conv_winograd::ends_with(*size, repeats()).is_ok()
                 && !refused.contains_key(&(group.root, algorithm))
         };
         [Winograd::F2, Winograd::F4].into_iter().filter(serves).collect()
     }
+}
 
-    /// The algorithm of the fewest cycles by the estimate.
-    fn cheapest(&self, convolution: &Convolution, sizes: &[Winograd]) -> Algorithm {
-        let target = self.options.target;
-        let direct = WORTH_IT * direct_cycles(convolution, target);
-        let cycles = sizes.iter().map(|size| (winograd_cycles(convolution, *size, target), *size));
-        let cheapest = cycles.filter(|(cycles, _)| *cycles < direct).min_by(|a, b| a.0.total_cmp(&b.0));
-        cheapest.map_or(Algorithm::Direct, |(_, size)| Algorithm::Winograd(size))
-    }
+/// The cheapest of direct convolution and Winograd's algorithm in tiles of these sizes.
+fn cheapest(c: &Convolution, sizes: impl Iterator<Item = Winograd>, target: Target) -> Algorithm {
+    let direct = WORTH_IT * direct_cycles(c, target);
+    let cycles = sizes.map(|size| (winograd_cycles(c, size, target), size));
+    let cheapest = cycles.filter(|(cycles, _)| *cycles < direct).min_by(|a, b| a.0.total_cmp(&b.0));
+    cheapest.map_or(Algorithm::Direct, |(_, size)| Algorithm::Winograd(size))
 }
 
 /// The convolution as records know it.
@@ -119,7 +116,9 @@ fn winograd_cycles(c: &Convolution, size: Winograd, target: Target) -> f64 {
     let [input, output] = transform_cycles(size);
     let blocks = |channels: usize| (channels as f64 / lanes(target)).ceil();
     let transforms = tiles * (blocks(c.ic) * input + blocks(c.oc) * output) / target.vector_rate();
-    weights * tiles / rate(target) / PRODUCTS_OF_PEAK + transforms + weights * 4.0 / COLD_BYTES
+    let products = weights * tiles / rate(target) / PRODUCTS_OF_PEAK;
+    let waits = (weights * 4.0 / COLD_BYTES - WEIGHTS_COME * products).max(0.0);
+    products + transforms + waits
 }
 
 /// Cycles of the transforms of a block of channels of a tile, of its input and of its output: about two instructions of their
@@ -134,9 +133,44 @@ fn transform_cycles(size: Winograd) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::MapWindow;
     use crate::leaf::programs::{Formula, WinogradInput, WinogradOutput};
     use crate::leaf::{Inst, Width};
     use crate::strategy::tail::Tail;
+    use crate::target::Isa;
+
+    #[test]
+    fn weights_decide_between_the_sizes_of_tiles() {
+        let f2 = Algorithm::Winograd(Winograd::F2);
+        let f4 = Algorithm::Winograd(Winograd::F4);
+        // Channels, rows and columns, and what is fastest with vectors of 8 and of 16.
+        let measured = [
+            (64, 56, [f4, f4]),
+            (128, 28, [f4, f4]),
+            (128, 14, [f4, f2]),
+            (256, 28, [f4, f4]),
+            (256, 14, [f4, f2]),
+            (256, 7, [f2, f2]),
+            (512, 28, [f4, f4]),
+            (512, 14, [f4, f2]),
+            (512, 7, [f2, f2]),
+        ];
+        for (channels, extent, expected) in measured {
+            let (extents, one) = ([1, extent, extent], [1; 3]);
+            let c = Convolution {
+                mb: 1,
+                groups: 1,
+                ic: channels,
+                oc: channels,
+                src: extents,
+                dst: extents,
+                window: MapWindow { kernel: [1, 3, 3], strides: one, dilations: one, pads: [0, 1, 1] },
+            };
+            let sizes = || [Winograd::F2, Winograd::F4].into_iter();
+            let found = [Isa::V3, Isa::V4].map(|isa| cheapest(&c, sizes(), Target::new(isa)));
+            assert_eq!(found, expected, "{channels} channels, {extent}x{extent}");
+        }
+    }
 
     fn instructions(body: &[Inst]) -> usize {
         let count = |i: &Inst| if let Inst::Loop { body, .. } = i { instructions(body) } else { 1 };

@@ -1,5 +1,7 @@
 //! Transformed weights of Winograd's algorithm: `G g G^T` of each kernel `g`, computed in f64 and rounded once.
 
+use std::f64::consts::SQRT_2;
+
 use super::{ConvPacking, Panel, Weights};
 use crate::leaf::programs::Winograd;
 
@@ -102,13 +104,13 @@ fn f2([a, b, c]: [&Lanes; 3], u: &mut [Lanes; 4]) {
 #[inline(always)]
 fn f4([a, b, c]: [&Lanes; 3], u: &mut [Lanes; 6]) {
     for i in 0..WIDTH {
-        let near = a[i] + c[i];
-        let far = a[i] * (1.0 / 24.0) + c[i] * (1.0 / 6.0);
-        u[0][i] = 0.25 * a[i];
-        u[1][i] = (near + b[i]) * (-1.0 / 6.0);
-        u[2][i] = (near - b[i]) * (-1.0 / 6.0);
-        u[3][i] = far + b[i] * (1.0 / 12.0);
-        u[4][i] = far - b[i] * (1.0 / 12.0);
+        let near = (2.0 * a[i] + c[i]) * (SQRT_2 / -6.0);
+        let far = (a[i] + 2.0 * c[i]) * (1.0 / 3.0);
+        u[0][i] = a[i];
+        u[1][i] = near - b[i] * (1.0 / 3.0);
+        u[2][i] = near + b[i] * (1.0 / 3.0);
+        u[3][i] = far + b[i] * (SQRT_2 / 3.0);
+        u[4][i] = far - b[i] * (SQRT_2 / 3.0);
         u[5][i] = c[i];
     }
 }

@@ -23,8 +23,7 @@ use cases::Case;
 const ISAS: [Isa; 2] = [Isa::V3, Isa::V4];
 
 /// Largest error over the root of the mean square of an output.
-const DIRECT: f64 = 1e-5;
-const WITH_F4: f64 = 5e-5;
+const TOLERANCE: f64 = 1e-5;
 
 /// Calls `check` for every case, vector width and precision; panics with all that it complains of.
 fn each(check: &dyn Fn(&Case, &Program) -> Result<(), String>) {
@@ -80,13 +79,12 @@ fn programs_give_what_graphs_mean() {
         let inputs = net::inputs(&case.graph);
         let expected = graph::interp::run(&case.graph, &inputs).map_err(|e| e.to_string())?;
         let found = interp::run(program, &inputs, Engine::Emulator).map_err(|e| e.to_string())?;
-        let tolerance = if transforms(program, Winograd::F4) { WITH_F4 } else { DIRECT };
         for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
             let by_output = |m: String| format!("output {i} {}: {m}", e.ty());
             if f.ty() != e.ty() {
                 return Err(by_output(format!("found {}", f.ty())));
             }
-            compare(&f.to_f64s(), &e.to_f64s(), tolerance).map_err(by_output)?;
+            compare(&f.to_f64s(), &e.to_f64s(), TOLERANCE).map_err(by_output)?;
         }
         Ok(())
     });

@@ -1,8 +1,11 @@
 //! The products of transformed tiles: a matrix product for each element of the transform.
 //!
 //! ```text
-//! tiles of output channels -> cut tiles -> tensorize
+//! tiles of output channels -> split the sum in parts -> cut tiles -> tensorize
 //! ```
+//!
+//! Parts of the sum are added by way of what they store: an accumulator of [`TERMS`] products is as exact as the transforms,
+//! one of all channels loses digits with the root of their number.
 
 use octrt_ops::compute::ReduceFn;
 use octrt_ops::expr::{BufId, Expr, VarId};
@@ -13,6 +16,7 @@ use crate::leaf::Width;
 use crate::nest::{Buffer, BufferRole};
 use crate::nest::{Define, Nest, Stmt, around};
 use crate::nest::{Loop, Reduction, Role};
+use crate::schedule::cut::Run;
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::conv::ConvTile;
 use crate::strategy::conv_tiling::share;
@@ -33,6 +37,9 @@ pub(super) struct Products {
     /// Whether weights come from beyond the level-2 cache.
     pub(super) is_cold: bool,
 }
+
+/// Most products that one accumulator adds.
+const TERMS: usize = 128;
 
 const IMAGE: VarId = VarId(0);
 const ELEMENT: VarId = VarId(1);
@@ -99,38 +106,65 @@ impl Products {
         let vectors = tiles::runs(&tiles::vectors(self.dst_blocks));
         let runs: Vec<(usize, usize)> = vectors.into_iter().map(|(_, n, size)| (size, n)).collect();
         for run in s.cut(BLOCK, &runs)? {
-            let tile = run.of(TILE);
-            s.reorder(&[tile, run.inner])?;
-            s.pack(U, tile, run.inner)?;
-            let vectors = s.extent(run.inner);
-            let split = EvenSplit::new(self.tiles, tiles::pixels(self.width, vectors));
-            let whole = ConvTile {
-                pixel: tile,
-                pixels: self.tiles,
-                vector: run.inner,
-                lane: run.of(LANE),
-                ic: run.of(IC),
-                taps: Vec::new(),
-                channel: run.of(CHANNEL),
-                part: (Expr::int(0), self.src_blocks),
-                ahead: (0, Expr::int(0)),
-            };
-            // Each call brings its share of the next tile's weights near.
-            let ahead = match self.is_cold {
-                true => share(&s.conv(&whole, self.width)?, split.large + split.small),
-                false => 0,
-            };
-            let runs: Vec<(usize, usize)> = split.runs().map(|(_, size, n)| (size, n)).collect();
-            let mut before = 0;
-            for (part, (_, n)) in s.cut(tile, &runs)?.iter().zip(&runs) {
-                let number = Expr::Var(part.outer) + Expr::int(before);
-                let named = whole.named(&|l| part.of(l));
-                let tile = ConvTile { pixel: part.inner, ahead: (ahead, number), ..named };
-                s.tensorize_conv(&tile, self.width)?;
-                before += n;
-            }
+            s.reorder(&[run.of(TILE), run.inner])?;
+            s.pack(U, run.of(TILE), run.inner)?;
+            self.channels(&mut s, &run)?;
         }
         s.flatten(U)?;
         Ok(s)
+    }
+
+    /// Schedules a run of tiles of output channels.
+    fn channels(&self, s: &mut Schedule, run: &Run) -> Result<(), Refusal> {
+        let split = EvenSplit::new(self.tiles, tiles::pixels(self.width, s.extent(run.inner)));
+        let whole = self.tile(&|l| run.of(l), run.inner, Expr::int(0));
+        // Each call brings its share of the next tile's weights near.
+        let ahead = match self.is_cold {
+            true => share(&s.conv(&whole, self.width)?, split.large + split.small),
+            false => 0,
+        };
+        let most = TERMS / self.width.lanes() as usize;
+        let parts = EvenSplit::new(self.src_blocks, most);
+        let sizes: Vec<usize> = parts.runs().flat_map(|(_, size, n)| std::iter::repeat_n(size, n)).collect();
+        if sizes.len() < 2 {
+            return self.run_of_tiles(s, (split, ahead), &whole);
+        }
+        for part in s.split_sum((whole.pixel, whole.ic), &sizes)? {
+            let tile = self.tile(&|l| part.of(run.of(l)), part.of(run.inner), part.start.clone());
+            self.run_of_tiles(s, (split, ahead), &tile)?;
+        }
+        Ok(())
+    }
+
+    /// Schedules all tiles for a tile of output channels, or a part of their sum.
+    fn run_of_tiles(
+        &self,
+        s: &mut Schedule,
+        (split, ahead): (EvenSplit, i32),
+        of: &ConvTile,
+    ) -> Result<(), Refusal> {
+        let runs: Vec<(usize, usize)> = split.runs().map(|(_, size, n)| (size, n)).collect();
+        let mut before = 0;
+        for (run, (_, n)) in s.cut(of.pixel, &runs)?.iter().zip(&runs) {
+            let number = Expr::Var(run.outer) + Expr::int(before);
+            let tile = ConvTile { pixel: run.inner, ahead: (ahead, number), ..of.named(&|l| run.of(l)) };
+            s.tensorize_conv(&tile, self.width)?;
+            before += n;
+        }
+        Ok(())
+    }
+
+    fn tile(&self, of: &dyn Fn(VarId) -> VarId, vector: VarId, start: Expr) -> ConvTile {
+        ConvTile {
+            pixel: of(TILE),
+            pixels: self.tiles,
+            vector,
+            lane: of(LANE),
+            ic: of(IC),
+            taps: Vec::new(),
+            channel: of(CHANNEL),
+            part: (start, self.src_blocks),
+            ahead: (0, Expr::int(0)),
+        }
     }
 }

@@ -1,4 +1,7 @@
-//! Transforms of Winograd's algorithm, on integers: their results are exact in any order of operations.
+//! Transforms of Winograd's algorithm, on integers: those of F(2x2, 3x3) are exact in any order of operations, those of
+//! F(4x4, 3x3) are rounded in the order that is written here.
+
+use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
 use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::memory::{Access, Region, Value};
@@ -10,33 +13,46 @@ use super::super::model::Model;
 use super::super::{Case, Rng};
 use super::ending;
 
-/// `B^T` of F(2x2, 3x3) and F(4x4, 3x3).
+/// `B^T` and `A^T` of F(2x2, 3x3).
 const B2: &[&[i32]] = &[&[1, 0, -1, 0], &[0, 1, 1, 0], &[0, -1, 1, 0], &[0, 1, 0, -1]];
-const B4: &[&[i32]] = &[
-    &[4, 0, -5, 0, 1, 0],
-    &[0, -4, -4, 1, 1, 0],
-    &[0, 4, -4, -1, 1, 0],
-    &[0, -2, -1, 2, 1, 0],
-    &[0, 2, -1, -2, 1, 0],
-    &[0, 4, 0, -5, 0, 1],
-];
-/// `A^T` likewise.
 const A2: &[&[i32]] = &[&[1, 1, 1, 0], &[0, 1, -1, -1]];
-const A4: &[&[i32]] =
-    &[&[1, 1, 1, 1, 1, 0], &[0, 1, -1, 2, -2, 0], &[0, 1, 1, 4, 4, 0], &[0, 1, -1, 8, -8, 1]];
+
+fn product(m: &[&[i32]], x: &[f32]) -> Vec<f32> {
+    m.iter().map(|row| row.iter().zip(x).fold(0.0, |sum, (&m, x)| sum + m as f32 * x)).collect()
+}
+
+/// `B^T x` of F(4x4, 3x3).
+fn input_of_4(x: &[f32]) -> Vec<f32> {
+    let outer = |i: usize| x[i + 2].mul_add(-2.5, x[i] + x[i + 4]);
+    let both = |factor: f32, point: f32| {
+        let (even, odd) = (x[2].mul_add(factor, x[4]), x[1].mul_add(factor, x[3]));
+        [odd.mul_add(point, even), odd.mul_add(-point, even)]
+    };
+    let ([a, b], [c, d]) = (both(-2.0, FRAC_1_SQRT_2), both(-0.5, SQRT_2));
+    vec![outer(0), a, b, c, d, outer(1)]
+}
+
+/// `A^T x` of F(4x4, 3x3).
+fn output_of_4(x: &[f32]) -> Vec<f32> {
+    let (near, far) = ([x[1] + x[2], x[1] - x[2]], [x[3] + x[4], x[3] - x[4]]);
+    vec![
+        far[0].mul_add(0.5, near[0].mul_add(SQRT_2, x[0])),
+        far[1].mul_add(FRAC_1_SQRT_2, near[1]),
+        near[0].mul_add(FRAC_1_SQRT_2, far[0]),
+        far[1].mul_add(SQRT_2, near[1].mul_add(0.5, x[5])),
+    ]
+}
 
 fn integer(rng: &mut Rng) -> f32 {
     rng.range(-50, 50) as f32
 }
 
-/// `m x m^T`.
-fn both_sides(m: &[&[i32]], x: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    let n = x.len();
-    let element = |i: usize, j: usize| {
-        let pairs = (0..n).flat_map(|k| (0..n).map(move |l| (k, l)));
-        pairs.fold(0.0, |sum, (k, l)| sum + (m[i][k] * m[j][l]) as f32 * x[k][l])
-    };
-    (0..m.len()).map(|i| (0..m.len()).map(|j| element(i, j)).collect()).collect()
+/// The transform of the columns of `x`, then of the rows of that.
+fn both_sides(transform: impl Fn(&[f32]) -> Vec<f32>, x: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let column = |j: usize| transform(&x.iter().map(|row| row[j]).collect::<Vec<_>>());
+    let columns: Vec<Vec<f32>> = (0..x.len()).map(column).collect();
+    let row = |i: usize| transform(&columns.iter().map(|column| column[i]).collect::<Vec<_>>());
+    (0..columns[0].len()).map(row).collect()
 }
 
 /// Distances of rows, pixels, and blocks that do not overlap.
@@ -87,7 +103,10 @@ pub fn input(width: Width, rng: &mut Rng) -> Case {
         for (i, j) in (0..w.rows).flat_map(|i| (0..w.columns).map(move |j| (i, j))) {
             tile[i][j] = model.read("src", element(src, block, i, j, lane));
         }
-        let product = both_sides(if size == Winograd::F2 { B2 } else { B4 }, &tile);
+        let product = match size {
+            Winograd::F2 => both_sides(|x| product(B2, x), &tile),
+            Winograd::F4 => both_sides(input_of_4, &tile),
+        };
         for (p, x) in product.iter().flatten().enumerate() {
             model.write("dst", element([0, dst[1], dst[2]], block, 0, p, lane), *x);
         }
@@ -128,7 +147,10 @@ pub fn output(width: Width, rng: &mut Rng) -> Case {
         let mut read = |p: usize| model.read("src", element([0, src[1], src[2]], block, 0, p, lane));
         let tile: Vec<Vec<f32>> = (0..n).map(|i| (0..n).map(|j| read(i * n + j)).collect()).collect();
         let bias = model.read("bias", 4 * (block * lanes + lane) as i64);
-        let product = both_sides(if size == Winograd::F2 { A2 } else { A4 }, &tile);
+        let product = match size {
+            Winograd::F2 => both_sides(|x| product(A2, x), &tile),
+            Winograd::F4 => both_sides(output_of_4, &tile),
+        };
         for (i, j) in (0..w.rows).flat_map(|i| (0..w.columns).map(move |j| (i, j))) {
             let read = |((name, o), low): ((&str, &TileOperand), &[i64; 3])| {
                 model.read(name, element(*low, block, i / o.repeat, j / o.repeat, lane))
