@@ -89,7 +89,7 @@ fn gates_scales_and_maps_run_with_their_convolution() {
 /// What a tensor is that the strategy does not read beside its results, and other reasons.
 #[test]
 fn reasons_are_told() {
-    let of = |nodes: &str| open(&graph(nodes)).map(|(node, why)| (node, why));
+    let of = |nodes: &str| open(&graph(nodes));
     let named = |node: &str, why| Some((node.to_string(), why));
     let plane = r#"  %11 = "first" CONV (%0, %1)
   %12 = "sum" Binary { kind = add } (%11, %10)
