@@ -20,9 +20,6 @@ use crate::target::Target;
 /// square here.
 const F4_CHANNELS: usize = 128;
 
-/// Bytes of weights that come from memory in a cycle.
-const COLD_BYTES: f64 = 5.0;
-
 /// What direct convolutions are taken to reach of the peak; single ones are measured at 0.67, with cold weights, to 0.95.
 const DIRECT_OF_PEAK: f64 = 0.9;
 
@@ -109,7 +106,7 @@ fn lanes(target: Target) -> f64 {
 fn direct_cycles(c: &Convolution, target: Target) -> f64 {
     let weights = (c.ic * c.oc * c.window.taps()) as f64;
     let pixels = (c.mb * c.dst.iter().product::<usize>()) as f64;
-    weights * pixels / rate(target) / DIRECT_OF_PEAK + weights * 4.0 / COLD_BYTES
+    weights * pixels / rate(target) / DIRECT_OF_PEAK + weights * 4.0 / target.cold_bytes()
 }
 
 fn winograd_cycles(c: &Convolution, size: Winograd, target: Target) -> f64 {
@@ -119,7 +116,7 @@ fn winograd_cycles(c: &Convolution, size: Winograd, target: Target) -> f64 {
     let [input, output] = transform_cycles(size);
     let blocks = |channels: usize| (channels as f64 / lanes(target)).ceil();
     let transforms = tiles * (blocks(c.ic) * input + blocks(c.oc) * output) / target.vector_rate();
-    weights * tiles / rate(target) / PRODUCTS_OF_PEAK + transforms + weights * 4.0 / COLD_BYTES
+    weights * tiles / rate(target) / PRODUCTS_OF_PEAK + transforms + weights * 4.0 / target.cold_bytes()
 }
 
 /// Cycles of the transforms of a block of channels of a tile, of its input and of its output: about two instructions of their
