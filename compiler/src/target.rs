@@ -33,15 +33,18 @@ pub enum Cpu {
     Generic,
     /// AMD's Zen 4: those of 512 bits take two cycles.
     Zen4,
+    /// Intel's Golden Cove and those after it in servers: large caches.
+    GoldenCove,
 }
 
 impl Cpu {
-    const ALL: [Cpu; 2] = [Cpu::Generic, Cpu::Zen4];
+    const ALL: [Cpu; 3] = [Cpu::Generic, Cpu::Zen4, Cpu::GoldenCove];
 
     fn name(self) -> &'static str {
         match self {
             Cpu::Generic => "",
             Cpu::Zen4 => "zen4",
+            Cpu::GoldenCove => "golden-cove",
         }
     }
 }
@@ -66,7 +69,7 @@ impl Target {
     pub fn native(isa: Isa, cpu: Cpu) -> Self {
         match (isa, cpu) {
             (Isa::V4, Cpu::Zen4) => Target::new(Isa::V3),
-            _ => Target::new(isa),
+            _ => Target { isa, cpu },
         }
     }
 
@@ -92,12 +95,33 @@ impl Target {
         }
     }
 
-    /// Sizes of the data caches that schedules reckon with: of Zen for x86-64-v3, of Skylake-SP for x86-64-v4.
+    /// Sizes of the data caches that schedules reckon with: where nothing is known of the processor, of Zen for x86-64-v3, of
+    /// Skylake-SP for x86-64-v4.
     pub fn caches(self) -> Caches {
+        if self.cpu == Cpu::GoldenCove {
+            return Caches { l1: 48 << 10, l2: 2 << 20 };
+        }
         match self.isa {
             Isa::V2 => Caches { l1: 32 << 10, l2: 256 << 10 },
             Isa::V3 => Caches { l1: 32 << 10, l2: 512 << 10 },
             Isa::V4 => Caches { l1: 32 << 10, l2: 1 << 20 },
+        }
+    }
+
+    /// Bytes of weights from which on they are taken to come from beyond the level-2 cache. A run of a network reads all
+    /// weights once, so that those of a layer are there only where all of the network's fit; what is measured counts.
+    pub fn cold_from(self) -> usize {
+        match self.cpu {
+            Cpu::GoldenCove => 128 << 10,
+            Cpu::Generic | Cpu::Zen4 => self.caches().l2 / 2,
+        }
+    }
+
+    /// Bytes of such weights that come near in a cycle.
+    pub fn cold_bytes(self) -> f64 {
+        match self.cpu {
+            Cpu::GoldenCove => 8.0,
+            Cpu::Generic | Cpu::Zen4 => 5.0,
         }
     }
 
@@ -153,7 +177,14 @@ mod tests {
     fn wide_vectors_that_gain_nothing_are_not_native() {
         assert_eq!(Target::native(Isa::V4, Cpu::Generic), Target::new(Isa::V4));
         assert_eq!(Target::native(Isa::V4, Cpu::Zen4), Target::new(Isa::V3));
-        assert_eq!(Target::native(Isa::V3, Cpu::Zen4), Target::new(Isa::V3));
+        assert_eq!(Target::native(Isa::V3, Cpu::Zen4), Target { isa: Isa::V3, cpu: Cpu::Zen4 });
+        let golden = Target { isa: Isa::V4, cpu: Cpu::GoldenCove };
+        assert_eq!(Target::native(Isa::V4, Cpu::GoldenCove), golden);
+        assert_eq!(golden.vector_rate(), 1.0);
+        assert_eq!(golden.to_string(), "x86-64-v4:golden-cove");
+        assert!(golden.caches().l2 > Target::new(Isa::V4).caches().l2);
+        assert!(golden.cold_from() < Target::new(Isa::V4).cold_from());
+        assert!(golden.cold_bytes() > Target::new(Isa::V4).cold_bytes());
         let rate = |isa, cpu| Target { isa, cpu }.vector_rate();
         assert_eq!((rate(Isa::V4, Cpu::Zen4), rate(Isa::V3, Cpu::Zen4)), (0.5, 1.0));
         assert_eq!((rate(Isa::V4, Cpu::Generic), rate(Isa::V3, Cpu::Generic)), (1.0, 1.0));

@@ -73,7 +73,7 @@ pub use error::{Error, ErrorKind, InputError};
 pub use execute::{Observer, StepEvent};
 pub use fingerprint::fingerprint;
 pub use labels::{LABELS_METADATA, LabelError, Labels};
-pub use machine::{default_memory_limit, detect_isa, detect_target};
+pub use machine::{default_memory_limit, detect_isa, detect_target, native_target};
 pub use model::{Model, ModelMemory};
 pub use octrt_compiler::{CompileError, Isa, Precision, Target};
 pub use octrt_ops::{DType, Dim, Graph, Shape, TensorType};

@@ -18,8 +18,8 @@ pub fn detect_target() -> Result<Target, Error> {
     Ok(Target::native(isa, cpu(isa)))
 }
 
-/// This machine with code for an instruction set that it may have.
-pub(crate) fn target_of(isa: Isa) -> Target {
+/// The target of this processor with code for an instruction set, which it need not have.
+pub fn native_target(isa: Isa) -> Target {
     Target { isa, cpu: cpu(isa) }
 }
 

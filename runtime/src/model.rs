@@ -349,7 +349,7 @@ fn with_target(graph: &Graph, options: &LoadOptions) -> LoadOptions {
         && let Some(isa) = options.records.fastest(graph)
         && machine::detect_isa().is_ok_and(|host| isa <= host)
     {
-        options.target = Some(machine::target_of(isa));
+        options.target = Some(machine::native_target(isa));
     }
     options
 }

@@ -49,8 +49,10 @@ impl Processor {
 
     /// What the compiler is told of it. All of AMD's family 25 that have AVX-512 are Zen 4.
     pub(crate) fn cpu(&self, has_avx512: bool) -> Cpu {
-        match (self.vendor.as_str(), self.family) {
-            ("AuthenticAMD", 0x19) if has_avx512 => Cpu::Zen4,
+        match (self.vendor.as_str(), self.family, self.model) {
+            ("AuthenticAMD", 0x19, _) if has_avx512 => Cpu::Zen4,
+            // Sapphire Rapids, Emerald Rapids, Granite Rapids.
+            ("GenuineIntel", 0x6, 0x8f | 0xcf | 0xad | 0xae) => Cpu::GoldenCove,
             _ => Cpu::Generic,
         }
     }
@@ -111,7 +113,9 @@ mod tests {
         let sapphire = processor(b"GenuineIntel", 0x000c_06f2, "  INTEL(R) XEON(R)  PLATINUM 8581C ");
         let text = "INTEL(R) XEON(R) PLATINUM 8581C (GenuineIntel family 6 model 207 stepping 2)";
         assert_eq!(sapphire.to_string(), text);
-        assert_eq!(sapphire.cpu(true), Cpu::Generic);
+        assert_eq!(sapphire.cpu(true), Cpu::GoldenCove);
+        let skylake = processor(b"GenuineIntel", 0x0005_0654, "Intel(R) Xeon(R) Gold 6148");
+        assert_eq!((skylake.model, skylake.cpu(true)), (0x55, Cpu::Generic));
         let turin = processor(b"AuthenticAMD", 0x00b0_0f21, "AMD EPYC 9755");
         assert_eq!((turin.family, turin.cpu(true)), (0x1a, Cpu::Generic));
     }

@@ -16,9 +16,6 @@ use crate::strategy::conv_winograd;
 use crate::strategy::decision::Decision;
 use crate::target::Target;
 
-/// Bytes of weights that come from memory in a cycle.
-const COLD_BYTES: f64 = 5.0;
-
 /// What direct convolutions are taken to reach of the peak; single ones are measured at 0.67, with cold weights, to 0.95.
 const DIRECT_OF_PEAK: f64 = 0.9;
 
@@ -106,7 +103,7 @@ fn lanes(target: Target) -> f64 {
 fn direct_cycles(c: &Convolution, target: Target) -> f64 {
     let weights = (c.ic * c.oc * c.window.taps()) as f64;
     let pixels = (c.mb * c.dst.iter().product::<usize>()) as f64;
-    weights * pixels / rate(target) / DIRECT_OF_PEAK + weights * 4.0 / COLD_BYTES
+    weights * pixels / rate(target) / DIRECT_OF_PEAK + weights * 4.0 / target.cold_bytes()
 }
 
 fn winograd_cycles(c: &Convolution, size: Winograd, target: Target) -> f64 {
@@ -117,7 +114,7 @@ fn winograd_cycles(c: &Convolution, size: Winograd, target: Target) -> f64 {
     let blocks = |channels: usize| (channels as f64 / lanes(target)).ceil();
     let transforms = tiles * (blocks(c.ic) * input + blocks(c.oc) * output) / target.vector_rate();
     let products = weights * tiles / rate(target) / PRODUCTS_OF_PEAK;
-    let waits = (weights * 4.0 / COLD_BYTES - WEIGHTS_COME * products).max(0.0);
+    let waits = (weights * 4.0 / target.cold_bytes() - WEIGHTS_COME * products).max(0.0);
     products + transforms + waits
 }
 

@@ -34,6 +34,7 @@ fn exactly(p: &ConvProblem, decision: Decision, target: Target) -> Result<(Plan,
             Ok((Plan::Whole(nest), Packing::Grouped(packing)))
         }
         (Algorithm::Direct, Sharing::Merged(_)) => {
+            let tiling = tiling.or_own(p, target);
             let nest = conv_direct::schedule(p, tiling, target)?.finish()?;
             let packing = ConvPacking { tiles: tiling.vectors(p), ..p.packing() };
             Ok((Plan::Whole(nest), Packing::Conv(packing)))

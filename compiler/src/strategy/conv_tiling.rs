@@ -8,6 +8,9 @@ use super::conv::ConvProblem;
 use super::refusal::Refusal;
 use super::tiles;
 
+/// Most bytes of the next tile's weights that a trip brings near.
+const AHEAD: i32 = 256;
+
 /// From this many tiles of pixels on, parts of the input channels pay.
 const MANY_TILES: usize = 6;
 
@@ -67,14 +70,10 @@ pub fn even_parts(blocks: usize, parts: usize) -> Vec<usize> {
 /// Bytes of the next tile's weights that each trip brings near, where weights come from beyond the level-2 cache.
 pub fn ahead(p: &ConvProblem, leaf: &Conv, pixel_tiles: usize, target: Target) -> i32 {
     let all = p.groups * p.dst_blocks() * p.vector_bytes(leaf.width);
-    if all <= target.caches().l2 / 2
-        || leaf.reduction == Reduction::Table
-        || leaf.merged > 1
-        || pixel_tiles < 4
-    {
+    if all <= target.cold_from() || leaf.reduction == Reduction::Table || leaf.merged > 1 || pixel_tiles < 4 {
         return 0;
     }
-    share(leaf, pixel_tiles).min(256)
+    share(leaf, pixel_tiles).min(AHEAD)
 }
 
 /// Bytes of the next tile's weights that each trip brings near, so that so many tiles of pixels bring all of them.

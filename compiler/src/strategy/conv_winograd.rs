@@ -48,10 +48,10 @@ pub fn plan(p: &ConvProblem, (size, tiling): (Winograd, Tiling), target: Target)
     }
     ends_with(size, p.tail.operands.iter().map(Operand::repeat))?;
     let tiles = Tiles::of(&p.dst, size);
-    let l2 = target.caches().l2;
+    let cold_from = target.cold_from();
     match tiling.chunks.unwrap_or_else(|| chunks(p, size, target)) {
-        1 => parts(p, tiles, (width, l2)),
-        n => whole(p, tiles, tiles.rows / n, (width, l2)).map(Plan::Whole),
+        1 => parts(p, tiles, (width, cold_from)),
+        n => whole(p, tiles, tiles.rows / n, (width, cold_from)).map(Plan::Whole),
     }
 }
 
@@ -84,7 +84,7 @@ fn products(
     p: &ConvProblem,
     tiles: Tiles,
     (n, types): (usize, [TensorType; 2]),
-    (width, l2): (Width, usize),
+    (width, cold_from): (Width, usize),
 ) -> Products {
     let batched = types[0].shape.rank() > 2;
     Products {
@@ -95,7 +95,7 @@ fn products(
         tiles: n,
         width,
         types,
-        is_cold: weight_bytes(p, tiles.size) > l2 / 2,
+        is_cold: weight_bytes(p, tiles.size) > cold_from,
     }
 }
 
@@ -103,14 +103,14 @@ fn whole(
     p: &ConvProblem,
     tiles: Tiles,
     rows: usize,
-    (width, l2): (Width, usize),
+    (width, cold_from): (Width, usize),
 ) -> Result<Scheduled, Refusal> {
     let chunks = tiles.rows / rows;
     let mut b = Builder::new("conv_winograd", if p.src.mb > 1 { p.src.mb } else { chunks });
     let t = Transforms { p, width, tiles };
     let n = rows * tiles.columns;
     let types = [p.src_blocks(), p.dst_blocks()].map(|blocks| Planes::ty(width, tiles.size, blocks, n));
-    let products = products(p, tiles, (n, types.clone()), (width, l2));
+    let products = products(p, tiles, (n, types.clone()), (width, cold_from));
     let src = b.buffer(p.src.ty(), BufferRole::Src);
     let wei = b.buffer(TensorType::new(DType::F32, [products.weights().shape.numel()]), BufferRole::Src);
     let bias = t.bias(&mut b);
@@ -130,7 +130,7 @@ fn whole(
     Ok(Scheduled { parts: vec![Arc::new(products)], ..b.finish()?.into() })
 }
 
-fn parts(p: &ConvProblem, tiles: Tiles, (width, l2): (Width, usize)) -> Result<Plan, Refusal> {
+fn parts(p: &ConvProblem, tiles: Tiles, (width, cold_from): (Width, usize)) -> Result<Plan, Refusal> {
     let t = Transforms { p, width, tiles };
     let mb = p.src.mb;
     let n = tiles.rows * tiles.columns;
@@ -156,7 +156,7 @@ fn parts(p: &ConvProblem, tiles: Tiles, (width, l2): (Width, usize)) -> Result<P
     t.input(&mut b, (src, v, temporary), &of(&outer))?;
     let input = b.finish()?.into();
 
-    let products = products(p, tiles, (n, types.clone()), (width, l2)).schedule()?.finish()?;
+    let products = products(p, tiles, (n, types.clone()), (width, cold_from)).schedule()?.finish()?;
 
     let mut b = nest("winograd_output", p.dst_blocks());
     let m = Planes::new(b.buffer(types[1].clone(), BufferRole::Src), width, n, true);

@@ -200,7 +200,8 @@ fn targets_and_precisions() {
     // Another target wants other packed weights; one that the machine is not is told apart.
     for target in ["x86-64-v2", "x86-64-v3", "x86-64-v4"] {
         let mut parts = Parts::of(&packed_file());
-        if parts.manifest["target"] == target {
+        // What is known of the processor beside its instructions packs nothing otherwise here.
+        if parts.manifest["target"].as_str().unwrap().starts_with(target) {
             continue;
         }
         parts.manifest["target"] = json!(target);

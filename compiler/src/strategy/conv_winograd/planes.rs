@@ -13,6 +13,9 @@ use crate::target::Target;
 /// Numbers of a cache line.
 const LINE: usize = 16;
 
+/// Most bytes of weights, V and M that are taken to be near at once: they are strided, and lie in many pages.
+const MOST_BYTES: usize = 1 << 20;
+
 /// Rows of tiles of a map.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
@@ -52,7 +55,7 @@ pub(super) fn chunk_rows(p: &ConvProblem, tiles: Tiles, target: Target) -> Optio
     let lanes = p.src.layout.lanes;
     let row = elements * tiles.columns * 4 * lanes * (p.src_blocks() + p.dst_blocks());
     let weights = weight_bytes(p, tiles.size);
-    let l2 = target.caches().l2;
+    let l2 = target.caches().l2.min(MOST_BYTES);
     let traffic = |rows: usize| {
         let again = if weights + row * rows <= l2 { 1 } else { tiles.rows / rows };
         weights * again + if row * rows <= l2 { 0 } else { 2 * row * tiles.rows }

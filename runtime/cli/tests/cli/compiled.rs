@@ -168,8 +168,8 @@ fn bad_files_and_other_options() {
     }
     let stale = folder.file("stale.octrt", changed(8));
     octrt(&["run", &stale, "random"])
-        .assert_fails(4, "expected version 4 of the format, found 19; compile it again");
-    octrt(&["inspect", &stale]).assert_fails(4, "expected version 4 of the format, found 19");
+        .assert_fails(4, "expected version 4 of the format, found 20; compile it again");
+    octrt(&["inspect", &stale]).assert_fails(4, "expected version 4 of the format, found 20");
     octrt(&["run", &path, "random", "--precision", "strict"]).assert_fails(4, "compile it again");
     octrt(&["run", &path, "random", "--target", "x86-64-v2"]).assert_fails(1, "it was compiled for");
     octrt(&["run", &path, "random", "--max-memory", "100K"]).assert_fails(6, "limit");

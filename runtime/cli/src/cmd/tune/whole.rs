@@ -78,7 +78,7 @@ pub fn measure(
 /// The other targets with vectors of their own that a machine has.
 fn others(target: Target, host: Isa) -> Vec<Target> {
     let all = [Isa::V3, Isa::V4].into_iter().filter(|isa| *isa <= host && *isa != target.isa);
-    all.map(Target::new).collect()
+    all.map(octrt::native_target).collect()
 }
 
 fn run(subjects: &mut [Measured]) -> anyhow::Result<Vec<Samples>> {
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_machine_has_the_targets_up_to_its_own() {
-        let [v2, v3, v4] = [Isa::V2, Isa::V3, Isa::V4].map(Target::new);
+        let [v2, v3, v4] = [Isa::V2, Isa::V3, Isa::V4].map(octrt::native_target);
         assert_eq!(others(v4, Isa::V4), [v3]);
         assert_eq!(others(v3, Isa::V4), [v4]);
         assert_eq!(others(v3, Isa::V3), []);
