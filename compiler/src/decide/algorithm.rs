@@ -22,7 +22,8 @@ const DIRECT_OF_PEAK: f64 = 0.9;
 /// What the products of Winograd's algorithm are taken to reach of the peak.
 const PRODUCTS_OF_PEAK: f64 = 0.85;
 
-/// Part of the time of these products in which weights come that later ones use.
+/// Part of the time of these products in which the weights come that later ones use, where the level-2 cache does not hold
+/// them and calls bring them near.
 const WEIGHTS_COME: f64 = 0.5;
 
 /// Winograd's part of the direct cycles above which it is not taken: three steps have costs of their own.
@@ -114,8 +115,10 @@ fn winograd_cycles(c: &Convolution, size: Winograd, target: Target) -> f64 {
     let blocks = |channels: usize| (channels as f64 / lanes(target)).ceil();
     let transforms = tiles * (blocks(c.ic) * input + blocks(c.oc) * output) / target.vector_rate();
     let products = weights * tiles / rate(target) / PRODUCTS_OF_PEAK;
-    let waits = (weights * 4.0 / target.cold_bytes() - WEIGHTS_COME * products).max(0.0);
-    products + transforms + waits
+    let bytes = weights * 4.0;
+    let is_cold = bytes > target.caches().l2 as f64 / 2.0;
+    let meanwhile = if is_cold { WEIGHTS_COME * products } else { 0.0 };
+    products + transforms + (bytes / target.cold_bytes() - meanwhile).max(0.0)
 }
 
 /// Cycles of the transforms of a block of channels of a tile, of its input and of its output: about two instructions of their
@@ -142,7 +145,9 @@ mod tests {
         let f4 = Algorithm::Winograd(Winograd::F4);
         // Channels, rows and columns, and what is fastest with vectors of 8 and of 16.
         let measured = [
+            (64, 7, [Algorithm::Direct, Algorithm::Direct]),
             (64, 56, [f4, f4]),
+            (128, 7, [f2, f2]),
             (128, 28, [f4, f4]),
             (128, 14, [f4, f2]),
             (256, 28, [f4, f4]),
