@@ -255,7 +255,7 @@ fn run_graph(name: &str, graph: Graph) {
     let found = outputs[0].1.elements::<f32>().unwrap();
     let worst = found.iter().zip(&expected).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
     println!("{name}: scores {:.2}, loudest {loudest:.2}, difference {worst:.1e}", rms(&expected));
-    assert!(worst < 5e-5 * rms(&expected), "{name}: {worst}");
+    assert!(worst < 1e-5 * rms(&expected), "{name}: {worst}");
     assert!((0.1..10.0).contains(&rms(&expected)) && loudest < 30.0, "{name}: {loudest}");
 }
 

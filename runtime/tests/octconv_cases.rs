@@ -15,7 +15,7 @@ use octrt_ops::{Tensor, TensorType};
 use support::{Tolerance, compare_all, folders, interpret, load, npy_files, rms, rounded, run, shared, stem};
 
 /// Largest error as a part of the root mean square of an output.
-const PART: f64 = 5e-5;
+const PART: f64 = 1e-5;
 
 /// What the cases gave.
 #[derive(Default)]

@@ -406,8 +406,9 @@ pub struct CompilerArgs {
     /// Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best for this machine
     #[arg(long, value_name = "TARGET", default_value = "native")]
     pub target: TargetArg,
-    /// How exact the algorithms are: default, or strict, which excludes Winograd's, by which a NaN, an infinity or a
-    /// number like 1e20 reaches all of the up to 4x4 pixels that are computed together
+    /// How exact the algorithms are: default, by which a result of a convolution is off by up to 1e-5 of the root mean
+    /// square of all, or strict, which excludes Winograd's, by which a NaN, an infinity or a number like 1e20 reaches all of
+    /// the up to 4x4 pixels that are computed together
     #[arg(long, value_name = "PRECISION", default_value_t)]
     pub precision: Precision,
     /// What `octrt tune` has measured on this machine, by which the compiler decides. A model compiled before keeps what

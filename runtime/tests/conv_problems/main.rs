@@ -29,7 +29,7 @@ use octrt_ops::graph::infer::{Limits, specialize};
 use check::{Setting, check, check_all, targets};
 use families::{CONVOLUTIONS, OTHERS, convolutions, convs, family, sample, with_special_values};
 use problem::Problem;
-use reference::DIRECT;
+use reference::Magnitude;
 
 /// A test for each family.
 macro_rules! families {
@@ -68,7 +68,7 @@ fn special_values() {
 /// Where the default takes faster algorithms, the direct one too.
 #[test]
 fn strict() {
-    let fast = |p: &Problem| convs(p).any(|c| Setting::DEFAULT.precision.part(c) != DIRECT);
+    let fast = |p: &Problem| convs(p).any(|c| Setting::DEFAULT.precision.magnitude(c) == Magnitude::Unpadded);
     let problems: Vec<Problem> = convolutions().into_iter().filter(fast).collect();
     check_all("strict", &sample(problems, 300), Setting::STRICT);
 }

@@ -14,7 +14,7 @@ use octrt_ops::Tensor;
 use support::{Tolerance, compare, interpret, load, npy, root, run, shared};
 
 /// Part of the root mean square of a network's scores by which any of them may be wrong.
-const PART: f64 = 5e-5;
+const PART: f64 = 1e-5;
 
 /// The outputs of a compiled model, equal bit by bit in two runs of one session, the second after one on NaN, and on one
 /// thread and two.

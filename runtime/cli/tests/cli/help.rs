@@ -154,10 +154,11 @@ fn the_help_of_run_stays() {
                                        change them under a running program
               --target <TARGET>        Instruction set: x86-64-v2, x86-64-v3, x86-64-v4, or native, the best
                                        for this machine [default: native]
-              --precision <PRECISION>  How exact the algorithms are: default, or strict, which excludes
-                                       Winograd's, by which a NaN, an infinity or a number like 1e20 reaches
-                                       all of the up to 4x4 pixels that are computed together [default:
-                                       default]
+              --precision <PRECISION>  How exact the algorithms are: default, by which a result of a
+                                       convolution is off by up to 1e-5 of the root mean square of all, or
+                                       strict, which excludes Winograd's, by which a NaN, an infinity or a
+                                       number like 1e20 reaches all of the up to 4x4 pixels that are
+                                       computed together [default: default]
               --records <FILE>         What `octrt tune` has measured on this machine, by which the compiler
                                        decides. A model compiled before keeps what it was compiled with
               --max-memory <BYTES>     Bytes that tensors and weights may take, as 500M or 2GiB [default:

@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use super::window::of_sums;
-use super::{DIRECT, Value};
+use super::{PART, Value};
 use crate::problem::{Gemm, GemmBias};
 
 /// `b` is `[k, n]` as drawn; stored transposed it has the same numbers as `[n, k]`. `small(n)` draws the numbers of C.
@@ -37,7 +37,7 @@ pub fn gemm(g: &Gemm, a: &Value, b: &[f32], small: impl Fn(usize) -> Vec<f32>, [
         }
     }
     let longest = filters.into_iter().fold(0.0, f64::max).sqrt();
-    of_sums(Value { shape: vec![m, g.n], v, error: 0.0 }, squares, DIRECT, a.error * longest)
+    of_sums(Value { shape: vec![m, g.n], v, error: 0.0 }, squares, PART, a.error * longest)
 }
 
 /// The product of the last two axes; the axes before them are broadcast.
@@ -62,7 +62,7 @@ pub fn matmul(a: &Value, b: &Value, shape: &[usize]) -> Value {
         }
     }
     let handed_on = (a.error * b.largest() + b.error * a.largest()) * (k as f64).sqrt();
-    of_sums(Value { shape: shape.to_vec(), v, error: 0.0 }, squares, DIRECT, handed_on)
+    of_sums(Value { shape: shape.to_vec(), v, error: 0.0 }, squares, PART, handed_on)
 }
 
 /// The matrix of an operand that belongs to matrix `at` of the result.

@@ -1,6 +1,6 @@
 //! Operators that slide a window: loops over three spatial axes, of which the missing ones have extent 1.
 
-use super::{DIRECT, Value, three};
+use super::{Magnitude, PART, Value, three};
 use crate::problem::{Conv, Counting, Rounding, Window};
 use crate::shape::{span, transposed_span};
 
@@ -106,7 +106,7 @@ pub fn conv(
     wei: &[f32],
     bias: Option<&[f32]>,
     shape: &[usize],
-    part: f64,
+    magnitude: Magnitude,
 ) -> Value {
     let g = Geometry::new(&conv.window, &src.shape, shape, Rounding::Floor);
     let (ic, oc) = (src.shape[1], conv.oc);
@@ -133,12 +133,12 @@ pub fn conv(
             }
         }
     }
-    if part > DIRECT {
+    if magnitude == Magnitude::Unpadded {
         let filter = wei.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>() / oc as f64;
         squares = squares.max(filter * src.rms().powi(2) * v.len() as f64);
     }
     let handed_on = src.error * longest(wei, group_ic * taps);
-    of_sums(Value { shape: shape.to_vec(), v, error: 0.0 }, squares, part, handed_on)
+    of_sums(Value { shape: shape.to_vec(), v, error: 0.0 }, squares, PART, handed_on)
 }
 
 /// Every element of the input is multiplied by the kernel and added where it falls.
@@ -194,7 +194,7 @@ pub fn transposed(
     // One output meets at most `group_ic * taps` weights, of which the largest is taken for all.
     let largest = wei.iter().fold(0.0f64, |a, &w| a.max(f64::from(w).abs()));
     let handed_on = src.error * largest * ((group_ic * taps) as f64).sqrt();
-    of_sums(Value { shape: shape.to_vec(), v, error: 0.0 }, squares, DIRECT, handed_on)
+    of_sums(Value { shape: shape.to_vec(), v, error: 0.0 }, squares, PART, handed_on)
 }
 
 fn positions(extents: [usize; 3]) -> Vec<[usize; 3]> {
@@ -247,7 +247,7 @@ pub fn average_pool(
 
 /// The error of means: of a few dozen or hundred numbers, in any order.
 fn mean(y: Value, src: &Value) -> Value {
-    let error = src.error + DIRECT * src.rms();
+    let error = src.error + PART * src.rms();
     Value { error, ..y }
 }
 
