@@ -29,11 +29,11 @@ use super::decision::Tiling;
 use super::refusal::Refusal;
 use super::tail::Operand;
 
-mod planes;
+pub(super) mod planes;
 mod products;
 mod transforms;
 
-use planes::{Planes, Tiles, chunk_rows, weight_bytes};
+use planes::{Planes, Tiles, chunks, weight_bytes};
 use products::Products;
 use transforms::{Of, Transforms};
 
@@ -53,19 +53,6 @@ pub fn plan(p: &ConvProblem, (size, tiling): (Winograd, Tiling), target: Target)
         1 => parts(p, tiles, (width, cold_from)),
         n => whole(p, tiles, tiles.rows / n, (width, cold_from)).map(Plan::Whole),
     }
-}
-
-/// In how many chunks a convolution is computed where nobody names a number.
-pub fn chunks(p: &ConvProblem, size: Winograd, target: Target) -> usize {
-    let tiles = Tiles::of(&p.dst, size);
-    let rows = chunk_rows(p, tiles, target).filter(|_| p.dst.h.is_multiple_of(size.output()));
-    rows.map_or(1, |rows| tiles.rows / rows)
-}
-
-/// Whether a convolution can be computed in so many chunks: all of equal, whole tiles.
-pub fn divides(p: &ConvProblem, size: Winograd, chunks: usize) -> bool {
-    let rows = Tiles::of(&p.dst, size).rows;
-    p.dst.h.is_multiple_of(size.output()) && rows.is_multiple_of(chunks)
 }
 
 /// That the output transform can read these tensors: for each, how many rows and columns share a pixel.

@@ -10,7 +10,7 @@ use crate::target::{Cpu, Target};
 
 use super::conv::{Algorithm, ConvProblem, Sharing};
 use super::conv_tiling::{self, TERMS};
-use super::conv_winograd;
+use super::conv_winograd::planes;
 use super::tiles::{self, EvenSplit};
 
 /// Most runs of pixels and most parts of a sum that are taken from a decision.
@@ -97,7 +97,7 @@ impl Tiling {
                 }
             }
             (Algorithm::Winograd(size), _) => {
-                let rows = |n: &usize| *n == 1 || conv_winograd::divides(p, size, *n);
+                let rows = |n: &usize| *n == 1 || planes::divides(p, size, *n);
                 Tiling { chunks: chunks.filter(|n| *n > 0 && rows(n)), ..Tiling::NONE }
             }
         }
@@ -156,7 +156,7 @@ pub fn candidates(p: &ConvProblem, target: Target) -> Vec<Decision> {
         for size in [Winograd::F2, Winograd::F4] {
             let algorithm = Algorithm::Winograd(size);
             add(algorithm, Tiling::NONE);
-            let own = conv_winograd::chunks(p, size, target);
+            let own = planes::chunks(p, size, target);
             let around = [1, own / 2, own * 2, own * 4].into_iter().filter(|n| *n != own);
             around.for_each(|n| add(algorithm, Tiling { chunks: Some(n), ..Tiling::NONE }));
         }

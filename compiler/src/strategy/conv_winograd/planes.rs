@@ -48,9 +48,22 @@ impl Tiles {
     }
 }
 
+/// In how many chunks a convolution is computed where nobody names a number.
+pub(in crate::strategy) fn chunks(p: &ConvProblem, size: Winograd, target: Target) -> usize {
+    let tiles = Tiles::of(&p.dst, size);
+    let rows = chunk_rows(p, tiles, target).filter(|_| p.dst.h.is_multiple_of(size.output()));
+    rows.map_or(1, |rows| tiles.rows / rows)
+}
+
+/// Whether a convolution can be computed in so many chunks: all of equal, whole tiles.
+pub(in crate::strategy) fn divides(p: &ConvProblem, size: Winograd, chunks: usize) -> bool {
+    let rows = Tiles::of(&p.dst, size).rows;
+    p.dst.h.is_multiple_of(size.output()) && rows.is_multiple_of(chunks)
+}
+
 /// How many rows of tiles make a chunk, so that the fewest bytes come from beyond the level-2 cache: weights once for each
 /// chunk, V and M where those of a chunk do not fit. `None` for one chunk.
-pub(super) fn chunk_rows(p: &ConvProblem, tiles: Tiles, target: Target) -> Option<usize> {
+fn chunk_rows(p: &ConvProblem, tiles: Tiles, target: Target) -> Option<usize> {
     let elements = tiles.size.input() * tiles.size.input();
     let lanes = p.src.layout.lanes;
     let row = elements * tiles.columns * 4 * lanes * (p.src_blocks() + p.dst_blocks());
