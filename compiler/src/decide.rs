@@ -200,7 +200,8 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
         if choice.taken[id.index()] {
             continue;
         }
-        let matcher = Matcher { users: &users, lanes, precision: options.precision, blocked: &blocked };
+        let matcher =
+            Matcher { users: &users, width, lanes, precision: options.precision, blocked: &blocked };
         let found = match refused.get(&(id, Algorithm::Direct)) {
             Some(refusal) => Err(Reason::Refused(refusal.clone())),
             None => matcher.kind(graph.node(id)),
@@ -221,7 +222,7 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
             let reorders = reads.into_iter().any(|v| blocked[v.index()]);
             choice.plain[id.index()] = reorders.then_some(Reason::Shapes);
         }
-        let fuser = Fuser { users: &users, taken: &choice.taken, blocked: &blocked };
+        let fuser = Fuser { users: &users, taken: &choice.taken, blocked: &blocked, width };
         let group = fuser.group(id, of, follow(&kind, graph, graph.node(id)));
         if let (Kind::Conv(windows, decision), Some((src, layout))) = (&mut kind, inputs.first()) {
             let maps = [(*src, layout.lanes), (group.result, lanes)]

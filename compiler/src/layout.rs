@@ -7,8 +7,8 @@
 //! ```
 //!
 //! An axis that a tensor does not have is one of extent 1 without a halo: who walks through planes, rows and columns walks
-//! through all of them. Channel `c` is lane `c % lanes` of block `c / lanes`. Lanes beyond the last channel hold finite numbers that mean
-//! nothing. The *halo* around the map holds [`Border`], so that windows that hang over need no test. One lane and no halo is
+//! through all of them. Channel `c` is lane `c % lanes` of block `c / lanes`. Lanes beyond the last channel hold 0, or what a
+//! concatenation puts behind them. The *halo* around the map holds [`Border`], so that windows that hang over need no test. One lane and no halo is
 //! the plain layout of the model.
 
 use octrt_ops::compute::Compute;

@@ -8,6 +8,7 @@ use octrt_ops::graph::infer::with_args;
 use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, ValueId};
 
 use super::elementwise::{self, Elementwise, Read};
+use crate::leaf::Width;
 use crate::leaf::programs::{Formula, OPERANDS};
 
 /// A node with those that follow it and need no results of their own in memory.
@@ -61,7 +62,7 @@ pub enum Unfused {
     #[error("the strategy stores what it computes")]
     Strategy,
     /// Not a function that leaf programs compute.
-    #[error("it is no function that leaf programs compute")]
+    #[error("it is no function that leaf programs compute, or has too many values at once")]
     Function,
     /// More tensors than a leaf program reads at its end.
     #[error("there is no room for another operand")]
@@ -114,6 +115,8 @@ pub(super) struct Fuser<'a> {
     pub(super) taken: &'a [bool],
     /// Values that lie in blocks.
     pub(super) blocked: &'a [bool],
+    /// Of the vectors of the target.
+    pub(super) width: Width,
 }
 
 impl Fuser<'_> {
@@ -225,7 +228,8 @@ impl<'a> Growing<'a> {
         });
         let mut terms = 0;
         value.visit(&mut |_| terms += 1);
-        if terms > TERMS || Formula::of_buffers(&value).is_none() {
+        let fits = |f: Formula| f.fits(self.fuser.width);
+        if terms > TERMS || !Formula::of_buffers(&value).is_some_and(fits) {
             return Err(Unfused::Function);
         }
         nodes.push(next);
@@ -288,9 +292,12 @@ impl<'a> Growing<'a> {
     /// What a tensor is upsampled from and the node that does it, where that has no other user.
     fn upsampled(&self, read: &Read) -> Option<(ValueId, NodeId)> {
         let (graph, v) = (self.fuser.graph(), read.value()?);
-        let id =
-            graph.producer(v).filter(|_| self.follow == Follow::Upsampled && read.is_whole(&self.shape))?;
+        let same_axes = graph.ty(v).is_ok_and(|ty| ty.shape == self.shape);
+        let id = graph.producer(v).filter(|_| self.follow == Follow::Upsampled && same_axes)?;
         let source = graph.node(id).inputs.first().copied().flatten()?;
+        if graph.constant(source).is_some() {
+            return None;
+        }
         let free = !self.fuser.taken[id.index()] && self.fuser.users.only(v).is_some();
         (free && doubles(graph, graph.node(id))).then_some((source, id))
     }

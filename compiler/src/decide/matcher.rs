@@ -8,6 +8,7 @@ use octrt_ops::{Graph, Node, NodeId, Op, Shape, ValueId};
 use super::elementwise::{Elementwise, Read};
 use super::{Kind, Reason, Windows, elementwise, fuse, matrix};
 use crate::layout::{AXES, Border, Layout, Map};
+use crate::leaf::Width;
 use crate::leaf::programs::{Formula, OPERANDS};
 use crate::precision::Precision;
 use crate::strategy::conv::Sharing;
@@ -33,6 +34,8 @@ fn axes(
 
 pub(super) struct Matcher<'a> {
     pub(super) users: &'a Users<'a>,
+    pub(super) width: Width,
+    /// Of these vectors.
     pub(super) lanes: usize,
     pub(super) precision: Precision,
     /// Values that lie in blocks.
@@ -223,7 +226,8 @@ impl Matcher<'_> {
         let lies_blocked = |read: &Read| read.value().is_some_and(|v| self.blocked[v.index()]);
         let maps = |read: &Read| read.is_whole(shape) && self.is_map(read);
         let first = of.reads.iter().any(|read| maps(read) && lies_blocked(read));
-        let is_formula = Formula::of_buffers(&of.value).is_some() && of.reads.len() < OPERANDS;
+        let fits = |f: Formula| f.fits(self.width);
+        let is_formula = Formula::of_buffers(&of.value).is_some_and(fits) && of.reads.len() < OPERANDS;
         let in_blocks = first && of.reads.iter().all(|read| fuse::reads_in_blocks(graph, read, shape));
         match (is_formula, in_blocks) {
             (true, true) => {

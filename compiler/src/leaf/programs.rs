@@ -10,6 +10,7 @@
 //! | `wei` | pointer | packed weights, see the builder |
 //! | `bias` | pointer | one vector per vector of the tile, or one element per pixel |
 //! | `start` | pointer | what the accumulators start from |
+//! | `partial` | pointer | what is added to the accumulators first |
 //! | `operand0`, .. | pointer | tensors that a [`Formula`] reads |
 //! | `dst`, `pool` | pointer | the results |
 //! | *grid*`_offsets` | pointer | for [`Pixels::Table`]: one i32 per pixel, bytes from the grid's pointer |
@@ -111,13 +112,17 @@ pub enum Reduction {
 /// What happens to the accumulators at the end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Epilogue {
-    /// What is computed of them, and of the operands.
+    /// What is added to them first, from the slot `partial`: what parts of the sum before have stored. The destination may be
+    /// the same.
+    pub partial: Option<Grid>,
+    /// What is computed of the sums, and of the operands.
     pub formula: Formula,
-    /// Tensors that the formula reads, operand `k` at the slot [`OPERAND`]`[k]`: an element for each of the tile.
+    /// Tensors that the formula reads, operand `k` at the slot [`OPERAND`]`[k]`: an element for each of the tile. The
+    /// destination is none of them.
     pub operands: Vec<Grid>,
     /// Where results go, from the slot `dst`.
     pub dst: Grid,
-    /// Lanes of the last vector that exist in `start`, the operands, `dst` and `pool`; `None` for all.
+    /// Lanes of the last vector that exist in `start`, `partial`, the operands, `dst` and `pool`; `None` for all.
     pub tail: Option<u8>,
     /// Lanes of the last vector that mean something; the others become 0, so that they hold numbers whatever the sums are.
     /// `None` for all.
@@ -130,6 +135,7 @@ impl Epilogue {
     /// Stores the accumulators as they are.
     pub fn store(dst: Grid) -> Epilogue {
         Epilogue {
+            partial: None,
             formula: Formula::identity(),
             operands: Vec::new(),
             dst,

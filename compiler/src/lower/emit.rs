@@ -14,7 +14,7 @@ use crate::decide::{Kind, Tiled, Windows, concat};
 use crate::layout::{AXES, Layout, Map, MapWindow};
 use crate::leaf::Width;
 use crate::pack::{MatrixOrder, Packing};
-use crate::strategy::conv::{ConvProblem, Plan};
+use crate::strategy::conv::{Algorithm, ConvProblem, Plan};
 use crate::strategy::conv_plan;
 use crate::strategy::decision::Decision;
 use crate::strategy::problem::{Bias, GemmProblem, WindowKind, WindowProblem};
@@ -89,7 +89,11 @@ impl Lowering<'_> {
         let wei = self.weight(&t.group)?;
         let (mut src, mut src_map) = self.input(t, 0, owner)?;
         let dst_map = self.result_map(&t.group)?;
-        let (tail, operands) = self.tail(&t.group, (&dst_map, Unused::Cleared), owner)?;
+        let unused = match decision.algorithm {
+            Algorithm::Direct => Unused::Cleared,
+            Algorithm::Winograd(_) => Unused::Computed,
+        };
+        let (tail, operands) = self.tail(&t.group, (&dst_map, unused), owner)?;
         let mut window = w.window();
         if let Some(compact) = subsampled(&window, &src_map, &dst_map) {
             src = self.subsample(src, &src_map, &compact, window.strides, owner)?;

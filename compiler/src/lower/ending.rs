@@ -66,13 +66,7 @@ impl Lowering<'_> {
             Source::Value(v) => self.graph.constant(*v).cloned(),
         };
         if let Some(t) = constant {
-            // One element for all channels, or one for each.
-            let values = t.to_vec::<f32>().map_err(|_| Refusal::Defect("an operand that is not f32"))?;
-            let place = match values[..] {
-                [x] => self.vector(&vec![x; len]),
-                _ => self.packed(Packing::Vector { len }, &t),
-            };
-            return Ok((Operand::Channel(len), place));
+            return Ok((Operand::Channel(len), self.packed(Packing::Vector { len }, &t)));
         }
         let v = o.read.value().ok_or(Refusal::Defect("an operand without a value"))?;
         let (place, map) = self.blocked(v, Layout::blocked(lanes), owner.node)?;

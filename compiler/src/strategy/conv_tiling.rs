@@ -99,13 +99,9 @@ fn fits(leaf: &Conv, pixels: usize) -> bool {
     // Every channel of every tap takes the same registers.
     let taps = leaf.taps.first().copied().into_iter().collect();
     let whole = Conv { pixels, ahead: 4, taps, channels: 1, ..leaf.clone() };
-    let mut operands = leaf.epilogue.operands.clone();
-    operands.push(leaf.epilogue.dst.clone());
-    let last = Conv {
-        start: Start::Zero,
-        epilogue: Epilogue { operands, ..leaf.epilogue.clone() },
-        ..whole.clone()
-    };
+    let partial = Some(leaf.epilogue.dst.clone());
+    let last =
+        Conv { start: Start::Zero, epilogue: Epilogue { partial, ..leaf.epilogue.clone() }, ..whole.clone() };
     registers::fits(&whole.program()) && (leaf.merged > 1 || registers::fits(&last.program()))
 }
 
@@ -141,7 +137,7 @@ mod tests {
                 for pixels in 1..=32 {
                     let whole = Conv { pixels, ..leaf.clone() };
                     let last = Conv { start: Start::Zero, ..whole.clone() };
-                    let epilogue = Epilogue { operands: vec![table()], ..last.epilogue.clone() };
+                    let epilogue = Epilogue { partial: Some(table()), ..last.epilogue.clone() };
                     let last = Conv { epilogue, ..last };
                     let all = [whole, last].iter().all(|l| registers::allocate(&l.program()).is_ok());
                     assert_eq!(fits(&leaf, pixels), all, "{pixels} pixels of {leaf:?}");

@@ -3,7 +3,7 @@
 use super::builder::{Builder, Pixel, Places};
 use super::formula::{Constants, From, OPERAND};
 use super::{Epilogue, Grid, Start};
-use crate::leaf::{Address, BinaryOp, Program, VecId, registers};
+use crate::leaf::{Address, BinaryOp, Operand, Program, VecId, registers};
 
 /// The accumulators of a tile: `[pixel][vector]`.
 pub(super) type Tile = Vec<Vec<VecId>>;
@@ -74,6 +74,7 @@ pub(super) fn fitting(epilogue: &Epilogue, of: impl Fn(Ending) -> Program) -> Pr
 struct End<'a> {
     epilogue: &'a Epilogue,
     constants: Constants,
+    partial: Option<Places>,
     operands: Vec<Places>,
     dst: Places,
 }
@@ -83,7 +84,22 @@ impl<'a> End<'a> {
         let constants = epilogue.formula.constants(b);
         let operands = epilogue.operands.iter().zip(OPERAND).map(|(grid, name)| b.places(name, grid, pixels));
         let operands = operands.collect();
-        End { epilogue, constants, operands, dst: b.places("dst", &epilogue.dst, pixels) }
+        let partial = epilogue.partial.as_ref().map(|grid| b.places("partial", grid, pixels));
+        End { epilogue, constants, partial, operands, dst: b.places("dst", &epilogue.dst, pixels) }
+    }
+
+    /// Adds what is added first to the accumulators of a pixel.
+    fn sum(&self, b: &mut Builder, p: usize, (row, lanes): (&[VecId], &[u8])) {
+        let Some(places) = &self.partial else { return };
+        let pixel = b.pixel(places, p);
+        for (v, (&acc, &lanes)) in row.iter().zip(lanes).enumerate() {
+            let from = pixel.at(v, 0);
+            let other = match u32::from(lanes) == b.width().lanes() {
+                true => Operand::Memory(from),
+                false => Operand::Vector(b.load_lanes(from, lanes)),
+            };
+            b.assign(acc, BinaryOp::Add, acc, other);
+        }
     }
 
     fn operands_of(&self, b: &mut Builder, p: usize) -> Vec<Pixel> {
@@ -127,6 +143,7 @@ pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: 
     let end = End::new(b, epilogue, pixels);
     if ending == Ending::ByMemory {
         for (p, row) in tile.iter().enumerate() {
+            end.sum(b, p, (row, &lanes));
             let dst = b.pixel(&end.dst, p);
             row.iter().enumerate().for_each(|(v, &acc)| b.store(dst.at(v, 0), lanes[v], acc));
         }
@@ -135,6 +152,7 @@ pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: 
     }
     let mut done: Tile = Vec::with_capacity(pixels);
     for (p, row) in tile.iter().enumerate() {
+        end.sum(b, p, (row, &lanes));
         let operands = end.operands_of(b, p);
         let dst = b.pixel(&end.dst, p);
         let mut results = Vec::with_capacity(vectors);

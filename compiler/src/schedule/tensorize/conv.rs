@@ -192,7 +192,7 @@ impl Describe<'_> {
         let src =
             Walk::new((self.nest, tables), *src, src_at, (tile.pixel, tile.vector), (tile.pixels, block))?;
         let dst_walk = self.results(*dst, index, tables)?;
-        let finish = Finish::of(&sum.finish).ok_or(unfit(FORMULA))?;
+        let finish = Finish::of(&sum.finish, (*dst, &index[..])).ok_or(unfit(FORMULA))?;
         let operands = finish.operands.iter().map(|(b, index)| self.results(*b, index, tables));
         let operands: Vec<Walk> = operands.collect::<Result<_, _>>()?;
         let (start, bias) = self.start(&sum.init)?;
@@ -359,7 +359,8 @@ impl Describe<'_> {
 /// The end of a leaf program that stores all lanes.
 fn epilogue(finish: &Finish<'_>, operands: &[Walk], dst: &Walk) -> Result<Epilogue, Refusal> {
     let operands = operands.iter().map(Walk::grid).collect::<Result<_, _>>()?;
-    Ok(Epilogue { formula: finish.formula.clone(), operands, ..Epilogue::store(dst.grid()?) })
+    let partial = if finish.adds_stored { Some(dst.grid()?) } else { None };
+    Ok(Epilogue { partial, formula: finish.formula.clone(), operands, ..Epilogue::store(dst.grid()?) })
 }
 
 /// Puts a call in the place of what is inside `tile.pixel`; gives the name of its program.
@@ -403,6 +404,8 @@ fn replace(out: &mut Nest, tile: &ConvTile, width: Width, tables: &mut Tables) -
     values.set("wei", Some(wei));
     values.set("ahead", Some(ahead));
     values.set("bias", bias);
+    values.set("partial", Some(dst.0.clone()));
+    values.set("partial_offsets", dst.1.clone());
     values.set("dst", Some(dst.0));
     values.set("dst_offsets", dst.1);
     set_operands(&mut values, operands);

@@ -36,10 +36,8 @@ pub fn elementwise(nest: &mut Nest, tile: &ElementwiseTile, width: Width) -> Res
     let Define { dst, index, when: None, value, reduce: None, update: false } = define else {
         return Err(unfit("a definition without a condition"));
     };
-    let finish = Finish::of(value).filter(|f| f.exists.is_none()).ok_or(unfit(FORMULA))?;
-    if finish.operands.iter().any(|(b, _)| b == dst) {
-        return Err(unfit("elements of other tensors"));
-    }
+    let finish = Finish::of(value, (*dst, &index[..]));
+    let finish = finish.filter(|f| f.exists.is_none() && !f.adds_stored).ok_or(unfit(FORMULA))?;
     let extent = |l: VarId| nest.extent(l).unwrap_or(1);
     let elements = extent(tile.inner);
     let place = |b: BufId, index: &[Expr]| -> (Affine, [i64; 2]) {

@@ -122,7 +122,8 @@ pub fn describe<'a>(nest: &'a Nest, tile: &WindowTile, width: Width) -> Result<W
         Expr::Binary(BinaryFn::Mul, a, b) => (&**a, Some(&**b)),
         e => (e, None),
     };
-    let finish = Finish::of(&sum.finish).filter(|f| f.exists.is_none()).ok_or(unfit(FORMULA))?;
+    let finish = Finish::of(&sum.finish, (*dst, &index[..]));
+    let finish = finish.filter(|f| f.exists.is_none() && !f.adds_stored).ok_or(unfit(FORMULA))?;
     let kind = kind(sum, wei.is_some())?;
     let Expr::Load(b, at) = src else { return Err(unfit("elements of tensors")) };
     let of = Describe { nest, tile, width };

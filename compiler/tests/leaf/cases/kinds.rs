@@ -72,6 +72,7 @@ fn epilogue(width: Width, pixels: usize, rng: &mut Rng) -> (Epilogue, Of) {
     let tail = rng.chance(2).then(|| rng.range(1, i64::from(width.lanes())) as u8);
     let pool = (pixels >= 4 && rng.chance(3)).then(|| separate(width, pixels / 4, rng));
     let epilogue = Epilogue {
+        partial: rng.chance(4).then(|| grid(width, pixels, rng)),
         formula: Formula::of_buffers(&ending.value).expect("a formula"),
         operands: (0..ending.operands).map(|_| grid(width, pixels, rng)).collect(),
         dst: separate(width, pixels, rng),

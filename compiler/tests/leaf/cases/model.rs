@@ -261,6 +261,7 @@ pub fn finished(model: &mut Model, width: Width, (e, of): (&Epilogue, Of), acc: 
     let tile = (acc.len(), acc[0].len());
     let from: Vec<Vec<Vec<i64>>> =
         e.operands.iter().zip(OPERAND).map(|(grid, name)| distances(model, name, grid, tile)).collect();
+    let partial = e.partial.as_ref().map(|grid| distances(model, "partial", grid, tile));
     let to = distances(model, "dst", &e.dst, tile);
     let mut done = acc.to_vec();
     for (p, v, l) in elements(tile, width) {
@@ -269,7 +270,8 @@ pub fn finished(model: &mut Model, width: Width, (e, of): (&Epilogue, Of), acc: 
         }
         let read = |(from, name): (&Vec<Vec<i64>>, &str)| model.read(name, from[p][v] + 4 * l as i64);
         let operands: Vec<f32> = from.iter().zip(OPERAND).map(read).collect();
-        done[p][v][l] = of(acc[p][v][l], &operands);
+        let before = partial.as_ref().map(|from| model.read("partial", from[p][v] + 4 * l as i64));
+        done[p][v][l] = of(before.map_or(acc[p][v][l], |before| acc[p][v][l] + before), &operands);
         model.write("dst", to[p][v] + 4 * l as i64, done[p][v][l]);
     }
     if let Some(grid) = &e.pool {
