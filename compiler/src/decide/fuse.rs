@@ -99,9 +99,6 @@ pub enum Columns {
     Others,
 }
 
-/// Most tensors of a computed size that an ending reads beside its result.
-const TENSORS: usize = 3;
-
 /// Most users of a value of a group.
 const USERS: usize = 16;
 
@@ -261,10 +258,8 @@ impl<'a> Growing<'a> {
                 operands.len() - 1
             }
         };
-        let graph = self.fuser.graph();
-        let computed =
-            operands.iter().filter(|o| o.read.value().is_some_and(|v| graph.constant(v).is_none())).count();
-        match computed <= TENSORS && operands.len() < OPERANDS {
+        // One is kept for what tells the lanes that are channels.
+        match operands.len() < OPERANDS {
             true => Ok(Expr::load(BufId(k as u32), [])),
             false => Err(Unfused::Operands),
         }

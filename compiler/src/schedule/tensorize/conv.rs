@@ -192,7 +192,9 @@ impl Describe<'_> {
         let src =
             Walk::new((self.nest, tables), *src, src_at, (tile.pixel, tile.vector), (tile.pixels, block))?;
         let dst_walk = self.results(*dst, index, tables)?;
-        let finish = Finish::of(&sum.finish, (*dst, &index[..])).ok_or(unfit(FORMULA))?;
+        let finish = Finish::of(&sum.finish, (*dst, &index[..]));
+        // Groups that share a vector have no parts of sums to add.
+        let finish = finish.filter(|f| merged == 1 || !f.adds_stored).ok_or(unfit(FORMULA))?;
         let operands = finish.operands.iter().map(|(b, index)| self.results(*b, index, tables));
         let operands: Vec<Walk> = operands.collect::<Result<_, _>>()?;
         let (start, bias) = self.start(&sum.init)?;
