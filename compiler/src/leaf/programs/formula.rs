@@ -127,6 +127,10 @@ impl Formula {
 
     /// Whether it fits the registers of a width, with its operands and constants held there, where nothing else is.
     pub fn fits(&self, width: Width) -> bool {
+        // Each step is one register at most.
+        if self.is_short() {
+            return true;
+        }
         let operands = vec![Reads::Held; self.operands()];
         registers::fits(
             &Elementwise { width, vectors: 1, formula: self.clone(), operands, tail: None }.program(),
