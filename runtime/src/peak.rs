@@ -51,7 +51,8 @@ impl fmt::Debug for FmaPeak {
 }
 
 impl FmaPeak {
-    /// The loop for the widest vectors that this processor has; none below x86-64-v3, where no fused multiply-add is.
+    /// The loop for the vectors of the target that is best for this processor; none below x86-64-v3, where no fused
+    /// multiply-add is.
     ///
     /// # Errors
     /// [`Error::Target`], [`Error::NotExecutable`], [`Error::Memory`].

@@ -42,8 +42,8 @@ impl Setting {
 
 /// The targets that this machine runs.
 pub fn targets() -> Vec<Target> {
-    let host = octrt::detect_target().unwrap();
-    [Isa::V2, Isa::V3, Isa::V4].into_iter().filter(|&isa| isa <= host.isa).map(Target::new).collect()
+    let host = octrt::detect_isa().unwrap();
+    [Isa::V2, Isa::V3, Isa::V4].into_iter().filter(|&isa| isa <= host).map(Target::new).collect()
 }
 
 /// The shapes of a problem's nodes.

@@ -330,9 +330,8 @@ fn the_memory_limit_holds() {
 
 #[test]
 fn code_for_a_newer_machine_is_refused() {
-    let host = crate::detect_target().unwrap();
-    if host.isa == Isa::V4 {
-        return;
+    if crate::detect_isa().unwrap() == Isa::V4 {
+        return eprintln!("SKIPPED: this machine runs code for every target");
     }
     let mut artifact = scale_twice(3);
     artifact.target = Target::new(Isa::V4);
