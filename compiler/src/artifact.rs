@@ -8,7 +8,7 @@
 //!
 //! `buffers[i]` is the address of the step's buffer `i` (any alignment); the function computes the part
 //! `begin..end` of the step's parallel axis, `0 <= begin <= end <= extent`. It reads no other memory than the buffers,
-//! writes only the buffer that the step lists as written and scratch, calls nothing, and needs no relocation: its bytes are complete
+//! writes only the buffers that the step lists as written and scratch, calls nothing, and needs no relocation: its bytes are complete
 //! and may be placed at any address that satisfies `alignment`. Parts of one step touch disjoint results and may run
 //! at the same time; steps run in order.
 
@@ -103,9 +103,9 @@ pub struct Step {
     pub function: FunctionId,
     /// Its buffers, in the order of its parameter `buffers`.
     pub buffers: Vec<BufferRef>,
-    /// Position in `buffers` of the one that is written; all others are read only, but for scratch. Steps that run in
-    /// turns and those that update a buffer also read what they write.
-    pub dst: usize,
+    /// Positions in `buffers` of those that are written, one or more; all others are read only, but for scratch. Steps that
+    /// run in turns and those that update a buffer also read what they write.
+    pub results: Vec<usize>,
     /// Extent of the parallel axis; at least 1.
     pub extent: usize,
     /// Name of the graph node that the step belongs to.
@@ -114,7 +114,7 @@ pub struct Step {
     pub op: &'static str,
     /// The stage of the node's definition: `pad`, `conv`.
     pub stage: &'static str,
-    /// When present, `buffers[dst]` is one `bool`, and the run fails with this message when it is false.
+    /// When present, the first result is one `bool`, and the run fails with this message when it is false.
     pub check: Option<String>,
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use octrt_ops::Node;
 use octrt_ops::compute::{BufferKind, Compute, Repeat, Update};
+use octrt_ops::expr::BufId;
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
 
@@ -128,7 +129,9 @@ impl Lowering<'_> {
                 Err(defect) if defect.is_defect() => return Err(OpError::Invalid(defect.to_string())),
                 // What a schedule refuses after all, as distances beyond 32 bits are, is decided anew. The rest of the graph
                 // may have more of it.
-                Err(refusal) => self.out.refused.insert((tiled.group.root, tiled.kind.algorithm()), refusal),
+                Err(refusal) => {
+                    self.out.refused.insert((tiled.group.root, tiled.kind.algorithm()), refusal)
+                }
             };
             let mut nodes = tiled.group.nodes;
             nodes.sort_unstable();
@@ -308,7 +311,7 @@ impl Lowering<'_> {
         self.failed = self.failed.take().or(result.err());
     }
 
-    /// Adds a call of a nest: `sources` are its [`BufferRole::Src`] buffers in order.
+    /// Adds a call of a nest with one result: `sources` are its [`BufferRole::Src`] buffers in order.
     ///
     /// # Errors
     /// [`Refusal::Defect`] when there are more or fewer of them.
@@ -320,8 +323,22 @@ impl Lowering<'_> {
         owner: Owner<'_>,
         stage: &'static str,
     ) -> Result<(), Refusal> {
-        let Scheduled { nest, schedule, parts } = nest.into();
-        let mut sources = sources.iter().copied();
+        self.call_for_all(nest.into(), sources, &[dst], owner, stage)
+    }
+
+    /// As [`Lowering::call`] of a nest with several results: its [`BufferRole::Dst`] buffers in order.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn call_for_all(
+        &mut self,
+        Scheduled { nest, schedule, parts }: Scheduled,
+        sources: &[Virtual],
+        results: &[Virtual],
+        owner: Owner<'_>,
+        stage: &'static str,
+    ) -> Result<(), Refusal> {
+        let (mut sources, mut results) = (sources.iter().copied(), results.iter().copied());
         let mut buffers = Vec::with_capacity(nest.buffers.len());
         for b in &nest.buffers {
             let place = match &b.role {
@@ -329,15 +346,17 @@ impl Lowering<'_> {
                     sources.next().ok_or(Refusal::Defect("a nest reads more tensors than there are"))?
                 }
                 BufferRole::Table(t) => self.out.constant(Constant::Plain(t.clone())),
-                BufferRole::Dst => dst,
+                BufferRole::Dst => {
+                    results.next().ok_or(Refusal::Defect("a nest writes more tensors than there are"))?
+                }
                 BufferRole::Scratch => Virtual::Scratch,
             };
             buffers.push((place, b.ty.clone()));
         }
-        if sources.next().is_some() {
-            return Err(Refusal::Defect("a nest reads fewer tensors than there are"));
+        if sources.next().is_some() || results.next().is_some() {
+            return Err(Refusal::Defect("a nest reads or writes fewer tensors than there are"));
         }
-        let dst = nest.dst().map_or(0, |d| d.index());
+        let results = nest.dsts().map(BufId::index).collect();
         self.out.calls.push(Call {
             work: Work::Scheduled(nest),
             schedule,
@@ -346,7 +365,7 @@ impl Lowering<'_> {
             op: owner.op,
             stage,
             buffers,
-            dst,
+            results,
             check: None,
         });
         Ok(())
@@ -418,7 +437,7 @@ impl Lowering<'_> {
                 node: owner.node.to_string(),
                 op: owner.op,
                 stage: stage.name,
-                dst: buffers.len() - 1,
+                results: vec![buffers.len() - 1],
                 buffers,
                 check,
             });

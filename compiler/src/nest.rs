@@ -80,7 +80,7 @@ pub enum BufferRole {
     Src,
     /// Reads numbers from it, which are known now: distances in bytes, or indices.
     Table(Tensor),
-    /// Writes it, and reads what it has written in the same iteration of the parallel loop; exactly one buffer.
+    /// Writes it, and reads what it has written in the same iteration of the parallel loop; one buffer, or several of calls.
     Dst,
     /// Writes and reads it within one iteration of the parallel loop.
     Scratch,
@@ -382,10 +382,15 @@ impl Nest {
         }
     }
 
-    /// The buffer that is written.
+    /// The buffers that are written, in their order.
+    pub fn dsts(&self) -> impl Iterator<Item = BufId> {
+        let written = |(_, b): &(usize, &Buffer)| b.role == BufferRole::Dst;
+        self.buffers.iter().enumerate().filter(written).map(|(at, _)| BufId(at as u32))
+    }
+
+    /// The buffer that is written, the first of several.
     pub fn dst(&self) -> Option<BufId> {
-        let at = self.buffers.iter().position(|b| b.role == BufferRole::Dst)?;
-        Some(BufId(at as u32))
+        self.dsts().next()
     }
 
     /// Adds a buffer.

@@ -41,7 +41,7 @@ pub fn place(
         lowered.calls.into_iter().zip(functions.iter().zip(extents)).map(|(call, (&function, &extent))| {
             Step {
                 function,
-                dst: call.dst,
+                results: call.results,
                 buffers: scratch(call.buffers, &place, &mut scratch_bytes),
                 extent,
                 node: call.node,

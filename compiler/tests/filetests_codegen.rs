@@ -14,7 +14,7 @@ use octrt_compiler::codegen::Codegen;
 use octrt_compiler::decide::{Refused, choose};
 use octrt_compiler::lower::calls::{Call, Work};
 use octrt_compiler::lower::lower_graph;
-use octrt_compiler::nest::interp::Engine;
+use octrt_compiler::nest::interp::{Engine, Part, Prepared};
 use octrt_compiler::nest::{self, Nest};
 use octrt_compiler::pipeline::Options;
 use octrt_compiler::place::program::Program;
@@ -125,21 +125,16 @@ fn same_results(graph: &Graph, program: &Program) {
         Tensor::from_bytes(b.ty.clone(), bytes).expect("sizes agree")
     };
     for step in &program.steps {
-        let buffers: Vec<Option<Tensor>> = step
-            .buffers
-            .iter()
-            .enumerate()
-            .map(|(i, b)| (i != step.dst).then(|| read(b, &arena, &outputs)))
-            .collect();
-        let buffers: Vec<Option<&Tensor>> = buffers.iter().map(Option::as_ref).collect();
-        let old = read(&step.buffers[step.dst], &arena, &outputs);
-        let nest = &program.nests[step.function.0 as usize];
-        let result =
-            nest::interp::run(nest, &buffers, Some(&old), Engine::Interpreter).expect("the nest runs");
-        match step.buffers[step.dst].place {
-            Place::Arena(at) => arena[at..at + result.bytes().len()].copy_from_slice(result.bytes()),
-            Place::Output(i) => outputs[i] = result.bytes().to_vec(),
-            place => panic!("a step writes {place:?}"),
+        let buffers: Vec<Tensor> = step.buffers.iter().map(|b| read(b, &arena, &outputs)).collect();
+        let buffers: Vec<Option<&Tensor>> = buffers.iter().map(Some).collect();
+        let nest = Prepared::new(&program.nests[step.function.0 as usize], Engine::Interpreter);
+        let results = nest.and_then(|n| n.run_part(&buffers, Part::All)).expect("the nest runs");
+        for (result, at) in results.iter().zip(&step.results) {
+            match step.buffers[*at].place {
+                Place::Arena(at) => arena[at..at + result.bytes().len()].copy_from_slice(result.bytes()),
+                Place::Output(i) => outputs[i] = result.bytes().to_vec(),
+                place => panic!("a step writes {place:?}"),
+            }
         }
     }
     for copy in &program.copies {

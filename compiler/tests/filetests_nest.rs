@@ -1,14 +1,14 @@
 //! Tile nests on the files of `filetests/nest`.
 //!
 //! `; test verify` verifies the nest and prints it. `; test run` runs it in the interpreter and with emulated machine code,
-//! which must agree, and prints the result; the elements of its inputs stand in directives, one per buffer `in`, in order:
+//! which must agree, and prints the results; the elements of its inputs stand in directives, one per buffer `in`, in order:
 //! `; buffer 1.0 2.5`. `; test races` says which byte two iterations of the parallel loop write, or one reads unwritten, and
 //! what the verifier says, which must refuse such a nest.
 
 mod filetest;
 
 use filetest::Case;
-use octrt_compiler::nest::interp::{Engine, races, run};
+use octrt_compiler::nest::interp::{Engine, Part, Prepared, races};
 use octrt_compiler::nest::{BufferRole, Nest, text, verify};
 use octrt_ops::Tensor;
 
@@ -29,10 +29,14 @@ fn test(case: &Case) -> Result<String, String> {
         "verify" => verified.map(|()| printed),
         "run" => {
             verified?;
-            let by = |engine| run(&nest, &inputs, None, engine).map_err(|e| e.to_string());
-            let result = by(Engine::Interpreter)?;
-            assert_eq!(by(Engine::Emulator)?, result, "{}", case.path.display());
-            Ok(format!("{:?}\n", result.to_vec::<f32>().map_err(|e| e.to_string())?))
+            let by = |engine| {
+                let run = Prepared::new(&nest, engine).and_then(|nest| nest.run_part(&inputs, Part::All));
+                run.map_err(|e| e.to_string())
+            };
+            let results = by(Engine::Interpreter)?;
+            assert_eq!(by(Engine::Emulator)?, results, "{}", case.path.display());
+            let line = |r: &Tensor| Ok(format!("{:?}\n", r.to_vec::<f32>().map_err(|e| e.to_string())?));
+            results.iter().map(line).collect()
         }
         "races" => {
             let race = races(&nest, &inputs).map_err(|e| e.to_string())?;

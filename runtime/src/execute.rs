@@ -156,7 +156,7 @@ impl Run<'_> {
         if step.check.is_none() && observer.is_none() {
             return Ok(());
         }
-        let address = self.table.steps[i][step.dst];
+        let address = self.table.steps[i][step.results[0]];
         // SAFETY: the written buffer has as many bytes as its type, and no step is running.
         let result = unsafe { std::slice::from_raw_parts(address, step.dst().ty.bytes()) };
         if let Some(message) = &step.check

@@ -45,7 +45,7 @@ pub(crate) struct Plan {
 pub(crate) struct PlanStep {
     pub(crate) function: FunctionId,
     pub(crate) buffers: Vec<BufferRef>,
-    pub(crate) dst: usize,
+    pub(crate) results: Vec<usize>,
     pub(crate) extent: usize,
     /// Whether a buffer lies in scratch.
     pub(crate) scratch: bool,
@@ -62,9 +62,9 @@ pub(crate) struct PlanStep {
 }
 
 impl PlanStep {
-    /// The buffer that the step writes.
+    /// The buffer that the step writes, the first of several.
     pub(crate) fn dst(&self) -> &BufferRef {
-        &self.buffers[self.dst]
+        &self.buffers[self.results[0]]
     }
 }
 
@@ -151,7 +151,7 @@ fn plan_step(step: Step) -> PlanStep {
         repeat: None,
         function: step.function,
         buffers: step.buffers,
-        dst: step.dst,
+        results: step.results,
         extent: step.extent,
         node: step.node,
         op: step.op,
@@ -192,7 +192,8 @@ fn check(a: &Artifact) -> Result<(), Error> {
             return refuse(format!("copy {:?} to output {}", copy.from, copy.output), why);
         }
     }
-    let written = a.steps.iter().filter_map(|s| match s.buffers[s.dst].place {
+    let results = a.steps.iter().flat_map(|s| s.results.iter().map(|i| s.buffers[*i].place));
+    let written = results.filter_map(|place| match place {
         Place::Output(i) => Some(i),
         _ => None,
     });
@@ -223,8 +224,10 @@ fn check_step(a: &Artifact, step: &Step) -> Result<(), String> {
     for (i, b) in step.buffers.iter().enumerate() {
         check_buffer(a, b).map_err(|e| format!("buffer {i}: {e}"))?;
     }
-    let dst = step.buffers.get(step.dst).ok_or_else(|| format!("no buffer {}", step.dst))?;
-    if matches!(dst.place, Place::Input(_) | Place::Const(_) | Place::Scratch(_)) {
+    let results = step.results.iter().map(|i| step.buffers.get(*i).ok_or_else(|| format!("no buffer {i}")));
+    let results = results.collect::<Result<Vec<_>, _>>()?;
+    let first = results.first().ok_or("writes nothing")?;
+    if let Some(dst) = results.iter().find(|b| !matches!(b.place, Place::Output(_) | Place::Arena(_))) {
         return Err(format!("writes {:?}", dst.place));
     }
     for (i, b) in step.buffers.iter().enumerate() {
@@ -232,12 +235,14 @@ fn check_step(a: &Artifact, step: &Step) -> Result<(), String> {
         if scratch {
             return Err(format!("buffer {i} shares scratch with another"));
         }
-        if i != step.dst && overlap(dst, b) {
-            return Err(format!("writes buffer {} while reading buffer {i} there", step.dst));
+        for (dst, at) in results.iter().zip(&step.results) {
+            if i != *at && overlap(dst, b) {
+                return Err(format!("writes buffer {at} while buffer {i} is there"));
+            }
         }
     }
-    if step.check.is_some() && (dst.ty.dtype != DType::Bool || dst.ty.shape.numel() != 1) {
-        return Err(format!("checks {}, which is not one bool", dst.ty));
+    if step.check.is_some() && (first.ty.dtype != DType::Bool || first.ty.shape.numel() != 1) {
+        return Err(format!("checks {}, which is not one bool", first.ty));
     }
     Ok(())
 }

@@ -72,8 +72,8 @@ pub struct Call {
     pub stage: &'static str,
     /// Buffers in the order of the nest's.
     pub buffers: Vec<(Virtual, TensorType)>,
-    /// Position in `buffers` of the one that is written.
-    pub dst: usize,
+    /// Positions in `buffers` of those that are written.
+    pub results: Vec<usize>,
     /// When present, the result is one `bool`, and the run fails with this message when it is false.
     pub check: Option<String>,
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use octrt_ops::expr::Scalar;
+use octrt_ops::expr::{BufId, Scalar};
 use octrt_ops::{Tensor, TensorType, compute};
 
 use super::{Buffer, BufferRole, Form, Nest};
@@ -81,28 +81,27 @@ impl<'a> Prepared<'a> {
 
     /// Runs the nest on its inputs, in the order of its buffers (`None` for tables, the result and scratch). The result
     /// starts as `dst`, or as zeros where that is `None`; elements that nothing writes keep it. Scratch is NaN at the
-    /// beginning of each iteration of the parallel loop.
+    /// beginning of each iteration of the parallel loop. Of several results, which all start as zeros then, it gives the
+    /// first.
     ///
     /// # Errors
     /// [`InterpError`] when an input is missing, does not fit or is outside its declared range, a call names a leaf that is
     /// not there, a leaf program faults, an index leaves its buffer, or an update has nothing to start from.
     pub fn run(&self, inputs: &[Option<&Tensor>], dst: Option<&Tensor>) -> Result<Tensor, InterpError> {
-        self.run_part(inputs, dst, Part::All)
+        let id = self.nest.dst().ok_or_else(|| fail(self.nest, "no result".into()))?;
+        let held = |i: usize| if i == id.index() { dst } else { inputs.get(i).copied().flatten() };
+        let all: Vec<Option<&Tensor>> = (0..self.nest.buffers.len()).map(held).collect();
+        Ok(self.run_part(&all, Part::All)?.swap_remove(0))
     }
 
-    /// As [`Prepared::run`], of a part.
+    /// As [`Prepared::run`], of a part: what results start as stands with the inputs, and all results are given.
     ///
     /// # Errors
     /// As there.
-    pub fn run_part(
-        &self,
-        inputs: &[Option<&Tensor>],
-        dst: Option<&Tensor>,
-        part: Part,
-    ) -> Result<Tensor, InterpError> {
+    pub fn run_part(&self, buffers: &[Option<&Tensor>], part: Part) -> Result<Vec<Tensor>, InterpError> {
         let run = || {
-            let mut machine = Machine::new(self, inputs)?;
-            machine.begin(dst)?;
+            let mut machine = Machine::new(self, buffers)?;
+            machine.begin(buffers)?;
             match (&self.body[..], part) {
                 ([Op::Loop { extent, form: Form::Parallel, .. }], Part::All) => {
                     (0..*extent).try_for_each(|i| machine.iteration(i))?;
@@ -111,13 +110,13 @@ impl<'a> Prepared<'a> {
                 (body, Part::All) => machine.block(body)?,
                 (_, Part::Turn(_)) => return Err("there are no turns".to_string()),
             }
-            machine.result()
+            machine.results()
         };
         run().map_err(|e| fail(self.nest, e))
     }
 
-    /// The first byte of the result that two iterations of the parallel loop write, or that one computes from what it has
-    /// not written before, if any: with inputs as for [`Prepared::run`].
+    /// The first byte of a result that two iterations of the parallel loop write, or that one computes from what it has
+    /// not written before, if any: with inputs as for [`Prepared::run`]. Those of several results are counted from the first.
     ///
     /// # Errors
     /// As [`Prepared::run`].
@@ -126,23 +125,31 @@ impl<'a> Prepared<'a> {
     }
 
     fn find_race(&self, inputs: &[Option<&Tensor>]) -> Result<Option<usize>, String> {
-        let dst = self.nest.dst().ok_or("no result")?;
-        let ty = &self.nest.buffers[dst.index()].ty;
-        let mut owner: Vec<Option<i64>> = vec![None; ty.bytes()];
+        let types: Vec<&TensorType> =
+            self.nest.dsts().map(|dst| &self.nest.buffers[dst.index()].ty).collect();
+        let bytes = types.iter().map(|ty| ty.bytes()).sum::<usize>();
+        let mut owner: Vec<Option<i64>> = vec![None; bytes];
         let mut machine = Machine::new(self, inputs)?;
         // What an iteration writes differs from one of two backgrounds, and depends on neither. A background tells places
         // apart, and no byte of it is that of the other.
         let background = |at: usize| (at.wrapping_mul(0x9e37_79b1) >> 13) as u8;
         for i in 0..self.nest.parallel_extent() as i64 {
             let mut over = |flip: u8| {
-                let old = (0..ty.bytes()).map(|at| background(at) ^ flip).collect();
-                let old = Tensor::from_bytes(ty.clone(), old);
-                machine.begin(Some(&old.map_err(|e| e.to_string())?))?;
+                let mut next = (0..bytes).map(|at| background(at) ^ flip);
+                let old = |ty: &&TensorType| {
+                    let bytes = next.by_ref().take(ty.bytes()).collect();
+                    Tensor::from_bytes((*ty).clone(), bytes).map_err(|e| e.to_string())
+                };
+                let old = types.iter().map(old).collect::<Result<Vec<_>, _>>()?;
+                let mut all = vec![None; self.nest.buffers.len()];
+                self.nest.dsts().zip(&old).for_each(|(dst, old)| all[dst.index()] = Some(old));
+                machine.begin(&all)?;
                 machine.iteration(i)?;
-                machine.result()
+                let results = machine.results()?;
+                Ok::<_, String>(results.iter().flat_map(|r| r.bytes()).copied().collect::<Vec<u8>>())
             };
             let [one, other] = [over(0)?, over(0xff)?];
-            for (at, ((a, b), o)) in one.bytes().iter().zip(other.bytes()).zip(&mut owner).enumerate() {
+            for (at, ((a, b), o)) in one.iter().zip(&other).zip(&mut owner).enumerate() {
                 match *o {
                     _ if [*a, *b] == [background(at), !background(at)] => {}
                     _ if a != b => return Ok(Some(at)),
@@ -207,19 +214,17 @@ impl<'a> Machine<'a> {
         Ok(machine)
     }
 
-    fn dst(&self) -> Result<(usize, &'a Buffer), String> {
-        let id = self.prepared.nest.dst().ok_or("no result")?.index();
-        Ok((id, &self.prepared.nest.buffers[id]))
-    }
-
-    /// The result as it is before the first statement.
-    fn begin(&mut self, dst: Option<&Tensor>) -> Result<(), String> {
-        let (id, b) = self.dst()?;
-        let starts = self.prepared.nest.definitions().iter().any(|d| d.may_load_dst());
-        self.memory.regions[id].bytes = match dst {
-            None if !starts => vec![0; b.ty.bytes()],
-            dst => held(id, b, dst)?,
-        };
+    /// The results as they are before the first statement.
+    fn begin(&mut self, buffers: &[Option<&Tensor>]) -> Result<(), String> {
+        let nest = self.prepared.nest;
+        let starts = nest.definitions().iter().any(|d| d.may_load_dst());
+        for id in nest.dsts().map(BufId::index) {
+            let b = &nest.buffers[id];
+            self.memory.regions[id].bytes = match buffers.get(id).copied().flatten() {
+                None if !starts => vec![0; b.ty.bytes()],
+                dst => held(id, b, dst)?,
+            };
+        }
         Ok(())
     }
 
@@ -281,10 +286,14 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn result(&mut self) -> Result<Tensor, String> {
-        let (id, b) = self.dst()?;
-        let bytes = std::mem::take(&mut self.memory.regions[id].bytes);
-        Tensor::from_bytes(b.ty.clone(), bytes).map_err(|e| e.to_string())
+    /// All results, which leave the memory.
+    fn results(&mut self) -> Result<Vec<Tensor>, String> {
+        let mut of = |id: BufId| {
+            let bytes = std::mem::take(&mut self.memory.regions[id.index()].bytes);
+            let ty = self.prepared.nest.buffers[id.index()].ty.clone();
+            Tensor::from_bytes(ty, bytes).map_err(|e| e.to_string())
+        };
+        self.prepared.nest.dsts().map(&mut of).collect()
     }
 }
 

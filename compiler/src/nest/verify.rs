@@ -1,6 +1,7 @@
 //! The rules of nests: memory safety and freedom from races of compiled code rest on them.
 //!
-//! * ids of loops are unique, extents are 1 or more; exactly one buffer is `Dst`; every buffer can be addressed;
+//! * ids of loops are unique, extents are 1 or more; a buffer is `Dst`, and no other one of a definition; every buffer can be
+//!   addressed;
 //! * a nest is a perfect nest of one [`definition`], or one `parallel` loop around serial loops, [`calls`] of leaf programs
 //!   and definitions;
 //! * each keeps the rules in the files of these names.
@@ -10,12 +11,13 @@ use std::sync::Arc;
 
 use octrt_ops::expr::{BufId, VarId};
 
-use super::{BufferRole, Nest};
+use super::Nest;
 use crate::leaf::{self, Program};
 
 pub mod apart;
 pub mod calls;
 pub mod coverage;
+mod covered;
 pub mod definition;
 mod elements;
 mod table;
@@ -49,7 +51,7 @@ pub enum Violation {
     /// Reduce loops without a reduction, or the other way round.
     #[error("expected a reduction exactly where there are reduce loops, found {0}")]
     Reduction(&'static str),
-    /// There is another number of written buffers than one.
+    /// There is no written buffer, or several of one definition.
     #[error("expected one written buffer, found {0}")]
     Written(usize),
     /// A buffer breaks a rule of buffers.
@@ -144,8 +146,8 @@ impl Leaves {
 }
 
 fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), Violation> {
-    let written = nest.buffers.iter().filter(|b| b.role == BufferRole::Dst).count();
-    if written != 1 {
+    let (written, definition) = (nest.dsts().count(), nest.perfect());
+    if written == 0 || written > 1 && definition.is_some() {
         return Err(Violation::Written(written));
     }
     for (i, b) in nest.buffers.iter().enumerate() {
@@ -166,7 +168,7 @@ fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), Violation> {
             return rule("an extent of 1 or more", l.extent.to_string());
         }
     }
-    match nest.perfect() {
+    match definition {
         Some(definition) => definition::check(&definition),
         None => calls::check(nest, leaves),
     }

@@ -64,7 +64,9 @@ impl fmt::Display for Program {
                 .buffers
                 .iter()
                 .enumerate()
-                .map(|(k, b)| format!("{}{:?}: {}", if k == step.dst { "-> " } else { "" }, b.place, b.ty))
+                .map(|(k, b)| {
+                    format!("{}{:?}: {}", if step.results.contains(&k) { "-> " } else { "" }, b.place, b.ty)
+                })
                 .collect();
             let name = &self.nests[step.function.0 as usize].name;
             writeln!(

@@ -99,14 +99,14 @@ fn loops(nest: &Nest) -> Vec<VarId> {
 }
 
 fn pointer(nest: &mut Nest, r: &mut Random) {
-    let (all, dst) = (loops(nest), nest.dst());
+    let (all, dsts): (_, Vec<BufId>) = (loops(nest), nest.dsts().collect());
     // Mostly those that matter.
     let any = r.below(4) == 0;
     let buffers = nest.buffers.len();
     let matters = move |nest: &mut Nest, visit: &mut dyn FnMut(&mut (BufId, Distance))| {
         slots(nest, &mut |slot| {
             if let SlotValue::Pointer(b, at) = slot
-                && (any || Some(*b) == dst)
+                && (any || dsts.contains(b))
             {
                 let mut both = (*b, at.clone());
                 visit(&mut both);

@@ -24,14 +24,21 @@ const ITERATIONS: i64 = 1 << 20;
 /// Most entries of tables that are looked up for all of them.
 const ENTRIES: i64 = 1 << 28;
 
-/// Proves it, from all that is written.
+/// Proves it of every buffer, from all that is written.
 ///
 /// # Errors
 /// Two iterations that are not known to write different bytes.
 pub(super) fn check(nest: &Nest, tables: &[Option<Table>], writes: &[Touch<'_>]) -> Result<(), String> {
-    let Some(dst) = nest.dst().filter(|_| nest.parallel_extent() > 1 && !writes.is_empty()) else {
+    nest.dsts().try_for_each(|dst| {
+        let of_it: Vec<&Touch<'_>> = writes.iter().filter(|w| w.buffer == dst).collect();
+        of_buffer(nest, tables, dst, &of_it)
+    })
+}
+
+fn of_buffer(nest: &Nest, tables: &[Option<Table>], dst: BufId, writes: &[&Touch<'_>]) -> Result<(), String> {
+    if nest.parallel_extent() == 1 || writes.is_empty() {
         return Ok(());
-    };
+    }
     let ty = &nest.buffers[dst.index()].ty;
     let mut strides = vec![ELEMENT];
     for extent in ty.shape.dims().iter().skip(1).rev() {
@@ -175,7 +182,7 @@ impl<'a> Span<'a> {
 struct Spans<'a>(Vec<Span<'a>>);
 
 impl<'a> Spans<'a> {
-    fn of(writes: &'a [Touch<'a>], tables: &'a [Option<Table>], period: Option<i64>) -> Spans<'a> {
+    fn of(writes: &[&'a Touch<'a>], tables: &'a [Option<Table>], period: Option<i64>) -> Spans<'a> {
         let mut all: Vec<Span<'a>> = Vec::new();
         for span in writes.iter().flat_map(|w| Span::of(w, tables, period)).map(Span::without_still_window) {
             let same =

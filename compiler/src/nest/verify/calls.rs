@@ -10,9 +10,10 @@
 //!   reads from a table is an entry of it;
 //! * every byte that a call may touch, over all iterations, lies in the buffer of its slot, and is written only in `Dst`
 //!   and `Scratch`: this makes machine code safe. How far a leaf reaches is found by [`reach`](crate::leaf::reach);
+//! * something writes each buffer that is `Dst`;
 //! * what a statement reads of `Dst` was written before by the same iteration of the parallel loop: see
 //!   [`written`];
-//! * iterations of the parallel loop write different bytes of `Dst`: see [`apart`]. These two make the result
+//! * iterations of the parallel loop write different bytes of `Dst`: see [`apart`]. The last two make the results
 //!   the same for any number of threads.
 //!
 //! A nest may be refused that keeps the last two, where the proof does not see how. That none is taken that breaks them is
@@ -56,6 +57,9 @@ pub(super) fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), Violation> {
     checker.block(body)?;
     let touched: Vec<Touched<'_>> = checker.statements.iter().map(|s| s.touched(&checker.reaches)).collect();
     let writes = written::check(nest, &touched, &tables)?;
+    if let Some(dst) = nest.dsts().find(|dst| writes.iter().all(|w| w.buffer != *dst)) {
+        return Err(format!("nothing writes {dst}").into());
+    }
     Ok(apart::check(nest, &tables, &writes)?)
 }
 

@@ -13,8 +13,9 @@
 //! that are still open: `288*L0 + 32 * {0..9}` after `L1`. A read is looked for, for each open loop, among what was written
 //! in that loop's body: the loops inside that body are closed for the read as they are for the writes, and the sets must be
 //! the same, but for a leaf that writes more than the other reads. So `next` reads what `first` has written, whatever `L2`
-//! is. What a leaf reads of its own stores is not counted ([`Footprint`]).
+//! is. Sets that are not the same are looked at [run by run](super::covered). What a leaf reads of its own stores is not counted ([`Footprint`]).
 
+use super::covered::covered;
 use super::table::Table;
 use crate::leaf::footprint::{Footprint, Piece, Term, normal};
 use crate::leaf::{Program, SlotId};
@@ -59,6 +60,8 @@ pub struct Touched<'a> {
 /// What a statement touches of `Dst` through one slot: the pieces of a footprint, moved by loops.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Touch<'a> {
+    /// The buffer.
+    pub buffer: BufId,
     /// Where the slot leads to, at the first iterations.
     pub byte: i64,
     /// The table of the footprint's entries, and the byte there that its slot leads to.
@@ -88,8 +91,8 @@ impl Touch<'_> {
 
     /// Whether the pieces of another touch lie around the same addresses.
     fn alike(&self, other: &Touch<'_>) -> bool {
-        (self.byte, self.table, &self.open, &self.closed)
-            == (other.byte, other.table, &other.open, &other.closed)
+        (self.buffer, self.byte, self.table, &self.open, &self.closed)
+            == (other.buffer, other.byte, other.table, &other.open, &other.closed)
     }
 
     /// The first byte of a piece in the first iteration of the parallel loop, and the one behind the last.
@@ -181,7 +184,7 @@ impl<'a> Walk<'a, '_> {
             SlotValue::Pointer(b, at) => Some((*b, at)),
             SlotValue::Number(_) => None,
         };
-        let (_, at) = pointer(footprint.slot)?;
+        let (buffer, at) = pointer(footprint.slot)?;
         let table = footprint.table.and_then(pointer);
         let step = |at: &Distance, id| {
             at.terms.iter().filter(|(l, _)| *l == id).map(|(_, factor)| *factor).sum::<i64>()
@@ -193,12 +196,27 @@ impl<'a> Walk<'a, '_> {
         let several = self.loops.iter().enumerate().filter(|(_, (_, extent))| *extent > 1);
         let moves = |(_, t): &(usize, Term)| (t.step, t.table_step) != (0, 0);
         Some(Touch {
+            buffer,
             byte: at.base,
             table: table.map(|(b, at)| (b, at.base)),
             open: several.map(term).filter(moves).collect(),
             closed: of.loops.get(usize::from(footprint.slot.0)).cloned().unwrap_or_default(),
             by: of.by,
             footprint,
+        })
+    }
+
+    /// Whether what was written in the body of one of the loops around, before, has all of these bytes.
+    fn covers(&self, touch: &Touch<'_>, missing: &[&Piece]) -> bool {
+        let bytes = self.nest.buffers[touch.buffer.index()].ty.bytes() as i64;
+        let extents: Vec<i64> = self.loops.iter().map(|(_, extent)| *extent).collect();
+        let mut closed = touch.clone();
+        (0..self.scopes.len()).rev().any(|depth| {
+            closed.close(depth + 1);
+            let writes: Vec<&Touch<'_>> =
+                self.scopes[depth].iter().filter(|w| w.buffer == touch.buffer).collect();
+            let around = (&extents[..=depth], bytes);
+            !writes.is_empty() && covered((&closed, missing), &writes, around, self.tables)
         })
     }
 
@@ -212,10 +230,13 @@ impl<'a> Walk<'a, '_> {
                 missing.retain(|piece| !written.footprint.writes(piece));
             }
         }
+        if !missing.is_empty() && self.covers(touch, &missing) {
+            return Ok(());
+        }
         let Some(piece) = missing.first() else { return Ok(()) };
         let (lo, hi) = touch.hull(piece, self.tables);
         let named = touch.by.named(": slot", touch.footprint.slot);
-        let (parallel, dst) = (self.loops[0].0, self.nest.dst().unwrap_or(BufId(0)));
+        let (parallel, dst) = (self.loops[0].0, touch.buffer);
         Err(format!(
             "{named}: iteration 0 of {parallel} reads bytes {lo}..{hi} of {dst}, which it is not known to \
              have written before"

@@ -3,6 +3,7 @@
 //! The arena and the outputs start as NaN and scratch is NaN before each iteration, so that what no step wrote shows in the
 //! results. A step whose result shares bytes with what it reads is refused.
 
+use octrt_ops::expr::BufId;
 use octrt_ops::{Tensor, TensorType};
 
 use super::Program;
@@ -146,21 +147,22 @@ impl<'a> Prepared<'a> {
         let tensors = step.buffers.iter().map(held).collect::<Result<Vec<_>, String>>()?;
         let all: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_ref).collect();
         check_buffers(nest, step, &all)?;
-        let old = all.get(step.dst).copied().flatten();
-        let result = self.nests[function].run_part(&all, old, part).map_err(|e| e.to_string())?;
+        let results = self.nests[function].run_part(&all, part).map_err(|e| e.to_string())?;
         if let Some(message) = &step.check
-            && result.bytes().first() == Some(&0)
+            && results.first().is_some_and(|r| r.bytes().first() == Some(&0))
         {
             return Err(message.clone());
         }
-        let dst = step.buffers.get(step.dst).ok_or("there is no buffer for the result")?;
-        memory.write(dst.place, &result)
+        let places: Vec<Place> = step.results.iter().map(|i| step.buffers[*i].place).collect();
+        places.into_iter().zip(&results).try_for_each(|(place, result)| memory.write(place, result))
     }
 }
 
 /// Whether buffers have the types and roles that a nest declares, and tables their entries.
 fn check_buffers(nest: &Nest, step: &Step, tensors: &[Option<&Tensor>]) -> Result<(), String> {
-    if nest.buffers.len() != step.buffers.len() || nest.dst().map(|d| d.index()) != Some(step.dst) {
+    if nest.buffers.len() != step.buffers.len()
+        || !nest.dsts().map(BufId::index).eq(step.results.iter().copied())
+    {
         return Err(format!("the buffers are not those of '{}'", nest.name));
     }
     for (i, (b, (r, t))) in nest.buffers.iter().zip(step.buffers.iter().zip(tensors)).enumerate() {
@@ -177,18 +179,20 @@ fn check_buffers(nest: &Nest, step: &Step, tensors: &[Option<&Tensor>]) -> Resul
     Ok(())
 }
 
-/// The result shares no bytes with what the step reads.
+/// No result shares bytes with another buffer.
 fn separate(step: &Step) -> Result<(), String> {
-    let Some(dst) = step.buffers.get(step.dst) else {
-        return Err("there is no buffer for the result".into());
-    };
-    for (i, b) in step.buffers.iter().enumerate().filter(|(i, _)| *i != step.dst) {
-        let meets = match (b.place, dst.place) {
-            (Place::Arena(a), Place::Arena(d)) => a < d + dst.ty.bytes() && d < a + b.ty.bytes(),
-            (a, d) => a == d,
+    for result in &step.results {
+        let Some(dst) = step.buffers.get(*result) else {
+            return Err("there is no buffer for the result".into());
         };
-        if meets {
-            return Err(format!("b{i} overlaps the result"));
+        for (i, b) in step.buffers.iter().enumerate().filter(|(i, _)| i != result) {
+            let meets = match (b.place, dst.place) {
+                (Place::Arena(a), Place::Arena(d)) => a < d + dst.ty.bytes() && d < a + b.ty.bytes(),
+                (a, d) => a == d,
+            };
+            if meets {
+                return Err(format!("b{i} overlaps the result b{result}"));
+            }
         }
     }
     Ok(())

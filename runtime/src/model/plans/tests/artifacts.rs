@@ -270,9 +270,12 @@ fn lying_artifacts_are_refused() {
     let lies: &[(&str, Lie)] = &[
         ("no function f1", |a| a.steps[0].function = FunctionId(1)),
         ("extent 0", |a| a.steps[1].extent = 0),
-        ("no buffer 3", |a| a.steps[0].dst = 3),
-        ("writes Input(0)", |a| a.steps[0].dst = 0),
-        ("writes Const(0)", |a| a.steps[0].dst = 1),
+        ("no buffer 3", |a| a.steps[0].results = vec![3]),
+        ("no buffer 3", |a| a.steps[0].results.push(3)),
+        ("writes nothing", |a| a.steps[0].results.clear()),
+        ("writes Input(0)", |a| a.steps[0].results = vec![0]),
+        ("writes Input(0)", |a| a.steps[0].results.push(0)),
+        ("writes Const(0)", |a| a.steps[0].results = vec![1]),
         ("no Input(1)", |a| a.steps[0].buffers[0].place = Place::Input(1)),
         ("no Const(2)", |a| a.steps[0].buffers[1].place = Place::Const(2)),
         ("no Output(9)", |a| a.steps[1].buffers[2].place = Place::Output(9)),
@@ -290,7 +293,7 @@ fn lying_artifacts_are_refused() {
             a.steps[0].buffers[1].place = Place::Scratch(0);
         }),
         ("copies scratch", |a| a.copies.push(Copy { from: Place::Scratch(0), output: 0 })),
-        ("while reading buffer 0", |a| a.steps[1].buffers[2].place = Place::Arena(64)),
+        ("writes buffer 2 while buffer 0 is there", |a| a.steps[1].buffers[2].place = Place::Arena(64)),
         ("which holds f32[12]", |a| a.inputs[0].ty = TensorType::new(DType::F32, [12])),
         ("which holds i32[16]", |a| a.outputs[0].ty = TensorType::new(DType::I32, [16])),
         ("which holds f32[2]", |a| {

@@ -72,7 +72,7 @@ pub fn buffer(place: Place, dtype: DType, dims: &[usize]) -> BufferRef {
 pub fn step(function: u32, buffers: Vec<BufferRef>, extent: usize) -> Step {
     Step {
         function: FunctionId(function),
-        dst: buffers.len() - 1,
+        results: vec![buffers.len() - 1],
         buffers,
         extent,
         node: format!("node{function}"),
