@@ -26,11 +26,13 @@ pub mod elementwise;
 pub mod fuse;
 mod matcher;
 pub(crate) mod matrix;
+pub mod pools;
 pub mod reason;
 
 use algorithm::Chooser;
 use fuse::{Columns, Follow, Fuser, Group};
 use matcher::Matcher;
+use pools::Pooled;
 pub use reason::Reason;
 
 /// What a group of nodes is computed by.
@@ -130,6 +132,10 @@ pub struct Tiled {
     pub kind: Kind,
     /// Inputs of the root that are activations, and how they must lie; a halo may be larger.
     pub inputs: Vec<(ValueId, Layout)>,
+    /// Of a pooling of what a convolution computes, where it runs.
+    pub pooled: Option<Pooled>,
+    /// Whether only poolings in its own step read the result.
+    pub only_pooled: bool,
 }
 
 /// What the pass decides.
@@ -175,8 +181,23 @@ pub struct Chosen {
     pub decision: Decision,
 }
 
+/// A way in which a schedule may refuse to compute a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// By an algorithm.
+    By(Algorithm),
+    /// In the step of the convolution whose result it pools.
+    Pooled,
+}
+
+impl From<Algorithm> for Way {
+    fn from(algorithm: Algorithm) -> Way {
+        Way::By(algorithm)
+    }
+}
+
 /// First nodes of groups that schedules have refused to compute in a way, and why.
-pub type Refused = BTreeMap<(NodeId, Algorithm), Refusal>;
+pub type Refused = BTreeMap<(NodeId, Way), Refusal>;
 
 /// Decides for a graph whose types are known. Nodes that are `refused` even directly run on plain tensors.
 pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refused) -> Choice {
@@ -202,7 +223,7 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
         }
         let matcher =
             Matcher { users: &users, width, lanes, precision: options.precision, blocked: &blocked };
-        let found = match refused.get(&(id, Algorithm::Direct)) {
+        let found = match refused.get(&(id, Algorithm::Direct.into())) {
             Some(refusal) => Err(Reason::Refused(refusal.clone())),
             None => matcher.kind(graph.node(id)),
         };
@@ -236,9 +257,10 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
         group.nodes.iter().for_each(|n| choice.taken[n.index()] = true);
         blocked[group.result.index()] = kind.is_in_blocks();
         let last = group.nodes.iter().max().copied().unwrap_or(id);
-        choice.tiled[last.index()] = Some(Tiled { group, kind, inputs });
+        choice.tiled[last.index()] = Some(Tiled { group, kind, inputs, pooled: None, only_pooled: false });
     }
     layouts(graph, &mut choice, &blocked, lanes);
+    pools::place(&users, &mut choice, refused, options.target);
     concat::place(graph, &mut choice);
     choice
 }

@@ -9,6 +9,7 @@ use octrt_ops::graph::infer::with_args;
 use octrt_ops::{Graph, GraphError, OpError, TensorType, ValueId};
 
 use crate::decide::Choice;
+use crate::decide::pools::Pooled;
 use crate::error::CompileError;
 use crate::layout::{Layout, Map, relayout};
 use crate::nest::BufferRole;
@@ -24,6 +25,7 @@ use crate::strategy::rows::{self, RowsProblem};
 pub mod calls;
 mod emit;
 mod ending;
+mod pools;
 pub mod stage;
 
 use calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
@@ -124,13 +126,16 @@ pub(super) struct Lowering<'a> {
 impl Lowering<'_> {
     fn node(&mut self, index: usize, node: &Node) -> Result<(), OpError> {
         if let Some(tiled) = self.choice.tiled[index].clone() {
+            if let Some(Pooled::In(_)) = tiled.pooled {
+                return Ok(());
+            }
             match self.tiled(&tiled) {
                 Ok(()) => return Ok(()),
                 Err(defect) if defect.is_defect() => return Err(OpError::Invalid(defect.to_string())),
                 // What a schedule refuses after all, as distances beyond 32 bits are, is decided anew. The rest of the graph
                 // may have more of it.
                 Err(refusal) => {
-                    self.out.refused.insert((tiled.group.root, tiled.kind.algorithm()), refusal)
+                    self.out.refused.insert((tiled.group.root, tiled.kind.algorithm().into()), refusal)
                 }
             };
             let mut nodes = tiled.group.nodes;

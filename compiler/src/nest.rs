@@ -60,6 +60,7 @@ mod definition;
 pub mod index;
 pub mod interp;
 pub mod interval;
+pub mod join;
 pub mod lanes;
 mod loops;
 #[cfg(test)]

@@ -200,7 +200,10 @@ fn an_algorithm_that_was_refused_gives_way_to_the_next() {
             panic!("{:?} is no convolution", tiled.kind)
         };
         ways.push(algorithm);
-        assert!(refused.insert((tiled.group.root, algorithm), Refusal::Distance).is_none(), "{ways:?}");
+        assert!(
+            refused.insert((tiled.group.root, algorithm.into()), Refusal::Distance).is_none(),
+            "{ways:?}"
+        );
     }
     let [f2, f4] = [Winograd::F2, Winograd::F4].map(Algorithm::Winograd);
     assert_eq!(ways, [f4, f2, Algorithm::Direct]);

@@ -65,7 +65,7 @@ impl Chooser<'_> {
         let serves = |size: &Winograd| {
             let algorithm = Algorithm::Winograd(*size);
             conv_winograd::ends_with(*size, repeats()).is_ok()
-                && !refused.contains_key(&(group.root, algorithm))
+                && !refused.contains_key(&(group.root, algorithm.into()))
         };
         [Winograd::F2, Winograd::F4].into_iter().filter(serves).collect()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use octrt_ops::{Graph, NodeId, ValueId};
 
+use super::pools::Pooled;
 use super::{Choice, Kind};
 use crate::layout::{Halo, Map};
 use crate::place::memory_plan::ALIGNMENT;
@@ -127,7 +128,8 @@ impl Order {
         let mut runs_at: Vec<usize> = (0..graph.nodes.len()).collect();
         let mut concats = BTreeSet::new();
         for (last, t) in choice.tiled.iter().enumerate().filter_map(|(i, t)| Some((i, t.as_ref()?))) {
-            t.group.nodes.iter().for_each(|n| runs_at[n.index()] = last);
+            let at = if let Some(Pooled::In(step)) = t.pooled { step.index() } else { last };
+            t.group.nodes.iter().for_each(|n| runs_at[n.index()] = at);
             if t.kind == Kind::Concat {
                 concats.insert(last);
             }

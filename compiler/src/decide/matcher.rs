@@ -65,7 +65,12 @@ impl Matcher<'_> {
             }
             Op::Reduce(_) => {
                 let kind = matrix::mean_over_maps(self.graph(), node).ok_or(Reason::NoStrategy)?;
-                let (x, _) = self.blocked_input(node, 0)?;
+                let (x, map) = self.blocked_input(node, 0)?;
+                // Without the axes of extent 1 the result is plain.
+                let rank = node.outputs.first().and_then(|v| Some(self.graph().ty(*v).ok()?.shape.rank()));
+                if rank != Some(2 + map.axes) {
+                    self.fills_blocks(&map)?;
+                }
                 Ok((Kind::Global(kind), vec![(x, self.free())]))
             }
             Op::Concat(c) if self.joins_channels(node, c.axis) => self.concat(node),

@@ -20,8 +20,9 @@ use crate::strategy::decision::Decision;
 use crate::strategy::problem::{Bias, GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem};
+use crate::strategy::share::Share;
 use crate::strategy::tail::Tail;
-use crate::strategy::{gemm, gemm_tiling, global_pool, shift, window};
+use crate::strategy::{gemm, gemm_tiling, global_pool, pooled, shift, window};
 
 impl Lowering<'_> {
     /// Adds the calls of a group.
@@ -87,37 +88,28 @@ impl Lowering<'_> {
         owner: Owner<'_>,
     ) -> Result<(), Refusal> {
         let wei = self.weight(&t.group)?;
-        let (mut src, mut src_map) = self.input(t, 0, owner)?;
+        let (mut src, src_map) = self.input(t, 0, owner)?;
         let dst_map = self.result_map(&t.group)?;
         let unused = match decision.algorithm {
             Algorithm::Direct => Unused::Cleared,
             Algorithm::Winograd(_) => Unused::Computed,
         };
         let (tail, operands) = self.tail(&t.group, (&dst_map, unused), owner)?;
-        let mut window = w.window();
-        if let Some(compact) = subsampled(&window, &src_map, &dst_map) {
+        let window = w.window();
+        if let Some(compact) = ConvProblem::subsampled(&window, &src_map, &dst_map) {
             src = self.subsample(src, &src_map, &compact, window.strides, owner)?;
-            (src_map, window) = (compact, MapWindow::pixels([1; AXES]));
         }
-        let problem = ConvProblem {
-            src: src_map,
-            dst: dst_map,
-            groups: w.groups,
-            sharing: w.sharing,
-            ic: src_map.c / w.groups,
-            oc: dst_map.c / w.groups,
-            window,
-            tail,
-        };
+        let problem = ConvProblem::new((w.groups, w.sharing), window, (src_map, dst_map), tail);
         let bias_elements = problem.bias_elements();
+        let share = pooled::share(&problem, decision, self.options.target);
         let (plan, packing) = self.plan(problem, decision)?;
         let bias = self.bias(&t.group, 2, bias_elements);
         let wei = self.packed(packing, &wei);
-        let (dst, _) = self.result(t.group.result, owner)?;
+        let share = share.ok_or(Refusal::Unfit("runs of pixels that are no rows"));
         match plan {
             Plan::Whole(nest) => {
                 let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(operands).collect();
-                self.call(nest, &sources, dst, owner, "conv")?;
+                self.with_pools(t, (nest, share), sources, owner, "conv")?;
             }
             Plan::Parts(nests, types) => {
                 let [input, products, output] = *nests;
@@ -125,7 +117,7 @@ impl Lowering<'_> {
                 self.call(input, &[src], v, owner, "winograd_input")?;
                 self.call(products, &[v, wei], m, owner, "winograd_products")?;
                 let sources: Vec<Virtual> = [m, bias].into_iter().chain(operands).collect();
-                self.call(output, &sources, dst, owner, "winograd_output")?;
+                self.with_pools(t, (output, share), sources, owner, "winograd_output")?;
             }
         }
         Ok(())
@@ -181,9 +173,7 @@ impl Lowering<'_> {
             stage = "conv";
         }
         sources.extend(operands);
-        let (dst, _) = self.result(t.group.result, owner)?;
-        self.call(nest, &sources, dst, owner, stage)?;
-        Ok(())
+        self.with_pools(t, (nest, Ok(Share::usual(&dst_map))), sources, owner, stage)
     }
 
     fn global(&mut self, t: &Tiled, kind: GlobalPoolKind, owner: Owner<'_>) -> Result<(), Refusal> {
@@ -192,23 +182,33 @@ impl Lowering<'_> {
             GlobalPoolKind::Average => WindowKind::Sum(1.0 / src_map.pixels() as f32),
             GlobalPoolKind::Max => WindowKind::Max,
         };
-        let has_maps = self.ty(t.group.result)?.shape.rank() == 2 + src_map.axes;
-        let layout = match has_maps {
-            true => self.choice.layouts[t.group.result.index()],
-            // Without the axes of extent 1 the result is plain.
-            false if src_map.c % src_map.layout.lanes == 0 => Layout::blocked(src_map.layout.lanes),
-            false => {
-                return Err(Refusal::Unfit("channels that do not fill blocks, of a result without maps"));
-            }
-        };
-        let dst_map = Map { layout, ..src_map.with_extents([1; AXES]) };
+        let dst_map = self.global_map(t, &src_map)?;
         let nest = global_pool::nest(kind, &src_map, &dst_map, self.options.target)?;
-        let dst = match has_maps {
+        let dst = match self.has_maps(t)? {
             true => self.result(t.group.result, owner)?.0,
             false => self.plain_result(t.group.result),
         };
         self.call(nest, &[src], dst, owner, "pool")?;
         Ok(())
+    }
+
+    /// Whether the result of a pooling of whole maps has the axes of maps.
+    pub(super) fn has_maps(&self, t: &Tiled) -> Result<bool, Refusal> {
+        let (v, _) = *t.inputs.first().ok_or(Refusal::Defect("a group has fewer inputs"))?;
+        Ok(self.ty(t.group.result)?.shape.rank() == self.ty(v)?.shape.rank())
+    }
+
+    /// How the result of a pooling of whole maps lies.
+    pub(super) fn global_map(&self, t: &Tiled, src: &Map) -> Result<Map, Refusal> {
+        let layout = match self.has_maps(t)? {
+            true => self.choice.layouts[t.group.result.index()],
+            // Without the axes of extent 1 the result is plain.
+            false if src.c.is_multiple_of(src.layout.lanes) => Layout::blocked(src.layout.lanes),
+            false => {
+                return Err(Refusal::Unfit("channels that do not fill blocks, of a result without maps"));
+            }
+        };
+        Ok(Map { layout, ..src.with_extents([1; AXES]) })
     }
 
     fn concat(&mut self, t: &Tiled, owner: Owner<'_>) -> Result<(), Refusal> {
@@ -329,11 +329,4 @@ impl Lowering<'_> {
         self.call(nest, &sources, dst, owner, "gemm")?;
         Ok(())
     }
-}
-
-/// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.
-fn subsampled(window: &MapWindow, src: &Map, dst: &Map) -> Option<Map> {
-    let sparse = window.is_pixel() && window.strides != [1; AXES] && src.layout.lanes > 1;
-    let layout = Layout::blocked(src.layout.lanes);
-    sparse.then_some(Map { layout, ..src.with_extents(dst.extents()) })
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use octrt_ops::TensorType;
 use octrt_ops::expr::{BufId, Expr, VarId};
 
+use super::join::Renamed;
 use super::strides::strides;
-use super::{Buffer, BufferRole, Distance, Nest, SlotValue, Stmt, pointer};
+use super::{Buffer, BufferRole, Nest, SlotValue, Stmt, pointer};
 use crate::leaf::Program;
 use crate::nest::{Form, Loop, Role};
 use crate::schedule::tensorize::address;
@@ -106,7 +107,7 @@ impl Builder {
                 Value::At(buffer, index) => pointer(buffer, address(&self.nest, &around, buffer, &index)?),
             });
         }
-        let leaf = self.leaf(&program);
+        let leaf = self.nest.leaf(&Arc::new(program));
         self.push(Stmt::Call { leaf, slots });
         Ok(())
     }
@@ -119,21 +120,12 @@ impl Builder {
             names.insert(l.id, VarId(self.next));
             self.next += 1;
         }
-        let leaves: Vec<usize> = nest.leaves.iter().map(|program| self.leaf(program)).collect();
-        let into = Embedded { names: &names, buffers, leaves: &leaves };
+        let leaves: Vec<usize> = nest.leaves.iter().map(|program| self.nest.leaf(program)).collect();
+        let into = Renamed { names: &names, buffers, leaves: &leaves };
         for s in &nest.body {
             let s = into.stmt(s);
             self.push(s);
         }
-    }
-
-    /// The position of a program, which is added where it is new.
-    fn leaf(&mut self, program: &Program) -> usize {
-        let known = self.nest.leaves.iter().position(|l| **l == *program);
-        known.unwrap_or_else(|| {
-            self.nest.leaves.push(Arc::new(program.clone()));
-            self.nest.leaves.len() - 1
-        })
     }
 
     fn push(&mut self, stmt: Stmt) {
@@ -156,35 +148,4 @@ impl Builder {
 /// The variable of a loop, 0 where there is one iteration.
 fn iteration(l: &Loop) -> Expr {
     if l.extent == 1 { Expr::int(0) } else { Expr::Var(l.id) }
-}
-
-/// How the statements of a nest are named in another one.
-struct Embedded<'a> {
-    names: &'a BTreeMap<VarId, VarId>,
-    buffers: &'a [BufId],
-    leaves: &'a [usize],
-}
-
-impl Embedded<'_> {
-    fn stmt(&self, s: &Stmt) -> Stmt {
-        match s {
-            Stmt::Loop(l, body) => {
-                let id = self.names.get(&l.id).copied().unwrap_or(l.id);
-                let l = Loop { id, form: Form::Serial, ..l.clone() };
-                Stmt::Loop(l, body.iter().map(|s| self.stmt(s)).collect())
-            }
-            Stmt::Call { leaf, slots } => {
-                let slots = slots.iter().map(|v| self.value(v)).collect();
-                Stmt::Call { leaf: self.leaves.get(*leaf).copied().unwrap_or(*leaf), slots }
-            }
-            Stmt::Define(d) => Stmt::Define(d.clone()),
-        }
-    }
-
-    fn value(&self, v: &SlotValue) -> SlotValue {
-        let SlotValue::Pointer(b, at) = v else { return v.clone() };
-        let named = |(l, factor): &(VarId, i64)| (self.names.get(l).copied().unwrap_or(*l), *factor);
-        let at = Distance { base: at.base, terms: at.terms.iter().map(named).collect() };
-        pointer(self.buffers.get(b.index()).copied().unwrap_or(*b), at)
-    }
 }

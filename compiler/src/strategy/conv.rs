@@ -4,7 +4,7 @@ use std::fmt;
 
 use octrt_ops::TensorType;
 
-use crate::layout::{Map, MapWindow};
+use crate::layout::{AXES, Layout, Map, MapWindow};
 use crate::leaf::Width;
 use crate::leaf::programs::Winograd;
 use crate::pack::{ConvPacking, GroupedPacking};
@@ -80,6 +80,28 @@ pub enum Plan {
 }
 
 impl ConvProblem {
+    /// The convolution of a map as it is read: one of single pixels in steps reads those pixels only, which then lie side by
+    /// side, see [`ConvProblem::subsampled`].
+    pub fn new(
+        (groups, sharing): (usize, Sharing),
+        window: MapWindow,
+        (src, dst): (Map, Map),
+        tail: Tail,
+    ) -> ConvProblem {
+        let (src, window) = match ConvProblem::subsampled(&window, &src, &dst) {
+            Some(compact) => (compact, MapWindow::pixels([1; AXES])),
+            None => (src, window),
+        };
+        ConvProblem { src, dst, groups, sharing, ic: src.c / groups, oc: dst.c / groups, window, tail }
+    }
+
+    /// The pixels that a pointwise convolution with a stride reads, where it reads some of them only.
+    pub fn subsampled(window: &MapWindow, src: &Map, dst: &Map) -> Option<Map> {
+        let sparse = window.is_pixel() && window.strides != [1; AXES] && src.layout.lanes > 1;
+        let layout = Layout::blocked(src.layout.lanes);
+        sparse.then_some(Map { layout, ..src.with_extents(dst.extents()) })
+    }
+
     /// Blocks of input channels of a group.
     pub fn src_blocks(&self) -> usize {
         self.ic.div_ceil(self.src.layout.lanes)

@@ -25,6 +25,7 @@ use super::conv::ConvProblem;
 use super::conv_tiling::{ahead, chunks, even_parts, most_pixels, parts};
 use super::decision::{Order, Tiling, can_share_channels};
 use super::refusal::Refusal;
+use super::share::Share;
 use super::tiles::{self, EvenSplit};
 
 /// The schedule of a convolution, with those of its numbers that a tiling names, which serves it.
@@ -38,11 +39,10 @@ pub fn schedule(p: &ConvProblem, tiling: Tiling, target: Target) -> Result<Sched
     s.start_from(buffers::BIAS)?;
     let pixel = s.fuse(&l.pixel)?;
     let pixels = s.extent(pixel);
-    let chunks = tiling.chunks.unwrap_or_else(|| chunks(p, pixels, width, target));
+    let chunks = chunks_of(p, tiling, width, target);
     let [chunk, pixel] = s.split(pixel, pixels / chunks)?;
     let vectors = tiling.vectors(p);
-    let order_wanted = tiling.order.unwrap_or(if chunks == 1 { Order::Channels } else { Order::Pixels });
-    let by_channel = order_wanted == Order::Channels && can_share_channels(p, &vectors);
+    let by_channel = by_channel(p, tiling, chunks);
     let (block, parallel) = match by_channel {
         // Tiles of channels are the parallel loop.
         true => {
@@ -74,6 +74,28 @@ pub fn schedule(p: &ConvProblem, tiling: Tiling, target: Target) -> Result<Sched
     }
     s.flatten(buffers::WEI)?;
     Ok(s)
+}
+
+/// What of the result the iterations of the parallel loop of the schedule have for their own; `None` for runs of pixels that
+/// are no rows.
+pub fn share(p: &ConvProblem, tiling: Tiling, target: Target) -> Option<Share> {
+    let chunks = chunks_of(p, tiling, target.width()?, target);
+    let share = match by_channel(p, tiling, chunks) {
+        true => Share::Blocks(tiling.vectors(p)[0]),
+        false if p.src.mb > 1 || chunks == 1 => Share::Images,
+        false => Share::Rows(chunks),
+    };
+    share.of(&p.dst).is_ok().then_some(share)
+}
+
+fn chunks_of(p: &ConvProblem, tiling: Tiling, width: Width, target: Target) -> usize {
+    tiling.chunks.unwrap_or_else(|| chunks(p, width, target, |_| true))
+}
+
+/// Whether tiles of channels are the parallel loop.
+fn by_channel(p: &ConvProblem, tiling: Tiling, chunks: usize) -> bool {
+    let wanted = tiling.order.unwrap_or(if chunks == 1 { Order::Channels } else { Order::Pixels });
+    wanted == Order::Channels && can_share_channels(p, &tiling.vectors(p))
 }
 
 /// The order of these loops, then those of a sum and its lanes.

@@ -21,6 +21,7 @@ use crate::target::Target;
 
 use super::conv::ConvProblem;
 use super::refusal::Refusal;
+use super::share::Share;
 use super::tiles::{self, EvenSplit};
 
 /// Most columns of a window, which are unrolled.
@@ -77,6 +78,11 @@ pub fn schedule(p: &ConvProblem, target: Target) -> Result<Schedule, Refusal> {
     s.flatten(buffers::WEI)?;
     s.drop(table)?;
     Ok(s)
+}
+
+/// What of the result the iterations of the parallel loop have for their own.
+pub fn share(p: &ConvProblem) -> Share {
+    if p.dst.c.is_multiple_of(p.dst.layout.lanes) { Share::usual(&p.dst) } else { Share::Images }
 }
 
 /// The order of these loops, then those of a sum and its lanes.

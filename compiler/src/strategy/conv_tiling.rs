@@ -19,9 +19,9 @@ pub(super) const TERMS: usize = 288;
 
 /// In how many runs of equal length the output pixels are cut: few, but so many that the input of one stays in the
 /// level-2 cache while weights pass. For a multiple of eight, which usual numbers of threads share evenly, an eighth more
-/// bytes are allowed.
-pub fn chunks(p: &ConvProblem, pixels: usize, width: Width, target: Target) -> usize {
-    let l2 = target.caches().l2;
+/// bytes are allowed. Only numbers that are `allowed` are taken; 1 always is.
+pub fn chunks(p: &ConvProblem, width: Width, target: Target, allowed: impl Fn(usize) -> bool) -> usize {
+    let (l2, pixels) = (target.caches().l2, p.dst.pixels());
     let weights = p.groups * p.dst_blocks() * p.vector_bytes(width);
     let src = p.src.image_bytes() as usize;
     let passes = tiles::vectors(p.dst_blocks()).len();
@@ -33,7 +33,10 @@ pub fn chunks(p: &ConvProblem, pixels: usize, width: Width, target: Target) -> u
     };
     let cost = |n: usize| if n == 1 || n.is_multiple_of(8) { traffic(n) } else { traffic(n) / 8 * 9 };
     let good = |n: &usize| pixels.is_multiple_of(*n) && pixels / n >= 8 * tiles::pixels(width, 2);
-    (1..=pixels.min(256)).filter(|n| *n == 1 || good(n)).min_by_key(|&n| (cost(n), n)).unwrap_or(1)
+    (1..=pixels.min(256))
+        .filter(|n| *n == 1 || good(n) && allowed(*n))
+        .min_by_key(|&n| (cost(n), n))
+        .unwrap_or(1)
 }
 
 /// Blocks of input channels of each part of the sum of a chunk of pixels, where tiles of output channels have so many vectors. They are those of the widest tile of output channels for all, so

@@ -27,6 +27,7 @@ use crate::target::Target;
 use super::conv::{ConvProblem, Plan};
 use super::decision::Tiling;
 use super::refusal::Refusal;
+use super::share::Share;
 use super::tail::Operand;
 
 pub(super) mod planes;
@@ -52,6 +53,14 @@ pub fn plan(p: &ConvProblem, (size, tiling): (Winograd, Tiling), target: Target)
     match tiling.chunks.unwrap_or_else(|| chunks(p, size, target)) {
         1 => parts(p, tiles, (width, cold_from)),
         n => whole(p, tiles, tiles.rows / n, (width, cold_from)).map(Plan::Whole),
+    }
+}
+
+/// What of the result the iterations of the parallel loop have for their own.
+pub fn share(p: &ConvProblem, (size, tiling): (Winograd, Tiling), target: Target) -> Share {
+    match tiling.chunks.unwrap_or_else(|| chunks(p, size, target)) {
+        n if n > 1 && p.src.mb == 1 => Share::Rows(n),
+        _ => Share::usual(&p.dst),
     }
 }
 

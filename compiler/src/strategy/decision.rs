@@ -168,7 +168,7 @@ pub fn candidates(p: &ConvProblem, target: Target) -> Vec<Decision> {
 fn direct(p: &ConvProblem, width: Width, target: Target) -> Vec<Tiling> {
     let pixels = p.dst.pixels();
     let vectors = Tiling::NONE.or_own(p, target).vectors(p);
-    let own = conv_tiling::chunks(p, pixels, width, target);
+    let own = conv_tiling::chunks(p, width, target, |_| true);
     let parts = conv_tiling::parts(p, (pixels / own, &vectors), width, target).len();
     let divisors: Vec<usize> = (1..=pixels.min(256)).filter(|n| pixels.is_multiple_of(*n)).collect();
     let near = |wanted: usize| divisors.iter().copied().min_by_key(|n| n.abs_diff(wanted));

@@ -1,7 +1,7 @@
 //! Poolings over whole maps.
 //!
 //! ```text
-//! for picture parallel  for tile of channels  for piece of the map
+//! for picture, or blocks of channels, parallel  for tile of channels  for piece of the map
 //!   call pool: for rows  for columns
 //! ```
 
@@ -17,6 +17,7 @@ use crate::target::Target;
 
 use super::problem::WindowKind;
 use super::refusal::{Refusal, distance};
+use super::share::Share;
 use super::tail::Tail;
 use super::tiles::EvenSplit;
 
@@ -46,6 +47,23 @@ fn pieces(extent: usize) -> Vec<(usize, usize, usize)> {
 /// # Errors
 /// [`Refusal`] where there are no leaf programs or distances do not fit them.
 pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<Nest, Refusal> {
+    nest_in(kind, (src, dst), Share::Images, target)
+}
+
+/// The nest whose parallel loop shares the result so.
+///
+/// # Errors
+/// As [`nest`], and where shares would not be equal, or have a part of a map.
+pub fn nest_in(
+    kind: WindowKind,
+    (src, dst): (&Map, &Map),
+    share: Share,
+    target: Target,
+) -> Result<Nest, Refusal> {
+    share.of(dst)?;
+    if let Share::Rows(2..) = share {
+        return Err(Refusal::Unfit("whole maps by runs of rows"));
+    }
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     // Without rows around them, the rows of all planes lie one after the other.
     let halo = src.layout.halo;
@@ -62,14 +80,18 @@ pub fn nest(kind: WindowKind, src: &Map, dst: &Map, target: Target) -> Result<Ne
     let rows = planes.iter().flat_map(|plane| rows.iter().map(move |row| (plane, row)));
     let pieces: Vec<[&(usize, usize, usize); AXES]> =
         rows.flat_map(|(plane, row)| columns.iter().map(move |column| [plane, row, column])).collect();
-    let blocks = src.blocks();
-    let mut b = Builder::new("global_pool", src.mb);
-    let image = b.parallel();
+    let blocks = if let Share::Blocks(n) = share { n } else { src.blocks() };
+    let mut b = Builder::new("global_pool", share.extent(src));
+    let outer = b.parallel();
+    let (image, first_block) = match share {
+        Share::Blocks(n) => (Expr::int(0), outer * Expr::int(n)),
+        _ => (outer, Expr::int(0)),
+    };
     let from = b.buffer(src.ty(), BufferRole::Src);
     let to = b.buffer(dst.ty(), BufferRole::Dst);
     for (first, vectors, n) in EvenSplit::new(blocks, 4).runs() {
         b.each(n, |b, l| {
-            let block = l.clone() * Expr::int(vectors) + Expr::int(first);
+            let block = first_block.clone() + l.clone() * Expr::int(vectors) + Expr::int(first);
             let result = dst.index(&image, &block, [0; AXES].map(Expr::int));
             for piece in &pieces {
                 let (first, extents) = (piece.map(|p| p.0), piece.map(|p| p.1));

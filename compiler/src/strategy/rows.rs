@@ -11,6 +11,7 @@ use crate::nest::{BufferRole, Nest};
 use crate::target::Target;
 
 use super::refusal::{NO_FORMULA, Refusal};
+use super::share::Share;
 use super::tail::{Operand, Tail};
 
 /// `dst = value`, an expression of elements `b0[]`, .. of the operands. Buffers, in order: those of the operands; dst. All
@@ -68,7 +69,7 @@ pub fn nest(p: &RowsProblem, target: Target) -> Result<Nest, Refusal> {
     // Without halos the rows of a block lie one after the other.
     let whole = p.maps().chain([&p.dst]).all(|m| m.layout.halo.is_none());
     let (planes, rows, columns) = if whole { (1, 1, src.pixels()) } else { (src.d, src.h, src.w) };
-    let mut b = Builder::new("elementwise", if src.mb > 1 { src.mb } else { src.blocks() });
+    let mut b = Builder::new("elementwise", Share::usual(&src).extent(&src));
     let operands: Vec<BufId> = p.operands.iter().map(|o| b.buffer(o.ty(), BufferRole::Src)).collect();
     let dst = b.buffer(p.dst.ty(), BufferRole::Dst);
     let reads = p.operands.iter().map(|o| match o {
@@ -80,7 +81,7 @@ pub fn nest(p: &RowsProblem, target: Target) -> Result<Nest, Refusal> {
         let tail = (u32::from(lanes) < width.lanes()).then_some(lanes);
         Elementwise { width, vectors, formula: formula.clone(), operands: reads.clone(), tail }.program()
     };
-    each_block(&mut b, &src, |b, image, block| {
+    each_block(&mut b, (&src, Share::usual(&src)), |b, image, block| {
         let channel = block.clone() * Expr::int(lanes);
         b.each(planes, |b, plane| {
             b.each(rows, |b, row| {
@@ -120,18 +121,18 @@ fn further(mut index: Vec<Expr>, elements: usize) -> Vec<Expr> {
     index
 }
 
-/// Calls `body` for every picture and block: the parallel loop runs over pictures, or over blocks where there is one
-/// picture.
+/// Calls `body` for every picture and block of a share of a map.
 fn each_block(
     b: &mut Builder,
-    map: &Map,
+    (map, share): (&Map, Share),
     body: impl FnOnce(&mut Builder, &Expr, &Expr) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     let outer = b.parallel();
-    if map.mb > 1 {
-        b.each(map.blocks(), |b, block| body(b, &outer, block))
-    } else {
-        body(b, &Expr::int(0), &outer)
+    match share {
+        Share::Blocks(n) => {
+            b.each(n, |b, l| body(b, &Expr::int(0), &(outer.clone() * Expr::int(n) + l.clone())))
+        }
+        Share::Images | Share::Rows(_) => b.each(map.blocks(), |b, block| body(b, &outer, block)),
     }
 }
 
@@ -140,14 +141,26 @@ fn each_block(
 /// # Errors
 /// [`Refusal`] where there are no leaf programs.
 pub fn border(map: &Map, target: Target) -> Result<Nest, Refusal> {
+    border_in(map, Share::usual(map), target)
+}
+
+/// As [`border`], by a nest whose parallel loop shares the map so.
+///
+/// # Errors
+/// As there, and where shares would not be equal, or have a part of a map.
+pub fn border_in(map: &Map, share: Share, target: Target) -> Result<Nest, Refusal> {
+    share.of(map)?;
+    if let Share::Rows(2..) = share {
+        return Err(Refusal::Unfit("the border of a map by runs of rows"));
+    }
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let [(front, back), (top, bottom), (left, right)] = map.layout.halo.ends();
-    let mut b = Builder::new("border", if map.mb > 1 { map.mb } else { map.blocks() });
+    let mut b = Builder::new("border", share.extent(map));
     let dst = b.buffer(map.ty(), BufferRole::Dst);
     let columns = left + map.w + right;
     let plane = (top + map.h + bottom) * columns;
     let value = map.layout.border.value();
-    each_block(&mut b, map, |b, image, block| {
+    each_block(&mut b, (map, share), |b, image, block| {
         let run = |b: &mut Builder, at: [Expr; AXES], pixels: usize| {
             let mut done = 0;
             for (vectors, n, lanes) in trips(pixels * map.layout.lanes, width) {

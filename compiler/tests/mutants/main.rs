@@ -17,7 +17,7 @@ use octrt_ops::graph::text::random;
 const MUTANTS: usize = 10_000;
 
 /// Most statements of leaf programs that a nest runs to be looked at.
-const WORK: usize = 12_000;
+const WORK: usize = 18_000;
 
 /// Statements of leaf programs that a nest runs.
 fn work(nest: &Nest) -> usize {

@@ -7,14 +7,18 @@ use octrt_compiler::leaf::programs::{
 };
 use octrt_compiler::nest::build::{Builder, Value};
 use octrt_compiler::nest::{BufferRole, Nest, text};
-use octrt_compiler::strategy::conv::{ConvProblem, Plan, Sharing};
+use octrt_compiler::strategy::conv::{Algorithm, ConvProblem, Plan, Sharing};
 use octrt_compiler::strategy::conv_winograd;
-use octrt_compiler::strategy::decision::Tiling;
+use octrt_compiler::strategy::decision::{Decision, Order, Tiling};
+use octrt_compiler::strategy::pooled::{self, Pooling};
 use octrt_compiler::strategy::problem::{Bias, GemmProblem, Lhs, Rhs, WindowKind, WindowProblem};
 use octrt_compiler::strategy::refusal::Refusal;
 use octrt_compiler::strategy::rows::{self, RowsProblem};
+use octrt_compiler::strategy::share::Share;
 use octrt_compiler::strategy::tail::{Operand, Tail};
-use octrt_compiler::strategy::{conv_direct, conv_grouped, gemm, global_pool, reorder, shift, window};
+use octrt_compiler::strategy::{
+    conv_direct, conv_grouped, conv_plan, gemm, global_pool, reorder, shift, window,
+};
 use octrt_compiler::{Isa, Target};
 use octrt_ops::expr::Expr;
 use octrt_ops::{DType, Tensor, TensorType};
@@ -26,7 +30,7 @@ const NONE: Halo = Halo { front: 0, back: 0, top: 0, bottom: 0, left: 0, right: 
 /// All of them, for both widths.
 pub fn all() -> Vec<Nest> {
     let targets = [Isa::V3, Isa::V4].map(Target::new);
-    targets.into_iter().flat_map(|t| [convolutions(t), others(t), by_hand(t)].concat()).collect()
+    targets.into_iter().flat_map(|t| [convolutions(t), others(t), pooled(t), by_hand(t)].concat()).collect()
 }
 
 fn lanes(target: Target) -> usize {
@@ -153,6 +157,67 @@ fn others(target: Target) -> Vec<Nest> {
     for (m, n, k) in [(1, 8 * b, 3), (5, 4 * b, 2), (4, b + 3, 2), (3, 4 * b, 512)] {
         let problem = GemmProblem::packed([m, n, k], Tail::NONE);
         all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest.as_ref().clone());
+    }
+    all
+}
+
+/// Convolutions with poolings of what they compute: of whole maps, with a border, and of runs of rows; their own results
+/// are wanted or not.
+fn pooled(target: Target) -> Vec<Nest> {
+    let b = lanes(target);
+    let pooling = |src: Map, kernel: usize, pad: usize| {
+        let dst = Map { layout: Layout::blocked(b), ..src.with_extents([1, src.h / 2, src.w / 2]) };
+        Pooling::Windows(WindowProblem {
+            kind: if pad > 0 { WindowKind::Max } else { WindowKind::Sum(0.25) },
+            src,
+            dst,
+            window: MapWindow {
+                kernel: [1, kernel, kernel],
+                strides: [1, 2, 2],
+                dilations: [1; 3],
+                pads: [0, pad, pad],
+            },
+            tail: Tail::NONE,
+        })
+    };
+    let means = |src: Map| {
+        let dst = Map { layout: Layout::blocked(b), ..src.with_extents([1; 3]) };
+        Pooling::Maps { kind: WindowKind::Sum(0.5), src, dst }
+    };
+    let direct = |tiling: Tiling| Decision { algorithm: Algorithm::Direct, tiling };
+    let by_channel =
+        direct(Tiling { chunks: Some(1), vectors: Some(1), order: Some(Order::Channels), ..Tiling::NONE });
+    let rows = direct(Tiling { chunks: Some(2), order: Some(Order::Pixels), ..Tiling::NONE });
+    let winograd = |chunks| Decision {
+        algorithm: Algorithm::Winograd(Winograd::F2),
+        tiling: Tiling { chunks: Some(chunks), ..Tiling::NONE },
+    };
+    let mut all = Vec::new();
+    for (mb, halo, decision) in [
+        (1, NONE, rows),
+        (1, ONE, rows),
+        (1, ONE, by_channel),
+        (1, NONE, winograd(2)),
+        (1, ONE, winograd(1)),
+        (2, ONE, rows),
+    ] {
+        let dst = map(target, [mb, 2 * b, 4, 4], halo);
+        let p = conv(map(target, [mb, b, 4, 4], ONE), dst, 3, 1);
+        let share = pooled::share(&p, decision, target).unwrap();
+        let nest = match conv_plan::plan(&p, decision, target).unwrap().0 {
+            Plan::Whole(nest) => nest,
+            Plan::Parts(nests, _) => nests[2].clone(),
+        };
+        let mut poolings = vec![pooling(dst, 2, 0)];
+        if !matches!(share, Share::Rows(_)) {
+            poolings.push(means(dst));
+            poolings.extend((halo == ONE).then(|| pooling(dst, 3, 1)));
+        }
+        for alone in [false, true] {
+            let joined = pooled::join(&nest, (&dst, share), &poolings, alone, target).unwrap();
+            assert_eq!(joined.kept, alone && !matches!(share, Share::Rows(_)));
+            all.push(joined.nest.nest.as_ref().clone());
+        }
     }
     all
 }

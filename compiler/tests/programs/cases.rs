@@ -108,7 +108,7 @@ fn sequences() -> Vec<Case> {
         case("residual", &["conv", "border"], residual(vec![1, 20, 9, 9])),
         case("residual, batch 2", &["conv", "border"], residual(vec![2, 16, 8, 8])),
         case("inverted residual", &["conv", "conv_depthwise"], inverted(vec![1, 16, 11, 11])),
-        case("squeeze and excitation", &["conv", "global_pool"], gate(vec![2, 16, 6, 6])),
+        case("squeeze and excitation", &["conv_global_pool", "conv"], gate(vec![2, 16, 6, 6])),
         case("sum after the activation", &["conv"], after),
     ]
 }
@@ -125,9 +125,13 @@ fn pools() -> Vec<Case> {
     vec![
         case("maxima of negative numbers", &["conv", "max_pool"], negative(vec![1, 16, 11, 11])),
         case("maxima of negative numbers, batch 2", &["conv", "max_pool"], negative(vec![2, 16, 11, 11])),
-        case("stem with pool", &["conv", "max_pool"], stem),
-        case("averages", &["average_pool"], average(vec![1, 16, 12, 12])),
-        case("global pools", &["global_pool", "gemm"], global(vec![2, 16, 7, 5], false)),
+        case("stem with pool", &["conv", "conv_max_pool"], stem),
+        case("averages", &["conv_average_pool_average_pool"], average(vec![1, 16, 12, 12])),
+        case(
+            "global pools",
+            &["conv_global_pool_global_pool_global_pool", "gemm"],
+            global(vec![2, 16, 7, 5], false),
+        ),
     ]
 }
 
@@ -287,7 +291,7 @@ fn joined() -> Vec<Case> {
         case("dense, 5 channels a layer, batch 2", &["conv", "shift"], uneven(2, 5, 3)),
         case("concat, a part read later", &["conv", "shift"], late),
         case("concat of a value twice", &["conv"], twice),
-        case("inception", &["conv", "max_pool", "average_pool"], inception),
+        case("inception", &["conv_average_pool", "max_pool"], inception),
     ]
 }
 
@@ -327,7 +331,7 @@ fn shared() -> Vec<Case> {
         n.output(c);
     };
     vec![
-        case("maps of one pixel", &["global_pool"], pixel),
+        case("maps of one pixel", &["conv_global_pool"], pixel),
         case("plain and blocked users", &["conv", "conv_depthwise"], plain),
         case("elementwise", &["elementwise"], chain),
     ]

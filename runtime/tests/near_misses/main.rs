@@ -14,6 +14,7 @@ mod near;
 #[allow(dead_code)]
 #[path = "../random_graphs/nodes.rs"]
 mod nodes;
+mod pools;
 mod sums;
 #[path = "../support/mod.rs"]
 mod support;
@@ -22,6 +23,7 @@ mod tails;
 use near::Near;
 use octrt::{LoadOptions, Model};
 use octrt_compiler::decide::fuse::{Group, Operand};
+use octrt_compiler::decide::pools::Pooled;
 use octrt_compiler::decide::{Choice, Refused, choose};
 use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::place::program::interp as program;
@@ -142,6 +144,7 @@ rules! {
     endings: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 2 && g.ending.operands.len() > 1)), endings::ending;
     groups_of_several: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 1)), tails::tail;
     concatenations_in_place: Rule::Layout(|c| c.placed.iter().any(Option::is_some)), tails::joined;
+    poolings: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.pooled, Some(Pooled::In(_))))), pools::pools;
     nodes_in_blocks: Rule::Layout(|c| c.tiled.iter().flatten().count() > 2), tails::in_blocks;
     products: Rule::Layout(|c| c.tiled.iter().any(Option::is_some)), tails::matrices;
 }

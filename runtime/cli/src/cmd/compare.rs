@@ -11,6 +11,7 @@ use std::fmt::Write;
 use octrt::image::SideFile;
 use octrt::{Error, LoadOptions, Model, Threads};
 use octrt_compiler::decide::Choice;
+use octrt_compiler::decide::pools::Pooled;
 use octrt_compiler::{CompileError, Options, pipeline};
 use octrt_ops::graph::interp;
 use octrt_ops::{Graph, NodeId, Tensor, TensorType, ValueId};
@@ -161,7 +162,17 @@ fn one_by_one(graph: &Graph) -> Watched {
 /// Every value that is stored where nodes run together.
 fn grouped(graph: &Graph, choice: &Choice) -> Watched {
     let of_node = |id: NodeId| match &choice.tiled[id.index()] {
-        Some(tiled) => vec![(tiled.group.result, tiled.group.nodes.clone())],
+        // What only poolings in the same step read is stored nowhere, else the graph would be computed in another way.
+        Some(tiled) if tiled.only_pooled => Vec::new(),
+        Some(tiled) => {
+            let step = match tiled.pooled {
+                Some(Pooled::In(step)) => choice.tiled[step.index()].as_ref(),
+                _ => None,
+            };
+            let before = step.into_iter().flat_map(|t| &t.group.nodes);
+            let nodes = before.chain(&tiled.group.nodes).copied().collect();
+            vec![(tiled.group.result, nodes)]
+        }
         None if choice.taken[id.index()] => Vec::new(),
         None => graph.node(id).outputs.iter().map(|v| (*v, vec![id])).collect(),
     };

@@ -1,9 +1,10 @@
 //! `octrt inspect --plan`: how each node is computed, why those that run on plain tensors do, and why what follows a group
-//! does not run with it.
+//! does not run with it, or what pools its result not in its step.
 
 use std::fmt::Write;
 
 use octrt::{Error, Model};
+use octrt_compiler::decide::pools::Pooled;
 use octrt_compiler::{Options, Precision, pipeline};
 use octrt_ops::{Graph, NodeId};
 use serde::Serialize;
@@ -22,13 +23,16 @@ struct NodeReport {
     /// What its group is computed as, of the group's first node.
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'static str>,
-    /// The other nodes of the group, of its first node.
+    /// The other nodes of the group, and the poolings in its step, of its first node.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     with: Vec<String>,
     /// The function that follows and does not run with the group, and why, of its first node.
     #[serde(skip_serializing_if = "Option::is_none")]
     without: Option<String>,
-    /// The first node of its group, of the others.
+    /// The convolution in whose step a pooling does not run though it pools its result, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apart: Option<String>,
+    /// The first node of its group, of the others; of a pooling the convolution in whose step it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     within: Option<String>,
     /// Why it runs on plain tensors.
@@ -62,20 +66,33 @@ pub fn report(model: &Model, graph: &Graph) -> Result<PlanReport, Error> {
             group: None,
             with: Vec::new(),
             without: None,
+            apart: None,
             within: None,
             reason: None,
             aside: None,
         };
         match group_of[id.index()] {
             None => report.reason = choice.plain[id.index()].as_ref().map(ToString::to_string),
-            Some(tiled) if tiled.group.root == id => {
+            Some(tiled) if tiled.group.root == id && !matches!(tiled.pooled, Some(Pooled::In(_))) => {
                 report.aside = choice.plain[id.index()].as_ref().map(ToString::to_string);
-                let others = tiled.group.nodes.iter().filter(|n| **n != id);
-                report.with = others.map(|n| title(*n)).collect();
+                let others = tiled.group.nodes.iter().filter(|n| **n != id).copied();
+                let last = tiled.group.nodes.iter().max().map(|last| Pooled::In(*last));
+                let pooled = choice.tiled.iter().flatten().filter(|t| last.is_some() && t.pooled == last);
+                let pooled = pooled.flat_map(|t| t.group.nodes.iter().copied());
+                report.with = others.chain(pooled).map(title).collect();
                 report.group = Some(tiled.kind.name());
+                if let Some(Pooled::Behind(conv, why)) = &tiled.pooled {
+                    report.apart = Some(format!("{}: {why}", title(*conv)));
+                }
                 report.without = tiled.group.open.map(|(next, why)| format!("{}: {why}", title(next)));
             }
-            Some(tiled) => report.within = Some(title(tiled.group.root)),
+            Some(tiled) => {
+                let step = match tiled.pooled {
+                    Some(Pooled::In(last)) => choice.tiled[last.index()].as_ref(),
+                    _ => None,
+                };
+                report.within = Some(title(step.unwrap_or(tiled).group.root));
+            }
         }
         report
     };
@@ -101,7 +118,8 @@ pub fn describe(out: &mut String, report: &PlanReport) {
                     if n.with.is_empty() { String::new() } else { format!(", with {}", n.with.join(", ")) };
                 let without = n.without.as_ref().map_or(String::new(), |w| format!(", without {w}"));
                 let aside = n.aside.as_ref().map_or(String::new(), |why| format!(" ({why})"));
-                format!("{group}{aside}{with}{without}")
+                let apart = n.apart.as_ref().map_or(String::new(), |why| format!(", apart from {why}"));
+                format!("{group}{aside}{with}{without}{apart}")
             }
             (None, Some(root), _) => format!("within {root}"),
             (None, None, reason) => format!("plain: {}", reason.as_deref().unwrap_or("not decided")),

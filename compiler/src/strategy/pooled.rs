@@ -1,0 +1,220 @@
+//! Poolings of what a convolution writes, in the step of the convolution: `compute_at` of a pooling in the parallel loop of its
+//! producer.
+//!
+//! ```text
+//! for chunk parallel { convolution of 4 rows  average_pool of these rows }           windows that keep within rows
+//! for tile of channels parallel { border  convolution of these maps  max_pool of them }   others
+//! ```
+//!
+//! The two are scheduled each by itself, so that their parallel loops have the same share of the map, and
+//! [joined](Nest::join). What nobody else reads lies in scratch where it can: maps of the channels that an iteration has.
+
+use std::sync::Arc;
+
+use crate::layout::{AXES, Map};
+#[cfg(doc)]
+use crate::nest::Nest;
+use crate::nest::join;
+use crate::schedule::script::Scheduled;
+use crate::target::Target;
+use octrt_ops::expr::BufId;
+
+use super::conv::{Algorithm, ConvProblem, Sharing};
+use super::conv_tiling::chunks;
+use super::decision::{Decision, Order, Tiling, can_share_channels};
+use super::problem::{WindowKind, WindowProblem};
+use super::refusal::Refusal;
+use super::share::Share;
+use super::{conv_direct, conv_grouped, conv_winograd, global_pool, rows, window};
+
+/// Most vectors of a map that is pooled where it is made: they are looked at one by one by the
+/// [verifier](crate::nest::verify).
+const VECTORS: usize = 1 << 21;
+
+/// A convolution's maps of an iteration stay in scratch where they take one of so many parts of the level-2 cache.
+const NEAR: usize = 4;
+
+/// A pooling; no tensor is read beside its input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pooling {
+    /// Of windows.
+    Windows(WindowProblem),
+    /// Of whole maps.
+    Maps {
+        /// What becomes of a map.
+        kind: WindowKind,
+        /// The input.
+        src: Map,
+        /// The result, of one pixel.
+        dst: Map,
+    },
+}
+
+/// Why a pooling is a step of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Apart {
+    /// More than the verifier looks at.
+    #[error("the map is too large")]
+    Large,
+    /// Windows that reach over the rows that an iteration of the convolution makes, or over the map's edge, where whole maps
+    /// at once cost more.
+    #[error("its windows need rows that the convolution makes in several parts")]
+    Rows,
+}
+
+impl Pooling {
+    /// The input.
+    pub fn src(&self) -> &Map {
+        match self {
+            Pooling::Windows(p) => &p.src,
+            Pooling::Maps { src, .. } => src,
+        }
+    }
+
+    /// The steps between windows down the map, where every window keeps within a run of so many rows, and in the map.
+    fn run_of_rows(&self) -> Option<usize> {
+        let Pooling::Windows(p) = self else { return None };
+        let w = &p.window;
+        let reach = (w.kernel[1] - 1) * w.dilations[1] + 1;
+        let step = w.strides[1];
+        let even = p.src.h.is_multiple_of(step) && p.dst.h == p.src.h / step;
+        (p.src.axes == 2 && even && reach <= step && !self.reads_halo()).then_some(step)
+    }
+
+    /// Whether a window hangs over the map.
+    fn reads_halo(&self) -> bool {
+        let Pooling::Windows(p) = self else { return false };
+        let (w, src, dst) = (&p.window, p.src.extents(), p.dst.extents());
+        (0..AXES).any(|i| {
+            let end = dst[i].saturating_sub(1) * w.strides[i] + (w.kernel[i] - 1) * w.dilations[i] + 1;
+            w.pads[i] > 0 || end > src[i]
+        })
+    }
+
+    /// Whether it can be computed of shares of its input.
+    fn fits(&self, share: Share) -> bool {
+        match share {
+            Share::Images | Share::Blocks(_) | Share::Rows(1) => true,
+            Share::Rows(n) => {
+                let rows = self.src().h / n;
+                self.run_of_rows()
+                    .is_some_and(|step| self.src().h.is_multiple_of(n) && rows.is_multiple_of(step))
+            }
+        }
+    }
+
+    fn nest(&self, share: Share, target: Target) -> Result<Scheduled, Refusal> {
+        match self {
+            Pooling::Windows(p) => window::schedule_in(p, share, target)?.finish(),
+            Pooling::Maps { kind, src, dst } => {
+                Ok(global_pool::nest_in(*kind, (src, dst), share, target)?.into())
+            }
+        }
+    }
+}
+
+/// What of the result the iterations of the parallel loop of a convolution have for their own: see
+/// [`plan`](super::conv_plan::plan).
+pub fn share(p: &ConvProblem, decision: Decision, target: Target) -> Option<Share> {
+    let Decision { algorithm, tiling } = decision.on(p, target);
+    match (algorithm, p.sharing) {
+        (Algorithm::Winograd(size), _) => Some(conv_winograd::share(p, (size, tiling), target)),
+        (Algorithm::Direct, Sharing::Mixed) => Some(conv_grouped::share(p)),
+        (Algorithm::Direct, Sharing::Merged(_)) => conv_direct::share(p, tiling.or_own(p, target), target),
+    }
+}
+
+/// That windows over channels by themselves can be pooled where they are made: their iterations have whole maps.
+///
+/// # Errors
+/// [`Apart`].
+pub fn of_windows(src: &Map) -> Result<(), Apart> {
+    if src.mb * src.pixels() * src.blocks() > VECTORS { Err(Apart::Large) } else { Ok(()) }
+}
+
+/// How a convolution is carried out so that its result can be pooled where it is made: as was decided, but for how its loops
+/// are cut where that would not do.
+///
+/// # Errors
+/// [`Apart`] where it cannot, or had better not.
+pub fn decision(
+    p: &ConvProblem,
+    decision: Decision,
+    poolings: &[Pooling],
+    target: Target,
+) -> Result<Decision, Apart> {
+    of_windows(&p.dst)?;
+    let fits = |share: Share| poolings.iter().all(|pooling| pooling.fits(share));
+    if share(p, decision, target).is_some_and(fits) {
+        return Ok(decision);
+    }
+    let Some(width) = target.width() else { return Err(Apart::Rows) };
+    let Decision { algorithm: Algorithm::Direct, tiling } = decision.on(p, target) else {
+        return Err(Apart::Rows);
+    };
+    let cut = if poolings.iter().all(|pooling| pooling.run_of_rows().is_some()) {
+        let rows = |n: usize| p.dst.h.is_multiple_of(n) && fits(Share::Rows(n));
+        Tiling { chunks: Some(chunks(p, width, target, rows)), ..tiling }
+    } else if can_share_channels(p, &tiling.or_own(p, target).vectors(p)) {
+        Tiling { order: Some(Order::Channels), ..tiling }
+    } else {
+        return Err(Apart::Rows);
+    };
+    let decision = Decision { tiling: cut, ..decision };
+    match share(p, decision, target) {
+        Some(share) if fits(share) => Ok(decision),
+        _ => Err(Apart::Rows),
+    }
+}
+
+/// Adds poolings of its result to the nest of a convolution, whose border they write themselves where they read it. `alone`
+/// says that nobody else reads the result, which then is no result any more where it can be kept in scratch: see
+/// [`Joined::kept`]. Buffers: those of the convolution; then the results of the poolings.
+///
+/// # Errors
+/// [`Refusal`] where a pooling cannot be computed of such shares.
+pub fn join(
+    conv: &Scheduled,
+    (dst, share): (&Map, Share),
+    poolings: &[Pooling],
+    alone: bool,
+    target: Target,
+) -> Result<Joined, Refusal> {
+    const UNEQUAL: Refusal = Refusal::Unfit("a pooling whose parallel loop is not that of the convolution");
+    let mut nest = (*conv.nest).clone();
+    let result = nest.dst().ok_or(Refusal::Defect("a convolution without a result"))?;
+    let bordered = poolings.iter().any(Pooling::reads_halo);
+    let mut parts = conv.parts.clone();
+    parts.extend(conv.schedule.clone());
+    let is = |own: BufId| move |b: BufId| (b == own).then_some(result);
+    if bordered {
+        nest.join(&rows::border_in(dst, share, target)?, join::Order::First, &is(BufId(0))).ok_or(UNEQUAL)?;
+    }
+    for pooling in poolings {
+        let made = pooling.nest(share, target)?;
+        nest.join(&made.nest, join::Order::Last, &is(BufId(0))).ok_or(UNEQUAL)?;
+        nest.name = format!("{}_{}", nest.name, made.nest.name);
+        parts.extend(made.schedule);
+    }
+    // What the level-2 cache does not hold is as well in the arena, where other steps use the same lines.
+    let is_near = dst.ty().bytes() / share.extent(dst).max(1) <= target.caches().l2 / NEAR;
+    let kept = alone
+        && is_near
+        && match share {
+            Share::Images => nest.keep(result, (0, 1)),
+            Share::Blocks(n) => nest.keep(result, (1, n)),
+            Share::Rows(_) => false,
+        };
+    Ok(Joined { nest: Scheduled { nest: Arc::new(nest), schedule: None, parts }, bordered, kept })
+}
+
+/// A convolution with poolings of its result.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// The nest.
+    pub nest: Scheduled,
+    /// Whether it writes the border of the convolution's result.
+    pub bordered: bool,
+    /// Whether the convolution's result lies in scratch.
+    pub kept: bool,
+}
