@@ -9,10 +9,9 @@
 //! | `src` | pointer | the tile's first element, at the first tap |
 //! | `wei` | pointer | packed weights, see the builder |
 //! | `bias` | pointer | one vector per vector of the tile, or one element per pixel |
-//! | `start` | pointer | what the accumulators start from |
 //! | `partial` | pointer | what is added to the accumulators first |
 //! | `operand0`, .. | pointer | tensors that a [`Formula`] reads |
-//! | `dst`, `pool` | pointer | the results |
+//! | `dst` | pointer | the results |
 //! | *grid*`_offsets` | pointer | for [`Pixels::Table`]: one i32 per pixel, bytes from the grid's pointer |
 //! | *axis* | count | trips of a loop over [`Axis`] |
 //! | *axis*`_step` | stride | how far `src` moves after a trip, for [`Advance::Slot`] |
@@ -69,17 +68,16 @@ pub struct Grid {
     pub vector_bytes: i32,
 }
 
-/// What the accumulators start from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// Zero.
-    Zero,
-    /// The slot `bias`: a vector for each vector of the tile, the same for all pixels.
-    Bias,
-    /// The slot `bias`: an element for each pixel, the same for all lanes.
-    PixelBias,
-    /// A tensor at the slot `start`: a former part of the sum, or the low-resolution half of an OctConv.
-    Load(Grid),
+/// What is added to sums, from the slot `bias`. Accumulators start from 0 all the same: a bias is often larger than the
+/// terms, and each term would be rounded as the larger of the two is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bias {
+    /// Nothing.
+    Absent,
+    /// A vector for each vector of the tile, the same for all pixels.
+    Vectors,
+    /// An element for each pixel, the same for all lanes.
+    Pixels,
 }
 
 /// A loop of a reduction.
@@ -115,6 +113,8 @@ pub struct Epilogue {
     /// What is added to them first, from the slot `partial`: what parts of the sum before have stored. The destination may be
     /// the same.
     pub partial: Option<Grid>,
+    /// What is added to them then.
+    pub bias: Bias,
     /// What is computed of the sums, and of the operands.
     pub formula: Formula,
     /// Tensors that the formula reads, operand `k` at the slot [`OPERAND`]`[k]`: an element for each of the tile. The
@@ -122,13 +122,11 @@ pub struct Epilogue {
     pub operands: Vec<Grid>,
     /// Where results go, from the slot `dst`.
     pub dst: Grid,
-    /// Lanes of the last vector that exist in `start`, `partial`, the operands, `dst` and `pool`; `None` for all.
+    /// Lanes of the last vector that exist in `partial`, the operands and `dst`; `None` for all.
     pub tail: Option<u8>,
     /// Lanes of the last vector that mean something; the others become 0, so that they hold numbers whatever the sums are.
     /// `None` for all.
     pub used: Option<u8>,
-    /// Where the averages of pixels `4q` to `4q + 3` go, from the slot `pool`: as pixel `q`.
-    pub pool: Option<Grid>,
 }
 
 impl Epilogue {
@@ -136,12 +134,12 @@ impl Epilogue {
     pub fn store(dst: Grid) -> Epilogue {
         Epilogue {
             partial: None,
+            bias: Bias::Absent,
             formula: Formula::identity(),
             operands: Vec::new(),
             dst,
             tail: None,
             used: None,
-            pool: None,
         }
     }
 }

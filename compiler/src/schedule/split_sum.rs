@@ -80,8 +80,8 @@ pub fn split_sum(
     let zero = Expr::f32(0.0);
     let reduction = |init: &Expr, finish: Expr| Reduction { combine: r.combine, init: init.clone(), finish };
     let part = |i: usize| match i {
-        0 => reduction(&r.init, Expr::Acc),
-        i if i + 1 == sizes.len() => reduction(&zero, finish.clone()),
+        0 => reduction(&zero, Expr::Acc),
+        i if i + 1 == sizes.len() => reduction(&r.init, finish.clone()),
         _ => reduction(&zero, Expr::Acc + stored.clone()),
     };
     let mut next = nest.fresh().0;

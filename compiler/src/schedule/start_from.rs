@@ -6,7 +6,8 @@ use super::{Rule, ScheduleError, refused};
 use crate::nest::{Nest, Reduction, Stmt};
 use octrt_ops::compute::ReduceFn;
 
-/// Starts every sum of a nest from the element of a buffer that is added to it first: reassociates the sum.
+/// Starts every sum of a nest from the element of a buffer that is added to it first: reassociates the sum. A leaf program
+/// adds it at the end all the same, see [`Bias`](crate::leaf::programs::Bias).
 ///
 /// ```text
 /// init 0.0f32  sum e  finish f(add(acc, b2[i]))

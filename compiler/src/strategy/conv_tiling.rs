@@ -1,6 +1,6 @@
 //! The numbers of direct convolution's schedule: how many pixels, chunks and parts.
 
-use crate::leaf::programs::{Conv, Epilogue, Reduction, Start};
+use crate::leaf::programs::{Conv, Epilogue, Reduction};
 use crate::leaf::{Width, registers};
 use crate::target::{Caches, Target};
 
@@ -103,15 +103,15 @@ fn fits(leaf: &Conv, pixels: usize) -> bool {
     let taps = leaf.taps.first().copied().into_iter().collect();
     let whole = Conv { pixels, ahead: 4, taps, channels: 1, ..leaf.clone() };
     let partial = Some(leaf.epilogue.dst.clone());
-    let last =
-        Conv { start: Start::Zero, epilogue: Epilogue { partial, ..leaf.epilogue.clone() }, ..whole.clone() };
+    let epilogue = Epilogue { partial, ..leaf.epilogue.clone() };
+    let last = Conv { epilogue, ..whole.clone() };
     registers::fits(&whole.program()) && (leaf.merged > 1 || registers::fits(&last.program()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::leaf::programs::{Advance, Axis, Grid, Pixels, Weights};
+    use crate::leaf::programs::{Advance, Axis, Bias, Grid, Pixels, Weights};
 
     #[test]
     fn one_channel_of_one_tap_tells_whether_a_tile_fits() {
@@ -134,14 +134,13 @@ mod tests {
                     reduction,
                     merged: 1,
                     ahead: 4,
-                    start: Start::Bias,
-                    epilogue: Epilogue::store(table()),
+                    epilogue: Epilogue { bias: Bias::Vectors, ..Epilogue::store(table()) },
                 };
                 for pixels in 1..=32 {
                     let whole = Conv { pixels, ..leaf.clone() };
-                    let last = Conv { start: Start::Zero, ..whole.clone() };
-                    let epilogue = Epilogue { partial: Some(table()), ..last.epilogue.clone() };
-                    let last = Conv { epilogue, ..last };
+                    let partial = Some(table());
+                    let epilogue = Epilogue { partial, ..whole.epilogue.clone() };
+                    let last = Conv { epilogue, ..whole.clone() };
                     let all = [whole, last].iter().all(|l| registers::allocate(&l.program()).is_ok());
                     assert_eq!(fits(&leaf, pixels), all, "{pixels} pixels of {leaf:?}");
                     refused += usize::from(!all);

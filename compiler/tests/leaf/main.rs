@@ -7,7 +7,7 @@ mod winograd;
 use cases::{Case, fuzz};
 use octrt_compiler::leaf::emulate::Emulator;
 use octrt_compiler::leaf::programs::{
-    Advance, Axis, Conv, Epilogue, Formula, Grid, Pixels, Reduction, Start, Weights,
+    Advance, Axis, Conv, Epilogue, Formula, Grid, Pixels, Reduction, Weights,
 };
 use octrt_compiler::leaf::{Inst, Program, Width, interp, text, verify, x64};
 use octrt_compiler::strategy::tail::Tail;
@@ -94,7 +94,6 @@ fn main_tile(width: Width, pixels: usize, vectors: usize, end: &Tail) -> Program
         ]),
         merged: 1,
         ahead: 0,
-        start: Start::Bias,
         epilogue: Epilogue { formula: Formula::of_buffers(&end.value).unwrap(), ..Epilogue::store(dst) },
     }
     .program()

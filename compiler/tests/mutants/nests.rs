@@ -3,7 +3,7 @@
 use octrt_compiler::layout::{Border, Halo, Layout, Map, MapWindow};
 use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
-    Advance, Axis, Conv, Epilogue, Formula, Grid, Pixels, Reduction, Start, Weights, Winograd,
+    Advance, Axis, Bias as Added, Conv, Epilogue, Formula, Grid, Pixels, Reduction, Weights, Winograd,
 };
 use octrt_compiler::nest::build::{Builder, Value};
 use octrt_compiler::nest::{BufferRole, Nest, text};
@@ -252,9 +252,8 @@ fn direct(width: Width, mb: usize, tables: bool) -> Result<Nest, Refusal> {
             reduction: Reduction::Loops(vec![Axis { name: "ic", src: Advance::Bytes(4) }]),
             merged: 1,
             ahead: 0,
-            start: if first { Start::Bias } else { Start::Zero },
             epilogue: if first {
-                store
+                Epilogue { bias: Added::Vectors, ..store }
             } else {
                 Epilogue { formula: added(), operands: vec![to.clone()], used: Some(3), ..store }
             },

@@ -227,3 +227,26 @@ fn threads_do_not_change_sums() {
         }
     }
 }
+
+/// What is added to a sum is larger than its terms, as it is behind a folded normalisation: no term is rounded as it is.
+#[test]
+fn biases_larger_than_the_terms() {
+    let mut r = Random(7);
+    let mut convolved = |name, [c, oc, extent, kernel]: [usize; 4], group: usize| {
+        let (op, mut constants) = conv(1, group, normal(&mut r, &[oc, c / group, kernel, kernel]));
+        let bias: Vec<f32> = (0..oc).map(|i| 60_000.0 + i as f32).collect();
+        constants.push(Tensor::new([oc], &bias).unwrap());
+        let src = normal(&mut r, &[1, c, extent, extent]);
+        // An ulp of the bias, which a sum of its own is rounded to by half of one.
+        (problem(name, src, vec![(op, constants)]), 2f64.powi(-8) / 60_000.0)
+    };
+    check(vec![
+        convolved("1x1 of 64 channels", [64, 48, 6, 1], 1),
+        convolved("1x1 of 2048 channels", [2048, 32, 7, 1], 1),
+        convolved("3x3 of 64 channels", [64, 32, 9, 3], 1),
+        convolved("7x7 of 3 channels", [3, 32, 20, 7], 1),
+        convolved("depthwise", [32, 32, 9, 3], 32),
+        convolved("groups of 4", [32, 32, 9, 3], 8),
+        convolved("groups of 20", [40, 40, 9, 3], 2),
+    ]);
+}

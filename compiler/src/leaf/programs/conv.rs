@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::builder::Builder;
 use super::tile::{Ending, Tile};
-use super::{Epilogue, Grid, Pixels, Reduction, Start, tile};
+use super::{Epilogue, Grid, Pixels, Reduction, tile};
 use crate::leaf::{Address, Inst, Operand, Program, VecId, Width};
 
-/// `acc[p][v] = start[p][v] + sum over trips, taps t, channels c of src[p, t, c] * wei[trip][t][c][v]`.
+/// `acc[p][v] = sum over trips, taps t, channels c of src[p, t, c] * wei[trip][t][c][v]`.
 ///
 /// `src` at `src(p) + taps[t] + 4 * c` bytes, `wei` as [`Weights`] says. One factor of the smaller of `pixels` and
 /// `vectors` is held in registers, the other passes through.
@@ -30,13 +30,11 @@ pub struct Conv {
     /// What is repeated.
     pub reduction: Reduction,
     /// Groups of channels that share a vector: output lane `l` sums over those input channels `c` of a tap for which
-    /// `l * merged / lanes == c * merged / channels`. Other than 1 only with one vector and [`Start::Bias`].
+    /// `l * merged / lanes == c * merged / channels`. Other than 1 only with one vector.
     pub merged: usize,
     /// Bytes after each trip of the innermost loop that are brought near from the pointer slot `ahead` on, which goes on by as
     /// many: the weights of a later call. 0 for none; a multiple of 4.
     pub ahead: i32,
-    /// What the sums start from.
-    pub start: Start,
     /// What happens to the sums.
     pub epilogue: Epilogue,
 }
@@ -73,10 +71,8 @@ impl Conv {
     fn ending(&self, ending: Ending) -> Program {
         let (pixels, vectors, width) = (self.pixels, self.vectors, self.width);
         let mut b = Builder::new(format!("conv_{pixels}x{}", vectors * width.lanes() as usize), width);
-        let tile = match self.merged {
-            1 => tile::start(&mut b, &self.start, (pixels, vectors), self.epilogue.tail),
-            n => tile::start_merged(&mut b, pixels, n),
-        };
+        let accumulators = if self.merged > 1 { self.merged } else { vectors };
+        let tile = tile::zeros(&mut b, (pixels, accumulators));
         self.prefetch(&mut b);
         let src = b.source(&self.src, pixels);
         let wei = b.pointer("wei");

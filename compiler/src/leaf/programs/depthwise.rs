@@ -2,10 +2,10 @@
 
 use super::builder::Builder;
 use super::tile::Ending;
-use super::{Epilogue, Grid, Reduction, Start, tile};
+use super::{Epilogue, Grid, Reduction, tile};
 use crate::leaf::{Address, Operand, Program, Width};
 
-/// `acc[p][v] = start[p][v] + sum over trips, taps t of src[p, t][v] * wei[trip][t][v]`, lane by lane.
+/// `acc[p][v] = sum over trips, taps t of src[p, t][v] * wei[trip][t][v]`, lane by lane.
 ///
 /// `src` at `src(p, v) + taps[t]` bytes; `wei` is packed `[trip][tap][vector][lane]` without gaps.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +22,6 @@ pub struct Depthwise {
     pub src: Grid,
     /// What is repeated.
     pub reduction: Reduction,
-    /// What the sums start from.
-    pub start: Start,
     /// What happens to the sums.
     pub epilogue: Epilogue,
 }
@@ -37,7 +35,7 @@ impl Depthwise {
     fn ending(&self, ending: Ending) -> Program {
         let (pixels, vectors, width) = (self.pixels, self.vectors, self.width);
         let mut b = Builder::new(format!("depthwise_{pixels}x{}", vectors * width.lanes() as usize), width);
-        let tile = tile::start(&mut b, &self.start, (pixels, vectors), self.epilogue.tail);
+        let tile = tile::zeros(&mut b, (pixels, vectors));
         let src = b.source(&self.src, pixels);
         let wei = b.pointer("wei");
         let wei_bytes = (self.taps.len() * vectors) as i32 * width.bytes();

@@ -1,9 +1,9 @@
-//! Start and end of a tile of accumulators.
+//! Begin and end of a tile of accumulators.
 
 use super::builder::{Builder, Pixel, Places};
 use super::formula::{Constants, From, OPERAND};
-use super::{Epilogue, Grid, Start};
-use crate::leaf::{Address, BinaryOp, Operand, Program, VecId, registers};
+use super::{Bias, Epilogue};
+use crate::leaf::{Address, BinaryOp, Operand, Program, PtrId, VecId, registers};
 
 /// The accumulators of a tile: `[pixel][vector]`.
 pub(super) type Tile = Vec<Vec<VecId>>;
@@ -14,42 +14,9 @@ pub(super) fn lanes(b: &Builder, vectors: usize, tail: Option<u8>) -> Vec<u8> {
     (0..vectors).map(|v| if v + 1 == vectors { tail.unwrap_or(full) } else { full }).collect()
 }
 
-/// Assigns the accumulators.
-pub(super) fn start(
-    b: &mut Builder,
-    start: &Start,
-    (pixels, vectors): (usize, usize),
-    tail: Option<u8>,
-) -> Tile {
-    match start {
-        Start::Zero => (0..pixels).map(|_| (0..vectors).map(|_| b.zero()).collect()).collect(),
-        Start::Bias => {
-            let bytes = b.width().bytes();
-            let bias = b.pointer("bias");
-            let at = |v: usize| Address::new(bias, v as i32 * bytes);
-            (0..pixels).map(|_| (0..vectors).map(|v| b.load(at(v))).collect()).collect()
-        }
-        Start::PixelBias => {
-            let bias = b.pointer("bias");
-            let at = |p: usize| Address::new(bias, 4 * p as i32);
-            (0..pixels).map(|p| (0..vectors).map(|_| b.broadcast(at(p))).collect()).collect()
-        }
-        Start::Load(grid) => {
-            let lanes = lanes(b, vectors, tail);
-            let places = b.places("start", grid, pixels);
-            let mut row = |p| {
-                let pixel = b.pixel(&places, p);
-                (0..vectors).map(|v| b.load_lanes(pixel.at(v, 0), lanes[v])).collect()
-            };
-            (0..pixels).map(&mut row).collect()
-        }
-    }
-}
-
-/// As many accumulators for each pixel, all from the one vector at the slot `bias`.
-pub(super) fn start_merged(b: &mut Builder, pixels: usize, merged: usize) -> Tile {
-    let bias = b.pointer("bias");
-    (0..pixels).map(|_| (0..merged).map(|_| b.load(Address::new(bias, 0))).collect()).collect()
+/// Accumulators of 0.
+pub(super) fn zeros(b: &mut Builder, (pixels, vectors): (usize, usize)) -> Tile {
+    (0..pixels).map(|_| (0..vectors).map(|_| b.zero()).collect()).collect()
 }
 
 /// How a tile ends where its accumulators leave few registers.
@@ -64,7 +31,7 @@ pub(super) enum Ending {
 /// The program of a tile that `of` writes: by memory where nothing else fits the registers.
 pub(super) fn fitting(epilogue: &Epilogue, of: impl Fn(Ending) -> Program) -> Program {
     let program = of(Ending::InRegisters);
-    if epilogue.formula.is_short() || epilogue.pool.is_some() || registers::fits(&program) {
+    if epilogue.formula.is_short() || registers::fits(&program) {
         return program;
     }
     of(Ending::ByMemory)
@@ -74,6 +41,7 @@ pub(super) fn fitting(epilogue: &Epilogue, of: impl Fn(Ending) -> Program) -> Pr
 struct End<'a> {
     epilogue: &'a Epilogue,
     constants: Constants,
+    bias: Option<PtrId>,
     partial: Option<Places>,
     operands: Vec<Places>,
     dst: Places,
@@ -84,14 +52,34 @@ impl<'a> End<'a> {
         let constants = epilogue.formula.constants(b);
         let operands = epilogue.operands.iter().zip(OPERAND).map(|(grid, name)| b.places(name, grid, pixels));
         let operands = operands.collect();
+        let bias = (epilogue.bias != Bias::Absent).then(|| b.pointer("bias"));
         let partial = epilogue.partial.as_ref().map(|grid| b.places("partial", grid, pixels));
-        End { epilogue, constants, partial, operands, dst: b.places("dst", &epilogue.dst, pixels) }
+        End { epilogue, constants, bias, partial, operands, dst: b.places("dst", &epilogue.dst, pixels) }
+    }
+
+    /// Adds the bias to the accumulators of a pixel, which all have a part of vector 0 where they are `merged`.
+    fn bias(&self, b: &mut Builder, p: usize, row: &[VecId], merged: bool) {
+        let Some(bias) = self.bias else { return };
+        let bytes = b.width().bytes();
+        let element =
+            (self.epilogue.bias == Bias::Pixels).then(|| b.broadcast(Address::new(bias, 4 * p as i32)));
+        for (v, &acc) in row.iter().enumerate() {
+            let v = if merged { 0 } else { v as i32 };
+            let vector = Operand::Memory(Address::new(bias, v * bytes));
+            b.assign(acc, BinaryOp::Add, acc, element.map_or(vector, Operand::Vector));
+        }
     }
 
     /// Adds what is added first to the accumulators of a pixel.
     fn sum(&self, b: &mut Builder, p: usize, (row, lanes): (&[VecId], &[u8])) {
-        let Some(places) = &self.partial else { return };
-        let pixel = b.pixel(places, p);
+        if let Some(places) = &self.partial {
+            let pixel = b.pixel(places, p);
+            self.partial(b, &pixel, (row, lanes));
+        }
+        self.bias(b, p, row, false);
+    }
+
+    fn partial(&self, b: &mut Builder, pixel: &Pixel, (row, lanes): (&[VecId], &[u8])) {
         for (v, (&acc, &lanes)) in row.iter().zip(lanes).enumerate() {
             let from = pixel.at(v, 0);
             let other = match u32::from(lanes) == b.width().lanes() {
@@ -123,6 +111,7 @@ pub(super) fn finish_merged(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, e
     for (p, row) in tile.iter().enumerate() {
         let operands = if ending == Ending::InRegisters { end.operands_of(b, p) } else { Vec::new() };
         let dst = b.pixel(&end.dst, p);
+        end.bias(b, p, row, true);
         for (i, &acc) in row.iter().enumerate().rev() {
             let x = match ending {
                 Ending::InRegisters => end.value(b, &operands, (0, full), acc),
@@ -150,21 +139,14 @@ pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: 
         end.stored(b, (pixels, vectors), &lanes);
         return;
     }
-    let mut done: Tile = Vec::with_capacity(pixels);
     for (p, row) in tile.iter().enumerate() {
         end.sum(b, p, (row, &lanes));
         let operands = end.operands_of(b, p);
         let dst = b.pixel(&end.dst, p);
-        let mut results = Vec::with_capacity(vectors);
         for (v, &acc) in row.iter().enumerate() {
             let x = end.value(b, &operands, (v, lanes[v]), acc);
             end.store(b, &dst, (v, vectors), (&lanes, x));
-            results.push(x);
         }
-        done.push(results);
-    }
-    if let Some(grid) = &epilogue.pool {
-        pool(b, grid, &done, &lanes);
     }
 }
 
@@ -188,23 +170,6 @@ impl End<'_> {
             // Loading some lanes clears the others.
             let x = b.load_lanes(dst.at(v, 0), used);
             b.store(dst.at(v, 0), lanes[v], x);
-        }
-    }
-}
-
-/// Stores the averages of each four pixels.
-fn pool(b: &mut Builder, grid: &Grid, tile: &Tile, lanes: &[u8]) {
-    let quads: Vec<&[Vec<VecId>]> = tile.chunks_exact(4).collect();
-    let places = b.places("pool", grid, quads.len());
-    let quarter = b.splat(0.25);
-    for (q, quad) in quads.into_iter().enumerate() {
-        let pixel = b.pixel(&places, q);
-        for (v, lanes) in lanes.iter().enumerate() {
-            let upper = b.binary(BinaryOp::Add, quad[0][v], quad[1][v]);
-            let lower = b.binary(BinaryOp::Add, quad[2][v], quad[3][v]);
-            let sum = b.binary(BinaryOp::Add, upper, lower);
-            let mean = b.binary(BinaryOp::Mul, sum, quarter);
-            b.store(pixel.at(v, 0), *lanes, mean);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::named::Named;
 use super::walk::{ELEMENT, Tables, Walk, distance_of, distances, of_loops, table, take};
 use super::{FORMULA, inside, outside, unfit};
 use crate::leaf::Width;
-use crate::leaf::programs::{Conv, Epilogue, Reduction, Start, Weights};
+use crate::leaf::programs::{Bias, Conv, Epilogue, Reduction, Weights};
 use crate::nest::Loop;
 use crate::nest::affine::Affine;
 use crate::nest::index::{bounds, expr};
@@ -197,8 +197,9 @@ impl Describe<'_> {
         let finish = finish.filter(|f| merged == 1 || !f.adds_stored).ok_or(unfit(FORMULA))?;
         let operands = finish.operands.iter().map(|(b, index)| self.results(*b, index, tables));
         let operands: Vec<Walk> = operands.collect::<Result<_, _>>()?;
-        let (start, bias) = self.start(&sum.init)?;
+        let (added, bias) = self.start(&sum.init)?;
         let epilogue = Epilogue {
+            bias: added,
             tail: match when {
                 Some(Expr::Compare(CompareFn::Lt, a, b)) => self.used(a, b)?,
                 Some(_) => return Err(unfit("a condition that columns are below their number")),
@@ -222,7 +223,6 @@ impl Describe<'_> {
             reduction: summed.reduction,
             merged,
             ahead: tile.ahead.0,
-            start,
             epilogue,
         };
         let (wei, ahead) = ((*wei, wei_at), ahead_at);
@@ -267,10 +267,10 @@ impl Describe<'_> {
         wei_at.plus(&all, 1).plus(&Affine::of(number), trips * i64::from(*ahead))
     }
 
-    /// What a sum starts from.
-    fn start(&self, init: &Expr) -> Result<(Start, Option<(BufId, Affine)>), Refusal> {
+    /// What a sum starts from, which the leaf adds to it.
+    fn start(&self, init: &Expr) -> Result<(Bias, Option<(BufId, Affine)>), Refusal> {
         match init {
-            e if *e == Expr::f32(0.0) => Ok((Start::Zero, None)),
+            e if *e == Expr::f32(0.0) => Ok((Bias::Absent, None)),
             Expr::Load(b, index) => {
                 let mut at = distance_of(self.nest, *b, index);
                 let tile = self.tile;
@@ -279,8 +279,8 @@ impl Describe<'_> {
                 self.outside(&mut at, &none, what)?;
                 let lane = at.terms.iter().any(|(_, e)| *e == Expr::Var(tile.lane));
                 let (start, steps) = match lane {
-                    true => (Start::Bias, [0, ELEMENT, i64::from(self.width.bytes())]),
-                    false => (Start::PixelBias, [ELEMENT, 0, 0]),
+                    true => (Bias::Vectors, [0, ELEMENT, i64::from(self.width.bytes())]),
+                    false => (Bias::Pixels, [ELEMENT, 0, 0]),
                 };
                 let loops = [tile.pixel, tile.lane, tile.vector];
                 let expected: Vec<(VarId, i64)> = loops.into_iter().zip(steps).collect();

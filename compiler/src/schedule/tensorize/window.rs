@@ -7,9 +7,7 @@ use super::call::{Values, calls};
 use super::finish::{Finish, set_operands};
 use super::walk::{ELEMENT, distance_of, of_loops, take};
 use super::{FORMULA, inside, outside, unfit};
-use crate::leaf::programs::{
-    Axis, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Start, Sums,
-};
+use crate::leaf::programs::{Axis, Bias, Depthwise, Epilogue, Grid, Pixels, Pool, PoolKind, Reduction, Sums};
 use crate::leaf::{Program, Width};
 use crate::nest::Loop;
 use crate::nest::SlotValue;
@@ -97,10 +95,11 @@ impl WindowCall<'_> {
         let (src, reduction) = (self.src.grid(tile)?, Reduction::Loops(self.axes.clone()));
         let operands = self.operands.iter().map(|o| o.grid(tile)).collect::<Result<_, _>>()?;
         let formula = self.finish.formula.clone();
-        let epilogue = Epilogue { formula, operands, ..Epilogue::store(self.dst.grid(tile)?) };
-        let (start, sums) = (Start::Bias, Sums::Single);
+        let bias = if self.bias.is_some() { Bias::Vectors } else { Bias::Absent };
+        let epilogue = Epilogue { bias, formula, operands, ..Epilogue::store(self.dst.grid(tile)?) };
+        let sums = Sums::Single;
         Ok(match self.kind {
-            None => Depthwise { width, pixels, vectors, taps, src, reduction, start, epilogue }.program(),
+            None => Depthwise { width, pixels, vectors, taps, src, reduction, epilogue }.program(),
             Some(kind) => {
                 Pool { width, pixels, vectors, taps, src, reduction, kind, sums, epilogue }.program()
             }

@@ -2,8 +2,8 @@
 
 use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
-    Advance, Axis, Conv, Copy, Depthwise, Elementwise, Epilogue, Formula, Grid, Lanes, OPERAND, Pixels, Pool,
-    PoolKind, Reads, Reduction, Source, Start, Sums, Weights,
+    Advance, Axis, Bias, Conv, Copy, Depthwise, Elementwise, Epilogue, Formula, Grid, Lanes, OPERAND, Pixels,
+    Pool, PoolKind, Reads, Reduction, Source, Sums, Weights,
 };
 use octrt_compiler::strategy::tail::Tail;
 use octrt_ops::expr::Expr;
@@ -11,7 +11,7 @@ use octrt_ops::expr::Expr;
 mod transpose;
 mod winograd;
 
-use super::model::{Ending, Model, Of, distances, elements, endings, exists, finished, started, trips};
+use super::model::{Ending, Model, Of, distances, elements, endings, exists, finished, trips, zeros};
 use super::{Case, Rng};
 
 fn grid(width: Width, pixels: usize, rng: &mut Rng) -> Grid {
@@ -70,15 +70,14 @@ pub fn ending(rng: &mut Rng) -> Ending {
 fn epilogue(width: Width, pixels: usize, rng: &mut Rng) -> (Epilogue, Of) {
     let ending = ending(rng);
     let tail = rng.chance(2).then(|| rng.range(1, i64::from(width.lanes())) as u8);
-    let pool = (pixels >= 4 && rng.chance(3)).then(|| separate(width, pixels / 4, rng));
     let epilogue = Epilogue {
+        bias: rng.pick(&[Bias::Absent, Bias::Vectors, Bias::Pixels]),
         partial: rng.chance(4).then(|| grid(width, pixels, rng)),
         formula: Formula::of_buffers(&ending.value).expect("a formula"),
         operands: (0..ending.operands).map(|_| grid(width, pixels, rng)).collect(),
         dst: separate(width, pixels, rng),
         tail,
         used: None,
-        pool,
     };
     (epilogue, ending.of)
 }
@@ -113,15 +112,6 @@ pub const KINDS: [Kind; 9] = [
     winograd::output,
 ];
 
-fn start(width: Width, pixels: usize, rng: &mut Rng) -> Start {
-    match rng.range(0, 3) {
-        0 => Start::Zero,
-        1 => Start::Bias,
-        2 => Start::PixelBias,
-        _ => Start::Load(grid(width, pixels, rng)),
-    }
-}
-
 fn conv(width: Width, rng: &mut Rng) -> Case {
     let tile = tile_size(width, rng);
     let (pixels, vectors) = tile;
@@ -147,11 +137,10 @@ fn conv(width: Width, rng: &mut Rng) -> Case {
         reduction,
         merged: 1,
         ahead: 0,
-        start: start(width, pixels, rng),
         epilogue,
     };
     let mut model = Model::new(rng);
-    let mut acc = started(&mut model, width, &conv.start, tile, conv.epilogue.tail);
+    let mut acc = zeros(width, tile);
     let from = distances(&mut model, "src", &conv.src, tile);
     let mut row = 0;
     for trip in trips(&mut model, &conv.reduction) {
@@ -186,11 +175,10 @@ fn depthwise(width: Width, rng: &mut Rng) -> Case {
         taps: taps(rng),
         src: source(width, pixels, rng),
         reduction: Reduction::Loops(vec![Axis { name: "rows", src: Advance::Slot }]),
-        start: start(width, pixels, rng),
         epilogue,
     };
     let mut model = Model::new(rng);
-    let mut acc = started(&mut model, width, &depthwise.start, tile, depthwise.epilogue.tail);
+    let mut acc = zeros(width, tile);
     let from = distances(&mut model, "src", &depthwise.src, tile);
     let mut row = 0;
     for trip in trips(&mut model, &depthwise.reduction) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use octrt_compiler::leaf::memory::{Access, Memory, Place, Region, Value};
-use octrt_compiler::leaf::programs::{Advance, Epilogue, Grid, OPERAND, Pixels, Reduction, Start};
+use octrt_compiler::leaf::programs::{Advance, Bias, Epilogue, Grid, OPERAND, Pixels, Reduction};
 use octrt_compiler::leaf::{Program, SlotKind, Width};
 use octrt_compiler::strategy::tail::Tail;
 use octrt_ops::expr::{BinaryFn, CompareFn, Expr, UnaryFn};
@@ -232,29 +232,9 @@ pub fn exists(width: Width, vectors: usize, tail: Option<u8>, v: usize, l: usize
     l < width.lanes() as usize && (v + 1 < vectors || l < usize::from(tail.unwrap_or(16)))
 }
 
-/// What the accumulators `[pixel][vector][lane]` start from.
-pub fn started(
-    model: &mut Model,
-    width: Width,
-    start: &Start,
-    tile: (usize, usize),
-    tail: Option<u8>,
-) -> Vec<Vec<Vec<f32>>> {
-    let from = match start {
-        Start::Load(grid) => distances(model, "start", grid, tile),
-        _ => vec![vec![0; tile.1]; tile.0],
-    };
-    let mut element = |p: usize, v: usize, l: usize| match start {
-        Start::Zero => 0.0,
-        Start::Bias => model.read("bias", (v as i64 * i64::from(width.lanes()) + l as i64) * 4),
-        Start::PixelBias => model.read("bias", 4 * p as i64),
-        Start::Load(_) if exists(width, tile.1, tail, v, l) => model.read("start", from[p][v] + 4 * l as i64),
-        Start::Load(_) => 0.0,
-    };
-    let lanes = width.lanes() as usize;
-    (0..tile.0)
-        .map(|p| (0..tile.1).map(|v| (0..lanes).map(|l| element(p, v, l)).collect()).collect())
-        .collect()
+/// The accumulators `[pixel][vector][lane]` before the first term.
+pub fn zeros(width: Width, tile: (usize, usize)) -> Vec<Vec<Vec<f32>>> {
+    vec![vec![vec![0.0; width.lanes() as usize]; tile.1]; tile.0]
 }
 
 pub fn finished(model: &mut Model, width: Width, (e, of): (&Epilogue, Of), acc: &[Vec<Vec<f32>>]) {
@@ -263,26 +243,22 @@ pub fn finished(model: &mut Model, width: Width, (e, of): (&Epilogue, Of), acc: 
         e.operands.iter().zip(OPERAND).map(|(grid, name)| distances(model, name, grid, tile)).collect();
     let partial = e.partial.as_ref().map(|grid| distances(model, "partial", grid, tile));
     let to = distances(model, "dst", &e.dst, tile);
-    let mut done = acc.to_vec();
     for (p, v, l) in elements(tile, width) {
+        // A bias has all lanes of its vectors.
+        let bias = match e.bias {
+            Bias::Absent => None,
+            Bias::Vectors => Some(model.read("bias", (v as i64 * i64::from(width.lanes()) + l as i64) * 4)),
+            Bias::Pixels => Some(model.read("bias", 4 * p as i64)),
+        };
         if !exists(width, tile.1, e.tail, v, l) {
             continue;
         }
         let read = |(from, name): (&Vec<Vec<i64>>, &str)| model.read(name, from[p][v] + 4 * l as i64);
         let operands: Vec<f32> = from.iter().zip(OPERAND).map(read).collect();
         let before = partial.as_ref().map(|from| model.read("partial", from[p][v] + 4 * l as i64));
-        done[p][v][l] = of(before.map_or(acc[p][v][l], |before| acc[p][v][l] + before), &operands);
-        model.write("dst", to[p][v] + 4 * l as i64, done[p][v][l]);
-    }
-    if let Some(grid) = &e.pool {
-        let tile = (tile.0 / 4, tile.1);
-        let to = distances(model, "pool", grid, tile);
-        for (q, v, l) in elements(tile, width) {
-            if exists(width, tile.1, e.tail, v, l) {
-                let d = |i: usize| done[4 * q + i][v][l];
-                model.write("pool", to[q][v] + 4 * l as i64, ((d(0) + d(1)) + (d(2) + d(3))) * 0.25);
-            }
-        }
+        let sum = before.map_or(acc[p][v][l], |before| acc[p][v][l] + before);
+        let done = of(bias.map_or(sum, |bias| sum + bias), &operands);
+        model.write("dst", to[p][v] + 4 * l as i64, done);
     }
 }
 
