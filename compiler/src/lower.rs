@@ -16,7 +16,8 @@ use crate::nest::BufferRole;
 use crate::options::Options;
 use crate::pack::Packing;
 use crate::schedule::script::Scheduled;
-use crate::strategy::conv::{ConvProblem, Plan};
+use crate::strategy::conv::ConvProblem;
+use crate::strategy::conv_plan::ConvPlan;
 use crate::strategy::decision::Decision;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::reorder;
@@ -100,8 +101,7 @@ pub(super) struct Owner<'a> {
 pub(super) struct Planned {
     problem: ConvProblem,
     decision: Decision,
-    plan: Plan,
-    packing: Packing,
+    plan: ConvPlan,
 }
 
 pub(super) struct Lowering<'a> {

@@ -15,14 +15,14 @@ use crate::layout::{AXES, Layout, Map, MapWindow};
 use crate::leaf::Width;
 use crate::pack::{MatrixOrder, Packing};
 use crate::strategy::conv::{Algorithm, ConvProblem, Plan};
-use crate::strategy::conv_plan;
+use crate::strategy::conv_plan::{self, ConvPlan};
 use crate::strategy::decision::Decision;
 use crate::strategy::problem::{Bias, GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
 use crate::strategy::rows::{self, RowsProblem};
 use crate::strategy::share::Share;
 use crate::strategy::tail::Tail;
-use crate::strategy::{gemm, gemm_tiling, global_pool, pooled, shift, window};
+use crate::strategy::{gemm, gemm_tiling, global_pool, shift, window};
 
 impl Lowering<'_> {
     /// Adds the calls of a group.
@@ -101,12 +101,11 @@ impl Lowering<'_> {
         }
         let problem = ConvProblem::new((w.groups, w.sharing), window, (src_map, dst_map), tail);
         let bias_elements = problem.bias_elements();
-        let share = pooled::share(&problem, decision, self.options.target);
-        let (plan, packing) = self.plan(problem, decision)?;
+        let ConvPlan { nests, packing, share } = self.plan(problem, decision)?;
         let bias = self.bias(&t.group, 2, bias_elements);
         let wei = self.packed(packing, &wei);
         let share = share.ok_or(Refusal::Unfit("runs of pixels that are no rows"));
-        match plan {
+        match nests {
             Plan::Whole(nest) => {
                 let sources: Vec<Virtual> = [src, wei, bias].into_iter().chain(operands).collect();
                 self.with_pools(t, (nest, share), sources, owner, "conv")?;
@@ -124,15 +123,14 @@ impl Lowering<'_> {
     }
 
     /// The nests of a convolution; networks repeat their blocks.
-    fn plan(&mut self, problem: ConvProblem, decision: Decision) -> Result<(Plan, Packing), Refusal> {
+    fn plan(&mut self, problem: ConvProblem, decision: Decision) -> Result<ConvPlan, Refusal> {
         let same = |known: &&Planned| known.decision == decision && known.problem == problem;
-        if let Some(Planned { plan, packing, .. }) = self.planned.iter().find(same) {
-            return Ok((plan.clone(), packing.clone()));
+        if let Some(Planned { plan, .. }) = self.planned.iter().find(same) {
+            return Ok(plan.clone());
         }
-        let (plan, packing) = conv_plan::plan(&problem, decision, self.options.target)?;
-        let planned = Planned { problem, decision, plan: plan.clone(), packing: packing.clone() };
-        self.planned.push(planned);
-        Ok((plan, packing))
+        let plan = conv_plan::plan(&problem, decision, self.options.target)?;
+        self.planned.push(Planned { problem, decision, plan: plan.clone() });
+        Ok(plan)
     }
 
     /// Puts the pixels at steps of a map side by side: maxima of one element each.

@@ -34,9 +34,9 @@ impl Part {
 /// ```text
 /// for L0 in 49 { reduce L1 in 64 { b[L0]  init i  sum e(L1)  finish f(acc) } }
 /// -> split L1 outside L0 in 32 16 16
-/// for L0 in 49 { reduce L1 in 32 { b[L0]  init i    sum e(L1)      finish acc } }
+/// for L0 in 49 { reduce L1 in 32 { b[L0]  init 0.0  sum e(L1)      finish acc } }
 /// for L0 in 49 { reduce L1 in 16 { b[L0]  init 0.0  sum e(L1 + 32) finish add(acc, b[L0]) } }
-/// for L0 in 49 { reduce L1 in 16 { b[L0]  init 0.0  sum e(L1 + 48) finish f(add(acc, b[L0])) } }
+/// for L0 in 49 { reduce L1 in 16 { b[L0]  init i    sum e(L1 + 48) finish f(add(acc, b[L0])) } }
 /// ```
 ///
 /// Equal parts between the first and the last are a loop.

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use crate::layout::{AXES, Map};
+use crate::leaf::Width;
 #[cfg(doc)]
 use crate::nest::Nest;
 use crate::nest::join;
@@ -19,13 +20,14 @@ use crate::schedule::script::Scheduled;
 use crate::target::Target;
 use octrt_ops::expr::BufId;
 
-use super::conv::{Algorithm, ConvProblem, Sharing};
+use super::conv::{Algorithm, ConvProblem};
+use super::conv_plan::share;
 use super::conv_tiling::chunks;
 use super::decision::{Decision, Order, Tiling, can_share_channels};
 use super::problem::{WindowKind, WindowProblem};
 use super::refusal::Refusal;
 use super::share::Share;
-use super::{conv_direct, conv_grouped, conv_winograd, global_pool, rows, window};
+use super::{global_pool, rows, window};
 
 /// Most vectors of a map that is pooled where it is made: they are looked at one by one by the
 /// [verifier](crate::nest::verify).
@@ -33,6 +35,9 @@ const VECTORS: usize = 1 << 21;
 
 /// A convolution's maps of an iteration stay in scratch where they take one of so many parts of the level-2 cache.
 const NEAR: usize = 4;
+
+/// Tiles of channels that threads find to share, where there are as many vectors.
+const TILES: usize = 4;
 
 /// A pooling; no tensor is read beside its input.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,17 +118,6 @@ impl Pooling {
     }
 }
 
-/// What of the result the iterations of the parallel loop of a convolution have for their own: see
-/// [`plan`](super::conv_plan::plan).
-pub fn share(p: &ConvProblem, decision: Decision, target: Target) -> Option<Share> {
-    let Decision { algorithm, tiling } = decision.on(p, target);
-    match (algorithm, p.sharing) {
-        (Algorithm::Winograd(size), _) => Some(conv_winograd::share(p, (size, tiling), target)),
-        (Algorithm::Direct, Sharing::Mixed) => Some(conv_grouped::share(p)),
-        (Algorithm::Direct, Sharing::Merged(_)) => conv_direct::share(p, tiling.or_own(p, target), target),
-    }
-}
-
 /// That windows over channels by themselves can be pooled where they are made: their iterations have whole maps.
 ///
 /// # Errors
@@ -155,16 +149,25 @@ pub fn decision(
     let cut = if poolings.iter().all(|pooling| pooling.run_of_rows().is_some()) {
         let rows = |n: usize| p.dst.h.is_multiple_of(n) && fits(Share::Rows(n));
         Tiling { chunks: Some(chunks(p, width, target, rows)), ..tiling }
-    } else if can_share_channels(p, &tiling.or_own(p, target).vectors(p)) {
-        Tiling { order: Some(Order::Channels), ..tiling }
     } else {
-        return Err(Apart::Rows);
+        by_channels(p, tiling, (width, target)).ok_or(Apart::Rows)?
     };
     let decision = Decision { tiling: cut, ..decision };
     match share(p, decision, target) {
         Some(share) if fits(share) => Ok(decision),
         _ => Err(Apart::Rows),
     }
+}
+
+/// A tiling whose outermost loop is tiles of channels, which threads share: more than a few, where that costs no more than runs
+/// of pixels because the level-2 cache holds the whole input.
+fn by_channels(p: &ConvProblem, tiling: Tiling, (width, target): (Width, Target)) -> Option<Tiling> {
+    let bytes = p.src.image_bytes() as usize + 2 * p.vector_bytes(width);
+    let blocks = p.dst_blocks();
+    let own = tiling.or_own(p, target).vectors(p).into_iter().max()?;
+    let most = (1..=own).rev().find(|n| blocks.is_multiple_of(*n) && (*n == 1 || blocks / n >= TILES))?;
+    let tiling = Tiling { vectors: Some(most), order: Some(Order::Channels), ..tiling };
+    (bytes <= target.caches().l2 / 4 * 3 && can_share_channels(p, &tiling.vectors(p))).then_some(tiling)
 }
 
 /// Adds poolings of its result to the nest of a convolution, whose border they write themselves where they read it. `alone`

@@ -203,8 +203,9 @@ fn pooled(target: Target) -> Vec<Nest> {
     ] {
         let dst = map(target, [mb, 2 * b, 4, 4], halo);
         let p = conv(map(target, [mb, b, 4, 4], ONE), dst, 3, 1);
-        let share = pooled::share(&p, decision, target).unwrap();
-        let nest = match conv_plan::plan(&p, decision, target).unwrap().0 {
+        let plan = conv_plan::plan(&p, decision, target).unwrap();
+        let share = plan.share.unwrap();
+        let nest = match plan.nests {
             Plan::Whole(nest) => nest,
             Plan::Parts(nests, _) => nests[2].clone(),
         };

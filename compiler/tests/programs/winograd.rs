@@ -10,9 +10,10 @@ use octrt_compiler::nest::interp::{Engine, races, run};
 use octrt_compiler::nest::{BufferRole, Nest, verify};
 use octrt_compiler::pack::Packing;
 use octrt_compiler::strategy::conv::{Algorithm, ConvProblem, Plan, Sharing};
+use octrt_compiler::strategy::conv_plan::{self, ConvPlan};
+use octrt_compiler::strategy::conv_winograd;
 use octrt_compiler::strategy::decision::{Decision, Order, Tiling, candidates};
 use octrt_compiler::strategy::tail::{Operand, Tail};
-use octrt_compiler::strategy::{conv_plan, conv_winograd};
 use octrt_compiler::{Isa, Target};
 use octrt_ops::expr::Expr;
 use octrt_ops::graph::text::random;
@@ -164,7 +165,7 @@ fn run_nest(nest: &Nest, sources: &[&Tensor]) -> Tensor {
 fn by(decision: Decision, p: &Problem, data: &Data, target: Target) -> Option<Tensor> {
     let lanes = target.width().unwrap().lanes() as usize;
     let conv = p.conv(lanes);
-    let (plan, packing) = conv_plan::plan(&conv, decision, target).ok()?;
+    let ConvPlan { nests, packing, .. } = conv_plan::plan(&conv, decision, target).ok()?;
     let src = to_blocks(&data.src, &conv.src);
     let wei = packed(&packing, &data.wei);
     let bias = packed(&Packing::Vector { len: conv.dst_blocks() * lanes }, &data.bias);
@@ -173,7 +174,7 @@ fn by(decision: Decision, p: &Problem, data: &Data, target: Target) -> Option<Te
         _ => unreachable!("an addend is a map"),
     });
     let end = [&bias].into_iter().chain(&addend);
-    let dst = match &plan {
+    let dst = match &nests {
         Plan::Whole(whole) => run_nest(&whole.nest, &[&src, &wei].into_iter().chain(end).collect::<Vec<_>>()),
         Plan::Parts(nests, types) => {
             let [input, products, output] = &**nests;
