@@ -60,7 +60,11 @@ fn graph(dims: &str, kernel: usize, nodes: &str) -> Graph {
         .replace("MAX3", &format!("MaxPool {{ {} }}", pool(3, 2, 1)))
         .replace("MEAN", "GlobalPool { kind = average }")
         .replace("RELU", "Unary { kind = relu }");
-    let graph = text::parse(&text, &[]).expect("the text is a graph");
+    parsed(&text)
+}
+
+fn parsed(text: &str) -> Graph {
+    let graph = text::parse(text, &[]).expect("the text is a graph");
     let types: Vec<_> = graph.inputs.iter().filter_map(|i| i.declared_type()).collect();
     infer::specialize(&graph, &types, Limits::default()).expect("types fit")
 }
@@ -281,6 +285,35 @@ fn reasons_are_told() {
     assert_eq!(in_rows, Unpooled::Apart(Apart::Rows));
     let large = graph("1,16,1024,1024", 1, overlap);
     assert_eq!(why(&large, &Records::NONE), Unpooled::Apart(Apart::Large));
+    // So many windows of so many elements are not looked at.
+    let many = overlap.replace("MAX3", "MaxPool { kernel = [9, 9], strides = [1, 1], dilations = [], pads = [4, 4, 4, 4], auto_pad = notset, ceil_mode = 0 }");
+    assert_eq!(why(&graph("1,16,256,256", 1, &many), &Records::NONE), Unpooled::Apart(Apart::Large));
+}
+
+/// An input that others want with a border is read with it: what was decided holds for it as it lies.
+#[test]
+fn inputs_may_have_a_border_that_others_want() {
+    let text = r#"graph "g" {
+  input %0 "x": f32[1,32,14,14]
+  const %1 "w": f32[800,32,1,1] = random(1)
+  const %2 "v": f32[16,800,3,3] = random(2)
+  const %3 "u": f32[64,800,1,1] = random(3)
+  %4 = "wide" CONV (%0, %1)
+  %5 = "border" Conv { kernel = [], strides = [], dilations = [], pads = [1, 1, 1, 1], auto_pad = notset, group = 1 } (%4, %2)
+  %6 = "conv" CONV (%4, %3)
+  %7 = "pool" MaxPool { kernel = [3, 3], strides = [2, 2], dilations = [], pads = [], auto_pad = notset, ceil_mode = 0 } (%6)
+  output "a" = %5
+  output "b" = %7
+}"#;
+    let conv = "Conv { kernel = [], strides = [], dilations = [], pads = [], auto_pad = notset, group = 1 }";
+    let graph = parsed(&text.replace("CONV", conv));
+    for isa in ISAS {
+        for precision in Precision::ALL {
+            let compiled = program(&graph, options(isa, precision), &Records::NONE);
+            let pooled = names(&compiled).into_iter().filter(|n| n.ends_with("max_pool")).count();
+            assert_eq!(pooled, 1, "{isa:?}, {precision}");
+        }
+    }
 }
 
 /// Constants that a pooling ends with, lanes that are no channels, and what is pooled of a plain input.

@@ -26,11 +26,11 @@ pub struct StepEvent<'a> {
     pub stage: &'static str,
     /// Wall time of the step.
     pub elapsed: Duration,
-    /// Size of all buffers of the step, those read and the one written; one that is read in parts counts in full.
+    /// Size of all buffers of the step, those read and those written; one that is read in parts counts in full.
     pub bytes_touched: usize,
-    /// Type of the result.
+    /// Type of the result, the first of several.
     pub ty: &'a TensorType,
-    /// The result: dense, row-major, little-endian.
+    /// The result, the first of several: dense, row-major, little-endian.
     pub bytes: &'a [u8],
 }
 

@@ -1,6 +1,6 @@
 //! Which poolings run in the step of the convolution that computes what they pool.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::graph::Users;
@@ -96,17 +96,18 @@ pub(super) fn place(users: &Users<'_>, choice: &mut Choice, refused: &Refused, t
             t.pooled = Some(pooled);
         }
     }
+    let mut within: BTreeSet<(NodeId, NodeId)> = BTreeSet::new();
+    for t in choice.tiled.iter().flatten() {
+        if let Some(Pooled::In(step)) = t.pooled {
+            within.insert((step, t.group.root));
+        }
+    }
     for (v, last) in computed {
-        let within = |id: &NodeId| {
-            choice
-                .tiled
-                .iter()
-                .flatten()
-                .any(|t| t.group.root == *id && t.pooled == Some(Pooled::In(NodeId(last as u32))))
-        };
-        let alone = !users.is_output(v) && !users.of(v).is_empty() && users.of(v).iter().all(within);
+        let users = (users.is_output(v), users.of(v));
+        let alone = !users.0 && !users.1.is_empty();
+        let step = NodeId(last as u32);
         if let Some(t) = &mut choice.tiled[last] {
-            t.only_pooled = alone;
+            t.only_pooled = alone && users.1.iter().all(|user| within.contains(&(step, *user)));
         }
     }
 }
@@ -121,12 +122,17 @@ fn together(
     let layout = Unpooled::Layout;
     let producer = choice.tiled[last].as_ref().ok_or(layout.clone())?;
     let map = |v: ValueId, layout: Layout| graph.ty(v).ok().and_then(|ty| Map::new(ty, layout));
+    // How a value lies that is wanted in a layout: the halo that others want may be larger.
+    let read = |v: ValueId, want: Layout| {
+        let have = choice.layouts[v.index()];
+        let serves = have.lanes == want.lanes
+            && have.halo.union(want.halo) == have.halo
+            && (want.halo.is_none() || have.border == want.border);
+        if serves { have } else { want }
+    };
     let v = producer.group.result;
     let have = choice.layouts[v.index()];
-    let serves = have.lanes == want.lanes
-        && have.halo.union(want.halo) == have.halo
-        && (want.halo.is_none() || have.border == want.border);
-    let src = map(v, have).filter(|_| serves).ok_or(layout.clone())?;
+    let src = map(v, have).filter(|_| read(v, want) == have).ok_or(layout.clone())?;
     let known = |o: &Operand| match &o.read.source {
         Source::Made(_) => true,
         Source::Value(v) => graph.constant(*v).is_some(),
@@ -140,12 +146,12 @@ fn together(
     let pooling = pooling(&t.kind, (src, dst), Tail::NONE).ok_or(layout.clone())?;
     all.push(pooling);
     let found = match (&producer.kind, producer.inputs.first()) {
-        (Kind::Conv(w, decision), Some((x, from))) => map(*x, *from).ok_or(layout).and_then(|x| {
+        (Kind::Conv(w, decision), Some((x, from))) => map(*x, read(*x, *from)).ok_or(layout).and_then(|x| {
             let problem = ConvProblem::new((w.groups, w.sharing), w.window(), (x, src), Tail::NONE);
             let decision = pooled::decision(&problem, *decision, all, target)?;
             Ok(Kind::Conv(w.clone(), decision))
         }),
-        (kind, _) => pooled::of_windows(&src).map(|()| kind.clone()).map_err(Unpooled::Apart),
+        (kind, _) => pooled::is_verified(all).map(|()| kind.clone()).map_err(Unpooled::Apart),
     };
     if found.is_err() {
         all.pop();

@@ -29,9 +29,9 @@ use super::refusal::Refusal;
 use super::share::Share;
 use super::{global_pool, rows, window};
 
-/// Most vectors of a map that is pooled where it is made: they are looked at one by one by the
-/// [verifier](crate::nest::verify).
-const VECTORS: usize = 1 << 21;
+/// Most vectors that a convolution writes and poolings read of it in one step: the [verifier](crate::nest::verify) looks at
+/// them one by one, at twice as many at most.
+const VECTORS: usize = 1 << 23;
 
 /// A convolution's maps of an iteration stay in scratch where they take one of so many parts of the level-2 cache.
 const NEAR: usize = 4;
@@ -118,12 +118,19 @@ impl Pooling {
     }
 }
 
-/// That windows over channels by themselves can be pooled where they are made: their iterations have whole maps.
+/// That the verifier can look at all that is written, and read of it.
 ///
 /// # Errors
-/// [`Apart`].
-pub fn of_windows(src: &Map) -> Result<(), Apart> {
-    if src.mb * src.pixels() * src.blocks() > VECTORS { Err(Apart::Large) } else { Ok(()) }
+/// [`Apart::Large`] where it cannot.
+pub fn is_verified(poolings: &[Pooling]) -> Result<(), Apart> {
+    let vectors = |map: &Map| map.mb.saturating_mul(map.pixels()).saturating_mul(map.blocks());
+    let read = poolings.iter().map(|pooling| match pooling {
+        Pooling::Windows(p) => vectors(&p.dst).saturating_mul(p.window.taps()),
+        Pooling::Maps { src, .. } => vectors(src),
+    });
+    let written = poolings.first().map_or(0, |pooling| vectors(pooling.src()));
+    let all = read.fold(written, usize::saturating_add);
+    if all > VECTORS { Err(Apart::Large) } else { Ok(()) }
 }
 
 /// How a convolution is carried out so that its result can be pooled where it is made: as was decided, but for how its loops
@@ -137,7 +144,7 @@ pub fn decision(
     poolings: &[Pooling],
     target: Target,
 ) -> Result<Decision, Apart> {
-    of_windows(&p.dst)?;
+    is_verified(poolings)?;
     let fits = |share: Share| poolings.iter().all(|pooling| pooling.fits(share));
     if share(p, decision, target).is_some_and(fits) {
         return Ok(decision);
@@ -159,15 +166,16 @@ pub fn decision(
     }
 }
 
-/// A tiling whose outermost loop is tiles of channels, which threads share: more than a few, where that costs no more than runs
-/// of pixels because the level-2 cache holds the whole input.
+/// A tiling whose outermost loop is tiles of channels, which threads share: more than a few, where the level-2 cache holds the
+/// whole input, or all tiles together read no more of it than a pooling by itself would read.
 fn by_channels(p: &ConvProblem, tiling: Tiling, (width, target): (Width, Target)) -> Option<Tiling> {
-    let bytes = p.src.image_bytes() as usize + 2 * p.vector_bytes(width);
-    let blocks = p.dst_blocks();
+    let (src, blocks) = (p.src.image_bytes() as usize, p.dst_blocks());
     let own = tiling.or_own(p, target).vectors(p).into_iter().max()?;
     let most = (1..=own).rev().find(|n| blocks.is_multiple_of(*n) && (*n == 1 || blocks / n >= TILES))?;
     let tiling = Tiling { vectors: Some(most), order: Some(Order::Channels), ..tiling };
-    (bytes <= target.caches().l2 / 4 * 3 && can_share_channels(p, &tiling.vectors(p))).then_some(tiling)
+    let is_near = src + 2 * p.vector_bytes(width) <= target.caches().l2 / 4 * 3;
+    let is_less = src * blocks.div_ceil(most) <= p.dst.image_bytes() as usize;
+    ((is_near || is_less) && can_share_channels(p, &tiling.vectors(p))).then_some(tiling)
 }
 
 /// Adds poolings of its result to the nest of a convolution, whose border they write themselves where they read it. `alone`
@@ -184,6 +192,9 @@ pub fn join(
     target: Target,
 ) -> Result<Joined, Refusal> {
     const UNEQUAL: Refusal = Refusal::Unfit("a pooling whose parallel loop is not that of the convolution");
+    if !poolings.iter().all(|pooling| pooling.fits(share)) {
+        return Err(Refusal::Unfit("a pooling of what several iterations of the convolution make"));
+    }
     let mut nest = (*conv.nest).clone();
     let result = nest.dst().ok_or(Refusal::Defect("a convolution without a result"))?;
     let bordered = poolings.iter().any(Pooling::reads_halo);

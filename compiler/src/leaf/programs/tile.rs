@@ -37,12 +37,52 @@ pub(super) fn fitting(epilogue: &Epilogue, of: impl Fn(Ending) -> Program) -> Pr
     of(Ending::ByMemory)
 }
 
+/// What is added to the sums of a tile, with its pointers in registers.
+struct Added {
+    bias: Option<(Bias, PtrId)>,
+    partial: Option<Places>,
+}
+
+impl Added {
+    fn new(b: &mut Builder, epilogue: &Epilogue, pixels: usize) -> Added {
+        let partial = epilogue.partial.as_ref().map(|grid| b.places("partial", grid, pixels));
+        let bias = (epilogue.bias != Bias::Absent).then(|| (epilogue.bias, b.pointer("bias")));
+        Added { bias, partial }
+    }
+
+    /// Adds it to the accumulators of a pixel.
+    fn to(&self, b: &mut Builder, p: usize, (row, lanes): (&[VecId], &[u8])) {
+        if let Some(places) = &self.partial {
+            let pixel = b.pixel(places, p);
+            for (v, (&acc, &lanes)) in row.iter().zip(lanes).enumerate() {
+                let from = pixel.at(v, 0);
+                let other = match u32::from(lanes) == b.width().lanes() {
+                    true => Operand::Memory(from),
+                    false => Operand::Vector(b.load_lanes(from, lanes)),
+                };
+                b.assign(acc, BinaryOp::Add, acc, other);
+            }
+        }
+        self.bias(b, p, row, false);
+    }
+
+    /// Adds the bias, of vector 0 to all accumulators where they are `merged`.
+    fn bias(&self, b: &mut Builder, p: usize, row: &[VecId], merged: bool) {
+        let Some((kind, bias)) = self.bias else { return };
+        let bytes = b.width().bytes();
+        let element = (kind == Bias::Pixels).then(|| b.broadcast(Address::new(bias, 4 * p as i32)));
+        for (v, &acc) in row.iter().enumerate() {
+            let v = if merged { 0 } else { v as i32 };
+            let vector = Operand::Memory(Address::new(bias, v * bytes));
+            b.assign(acc, BinaryOp::Add, acc, element.map_or(vector, Operand::Vector));
+        }
+    }
+}
+
 /// The end of a tile, with its pointers and constants in registers.
 struct End<'a> {
     epilogue: &'a Epilogue,
     constants: Constants,
-    bias: Option<PtrId>,
-    partial: Option<Places>,
     operands: Vec<Places>,
     dst: Places,
 }
@@ -52,42 +92,7 @@ impl<'a> End<'a> {
         let constants = epilogue.formula.constants(b);
         let operands = epilogue.operands.iter().zip(OPERAND).map(|(grid, name)| b.places(name, grid, pixels));
         let operands = operands.collect();
-        let bias = (epilogue.bias != Bias::Absent).then(|| b.pointer("bias"));
-        let partial = epilogue.partial.as_ref().map(|grid| b.places("partial", grid, pixels));
-        End { epilogue, constants, bias, partial, operands, dst: b.places("dst", &epilogue.dst, pixels) }
-    }
-
-    /// Adds the bias to the accumulators of a pixel, which all have a part of vector 0 where they are `merged`.
-    fn bias(&self, b: &mut Builder, p: usize, row: &[VecId], merged: bool) {
-        let Some(bias) = self.bias else { return };
-        let bytes = b.width().bytes();
-        let element =
-            (self.epilogue.bias == Bias::Pixels).then(|| b.broadcast(Address::new(bias, 4 * p as i32)));
-        for (v, &acc) in row.iter().enumerate() {
-            let v = if merged { 0 } else { v as i32 };
-            let vector = Operand::Memory(Address::new(bias, v * bytes));
-            b.assign(acc, BinaryOp::Add, acc, element.map_or(vector, Operand::Vector));
-        }
-    }
-
-    /// Adds what is added first to the accumulators of a pixel.
-    fn sum(&self, b: &mut Builder, p: usize, (row, lanes): (&[VecId], &[u8])) {
-        if let Some(places) = &self.partial {
-            let pixel = b.pixel(places, p);
-            self.partial(b, &pixel, (row, lanes));
-        }
-        self.bias(b, p, row, false);
-    }
-
-    fn partial(&self, b: &mut Builder, pixel: &Pixel, (row, lanes): (&[VecId], &[u8])) {
-        for (v, (&acc, &lanes)) in row.iter().zip(lanes).enumerate() {
-            let from = pixel.at(v, 0);
-            let other = match u32::from(lanes) == b.width().lanes() {
-                true => Operand::Memory(from),
-                false => Operand::Vector(b.load_lanes(from, lanes)),
-            };
-            b.assign(acc, BinaryOp::Add, acc, other);
-        }
+        End { epilogue, constants, operands, dst: b.places("dst", &epilogue.dst, pixels) }
     }
 
     fn operands_of(&self, b: &mut Builder, p: usize) -> Vec<Pixel> {
@@ -107,11 +112,12 @@ impl<'a> End<'a> {
 /// each overwrites the first lanes up to its own.
 pub(super) fn finish_merged(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: Ending) {
     let full = b.width().lanes() as u8;
+    let added = Added::new(b, epilogue, tile.len());
+    tile.iter().enumerate().for_each(|(p, row)| added.bias(b, p, row, true));
     let end = End::new(b, epilogue, tile.len());
     for (p, row) in tile.iter().enumerate() {
         let operands = if ending == Ending::InRegisters { end.operands_of(b, p) } else { Vec::new() };
         let dst = b.pixel(&end.dst, p);
-        end.bias(b, p, row, true);
         for (i, &acc) in row.iter().enumerate().rev() {
             let x = match ending {
                 Ending::InRegisters => end.value(b, &operands, (0, full), acc),
@@ -129,10 +135,12 @@ pub(super) fn finish_merged(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, e
 pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: Ending) {
     let (pixels, vectors) = (tile.len(), tile.first().map_or(0, Vec::len));
     let lanes = lanes(b, vectors, epilogue.tail);
+    // Then the pointers to what is added are free for those to operands.
+    let added = Added::new(b, epilogue, pixels);
+    tile.iter().enumerate().for_each(|(p, row)| added.to(b, p, (row, &lanes)));
     let end = End::new(b, epilogue, pixels);
     if ending == Ending::ByMemory {
         for (p, row) in tile.iter().enumerate() {
-            end.sum(b, p, (row, &lanes));
             let dst = b.pixel(&end.dst, p);
             row.iter().enumerate().for_each(|(v, &acc)| b.store(dst.at(v, 0), lanes[v], acc));
         }
@@ -140,7 +148,6 @@ pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: 
         return;
     }
     for (p, row) in tile.iter().enumerate() {
-        end.sum(b, p, (row, &lanes));
         let operands = end.operands_of(b, p);
         let dst = b.pixel(&end.dst, p);
         for (v, &acc) in row.iter().enumerate() {

@@ -11,6 +11,9 @@ use crate::leaf::footprint::{Piece, Term};
 /// Most runs of bytes that are looked at.
 const RUNS: i64 = 1 << 24;
 
+/// Most words of marks that are cleared for all iterations.
+const WORDS: i64 = 1 << 28;
+
 /// Whether `pieces` of what one statement reads are within what `writes` cover, of the same buffer of so many bytes, at every
 /// value of the loops around them, whose extents are given by depth; all deeper ones are closed.
 pub(super) fn covered(
@@ -38,6 +41,9 @@ pub(super) fn covered(
     else {
         return false;
     };
+    if (bytes / ELEMENT / 64 + 1).checked_mul(iterations).is_none_or(|words| words > WORDS) {
+        return false;
+    }
     let mut marks = Marks::of(bytes);
     (0..iterations).all(|number| {
         let mut rest = number;

@@ -10,8 +10,8 @@ use std::fmt::Write;
 
 use octrt::image::SideFile;
 use octrt::{Error, LoadOptions, Model, Threads};
-use octrt_compiler::decide::Choice;
 use octrt_compiler::decide::pools::Pooled;
+use octrt_compiler::decide::{Choice, Tiled};
 use octrt_compiler::{CompileError, Options, pipeline};
 use octrt_ops::graph::interp;
 use octrt_ops::{Graph, NodeId, Tensor, TensorType, ValueId};
@@ -162,14 +162,17 @@ fn one_by_one(graph: &Graph) -> Watched {
 /// Every value that is stored where nodes run together.
 fn grouped(graph: &Graph, choice: &Choice) -> Watched {
     let of_node = |id: NodeId| match &choice.tiled[id.index()] {
-        // What only poolings in the same step read is stored nowhere, else the graph would be computed in another way.
+        // What only poolings in the same step read may be stored nowhere: watching it would change how the graph is computed.
         Some(tiled) if tiled.only_pooled => Vec::new(),
         Some(tiled) => {
+            // The first pooling stands for it.
+            let of_step = |t: &&Tiled| t.pooled.is_some() && t.pooled == tiled.pooled;
+            let is_first = choice.tiled.iter().flatten().find(of_step).is_some_and(|t| t == tiled);
             let step = match tiled.pooled {
-                Some(Pooled::In(step)) => choice.tiled[step.index()].as_ref(),
+                Some(Pooled::In(step)) if is_first => choice.tiled[step.index()].as_ref(),
                 _ => None,
             };
-            let before = step.into_iter().flat_map(|t| &t.group.nodes);
+            let before = step.filter(|t| t.only_pooled).into_iter().flat_map(|t| &t.group.nodes);
             let nodes = before.chain(&tiled.group.nodes).copied().collect();
             vec![(tiled.group.result, nodes)]
         }

@@ -111,8 +111,15 @@ impl<'a> Dump<'a> {
     fn naive(&self) -> String {
         let mut out = String::new();
         for (i, users) in &self.shown {
-            if let Some(schedule) = &self.stages.made[*i].schedule {
-                let _ = writeln!(out, "; f{i} {users}\n{}\n", schedule.naive().to_string().trim_end());
+            let made = &self.stages.made[*i];
+            for schedule in made.schedule.iter().chain(&made.parts) {
+                let naive = schedule.naive();
+                let part = if made.schedule.is_some() {
+                    String::new()
+                } else {
+                    format!(", its part \"{}\"", naive.name)
+                };
+                let _ = writeln!(out, "; f{i} {users}{part}\n{}\n", naive.to_string().trim_end());
             }
         }
         out
