@@ -17,7 +17,7 @@ use crate::leaf::{self, Program};
 pub mod apart;
 pub mod calls;
 pub mod coverage;
-mod covered;
+pub mod covered;
 pub mod definition;
 mod elements;
 mod table;
