@@ -1,8 +1,8 @@
 //! Files of records: what `octrt tune` has measured, a JSON object a line.
 //!
 //! ```json
-//! {"version":"0.1.0","cpu":"...","target":"x86-64-v4","problem":"mb1g1ic64...","algorithm":"f2","tiling":{"chunks":4},"ns":81250}
-//! {"version":"0.1.0","cpu":"...","target":"x86-64-v4","problem":"model 5e1c...","ns":12345678}
+//! {"version":"0.1.0+9c94","cpu":"...","target":"x86-64-v4","problem":"mb1g1ic64...","algorithm":"f2","tiling":{"chunks":4},"ns":81250}
+//! {"version":"0.1.0+9c94","cpu":"...","target":"x86-64-v4","problem":"model 5e1c...","ns":12345678}
 //! ```
 //!
 //! A convolution has a line for each algorithm that was measured, with the fastest way to cut its loops; a whole model has
@@ -14,7 +14,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use octrt_compiler::records::Convolution;
 use octrt_compiler::strategy::conv::Algorithm;
@@ -27,8 +27,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::processor::Processor;
 
-/// The version of octrt whose records are used.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The octrt whose records are used: its version and the fingerprint of its compiler, where what is named by a record is
+/// decided.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{}+{}", env!("CARGO_PKG_VERSION"), octrt_compiler::FINGERPRINT));
 
 /// Most bytes of a file, and of a line.
 const MAX_FILE: u64 = 64 << 20;
@@ -191,7 +193,7 @@ impl fmt::Display for Unused {
         let mut parts = Vec::new();
         let cpu = Processor::this();
         parts.extend((*other_cpu > 0).then(|| format!("{other_cpu} of another CPU than {cpu}")));
-        let version = || format!("{other_version} of another version than {VERSION}");
+        let version = || format!("{other_version} of another version than {}", *VERSION);
         parts.extend((*other_version > 0).then(version));
         let first = first.as_ref().map(|(line, why)| format!(", the first in line {line}: {why}"));
         let broken = || format!("{no_record} that are no records{}", first.unwrap_or_default());
@@ -249,7 +251,7 @@ impl Records {
             };
             let unused = &mut contents.unused;
             match record {
-                Ok(line) if line.version != VERSION => unused.other_version += 1,
+                Ok(line) if line.version != *VERSION => unused.other_version += 1,
                 Ok(line) if line.cpu != cpu => unused.other_cpu += 1,
                 record => match record.and_then(Line::record) {
                     Ok(record) => contents.insert(record),
@@ -367,13 +369,13 @@ mod tests {
         let line = record(Algorithm::Direct, None, 1).line();
         let cpu = Processor::this().to_string();
         let other_cpu = line.replace(&cpu, "Z80");
-        let other_version = line.replace(VERSION, "0.0.9");
+        let other_version = line.replace(&*VERSION, "0.0.9");
         let text = [other_cpu.as_str(), &other_version, &other_cpu].concat();
         let records = Records::parse(text.as_bytes());
         let unused = records.unused();
         assert_eq!((unused.other_cpu, unused.other_version, unused.no_record), (2, 1, 0));
         assert_eq!(decisions(&records, Isa::V3), []);
-        let said = format!("2 of another CPU than {cpu}; 1 of another version than {VERSION}");
+        let said = format!("2 of another CPU than {cpu}; 1 of another version than {}", *VERSION);
         assert_eq!(unused.to_string(), said);
     }
 
