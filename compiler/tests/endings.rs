@@ -117,13 +117,17 @@ fn reasons_are_told() {
     let many = r#"  input %12 "a": f32[1,40,9,9]
   input %13 "b": f32[1,40,9,9]
   input %14 "c": f32[1,40,9,9]
+  input %19 "d": f32[1,40,9,9]
+  input %21 "e": f32[1,40,9,9]
   %11 = "first" CONV (%0, %1)
   %15 = "1" Binary { kind = add } (%11, %8)
   %16 = "2" Binary { kind = add } (%15, %12)
   %17 = "3" Binary { kind = mul } (%16, %13)
   %18 = "4" Binary { kind = add } (%17, %14)
-  output "y" = %18"#;
-    assert_eq!(of(many), named("4", Unfused::Operands));
+  %20 = "5" Binary { kind = add } (%18, %19)
+  %22 = "6" Binary { kind = add } (%20, %21)
+  output "y" = %22"#;
+    assert_eq!(of(many), named("6", Unfused::Operands));
 }
 
 /// Two convolutions that a sum joins: the first takes it, and the second says so.

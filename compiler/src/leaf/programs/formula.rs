@@ -10,10 +10,11 @@ use crate::leaf::{Address, BinaryOp, Inst, Operand, Predicate, VecId, Width, reg
 mod reader;
 
 /// Most tensors that a formula reads beside the result that it begins with.
-pub const OPERANDS: usize = 4;
+pub const OPERANDS: usize = 6;
 
 /// Names of the pointer slots of the operands.
-pub const OPERAND: [&str; OPERANDS] = ["operand0", "operand1", "operand2", "operand3"];
+pub const OPERAND: [&str; OPERANDS] =
+    ["operand0", "operand1", "operand2", "operand3", "operand4", "operand5"];
 
 /// The position of a step in its formula.
 type At = usize;

@@ -83,20 +83,37 @@ impl Added {
 struct End<'a> {
     epilogue: &'a Epilogue,
     constants: Constants,
-    operands: Vec<Places>,
+    /// None where they are more than a few: each pixel reads the pointers again then.
+    operands: Option<Vec<Places>>,
     dst: Places,
+    pixels: usize,
 }
+
+/// Most operands whose pointers stay in registers.
+const FEW: usize = 3;
 
 impl<'a> End<'a> {
     fn new(b: &mut Builder, epilogue: &'a Epilogue, pixels: usize) -> End<'a> {
         let constants = epilogue.formula.constants(b);
-        let operands = epilogue.operands.iter().zip(OPERAND).map(|(grid, name)| b.places(name, grid, pixels));
-        let operands = operands.collect();
-        End { epilogue, constants, operands, dst: b.places("dst", &epilogue.dst, pixels) }
+        let few = epilogue.operands.len() <= FEW;
+        let operands = few.then(|| {
+            epilogue.operands.iter().zip(OPERAND).map(|(grid, name)| b.places(name, grid, pixels)).collect()
+        });
+        End { epilogue, constants, operands, dst: b.places("dst", &epilogue.dst, pixels), pixels }
     }
 
     fn operands_of(&self, b: &mut Builder, p: usize) -> Vec<Pixel> {
-        self.operands.iter().map(|places| b.pixel(places, p)).collect()
+        match &self.operands {
+            Some(all) => all.iter().map(|places| b.pixel(places, p)).collect(),
+            None => {
+                let each = self.epilogue.operands.iter().zip(OPERAND);
+                let mut pixel = |(grid, name)| {
+                    let places = b.places(name, grid, self.pixels);
+                    b.pixel(&places, p)
+                };
+                each.map(&mut pixel).collect()
+            }
+        }
     }
 
     /// What becomes of an accumulator, vector `v` of the pixel of these operands.

@@ -125,7 +125,8 @@ pub struct WinogradOutput {
 }
 
 /// Names of the stride slots of the operands.
-pub const STEP: [&str; OPERANDS] = ["operand0_step", "operand1_step", "operand2_step", "operand3_step"];
+pub const STEP: [&str; OPERANDS] =
+    ["operand0_step", "operand1_step", "operand2_step", "operand3_step", "operand4_step", "operand5_step"];
 
 impl TileOperand {
     fn element(self, base: PtrId, [i, j]: [usize; 2]) -> Address {

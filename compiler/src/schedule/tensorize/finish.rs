@@ -10,8 +10,14 @@ use crate::nest::SlotValue;
 pub(super) type Element<'a> = (BufId, &'a [Expr]);
 
 /// Names of the tables of distances of operands.
-const OFFSETS: [&str; OPERANDS] =
-    ["operand0_offsets", "operand1_offsets", "operand2_offsets", "operand3_offsets"];
+const OFFSETS: [&str; OPERANDS] = [
+    "operand0_offsets",
+    "operand1_offsets",
+    "operand2_offsets",
+    "operand3_offsets",
+    "operand4_offsets",
+    "operand5_offsets",
+];
 
 /// What becomes of an accumulator: `exists ? formula(acc, operands) : 0`, or `formula(acc + dst, operands)` where parts of a sum
 /// have stored what they found before.

@@ -177,7 +177,7 @@ pub fn endings() -> Vec<Ending> {
     let gate = || acc() * Expr::f32(1.0 / 6.0) + Expr::f32(0.5);
     let less = |a, b| Expr::compare(CompareFn::Lt, a, b);
     let f = Expr::unary;
-    let all: [(Expr, Of); 22] = [
+    let all: [(Expr, Of); 23] = [
         (acc(), |x, _| x),
         (at_least(0.0, acc()), |x, _| relu(x)),
         (at_most(6.0, at_least(-0.75, acc())), |x, _| x.clamp(-0.75, 6.0)),
@@ -187,6 +187,9 @@ pub fn endings() -> Vec<Ending> {
         (at_least(0.0, acc()) + b(0), |x, b| relu(x) + b[0]),
         (at_least(0.0, acc() + b(0) + b(1)), |x, b| relu(x + b[0] + b[1])),
         (acc() * b(0) + b(1), |x, b| x.mul_add(b[0], b[1])),
+        ((at_least(0.0, acc() * b(0) + b(1)) + b(2)) * b(3) + b(4), |x, b| {
+            (relu(x.mul_add(b[0], b[1])) + b[2]).mul_add(b[3], b[4])
+        }),
         (b(1) - (b(0) + acc() * acc()), |x, b| b[1] - x.mul_add(x, b[0])),
         (b(2) * acc() + (b(0) - b(1)) * b(0), |x, b| {
             // Either product may be the one that is not rounded.
