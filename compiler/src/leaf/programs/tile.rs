@@ -89,8 +89,8 @@ struct End<'a> {
     pixels: usize,
 }
 
-/// Most operands whose pointers stay in registers.
-const FEW: usize = 3;
+/// Most operands whose pointers stay in registers, beside those of all else that is added and stored by tables.
+const FEW: usize = 2;
 
 impl<'a> End<'a> {
     fn new(b: &mut Builder, epilogue: &'a Epilogue, pixels: usize) -> End<'a> {
@@ -152,12 +152,11 @@ pub(super) fn finish_merged(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, e
 pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: Ending) {
     let (pixels, vectors) = (tile.len(), tile.first().map_or(0, Vec::len));
     let lanes = lanes(b, vectors, epilogue.tail);
-    // Then the pointers to what is added are free for those to operands.
     let added = Added::new(b, epilogue, pixels);
-    tile.iter().enumerate().for_each(|(p, row)| added.to(b, p, (row, &lanes)));
     let end = End::new(b, epilogue, pixels);
     if ending == Ending::ByMemory {
         for (p, row) in tile.iter().enumerate() {
+            added.to(b, p, (row, &lanes));
             let dst = b.pixel(&end.dst, p);
             row.iter().enumerate().for_each(|(v, &acc)| b.store(dst.at(v, 0), lanes[v], acc));
         }
@@ -165,6 +164,7 @@ pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: 
         return;
     }
     for (p, row) in tile.iter().enumerate() {
+        added.to(b, p, (row, &lanes));
         let operands = end.operands_of(b, p);
         let dst = b.pixel(&end.dst, p);
         for (v, &acc) in row.iter().enumerate() {
