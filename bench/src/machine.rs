@@ -91,13 +91,14 @@ impl Peak {
         Peak { source, measurements: measurements.max(1), seen: 0, taken: 0, fastest: 0.0 }
     }
 
-    /// Takes the windows that belong before the next measurement.
-    pub fn before_measurement(&mut self) {
+    /// Takes the windows that belong before the next measurement. Says whether there were any.
+    pub fn before_measurement(&mut self) -> bool {
         let due = self.due();
-        let Some(source) = &self.source else { return };
+        let Some(source) = &self.source else { return false };
         for _ in 0..due {
             self.fastest = self.fastest.max(source.window());
         }
+        due > 0
     }
 
     /// Counts one measurement, and says how many windows it is preceded by.

@@ -109,6 +109,9 @@ impl Order {
     }
 }
 
+/// Runs below this are made once more behind windows of the peak: longer ones fill the caches themselves.
+const SHORT: Duration = Duration::from_millis(10);
+
 /// How often subjects run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -123,7 +126,8 @@ pub struct Schedule {
 impl Schedule {
     /// Calls `run` with the position of a subject, `count` in all, and collects the times. `done` is called after
     /// every run, outside of what is timed. Windows of `peak` are taken before timed runs; it should be spread over
-    /// `count * runs` measurements.
+    /// `count * runs` measurements. Behind windows a short run is made once more, untimed, so that a timed one meets the
+    /// caches as the run before it has left them.
     ///
     /// # Errors
     /// The first of `run`.
@@ -136,13 +140,18 @@ impl Schedule {
     ) -> Result<Vec<Samples>, E> {
         let mut samples = vec![Samples::default(); count];
         let mut seen = vec![0; count];
+        let mut before: Option<(usize, Duration)> = None;
         for subject in self.order.subjects(count, self.warmup + self.runs) {
             let is_timed = seen[subject] >= self.warmup;
             seen[subject] += 1;
-            if is_timed {
-                peak.before_measurement();
+            if is_timed
+                && peak.before_measurement()
+                && let Some((last, _)) = before.filter(|(_, time)| *time < SHORT)
+            {
+                run(last)?;
             }
             let time = run(subject)?;
+            before = Some((subject, time));
             if is_timed {
                 samples[subject].0.push(time.as_secs_f64() * 1e3);
             }
@@ -227,13 +236,36 @@ mod tests {
             let (mut calls, mut done) = ([0u32; 2], 0);
             let run = |subject: usize| {
                 calls[subject] += 1;
-                Ok::<_, Error>(Duration::from_millis(u64::from(calls[subject]) + 100 * subject as u64))
+                Ok::<_, Error>(
+                    SHORT + Duration::from_millis(u64::from(calls[subject]) + 100 * subject as u64),
+                )
             };
             let samples = schedule.measure(2, &mut peak, run, || done += 1).unwrap();
-            assert_eq!(samples[0].0, [3.0, 4.0, 5.0, 6.0]);
-            assert_eq!(samples[1].0, [103.0, 104.0, 105.0, 106.0]);
+            assert_eq!(samples[0].0, [13.0, 14.0, 15.0, 16.0]);
+            assert_eq!(samples[1].0, [113.0, 114.0, 115.0, 116.0]);
             assert_eq!((calls, done), ([6, 6], 12));
         }
+    }
+
+    #[test]
+    fn short_runs_are_made_once_more_behind_windows() {
+        let schedule = Schedule { runs: 3, warmup: 1, order: Order::Interleaved };
+        let mut peak = Peak::over(6).unwrap();
+        let mut order = Vec::new();
+        let run = |subject: usize| {
+            order.push(subject);
+            Ok::<_, Error>(Duration::from_micros(order.len() as u64))
+        };
+        let samples = schedule.measure(2, &mut peak, run, || {}).unwrap();
+        let has_fma = octrt::detect_target().unwrap().has_fma();
+        let (expected, times) = match has_fma {
+            // Every timed run is behind the one before it, made again.
+            true => (vec![0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0], [[6, 8, 14], [4, 10, 12]]),
+            false => (vec![0, 1, 1, 0, 0, 1, 1, 0], [[4, 5, 8], [3, 6, 7]]),
+        };
+        assert_eq!(order, expected);
+        let micros = |s: &Samples| s.0.iter().map(|ms| (ms * 1e3).round() as u32).collect::<Vec<_>>();
+        assert_eq!([micros(&samples[0]), micros(&samples[1])], times);
     }
 
     #[test]
