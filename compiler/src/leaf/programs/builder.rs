@@ -210,6 +210,28 @@ impl Builder {
         self.push(Inst::Loop { count, body });
     }
 
+    /// What `body` writes, which does not become a part of the program yet.
+    pub(super) fn aside(&mut self, body: impl FnOnce(&mut Builder)) -> Vec<Inst> {
+        let before = std::mem::take(&mut self.program.body);
+        body(self);
+        std::mem::replace(&mut self.program.body, before)
+    }
+
+    /// Statements that do not depend on each other, one of each in turn: long chains of dependent ones leave a processor less
+    /// to do at once than it can.
+    pub(super) fn in_turns(&mut self, all: Vec<Vec<Inst>>) {
+        let mut all: Vec<_> = all.into_iter().map(Vec::into_iter).collect();
+        while !all.is_empty() {
+            all.retain_mut(|statements| match statements.next() {
+                Some(inst) => {
+                    self.program.body.push(inst);
+                    true
+                }
+                None => false,
+            });
+        }
+    }
+
     /// Moves the pointer of an axis after a trip.
     pub(super) fn step(&mut self, ptr: PtrId, axis: &Axis) {
         let by = match axis.src {

@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::formula::{Formula, From, OPERAND};
 use super::tile::lanes;
-use crate::leaf::{Address, Program, PtrId, VecId, Width};
+use crate::leaf::{Address, Program, PtrId, VecId, Width, registers};
 
 /// How an operand goes on along the elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +33,14 @@ pub struct Elementwise {
 }
 
 impl Elementwise {
-    /// The program.
+    /// The program: statements of as many vectors in turn as the registers hold, where they are many.
     pub fn program(&self) -> Program {
+        let most = if self.formula.is_short() { 1 } else { self.vectors };
+        let all = (2..=most).rev().map(|together| self.together(together));
+        all.into_iter().find(registers::fits).unwrap_or_else(|| self.together(1))
+    }
+
+    fn together(&self, together: usize) -> Program {
         let mut b = Builder::new(format!("elementwise_{}", self.vectors), self.width);
         let pointers: Vec<PtrId> =
             OPERAND.iter().take(self.operands.len()).map(|name| b.pointer(name)).collect();
@@ -53,7 +59,7 @@ impl Elementwise {
         let lanes = lanes(&b, self.vectors, self.tail);
         let bytes: i32 = lanes.iter().map(|l| 4 * i32::from(*l)).sum();
         b.repeat("trips", |b| {
-            for (v, &lanes) in lanes.iter().enumerate() {
+            let vector = |b: &mut Builder, v: usize, lanes: u8| {
                 let at = |p| Address::new(p, v as i32 * self.width.bytes());
                 let x = self.formula.write(b, &constants, None, &mut |b, k| match held
                     .get(k)
@@ -67,6 +73,11 @@ impl Elementwise {
                     },
                 });
                 b.store(at(dst), lanes, x);
+            };
+            let numbered: Vec<(usize, u8)> = lanes.iter().copied().enumerate().collect();
+            for several in numbered.chunks(together) {
+                let all = several.iter().map(|(v, lanes)| b.aside(|b| vector(b, *v, *lanes))).collect();
+                b.in_turns(all);
             }
             for (p, reads) in pointers.iter().zip(&self.operands) {
                 if *reads == Reads::Along {
