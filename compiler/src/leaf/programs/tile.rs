@@ -19,22 +19,25 @@ pub(super) fn zeros(b: &mut Builder, (pixels, vectors): (usize, usize)) -> Tile 
     (0..pixels).map(|_| (0..vectors).map(|_| b.zero()).collect()).collect()
 }
 
-/// How a tile ends where its accumulators leave few registers.
+/// How a tile ends, by the registers that its accumulators leave, and how many of them are finished in turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// Each accumulator is finished where it is.
-    InRegisters,
+    InRegisters(usize),
     /// All are stored first; then each is read again and finished.
-    ByMemory,
+    ByMemory(usize),
 }
+
+/// Ways to end with long functions, the best first. In registers, turns gain nothing that was measured.
+const ENDINGS: [Ending; 3] = [Ending::InRegisters(1), Ending::ByMemory(4), Ending::ByMemory(2)];
 
 /// The program of a tile that `of` writes: by memory where nothing else fits the registers.
 pub(super) fn fitting(epilogue: &Epilogue, of: impl Fn(Ending) -> Program) -> Program {
-    let program = of(Ending::InRegisters);
-    if epilogue.formula.is_short() || registers::fits(&program) {
-        return program;
+    if epilogue.formula.is_short() {
+        return of(Ending::InRegisters(1));
     }
-    of(Ending::ByMemory)
+    let mut programs = ENDINGS.into_iter().map(&of);
+    programs.find(registers::fits).unwrap_or_else(|| of(Ending::ByMemory(1)))
 }
 
 /// What is added to the sums of a tile, with its pointers in registers.
@@ -133,18 +136,21 @@ pub(super) fn finish_merged(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, e
     tile.iter().enumerate().for_each(|(p, row)| added.bias(b, p, row, true));
     let end = End::new(b, epilogue, tile.len());
     for (p, row) in tile.iter().enumerate() {
-        let operands = if ending == Ending::InRegisters { end.operands_of(b, p) } else { Vec::new() };
+        let operands = match ending {
+            Ending::InRegisters(_) => end.operands_of(b, p),
+            Ending::ByMemory(_) => Vec::new(),
+        };
         let dst = b.pixel(&end.dst, p);
         for (i, &acc) in row.iter().enumerate().rev() {
             let x = match ending {
-                Ending::InRegisters => end.value(b, &operands, (0, full), acc),
-                Ending::ByMemory => acc,
+                Ending::InRegisters(_) => end.value(b, &operands, (0, full), acc),
+                Ending::ByMemory(_) => acc,
             };
             b.store(dst.at(0, 0), full / row.len() as u8 * (i as u8 + 1), x);
         }
     }
-    if ending == Ending::ByMemory {
-        end.stored(b, (tile.len(), 1), &[full]);
+    if let Ending::ByMemory(turns) = ending {
+        end.all(b, (tile.len(), 1), (&[full], turns), None);
     }
 }
 
@@ -154,36 +160,52 @@ pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: 
     let lanes = lanes(b, vectors, epilogue.tail);
     let added = Added::new(b, epilogue, pixels);
     let end = End::new(b, epilogue, pixels);
-    if ending == Ending::ByMemory {
-        for (p, row) in tile.iter().enumerate() {
-            added.to(b, p, (row, &lanes));
-            let dst = b.pixel(&end.dst, p);
-            row.iter().enumerate().for_each(|(v, &acc)| b.store(dst.at(v, 0), lanes[v], acc));
+    let turns = match ending {
+        Ending::InRegisters(turns) => {
+            end.all(b, (pixels, vectors), (&lanes, turns), Some((&added, tile)));
+            return;
         }
-        end.stored(b, (pixels, vectors), &lanes);
-        return;
-    }
+        Ending::ByMemory(turns) => turns,
+    };
     for (p, row) in tile.iter().enumerate() {
         added.to(b, p, (row, &lanes));
-        let operands = end.operands_of(b, p);
         let dst = b.pixel(&end.dst, p);
-        for (v, &acc) in row.iter().enumerate() {
-            let x = end.value(b, &operands, (v, lanes[v]), acc);
-            end.store(b, &dst, (v, vectors), (&lanes, x));
-        }
+        row.iter().enumerate().for_each(|(v, &acc)| b.store(dst.at(v, 0), lanes[v], acc));
     }
+    end.all(b, (pixels, vectors), (&lanes, turns), None);
 }
 
 impl End<'_> {
-    /// Finishes what lies in the destination.
-    fn stored(&self, b: &mut Builder, (pixels, vectors): (usize, usize), lanes: &[u8]) {
-        for p in 0..pixels {
-            let operands = self.operands_of(b, p);
-            let dst = b.pixel(&self.dst, p);
-            for v in 0..vectors {
-                let x = b.load_lanes(dst.at(v, 0), lanes[v]);
-                let x = self.value(b, &operands, (v, lanes[v]), x);
-                self.store(b, &dst, (v, vectors), (lanes, x));
+    /// Finishes all accumulators of a tile, so many in turn, with what is added to them first; or what lies in the destination.
+    fn all(
+        &self,
+        b: &mut Builder,
+        (pixels, vectors): (usize, usize),
+        (lanes, turns): (&[u8], usize),
+        sums: Option<(&Added, &Tile)>,
+    ) {
+        let together = (turns / vectors.max(1)).max(1);
+        for first in (0..pixels).step_by(together) {
+            let mut each = Vec::with_capacity(together * vectors);
+            for p in first..pixels.min(first + together) {
+                if let Some((added, tile)) = sums {
+                    added.to(b, p, (&tile[p], lanes));
+                }
+                let (operands, dst) = (self.operands_of(b, p), b.pixel(&self.dst, p));
+                let finish = |v: usize| {
+                    let (operands, acc) = (operands.clone(), sums.map(|(_, tile)| tile[p][v]));
+                    move |b: &mut Builder| {
+                        let x = acc.unwrap_or_else(|| b.load_lanes(dst.at(v, 0), lanes[v]));
+                        let x = self.value(b, &operands, (v, lanes[v]), x);
+                        self.store(b, &dst, (v, vectors), (lanes, x));
+                    }
+                };
+                each.extend((0..vectors).map(finish));
+            }
+            let mut each = each.into_iter().peekable();
+            while each.peek().is_some() {
+                let several = each.by_ref().take(turns.max(1)).map(|finish| b.aside(finish)).collect();
+                b.in_turns(several);
             }
         }
     }
