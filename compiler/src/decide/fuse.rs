@@ -9,7 +9,7 @@ use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, ValueId};
 
 use super::elementwise::{self, Elementwise, Read};
 use crate::leaf::Width;
-use crate::leaf::programs::{Formula, OPERANDS};
+use crate::leaf::programs::{self, Formula, OPERANDS};
 
 /// A node with those that follow it and need no results of their own in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -225,7 +225,7 @@ impl<'a> Growing<'a> {
         });
         let mut terms = 0;
         value.visit(&mut |_| terms += 1);
-        let fits = |f: Formula| f.fits(self.fuser.width);
+        let fits = |f: Formula| programs::Elementwise::fits(f, self.fuser.width);
         if terms > TERMS || !Formula::of_buffers(&value).is_some_and(fits) {
             return Err(Unfused::Function);
         }

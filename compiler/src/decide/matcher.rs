@@ -9,7 +9,7 @@ use super::elementwise::{Elementwise, Read};
 use super::{Kind, Reason, Windows, elementwise, fuse, matrix};
 use crate::layout::{AXES, Border, Layout, Map};
 use crate::leaf::Width;
-use crate::leaf::programs::{Formula, OPERANDS};
+use crate::leaf::programs::{self, Formula, OPERANDS};
 use crate::precision::Precision;
 use crate::strategy::conv::Sharing;
 use crate::strategy::decision::Decision;
@@ -231,7 +231,7 @@ impl Matcher<'_> {
         let lies_blocked = |read: &Read| read.value().is_some_and(|v| self.blocked[v.index()]);
         let maps = |read: &Read| read.is_whole(shape) && self.is_map(read);
         let first = of.reads.iter().any(|read| maps(read) && lies_blocked(read));
-        let fits = |f: Formula| f.fits(self.width);
+        let fits = |f: Formula| programs::Elementwise::fits(f, self.width);
         let is_formula = Formula::of_buffers(&of.value).is_some_and(fits) && of.reads.len() < OPERANDS;
         let in_blocks = first && of.reads.iter().all(|read| fuse::reads_in_blocks(graph, read, shape));
         match (is_formula, in_blocks) {

@@ -23,6 +23,7 @@ mod elements;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod touch;
 pub mod written;
 
 /// A rule that a nest breaks.

@@ -33,6 +33,16 @@ pub struct Elementwise {
 }
 
 impl Elementwise {
+    /// Whether a formula fits the registers of a width, with its operands and constants held there, where nothing else is.
+    pub fn fits(formula: Formula, width: Width) -> bool {
+        // Each step of a short one is one register at most.
+        if formula.is_short() {
+            return true;
+        }
+        let operands = vec![Reads::Held; formula.operands()];
+        registers::fits(&Elementwise { width, vectors: 1, formula, operands, tail: None }.program())
+    }
+
     /// The program: statements of as many vectors in turn as the registers hold, where they are many.
     pub fn program(&self) -> Program {
         let most = if self.formula.is_short() { 1 } else { self.vectors };

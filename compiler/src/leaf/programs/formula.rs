@@ -3,9 +3,8 @@
 use octrt_ops::expr::{BufId, Expr};
 
 use super::builder::Builder;
-use super::elementwise::{Elementwise, Reads};
 use super::functions::Function;
-use crate::leaf::{Address, BinaryOp, Inst, Operand, Predicate, VecId, Width, registers};
+use crate::leaf::{Address, BinaryOp, Inst, Operand, Predicate, VecId};
 
 mod reader;
 
@@ -124,18 +123,6 @@ impl Formula {
             _ => false,
         };
         self.steps.len() <= SHORT && !self.steps.iter().any(long)
-    }
-
-    /// Whether it fits the registers of a width, with its operands and constants held there, where nothing else is.
-    pub fn fits(&self, width: Width) -> bool {
-        // Each step is one register at most.
-        if self.is_short() {
-            return true;
-        }
-        let operands = vec![Reads::Held; self.operands()];
-        registers::fits(
-            &Elementwise { width, vectors: 1, formula: self.clone(), operands, tail: None }.program(),
-        )
     }
 
     /// One more than the number of the last operand that is read.

@@ -13,7 +13,7 @@
 //! Bytes that are different when they are counted so are different. Entries of tables are looked up.
 
 use super::table::{ELEMENT, Table};
-use super::written::Touch;
+use super::touch::Touch;
 use crate::leaf::footprint::Term;
 use crate::nest::Nest;
 use octrt_ops::expr::BufId;

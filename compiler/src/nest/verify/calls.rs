@@ -25,7 +25,7 @@ use octrt_ops::expr::{BufId, VarId};
 
 use super::elements::Elements;
 use super::table::{ELEMENT, Table, table};
-use super::written::{By, Touched};
+use super::touch::{By, Touched};
 use super::{Leaves, Violation, apart, definition, written};
 use crate::leaf::reach::{Known, Reach, Reached, reach};
 use crate::leaf::{Program, SlotId, SlotKind};

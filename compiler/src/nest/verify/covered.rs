@@ -5,7 +5,7 @@
 //! both; for one of those loops once where it moves all of them alike.
 
 use super::table::{ELEMENT, Table};
-use super::written::Touch;
+use super::touch::Touch;
 use crate::leaf::footprint::{Piece, Term};
 
 /// Most runs of bytes that are looked at.
