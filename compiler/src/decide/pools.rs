@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use octrt_ops::def::global_pool::GlobalPoolKind;
 use octrt_ops::graph::Users;
 use octrt_ops::{Graph, NodeId, ValueId};
 
@@ -49,13 +48,7 @@ pub(crate) fn pooling(kind: &Kind, (src, dst): (Map, Map), tail: Tail) -> Option
         Kind::Window(kind @ (WindowKind::Max | WindowKind::Sum(_)), w) => {
             Some(Pooling::Windows(WindowProblem { kind: *kind, src, dst, window: w.window(), tail }))
         }
-        Kind::Global(kind) => {
-            let kind = match kind {
-                GlobalPoolKind::Average => WindowKind::Sum(1.0 / src.pixels() as f32),
-                GlobalPoolKind::Max => WindowKind::Max,
-            };
-            Some(Pooling::Maps { kind, src, dst })
-        }
+        Kind::Global(kind) => Some(Pooling::Maps { kind: WindowKind::of_maps(*kind, &src), src, dst }),
         _ => None,
     }
 }

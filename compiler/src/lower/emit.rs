@@ -176,10 +176,7 @@ impl Lowering<'_> {
 
     fn global(&mut self, t: &Tiled, kind: GlobalPoolKind, owner: Owner<'_>) -> Result<(), Refusal> {
         let (src, src_map) = self.input(t, 0, owner)?;
-        let kind = match kind {
-            GlobalPoolKind::Average => WindowKind::Sum(1.0 / src_map.pixels() as f32),
-            GlobalPoolKind::Max => WindowKind::Max,
-        };
+        let kind = WindowKind::of_maps(kind, &src_map);
         let dst_map = self.global_map(t, &src_map)?;
         let nest = global_pool::nest(kind, &src_map, &dst_map, self.options.target)?;
         let dst = match self.has_maps(t)? {
@@ -203,7 +200,7 @@ impl Lowering<'_> {
             // Without the axes of extent 1 the result is plain.
             false if src.c.is_multiple_of(src.layout.lanes) => Layout::blocked(src.layout.lanes),
             false => {
-                return Err(Refusal::Unfit("channels that do not fill blocks, of a result without maps"));
+                return Err(Refusal::Defect("channels that do not fill blocks, of a result without maps"));
             }
         };
         Ok(Map { layout, ..src.with_extents([1; AXES]) })

@@ -28,14 +28,13 @@ pub enum Order {
 
 impl Nest {
     /// Adds what another nest does in each iteration of its parallel loop. Its buffers are added, but for those that stand
-    /// for one of this nest, which keeps its role. Gives the names of its buffers here; `None`, and nothing changes, where
-    /// the loops are not of equal extents.
+    /// for one of this nest, which keeps its role. `None`, and nothing changes, where the loops are not of equal extents.
     pub fn join(
         &mut self,
         other: &Nest,
         order: Order,
         stands_for: &dyn Fn(BufId) -> Option<BufId>,
-    ) -> Option<Vec<BufId>> {
+    ) -> Option<()> {
         let (own, (outer, body)) = (self.parallel()?.0.clone(), other.parallel()?);
         if own.extent != outer.extent {
             return None;
@@ -58,7 +57,7 @@ impl Nest {
             }
             vec![Stmt::Loop(l, body)]
         });
-        Some(buffers)
+        Some(())
     }
 
     /// The position of a program, which is added where it is new.

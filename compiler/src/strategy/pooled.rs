@@ -39,7 +39,7 @@ const NEAR: usize = 4;
 /// Tiles of channels that threads find to share, where there are as many vectors.
 const TILES: usize = 4;
 
-/// A pooling; no tensor is read beside its input.
+/// A pooling; beside its input it reads constants only.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pooling {
     /// Of windows.

@@ -1,5 +1,7 @@
 //! What windows and products of matrices are given to compute; convolutions have [`conv`](super::conv).
 
+use octrt_ops::def::global_pool::GlobalPoolKind;
+
 #[cfg(doc)]
 use super::tail::Operand;
 use super::tail::Tail;
@@ -14,6 +16,16 @@ pub enum WindowKind {
     Max,
     /// The sum of its elements times a factor.
     Sum(f32),
+}
+
+impl WindowKind {
+    /// What happens to whole maps.
+    pub fn of_maps(kind: GlobalPoolKind, src: &Map) -> WindowKind {
+        match kind {
+            GlobalPoolKind::Average => WindowKind::Sum(1.0 / src.pixels() as f32),
+            GlobalPoolKind::Max => WindowKind::Max,
+        }
+    }
 }
 
 /// Windows over every channel by itself. Buffers of its nest, in order: src; wei and bias for

@@ -1,4 +1,4 @@
-//! Begin and end of a tile of accumulators.
+//! Beginning and end of a tile of accumulators.
 
 use super::builder::{Builder, Pixel, Places};
 use super::formula::{Constants, From, OPERAND};
@@ -19,22 +19,22 @@ pub(super) fn zeros(b: &mut Builder, (pixels, vectors): (usize, usize)) -> Tile 
     (0..pixels).map(|_| (0..vectors).map(|_| b.zero()).collect()).collect()
 }
 
-/// How a tile ends, by the registers that its accumulators leave, and how many of them are finished in turn.
+/// How a tile ends, by the registers that its accumulators leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// Each accumulator is finished where it is.
-    InRegisters(usize),
-    /// All are stored first; then each is read again and finished.
+    InRegisters,
+    /// All are stored first; then each is read again and finished, so many in turn.
     ByMemory(usize),
 }
 
 /// Ways to end with long functions, the best first. In registers, turns gain nothing that was measured.
-const ENDINGS: [Ending; 3] = [Ending::InRegisters(1), Ending::ByMemory(4), Ending::ByMemory(2)];
+const ENDINGS: [Ending; 3] = [Ending::InRegisters, Ending::ByMemory(4), Ending::ByMemory(2)];
 
 /// The program of a tile that `of` writes: by memory where nothing else fits the registers.
 pub(super) fn fitting(epilogue: &Epilogue, of: impl Fn(Ending) -> Program) -> Program {
     if epilogue.formula.is_short() {
-        return of(Ending::InRegisters(1));
+        return of(Ending::InRegisters);
     }
     let mut programs = ENDINGS.into_iter().map(&of);
     programs.find(registers::fits).unwrap_or_else(|| of(Ending::ByMemory(1)))
@@ -137,13 +137,13 @@ pub(super) fn finish_merged(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, e
     let end = End::new(b, epilogue, tile.len());
     for (p, row) in tile.iter().enumerate() {
         let operands = match ending {
-            Ending::InRegisters(_) => end.operands_of(b, p),
+            Ending::InRegisters => end.operands_of(b, p),
             Ending::ByMemory(_) => Vec::new(),
         };
         let dst = b.pixel(&end.dst, p);
         for (i, &acc) in row.iter().enumerate().rev() {
             let x = match ending {
-                Ending::InRegisters(_) => end.value(b, &operands, (0, full), acc),
+                Ending::InRegisters => end.value(b, &operands, (0, full), acc),
                 Ending::ByMemory(_) => acc,
             };
             b.store(dst.at(0, 0), full / row.len() as u8 * (i as u8 + 1), x);
@@ -161,8 +161,8 @@ pub(super) fn finish(b: &mut Builder, epilogue: &Epilogue, tile: &Tile, ending: 
     let added = Added::new(b, epilogue, pixels);
     let end = End::new(b, epilogue, pixels);
     let turns = match ending {
-        Ending::InRegisters(turns) => {
-            end.all(b, (pixels, vectors), (&lanes, turns), Some((&added, tile)));
+        Ending::InRegisters => {
+            end.all(b, (pixels, vectors), (&lanes, 1), Some((&added, tile)));
             return;
         }
         Ending::ByMemory(turns) => turns,
