@@ -136,6 +136,9 @@ pub struct Layout {
     pub halo: Halo,
     /// What they hold.
     pub border: Border,
+    /// Planes, rows and columns from one pixel of the map to the next: more than 1 in a map that has some of the pixels of
+    /// another one, see [`Map::every`]. What lies between them is not of this map.
+    pub steps: [usize; AXES],
 }
 
 impl Layout {
@@ -144,6 +147,7 @@ impl Layout {
         lanes: 1,
         halo: Halo { front: 0, back: 0, top: 0, bottom: 0, left: 0, right: 0 },
         border: Border::Zero,
+        steps: [1; AXES],
     };
 
     /// Blocks of channels without a halo.
@@ -187,8 +191,7 @@ impl Map {
     /// The tensor in memory.
     pub fn ty(&self) -> TensorType {
         let mut dims = vec![self.mb, self.blocks()];
-        let of = |(extent, (before, after))| before + extent + after;
-        dims.extend(self.extents().into_iter().zip(self.layout.halo.ends()).map(of).skip(AXES - self.axes));
+        dims.extend(self.extents_in_memory().into_iter().skip(AXES - self.axes));
         if self.layout.lanes > 1 {
             dims.push(self.layout.lanes);
         }
@@ -206,6 +209,39 @@ impl Map {
         Map { d, h, w, ..self }
     }
 
+    /// Planes, rows and columns that lie in memory, with those of the halo and between the map's own.
+    fn extents_in_memory(&self) -> [usize; AXES] {
+        let (ends, extents, steps) = (self.layout.halo.ends(), self.extents(), self.layout.steps);
+        std::array::from_fn(|i| {
+            let own = (extents[i].max(1) - 1) * steps[i] + extents[i].min(1);
+            ends[i].0 + own + ends[i].1
+        })
+    }
+
+    /// The map of those pixels that are so many `steps` apart, from `first` on: it has the same bytes.
+    #[must_use]
+    pub fn every(self, steps: [usize; AXES], first: [usize; AXES]) -> Map {
+        let (extents, ends) = (self.extents(), self.layout.halo.ends());
+        let of = |i: usize| extents[i].saturating_sub(first[i]).div_ceil(steps[i].max(1));
+        // What lies before the first of the pixels and behind the last one.
+        let [planes, rows, columns] = std::array::from_fn(|i| {
+            let last = first[i] + of(i).saturating_sub(1) * steps[i] + 1;
+            let step = self.layout.steps[i];
+            (ends[i].0 + first[i] * step, ends[i].1 + extents[i].saturating_sub(last) * step)
+        });
+        let halo = Halo {
+            front: planes.0,
+            back: planes.1,
+            top: rows.0,
+            bottom: rows.1,
+            left: columns.0,
+            right: columns.1,
+        };
+        let all = std::array::from_fn(|i| self.layout.steps[i] * steps[i]);
+        let layout = Layout { halo, steps: all, ..self.layout };
+        Map { layout, ..self.with_extents([of(0), of(1), of(2)]) }
+    }
+
     /// Pixels of a channel.
     pub fn pixels(&self) -> usize {
         self.d * self.h * self.w
@@ -219,8 +255,10 @@ impl Map {
     /// The index, in the tensor in memory, of the first lane of a block of channels at a pixel, which is counted from the map's
     /// first.
     pub fn index(&self, image: &Expr, block: &Expr, pixel: [Expr; AXES]) -> Vec<Expr> {
-        let ends = self.layout.halo.ends();
-        let moved = pixel.into_iter().zip(ends).map(|(at, (before, _))| at + Expr::int(before));
+        let (ends, steps) = (self.layout.halo.ends(), self.layout.steps);
+        let times = |at: Expr, n: usize| if n == 1 { at } else { at * Expr::int(n) };
+        let moved = pixel.into_iter().zip(ends).zip(steps);
+        let moved = moved.map(|((at, (before, _)), step)| times(at, step) + Expr::int(before));
         let mut index = vec![image.clone(), block.clone()];
         index.extend(moved.skip(AXES - self.axes));
         if self.layout.lanes > 1 {
@@ -231,8 +269,7 @@ impl Map {
 
     /// Bytes from one block of channels to the next.
     pub fn block_bytes(&self) -> i64 {
-        let ends = self.layout.halo.ends().into_iter().zip(self.extents());
-        let pixels: usize = ends.map(|((before, after), extent)| before + extent + after).product();
+        let pixels: usize = self.extents_in_memory().into_iter().product();
         4 * (pixels * self.layout.lanes) as i64
     }
 
@@ -243,7 +280,7 @@ impl Map {
 
     /// Whether both have the same bytes: one pixel, or equal layouts.
     pub fn same_bytes(&self, other: &Map) -> bool {
-        let free = |m: &Map| m.layout.halo.is_none();
+        let free = |m: &Map| m.layout.halo.is_none() && m.layout.steps == [1; AXES];
         let whole = |m: &Map| m.c.is_multiple_of(m.layout.lanes);
         self.layout == other.layout
             || free(self) && free(other) && self.layout.lanes == other.layout.lanes

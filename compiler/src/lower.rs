@@ -28,6 +28,7 @@ mod emit;
 mod ending;
 mod pools;
 pub mod stage;
+mod transposed;
 
 use calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
 use stage::{Order, lower};

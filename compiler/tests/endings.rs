@@ -156,3 +156,36 @@ fn plain_chains_are_one_pass() {
     }
     assert_eq!(stages(&graph, Isa::V2).len(), 4);
 }
+
+/// A transposed convolution is a convolution for each phase, which ends as others do and writes where the next one reads.
+#[test]
+fn transposed_convolutions_are_one_convolution_a_phase() {
+    let of = |kernel: usize, isa| {
+        let nodes = format!(
+            r#"  const %11 = "t": f32[16,40,{kernel},{kernel}] = random(4)
+  %12 = "up" ConvTranspose {{ kernel = [], strides = [2, 2], dilations = [], pads = [0, 0, 0, 0], auto_pad = notset, group = 1, output_padding = [], output_shape = [] }} (%0, %11)
+  %13 = "relu" Unary {{ kind = relu }} (%12)
+  %14 = "next" CONV (%13, %2)
+  output "y" = %14"#
+        );
+        let nodes = nodes.replace("%11 = \"t\"", "%11 \"t\"");
+        let graph = graph(&nodes);
+        let decided = pipeline::decide(&graph, options(isa), &Records::NONE).expect("decides");
+        let plain = decided.choice.plain.iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+        let stages = stages(&graph, isa).into_iter().filter(|stage| stage != "up border").collect::<Vec<_>>();
+        (stages, plain)
+    };
+    for isa in [Isa::V3, Isa::V4] {
+        let blocks = |phases: usize| {
+            let phases = std::iter::repeat_n("up conv", phases);
+            ["up layout"].into_iter().chain(phases).chain(["next conv", " layout"]).collect::<Vec<_>>()
+        };
+        for kernel in [2, 4] {
+            assert_eq!(of(kernel, isa), (blocks(4).iter().map(ToString::to_string).collect(), vec![]));
+        }
+        let (stages, plain) = of(1, isa);
+        assert!(stages.contains(&"up conv_transpose".to_string()), "{stages:?}");
+        let reason = "transposed windows of which a phase covers no element, or of more than 64 phases";
+        assert_eq!(plain, [reason]);
+    }
+}

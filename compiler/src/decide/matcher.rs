@@ -46,7 +46,7 @@ pub(super) struct Matcher<'a> {
 pub(super) type Match = Result<(Kind, Vec<(ValueId, Layout)>), Reason>;
 
 impl Matcher<'_> {
-    fn graph(&self) -> &Graph {
+    pub(super) fn graph(&self) -> &Graph {
         self.users.graph()
     }
 
@@ -55,6 +55,7 @@ impl Matcher<'_> {
         match &node.op {
             Op::Conv(_) if self.stays_plain(node) => Ok((Kind::Matrix, Vec::new())),
             Op::Conv(_) => self.conv(node),
+            Op::ConvTranspose(op) => self.conv_transpose(node, op),
             Op::MaxPool(_) | Op::AveragePool(_) => self.pool(node),
             Op::GlobalPool(GlobalPool { kind }) => {
                 let (x, map) = self.blocked_input(node, 0)?;
@@ -87,7 +88,7 @@ impl Matcher<'_> {
     }
 
     /// An input that is a non-empty activation of one to three axes behind the channels.
-    fn input(&self, node: &Node, i: usize) -> Result<(ValueId, Map), Reason> {
+    pub(super) fn input(&self, node: &Node, i: usize) -> Result<(ValueId, Map), Reason> {
         let map = node.input(i).and_then(|v| Some((v, Map::new(self.graph().ty(v).ok()?, self.free())?)));
         let computed = |(v, map): &(ValueId, Map)| {
             map.mb * map.c * map.pixels() > 0 && self.graph().constant(*v).is_none()
@@ -101,7 +102,7 @@ impl Matcher<'_> {
     }
 
     /// That an input is a constant, if given.
-    fn constant(&self, node: &Node, i: usize) -> Result<(), Reason> {
+    pub(super) fn constant(&self, node: &Node, i: usize) -> Result<(), Reason> {
         match node.input(i).is_none_or(|v| self.graph().constant(v).is_some()) {
             true => Ok(()),
             false => Err(Reason::NotConstant(i)),
@@ -148,30 +149,47 @@ impl Matcher<'_> {
         let group_oc = oc / op.group.max(1);
         let windows = |groups, sharing| Windows { axes, groups, sharing };
         let conv = |windows| Kind::Conv(windows, Decision::DIRECT);
-        let (kind, lanes) = if op.group == 1 {
-            let windows = windows(1, Sharing::Merged(1));
-            // Few channels, and single pixels, are read as well where they lie plain.
-            let planar = !self.blocked[x.index()] && (ic < self.lanes || windows.of_pixels());
-            (conv(windows), if planar { 1 } else { self.lanes })
-        } else if ic == 1 && group_oc == 1 {
-            (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes)
-        } else if ic % self.lanes == 0 && group_oc % self.lanes == 0 {
-            (conv(windows(op.group, Sharing::Merged(1))), self.lanes)
-        } else if ic == group_oc
-            && [4, 2].contains(&(self.lanes / ic))
+        let (kind, lanes) = match self.groups(op.group, ic, group_oc)? {
+            Some((1, Sharing::Merged(1))) => {
+                let windows = windows(1, Sharing::Merged(1));
+                // Few channels, and single pixels, are read as well where they lie plain.
+                let planar = !self.blocked[x.index()] && (ic < self.lanes || windows.of_pixels());
+                (conv(windows), if planar { 1 } else { self.lanes })
+            }
+            Some((groups, sharing)) => (conv(windows(groups, sharing)), self.lanes),
+            None => (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes),
+        };
+        let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
+        let layout = Layout { halo: w.halo(), ..Layout::blocked(lanes) };
+        Ok((kind, vec![(x, layout)]))
+    }
+
+    /// How groups of so many channels lie in blocks: their number, those that fill a block together being one, and how they
+    /// share blocks; `None` where every channel is a group of its own.
+    pub(super) fn groups(
+        &self,
+        groups: usize,
+        ic: usize,
+        oc: usize,
+    ) -> Result<Option<(usize, Sharing)>, Reason> {
+        let merged = self.lanes / ic.max(1);
+        Ok(if groups == 1 {
+            Some((1, Sharing::Merged(1)))
+        } else if ic == 1 && oc == 1 {
+            None
+        } else if ic.is_multiple_of(self.lanes) && oc.is_multiple_of(self.lanes) {
+            Some((groups, Sharing::Merged(1)))
+        } else if ic == oc
+            && [4, 2].contains(&merged)
             && self.lanes.is_multiple_of(ic)
-            && op.group.is_multiple_of(self.lanes / ic)
+            && groups.is_multiple_of(merged)
         {
-            let merged = self.lanes / ic;
-            (conv(windows(op.group / merged, Sharing::Merged(merged))), self.lanes)
+            Some((groups / merged, Sharing::Merged(merged)))
         } else if self.precision == Precision::Strict {
             return Err(Reason::SharedBlocks);
         } else {
-            (conv(windows(op.group, Sharing::Mixed)), self.lanes)
-        };
-        let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
-        let layout = Layout { lanes, halo: w.halo(), border: Border::Zero };
-        Ok((kind, vec![(x, layout)]))
+            Some((groups, Sharing::Mixed))
+        })
     }
 
     fn pool(&self, node: &Node) -> Match {
@@ -205,7 +223,7 @@ impl Matcher<'_> {
         let windows = Windows { axes, groups: src.c, sharing: Sharing::Merged(1) };
         let halo = windows.halo();
         let border = if halo.is_none() { Border::Zero } else { border };
-        Ok((Kind::Window(kind, windows), vec![(x, Layout { lanes: self.lanes, halo, border })]))
+        Ok((Kind::Window(kind, windows), vec![(x, Layout { halo, border, ..self.free() })]))
     }
 
     /// Whether an axis of the first input is that of the channels.

@@ -35,6 +35,9 @@ pub enum Reason {
     /// Windows that cover no element of the input, or as many as their number says in the middle only.
     #[error("windows that cover no element, or averages of different numbers of elements")]
     Windows,
+    /// Transposed convolutions with positions that see no element of the kernel, or with too many phases.
+    #[error("transposed windows of which a phase covers no element, or of more than {0} phases")]
+    Phases(usize),
     /// Operands that broadcast to each other otherwise than along pictures, channels or whole maps.
     #[error("an operand has another shape, which is not that of channels")]
     Shapes,

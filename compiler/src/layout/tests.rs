@@ -1,5 +1,5 @@
-use octrt_ops::Tensor;
 use octrt_ops::window::{Rounding, Window};
+use octrt_ops::{Shape, Tensor};
 
 use super::*;
 use crate::nest::affine::Affine;
@@ -13,7 +13,8 @@ fn layouts() -> Vec<Layout> {
     let halos = [Halo::default(), halo(1, 1, 1, 1), halo(0, 2, 3, 0), halo(0, 0, 1, 0), deep];
     let borders = [Border::Zero, Border::Lowest];
     let all = [1, 8, 16].into_iter().flat_map(|lanes| halos.map(|halo| (lanes, halo)));
-    all.flat_map(|(lanes, halo)| borders.map(|border| Layout { lanes, halo, border })).collect()
+    all.flat_map(|(lanes, halo)| borders.map(|border| Layout { halo, border, ..Layout::blocked(lanes) }))
+        .collect()
 }
 
 /// Without a halo along axes that the map does not have.
@@ -94,7 +95,7 @@ fn naive(map: &Map, plain: &Tensor) -> Vec<f32> {
 fn types_have_the_axes_of_the_tensor() {
     let ty = |dims: &[usize], layout| laid(&plain(dims), layout).ty().shape.dims().to_vec();
     let halo = Halo { front: 1, back: 2, top: 3, bottom: 4, left: 5, right: 6 };
-    let blocks = Layout { lanes: 8, halo, border: Border::Zero };
+    let blocks = Layout { halo, ..Layout::blocked(8) };
     assert_eq!(ty(&[2, 20, 30], blocks), [2, 3, 41, 8]);
     assert_eq!(ty(&[2, 20, 10, 30], blocks), [2, 3, 17, 41, 8]);
     assert_eq!(ty(&[2, 20, 1, 10, 30], blocks), [2, 3, 4, 17, 41, 8]);
@@ -189,4 +190,45 @@ fn halos_are_what_windows_reach() {
     assert_eq!(all(1).union(uneven), Halo { front: 4, back: 5, ..halo(1, 2, 1, 3) });
     assert!(Halo::default().is_none() && !halo(0, 0, 0, 1).is_none());
     assert!(!Halo { back: 1, ..Halo::default() }.is_none());
+}
+
+#[test]
+fn every_other_pixel_is_a_map_of_the_same_bytes() {
+    let v = Expr::var;
+    let at = |map: &Map, pixel: [i64; AXES]| -> i64 {
+        let index = map.index(&v(0), &v(1), pixel.map(Expr::int));
+        let ty = map.ty();
+        let dims = ty.shape.dims();
+        // The distance of a pixel in a block of channels.
+        let inner = index[2..].iter().zip(&dims[2..]).fold(0, |sum, (e, n)| {
+            let at = Affine::of(e);
+            assert!(at.terms.is_empty(), "{e}");
+            sum * *n as i64 + at.constant
+        });
+        assert!((0..dims[2..].iter().product::<usize>() as i64).contains(&inner), "{map:?} {pixel:?}");
+        inner
+    };
+    let steps: [([usize; AXES], [usize; AXES]); 4] =
+        [([1, 1, 2], [0, 0, 1]), ([1, 2, 3], [0, 1, 0]), ([2, 1, 1], [0, 0, 0]), ([1, 4, 4], [0, 0, 2])];
+    let mut seen = 0;
+    for (map, layout) in maps().iter().flat_map(|m| layouts().into_iter().map(move |l| (m, l))) {
+        let whole = laid(map, layout);
+        for (steps, first) in steps {
+            let some = whole.every(steps, first);
+            if first.iter().zip(whole.extents()).any(|(first, n)| *first >= n) {
+                continue;
+            }
+            assert_eq!(some.ty(), whole.ty(), "{whole:?} {steps:?} {first:?}");
+            assert_eq!(some.block_bytes(), whole.block_bytes());
+            for [d, h, w] in Shape::new(some.extents().to_vec()).indices().map(|i| [i[0], i[1], i[2]]) {
+                let own = [d, h, w].map(|x| x as i64);
+                let of = std::array::from_fn(|i| (first[i] + steps[i] * own[i] as usize) as i64);
+                assert_eq!(at(&some, own), at(&whole, of), "{whole:?} {steps:?} {first:?}");
+                seen += 1;
+            }
+            let again = some.every([1, 2, 1], [0, 0, 0]);
+            assert_eq!(again, whole.every([steps[0], 2 * steps[1], steps[2]], first));
+        }
+    }
+    assert!(seen > 1000);
 }

@@ -34,6 +34,7 @@ impl Lowering<'_> {
         let owner = Owner { node: &root.name, op: root.op.as_operator().name() };
         match &t.kind {
             Kind::Conv(w, decision) => self.conv(t, (w, *decision), owner),
+            Kind::Transposed(phases) => self.transposed(t, phases, owner),
             Kind::Window(kind, w) => self.window(t, *kind, w, owner),
             Kind::Global(kind) => self.global(t, *kind, owner),
             Kind::Map => self.elements(t, owner),
@@ -44,7 +45,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn input(&mut self, t: &Tiled, i: usize, owner: Owner<'_>) -> Result<(Virtual, Map), Refusal> {
+    pub(super) fn input(&mut self, t: &Tiled, i: usize, owner: Owner<'_>) -> Result<(Virtual, Map), Refusal> {
         let (v, layout) = *t.inputs.get(i).ok_or(Refusal::Defect("a group has fewer inputs"))?;
         self.blocked(v, layout, owner.node)
     }
@@ -64,12 +65,12 @@ impl Lowering<'_> {
     }
 
     /// The weight of a group's root.
-    fn weight(&self, group: &Group) -> Result<Tensor, Refusal> {
+    pub(super) fn weight(&self, group: &Group) -> Result<Tensor, Refusal> {
         self.operand(group, 1).cloned().ok_or(Refusal::Defect("a weight is no constant"))
     }
 
     /// The bias, with zeros up to `len`.
-    fn bias(&mut self, group: &Group, i: usize, len: usize) -> Virtual {
+    pub(super) fn bias(&mut self, group: &Group, i: usize, len: usize) -> Virtual {
         match self.operand(group, i).cloned() {
             Some(t) => self.packed(Packing::Vector { len }, &t),
             None => self.vector(&vec![0.0; len]),
@@ -123,7 +124,7 @@ impl Lowering<'_> {
     }
 
     /// The nests of a convolution; networks repeat their blocks.
-    fn plan(&mut self, problem: ConvProblem, decision: Decision) -> Result<ConvPlan, Refusal> {
+    pub(super) fn plan(&mut self, problem: ConvProblem, decision: Decision) -> Result<ConvPlan, Refusal> {
         let same = |known: &&Planned| known.decision == decision && known.problem == problem;
         if let Some(Planned { plan, .. }) = self.planned.iter().find(same) {
             return Ok(plan.clone());

@@ -63,12 +63,12 @@ pub fn nested(loops: &[(&'static str, usize, i64)]) -> Result<Vec<Axis>, Refusal
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::{Border, Halo, Layout};
+    use crate::layout::{Halo, Layout};
 
     #[test]
     fn strides_of_maps() {
         let halo = Halo { front: 0, back: 0, top: 1, bottom: 2, left: 3, right: 4 };
-        let layout = Layout { lanes: 8, halo, border: Border::Zero };
+        let layout = Layout { halo, ..Layout::blocked(8) };
         let map = Map { mb: 2, c: 20, d: 1, h: 5, w: 6, axes: 2, layout };
         let (row, plane) = (13 * 32, 8 * 13 * 32);
         assert_eq!(Strides::of(&map), Strides { block: plane, plane, row, pixel: 32 });

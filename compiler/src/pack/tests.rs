@@ -1,3 +1,5 @@
+use octrt_ops::def::conv_transpose::phases::Taps;
+
 use super::*;
 
 /// A tensor whose elements are all different and not 0.
@@ -297,4 +299,46 @@ fn windows_of_any_axes_are_packed_by_their_taps() {
         let [line, square, cube] = windows.each_ref().map(of);
         assert!(line == square && line == cube && line.iter().any(|x| *x != 0.0), "{packing:?}");
     }
+}
+
+#[test]
+fn phases_of_transposed_convolutions_are_their_own_weights() {
+    let taps = |last, step, count| Taps { last, step, count };
+    let inner = |groups| Packing::Conv(recipe([8, 4, groups, 1], &[1]));
+    for groups in [1, 2] {
+        // Input channels of all groups, output channels of one.
+        let source = counted(&[6, 3, 4, 5]);
+        let phase = KernelPhase { groups, taps: vec![taps(3, 2, 2), taps(4, 3, 2)] };
+        let weights = phase.weights(&source).unwrap();
+        assert_eq!(weights.shape().dims(), [3 * groups, 6 / groups, 2, 2]);
+        let (w, found) = (floats(&source), floats(&weights));
+        for (i, at) in weights.shape().indices().enumerate() {
+            let (group, o) = (at[0] / 3, at[0] % 3);
+            let ic = group * (6 / groups) + at[1];
+            let (row, column) = ([3, 1][at[2]], [4, 1][at[3]]);
+            assert_eq!(found[i], w[((ic * 3 + o) * 4 + row) * 5 + column], "{at:?}");
+        }
+        let packing = Packing::Phase(phase, Box::new(inner(groups)));
+        assert_eq!(packed(&packing, &source), packed(&inner(groups), &weights));
+    }
+    let packing = |taps| Packing::Phase(KernelPhase { groups: 2, taps }, Box::new(inner(2)));
+    let text = packing(vec![taps(3, 2, 2), taps(1, 1, 1)]).to_string();
+    assert_eq!(
+        text,
+        "phase groups=2 taps=2x2from3,1x1from1 of conv lanes=8 src_lanes=4 groups=2 merged=1 tiles=1"
+    );
+    let refused = [
+        packing(vec![taps(3, 2, 3), taps(1, 1, 1)]),
+        packing(vec![taps(4, 1, 1), taps(1, 1, 1)]),
+        packing(vec![taps(3, 2, 0), taps(1, 1, 1)]),
+        packing(vec![taps(3, usize::MAX, 3), taps(1, 1, 1)]),
+        packing(vec![taps(3, 1, 1)]),
+        packing(vec![taps(0, 1, 1)]),
+    ];
+    for packing in &refused {
+        let error = packing.pack(&counted(&[6, 3, 4, 5]), &mut []).unwrap_err().to_string();
+        assert!(error.contains("taps of the phase"), "{error}");
+    }
+    let odd = KernelPhase { groups: 4, taps: vec![taps(3, 1, 1), taps(1, 1, 1)] };
+    assert_eq!(odd.ty(counted(&[6, 3, 4, 5]).ty()), None);
 }

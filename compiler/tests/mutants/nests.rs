@@ -1,6 +1,6 @@
 //! Small valid nests of every kind that strategies make.
 
-use octrt_compiler::layout::{Border, Halo, Layout, Map, MapWindow};
+use octrt_compiler::layout::{Halo, Layout, Map, MapWindow};
 use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
     Advance, Axis, Bias as Added, Conv, Epilogue, Formula, Grid, Pixels, Reduction, Weights, Winograd,
@@ -38,7 +38,7 @@ fn lanes(target: Target) -> usize {
 }
 
 fn map(target: Target, [mb, c, h, w]: [usize; 4], halo: Halo) -> Map {
-    Map { mb, c, d: 1, h, w, axes: 2, layout: Layout { lanes: lanes(target), halo, border: Border::Zero } }
+    Map { mb, c, d: 1, h, w, axes: 2, layout: Layout { halo, ..Layout::blocked(lanes(target)) } }
 }
 
 fn conv(src: Map, dst: Map, kernel: usize, stride: usize) -> ConvProblem {
@@ -72,6 +72,10 @@ fn convolutions(target: Target) -> Vec<Nest> {
     (merged.groups, merged.sharing, merged.ic, merged.oc) = (2, Sharing::Merged(2), b, b);
     let mut mixed = conv(map([1, 2 * b, 2, 2], NONE), map([1, 2 * b, 2, 2], ONE), 1, 1);
     (mixed.groups, mixed.sharing, mixed.ic, mixed.oc) = (b, Sharing::Mixed, 2, 2);
+    // A phase of a transposed convolution.
+    let mut phase =
+        conv(map([1, b, 2, 3], ONE), map([1, 2 * b, 4, 6], ONE).every([1, 2, 2], [0, 1, 0]), 2, 1);
+    phase.window.pads = [0; 3];
     let mut small = conv(map([1, b, 4, 4], ONE), map([1, b, 4, 4], ONE), 3, 1);
     // A map, a pixel for each channel, and a constant for each.
     let scaled = |whole, pixel, n| Tail {
@@ -80,7 +84,7 @@ fn convolutions(target: Target) -> Vec<Nest> {
     };
     let direct =
         |p| conv_direct::schedule(p, Tiling::NONE, target).unwrap().finish().unwrap().nest.as_ref().clone();
-    let mut all: Vec<Nest> = [channel, odd, images, merged].iter().map(direct).collect();
+    let mut all: Vec<Nest> = [channel, odd, images, merged, phase].iter().map(direct).collect();
     all.push(conv_grouped::schedule(&mixed, target).unwrap().finish().unwrap().nest.as_ref().clone());
     for mb in [1, 2] {
         (small.src.mb, small.dst.mb) = (mb, mb);
@@ -117,6 +121,10 @@ fn others(target: Target) -> Vec<Nest> {
     let mut all = vec![
         scheduled(window(1, WindowKind::Weights)),
         scheduled(window(2, WindowKind::Max)),
+        scheduled(WindowProblem {
+            dst: map([1, 2 * b + 1, 4, 4], UNEVEN).every([1, 2, 2], [0, 0, 1]),
+            ..window(1, WindowKind::Weights)
+        }),
         scheduled(window(1, WindowKind::Sum(0.25))),
         global_pool::nest(
             WindowKind::Sum(0.5),

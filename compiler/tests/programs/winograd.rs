@@ -4,7 +4,7 @@
 #[path = "winograd_errors.rs"]
 mod errors;
 
-use octrt_compiler::layout::{Border, Halo, Layout, Map, MapWindow, relayout};
+use octrt_compiler::layout::{Halo, Layout, Map, MapWindow, relayout};
 use octrt_compiler::leaf::programs::Winograd;
 use octrt_compiler::nest::interp::{Engine, races, run};
 use octrt_compiler::nest::{BufferRole, Nest, verify};
@@ -103,7 +103,7 @@ impl Problem {
             h,
             w,
             axes: 2,
-            layout: Layout { lanes, halo, border: Border::Zero },
+            layout: Layout { halo, ..Layout::blocked(lanes) },
         };
         let one = Halo { top: 1, bottom: 1, left: 1, right: 1, ..Halo::default() };
         let more = Halo { bottom: 1, left: 2, right: 1, ..Halo::default() };

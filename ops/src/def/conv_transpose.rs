@@ -28,6 +28,8 @@ use crate::tensor::filled;
 use crate::window::{AutoPad, LIMIT, Window, per_axis};
 use crate::{Arg, Args, DType, OpError, Operator, Shape, Tensor, TensorType};
 
+pub mod phases;
+
 /// ONNX operator ConvTranspose.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvTranspose {

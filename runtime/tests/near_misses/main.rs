@@ -19,12 +19,13 @@ mod sums;
 #[path = "../support/mod.rs"]
 mod support;
 mod tails;
+mod transposed;
 
 use near::Near;
 use octrt::{LoadOptions, Model};
 use octrt_compiler::decide::fuse::{Group, Operand};
 use octrt_compiler::decide::pools::Pooled;
-use octrt_compiler::decide::{Choice, Refused, choose};
+use octrt_compiler::decide::{Choice, Kind, Refused, choose};
 use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::place::program::interp as program;
 use octrt_compiler::{Isa, Options, Precision, Records, Target, passes, pipeline};
@@ -145,6 +146,7 @@ rules! {
     groups_of_several: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 1)), tails::tail;
     concatenations_in_place: Rule::Layout(|c| c.placed.iter().any(Option::is_some)), tails::joined;
     poolings: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.pooled, Some(Pooled::In(_))))), pools::pools;
+    transposed: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.kind, Kind::Transposed(_)))), transposed::transposed;
     nodes_in_blocks: Rule::Layout(|c| c.tiled.iter().flatten().count() > 2), tails::in_blocks;
     products: Rule::Layout(|c| c.tiled.iter().any(Option::is_some)), tails::matrices;
 }

@@ -96,10 +96,11 @@ impl ConvProblem {
             of(self.window.dilations),
             of(self.window.pads),
         );
-        let ends = (0..kernel.len()).map(|i| {
-            let last = dst[i].saturating_sub(1) * strides[i] + (kernel[i] - 1) * dilations[i];
-            (last + 1).saturating_sub(src[i] + pads[i])
-        });
+        let reach = |i: usize| dst[i].saturating_sub(1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1;
+        let ends = (0..kernel.len()).map(|i| reach(i).saturating_sub(src[i] + pads[i]));
+        // What no window reaches is no part of the definition's input.
+        let src: Vec<usize> =
+            (0..kernel.len()).map(|i| src[i].min(reach(i).saturating_sub(pads[i]))).collect();
         let pads = pads.iter().copied().chain(ends).collect();
         let conv = Conv { window: Window { strides, dilations, pads, ..Window::default() }, group: groups };
         let tensor = |lead: [usize; 2], rest: &[usize]| Shape::new([&lead[..], rest].concat());

@@ -1,0 +1,94 @@
+//! The calls of transposed convolutions: one for each phase, which writes every so many-th pixel of the result.
+
+use super::calls::Virtual;
+use super::ending::Unused;
+use super::{Lowering, Owner};
+use crate::decide::Tiled;
+use crate::decide::transposed::{Phase, Transposed};
+use crate::layout::Map;
+use crate::pack::Packing;
+use crate::schedule::script::Scheduled;
+use crate::strategy::conv::{ConvProblem, Plan};
+use crate::strategy::conv_plan::ConvPlan;
+use crate::strategy::decision::Decision;
+use crate::strategy::problem::{WindowKind, WindowProblem};
+use crate::strategy::refusal::Refusal;
+use crate::strategy::tail::{Operand, Tail};
+use crate::strategy::window;
+
+impl Phase {
+    /// The pixels of a map that has the result's extents.
+    fn of(&self, map: Map) -> Map {
+        map.every(self.steps, self.first)
+    }
+
+    /// What its results end with.
+    fn tail(&self, tail: &Tail) -> Tail {
+        let operand = |o: &Operand| match *o {
+            Operand::Map { map, repeat } => Operand::Map { map: self.of(map), repeat },
+            other => other,
+        };
+        Tail { value: tail.value.clone(), operands: tail.operands.iter().map(operand).collect() }
+    }
+}
+
+impl Lowering<'_> {
+    pub(super) fn transposed(
+        &mut self,
+        t: &Tiled,
+        Transposed { phases, depthwise }: &Transposed,
+        owner: Owner<'_>,
+    ) -> Result<(), Refusal> {
+        let wei = self.weight(&t.group)?;
+        let (src, src_map) = self.input(t, 0, owner)?;
+        let dst_map = self.result_map(&t.group)?;
+        let unused = if *depthwise { Unused::Computed } else { Unused::Cleared };
+        let (tail, operands) = self.tail(&t.group, (&dst_map, unused), owner)?;
+        let mut calls = Vec::with_capacity(phases.len());
+        for phase in phases {
+            let (maps, tail) = ((src_map, phase.of(dst_map)), phase.tail(&tail));
+            calls.push(match depthwise {
+                true => self.of_each_channel(phase, maps, tail)?,
+                false => self.of_all_channels(phase, maps, tail)?,
+            });
+        }
+        let (dst, _) = self.result(t.group.result, owner)?;
+        for ((nest, packing, bias_elements), phase) in calls.into_iter().zip(phases) {
+            let wei = self.packed(Packing::Phase(phase.kernel.clone(), Box::new(packing)), &wei);
+            let bias = self.bias(&t.group, 2, bias_elements);
+            let sources: Vec<Virtual> =
+                [src, wei, bias].into_iter().chain(operands.iter().copied()).collect();
+            self.call(nest, &sources, dst, owner, "conv")?;
+        }
+        Ok(())
+    }
+
+    /// The nest of a phase, how its weights are packed, and the elements of its bias.
+    fn of_all_channels(
+        &mut self,
+        phase: &Phase,
+        maps: (Map, Map),
+        tail: Tail,
+    ) -> Result<(Scheduled, Packing, usize), Refusal> {
+        let w = &phase.windows;
+        let problem = ConvProblem::new((w.groups, w.sharing), w.window(), maps, tail);
+        let elements = problem.bias_elements();
+        match self.plan(problem, Decision::DIRECT)? {
+            ConvPlan { nests: Plan::Whole(nest), packing, .. } => Ok((nest, packing, elements)),
+            ConvPlan { .. } => Err(Refusal::Defect("a phase that is not computed directly")),
+        }
+    }
+
+    /// As [`Lowering::of_all_channels`], where every channel is a group of its own.
+    fn of_each_channel(
+        &self,
+        phase: &Phase,
+        (src, dst): (Map, Map),
+        tail: Tail,
+    ) -> Result<(Scheduled, Packing, usize), Refusal> {
+        let (kind, lanes) = (WindowKind::Weights, src.layout.lanes);
+        let problem = WindowProblem { kind, src, dst, window: phase.windows.window(), tail };
+        let nest = window::schedule(&problem, self.options.target)?.finish()?;
+        Ok((nest, Packing::Depthwise { lanes }, src.blocks() * lanes))
+    }
+}

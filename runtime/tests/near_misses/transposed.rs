@@ -1,0 +1,74 @@
+//! Transposed convolutions of one to three axes: of all channels, of groups and of single channels, in steps that their
+//! kernels fill or do not, with what follows them, and convolutions behind them that want a border.
+
+use octrt_ops::ValueId;
+use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::conv_transpose::ConvTranspose;
+use octrt_ops::def::unary::{Unary, UnaryKind};
+use octrt_ops::window::Window;
+
+use crate::near::Near;
+
+/// A transposed convolution.
+fn up(n: &mut Near, x: ValueId, oc: usize) -> Option<ValueId> {
+    let shape = n.shape(x);
+    let [_, c, space @ ..] = &shape[..] else { return None };
+    let axes = space.len();
+    let each = |n: &mut Near, of: &[usize]| -> Vec<usize> { (0..axes).map(|_| n.pick(of)).collect() };
+    let kernel = each(n, &[1, 2, 2, 3, 4, 5]);
+    let strides = each(n, &[1, 2, 2, 2, 3]);
+    let dilations = if n.odd() { each(n, &[1, 2, 3]) } else { vec![] };
+    let pads = [each(n, &[0, 0, 1, 2]), each(n, &[0, 0, 1, 2])].concat();
+    let group = n.pick(&[1, 1, 1, *c, 2, 4]);
+    if !c.is_multiple_of(group) {
+        return None;
+    }
+    let group_oc = if group == *c && n.half() { 1 } else { oc.div_ceil(group) };
+    let output_padding = if n.odd() { each(n, &[0, 1]) } else { vec![] };
+    let wei = n.weight(&[&[*c, group_oc][..], &kernel].concat());
+    let mut inputs = vec![x, wei];
+    if n.half() {
+        inputs.push(n.weight(&[group_oc * group]));
+    }
+    let window = Window { strides, dilations, pads, ..Window::default() };
+    n.add(ConvTranspose { window, group, output_padding, output_shape: vec![] }, &inputs)
+}
+
+pub fn transposed(n: &mut Near) -> Option<()> {
+    let axes = n.pick(&[1, 2, 2, 2, 3]);
+    let space = &[n.pick(&[1, 2, 5, 9]), n.pick(&[2, 3, 4]), n.pick(&[1, 3, 6])][..axes];
+    let (c, oc) = (n.pick(&[3, 8, 16, 20]), n.pick(&[1, 8, 12, 16, 40]));
+    let mb = n.pick(&[1, 1, 2]);
+    let x = n.input(&[&[mb, c], space].concat());
+    let x = if n.half() { n.conv(x, c, 1)? } else { x };
+    let mut y = up(n, x, oc)?;
+    for _ in 0..n.g.numbers.below(3) {
+        y = match n.g.numbers.below(4) {
+            0 => n.activated(y)?,
+            1 => n.add(Unary { kind: UnaryKind::Sigmoid }, &[y])?,
+            2 => {
+                let mut shape = n.shape(y);
+                if n.half() {
+                    shape[2..].fill(1);
+                }
+                let other = n.input(&shape);
+                let kind = n.pick(&[BinaryKind::Add, BinaryKind::Mul]);
+                n.add(Binary { kind }, &[y, other])?
+            }
+            _ => {
+                let shape = n.shape(y);
+                let other = n.weight(&shape);
+                n.add(Binary { kind: BinaryKind::Add }, &[other, y])?
+            }
+        };
+    }
+    match n.g.numbers.below(4) {
+        0 => n.conv(y, 8, 3).map(|_| ()),
+        1 => up(n, y, 8).map(|_| ()),
+        2 => {
+            n.shared(y);
+            Some(())
+        }
+        _ => Some(()),
+    }
+}
