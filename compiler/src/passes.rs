@@ -15,6 +15,7 @@ mod merge_convs;
 mod pool_before_pointwise;
 mod query;
 mod remove_identity;
+mod shuffle_conv_transpose;
 mod upsample_after_pointwise;
 
 use octrt_ops::graph::rewrite::{Editor, Patch};
@@ -30,9 +31,10 @@ pub use merge_convs::merge_convs;
 pub use pool_before_pointwise::pool_before_pointwise;
 pub(crate) use query::is_whole;
 pub use remove_identity::remove_identity;
+pub use shuffle_conv_transpose::shuffle_conv_transpose;
 pub use upsample_after_pointwise::upsample_after_pointwise;
 
-use crate::target::Target;
+use crate::options::Options;
 
 /// Why a rule has no patch for a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +50,8 @@ pub enum Skip {
 pub enum Rule {
     /// Looks at the node and what surrounds it.
     Local(fn(&Editor, NodeId) -> Result<Patch, Skip>),
-    /// Looks at the machine too.
-    OnTarget(fn(&Editor, NodeId, Target) -> Result<Patch, Skip>),
+    /// Looks at what the caller has chosen too: the machine, how exact results must be.
+    OnTarget(fn(&Editor, NodeId, Options) -> Result<Patch, Skip>),
     /// Looks at the node and at those before it that have its key, in order.
     Alike(fn(&Graph, &Node) -> u64, fn(&Editor, NodeId, &[NodeId]) -> Result<Patch, Skip>),
 }
@@ -86,7 +88,11 @@ pub const PASSES: &[Pass] = &[
 ];
 
 /// Passes for what [`PASSES`] have left: nothing before them would find its patterns behind them.
-pub const LAST: &[Pass] = &[Pass { name: "merge_convs", rule: Rule::OnTarget(merge_convs) }, DEDUPLICATE];
+pub const LAST: &[Pass] = &[
+    Pass { name: "shuffle_conv_transpose", rule: Rule::OnTarget(shuffle_conv_transpose) },
+    Pass { name: "merge_convs", rule: Rule::OnTarget(merge_convs) },
+    DEDUPLICATE,
+];
 
 /// The graph after all [`PASSES`] and [`LAST`] ones, with what they did and what kept them from doing more.
 ///
@@ -96,9 +102,9 @@ pub const LAST: &[Pass] = &[Pass { name: "merge_convs", rule: Rule::OnTarget(mer
 /// # Errors
 /// [`GraphError`] when the graph breaks a rule of [`octrt_ops::graph::verify`], or an operator refuses the
 /// arguments that a patch gives it (a defect of the pass).
-pub fn optimize(graph: &Graph, target: Target) -> Result<(Graph, Report), GraphError> {
-    let (graph, mut report) = run(graph, PASSES, target)?;
-    let (graph, last) = run(&graph, LAST, target)?;
+pub fn optimize(graph: &Graph, options: Options) -> Result<(Graph, Report), GraphError> {
+    let (graph, mut report) = run(graph, PASSES, options)?;
+    let (graph, last) = run(&graph, LAST, options)?;
     report.passes.extend(last.passes);
     report.end = if last.end == End::Bound { End::Bound } else { report.end };
     Ok((graph, report))

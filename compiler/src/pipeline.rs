@@ -87,7 +87,7 @@ fn decide_and_lower(
     options: Options,
     records: &Records,
 ) -> Result<(Decided, Lowered), CompileError> {
-    let (optimized, report) = passes::optimize(graph, options.target)?;
+    let (optimized, report) = passes::optimize(graph, options)?;
     let (choice, lowered) = settle(&optimized, options, records)?;
     Ok((Decided { optimized, report, choice }, lowered))
 }

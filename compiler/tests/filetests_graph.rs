@@ -10,6 +10,7 @@ mod filetest;
 use filetest::Case;
 use octrt_compiler::passes::{self, End, PASSES, Pass};
 use octrt_compiler::target::{Isa, Target};
+use octrt_compiler::{Options, Precision};
 use octrt_ops::graph::infer::{self, Limits};
 use octrt_ops::graph::{interp, text, verify};
 use octrt_ops::{DType, Graph, GraphError, Tensor};
@@ -23,8 +24,8 @@ fn test(case: &Case) -> Result<String, String> {
     let given = text::parse(&case.input, &[]).map_err(|e| e.to_string())?;
     verify::structure(&given).map_err(|e| e.to_string())?;
     let before = if case.option("pass").is_some() { typed(given) } else { specialized(&given) }?;
-    let (after, report) =
-        passes::run(&before, selected(case)?, Target::new(Isa::V3)).map_err(|e| e.to_string())?;
+    let options = Options { target: Target::new(Isa::V3), precision: Precision::Default };
+    let (after, report) = passes::run(&before, selected(case)?, options).map_err(|e| e.to_string())?;
     assert_eq!(report.end, End::Fixpoint, "{}: rules undo each other's work", case.path.display());
     verify::verify(&after).map_err(|e| format!("after the passes: {e}"))?;
     assert_eq!(text::parse(&text::print(&after), &text::blobs(&after)).as_ref(), Ok(&after));

@@ -103,7 +103,7 @@ fn names(program: &Program) -> Vec<&str> {
 }
 
 fn program(graph: &Graph, options: Options, records: &Records) -> Program {
-    let (graph, _) = passes::optimize(graph, options.target).expect("passes");
+    let (graph, _) = passes::optimize(graph, options).expect("passes");
     pipeline::program(&graph, options, records).expect("compiles")
 }
 

@@ -118,8 +118,7 @@ fn emulate_case(case: &Path, precision: Precision) -> Result<f64, String> {
             _ => {
                 let graph =
                     specialize(graph, &types, Limits::default()).map_err(|e| of_set(e.to_string()))?;
-                let (graph, _) =
-                    passes::optimize(&graph, options.target).map_err(|e| of_set(e.to_string()))?;
+                let (graph, _) = passes::optimize(&graph, options).map_err(|e| of_set(e.to_string()))?;
                 pipeline::program(&graph, options, &Records::NONE).map_err(|e| of_set(e.to_string()))?
             }
         };

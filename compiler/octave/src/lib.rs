@@ -13,7 +13,7 @@
 use octrt_ops::{Graph, GraphError};
 
 use octrt_compiler::passes::{self, DEDUPLICATE, Pass, Rule, fold_constants, remove_identity};
-use octrt_compiler::{Isa, Target};
+use octrt_compiler::{Isa, Options, Precision, Target};
 
 mod describe;
 mod levels;
@@ -233,7 +233,8 @@ const PREPARATION: &[Pass] = &[
 /// # Errors
 /// As [`passes::optimize`].
 pub fn find(graph: &Graph) -> Result<Octave, GraphError> {
-    let (graph, _) = passes::run(graph, PREPARATION, Target::new(Isa::V2))?;
+    let options = Options { target: Target::new(Isa::V2), precision: Precision::Strict };
+    let (graph, _) = passes::run(graph, PREPARATION, options)?;
     let view = View::new(&graph);
     let heads = Heads::new(&view);
     let (sums, misses) = sums::find(&view, &heads);

@@ -7,7 +7,7 @@ use octrt_ops::graph::verify;
 use octrt_ops::{Graph, GraphError, NodeId, OpError};
 
 use super::{Pass, Rule, Skip};
-use crate::target::Target;
+use crate::options::Options;
 
 /// A node to which a rule could not be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Report {
 ///
 /// # Errors
 /// As [`super::optimize`].
-pub fn run(graph: &Graph, passes: &[Pass], target: Target) -> Result<(Graph, Report), GraphError> {
+pub fn run(graph: &Graph, passes: &[Pass], options: Options) -> Result<(Graph, Report), GraphError> {
     verify::verify(graph)?;
     let compacted = compact(graph.clone());
     let dead = compacted.nodes.iter().filter(|n| n.is_none()).count();
@@ -65,7 +65,7 @@ pub fn run(graph: &Graph, passes: &[Pass], target: Target) -> Result<(Graph, Rep
     loop {
         let before = state.budget;
         for (pass, report) in passes.iter().zip(&mut reports) {
-            state = sweep(state, pass, report, target)?;
+            state = sweep(state, pass, report, options)?;
         }
         if state.budget == before || state.budget == 0 {
             let end = if state.budget == before { End::Fixpoint } else { End::Bound };
@@ -81,12 +81,12 @@ struct State {
 }
 
 /// Offers every node to the rule once; where a patch is applied, goes on behind the nodes seen.
-fn sweep(state: State, pass: &Pass, report: &mut PassReport, target: Target) -> Result<State, GraphError> {
+fn sweep(state: State, pass: &Pass, report: &mut PassReport, options: Options) -> Result<State, GraphError> {
     report.blocked.clear();
     let State { graph, mut budget } = state;
     let before = budget;
     let mut editor = Editor::new(graph);
-    let mut seen = Seen { rule: pass.rule, target, last: None, alike: BTreeMap::new() };
+    let mut seen = Seen { rule: pass.rule, options, last: None, alike: BTreeMap::new() };
     while let Some(id) = editor.after(seen.last).filter(|_| budget > 0) {
         report.offered += 1;
         match seen.propose(&editor, id) {
@@ -113,7 +113,7 @@ fn sweep(state: State, pass: &Pass, report: &mut PassReport, target: Target) -> 
 /// The nodes that a rule has seen.
 struct Seen {
     rule: Rule,
-    target: Target,
+    options: Options,
     last: Option<NodeId>,
     /// By their keys, where the rule asks for nodes alike.
     alike: BTreeMap<u64, Vec<NodeId>>,
@@ -124,7 +124,7 @@ impl Seen {
     fn propose(&mut self, editor: &Editor, id: NodeId) -> Result<Patch, Skip> {
         match self.rule {
             Rule::Local(rule) => rule(editor, id),
-            Rule::OnTarget(rule) => rule(editor, id, self.target),
+            Rule::OnTarget(rule) => rule(editor, id, self.options),
             Rule::Alike(key, rule) => {
                 let alike = self.alike.entry(key(editor, editor.node(id))).or_default();
                 alike.retain(|n| editor.is_live(*n));
@@ -154,9 +154,10 @@ mod tests {
     use octrt_ops::graph::text;
 
     use super::*;
-    use crate::target::Isa;
+    use crate::precision::Precision;
+    use crate::target::{Isa, Target};
 
-    const TARGET: Target = Target::new(Isa::V3);
+    const OPTIONS: Options = Options { target: Target::new(Isa::V3), precision: Precision::Default };
 
     /// Clips of an unknown type: no operator is asked anything.
     fn chain(length: usize) -> Graph {
@@ -190,7 +191,7 @@ mod tests {
     #[test]
     fn rules_run_until_nothing_is_left() {
         let (graph, report) =
-            run(&chain(6), &[Pass { name: "halve", rule: Rule::Local(halve) }], TARGET).unwrap();
+            run(&chain(6), &[Pass { name: "halve", rule: Rule::Local(halve) }], OPTIONS).unwrap();
         let names: Vec<&str> = graph.nodes.iter().map(|n| n.name.as_str()).collect();
         assert_eq!(names, ["clip1", "clip6"]);
         assert_eq!(report.end, End::Fixpoint);
@@ -204,7 +205,7 @@ mod tests {
     fn long_chains_take_no_longer_for_each_node() {
         let length = 20_000;
         let (graph, report) =
-            run(&chain(length), &[Pass { name: "halve", rule: Rule::Local(halve) }], TARGET).unwrap();
+            run(&chain(length), &[Pass { name: "halve", rule: Rule::Local(halve) }], OPTIONS).unwrap();
         assert_eq!(graph.nodes.len(), 2);
         assert_eq!(report.passes[0].applied, length - 2);
         assert!(report.passes[0].offered <= 2 * length, "{}", report.passes[0].offered);
@@ -220,7 +221,7 @@ mod tests {
         let text =
             format!("graph \"g\" {{ input %0: f32[N]\n{}\n{} }}", lines.join("\n"), outputs.join("\n"));
         let (graph, report) =
-            run(&text::parse(&text, &[]).unwrap(), &[crate::passes::DEDUPLICATE], TARGET).unwrap();
+            run(&text::parse(&text, &[]).unwrap(), &[crate::passes::DEDUPLICATE], OPTIONS).unwrap();
         assert_eq!((graph.nodes.len(), report.passes[0].applied), (1000, 1000));
         assert_eq!(report.passes[0].offered, 2000 + 1000);
         assert_eq!(graph.outputs[0].value, graph.outputs[1000].value);
@@ -229,7 +230,7 @@ mod tests {
     #[test]
     fn endless_rules_are_stopped() {
         let (graph, report) =
-            run(&chain(2), &[Pass { name: "endless", rule: Rule::Local(replace_by_itself) }], TARGET)
+            run(&chain(2), &[Pass { name: "endless", rule: Rule::Local(replace_by_itself) }], OPTIONS)
                 .unwrap();
         assert_eq!(report.end, End::Bound);
         assert_eq!(graph.nodes.len(), 2);
@@ -240,7 +241,7 @@ mod tests {
     fn dead_nodes_are_dropped_and_counted() {
         let mut graph = chain(3);
         graph.outputs[0].value = graph.nodes[0].outputs[0];
-        let (graph, report) = run(&graph, &[], TARGET).unwrap();
+        let (graph, report) = run(&graph, &[], OPTIONS).unwrap();
         assert_eq!((graph.nodes.len(), report.dead), (1, 2));
     }
 
@@ -248,6 +249,6 @@ mod tests {
     fn broken_graphs_are_refused() {
         let mut graph = chain(1);
         graph.outputs.clear();
-        assert_eq!(run(&graph, &[], TARGET).unwrap_err().to_string(), "'g': the graph has no outputs");
+        assert_eq!(run(&graph, &[], OPTIONS).unwrap_err().to_string(), "'g': the graph has no outputs");
     }
 }

@@ -9,7 +9,7 @@ use octrt_ops::{DType, Node, NodeId, Op, Shape, Tensor, TensorType, ValueId};
 
 use super::Skip;
 
-use crate::target::Target;
+use crate::options::Options;
 
 /// `Add(Conv(x, v, a), Conv(y, w, b)) -> Conv(Concat(x, y), [v w], a + b)`: one sum over the channels of both, as the low
 /// half of an octave convolution is. The two inputs are written side by side by whoever computes them.
@@ -17,8 +17,8 @@ use crate::target::Target;
 /// Requires: two dimensions, batch 1, one group, the same windows; weights and biases that are constants; no other users
 /// of the two results; inputs that nodes compute, each of as many channels as fill blocks of the target. Never blocked: the
 /// addition that is left runs inside the second convolution.
-pub fn merge_convs(graph: &Editor, id: NodeId, target: Target) -> Result<Patch, Skip> {
-    let lanes = target.width().ok_or(Skip::NoMatch)?.lanes() as usize;
+pub fn merge_convs(graph: &Editor, id: NodeId, options: Options) -> Result<Patch, Skip> {
+    let lanes = options.target.width().ok_or(Skip::NoMatch)?.lanes() as usize;
     let add = graph.node(id);
     let Op::Binary(Binary { kind: BinaryKind::Add }) = &add.op else { return Err(Skip::NoMatch) };
     let (Some(a), Some(b)) = (add.input(0), add.input(1)) else { return Err(Skip::NoMatch) };

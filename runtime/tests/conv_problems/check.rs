@@ -72,7 +72,7 @@ fn emulate(
     let types: Vec<TensorType> = inputs.iter().map(|t| t.ty().clone()).collect();
     let graph = build::graph(p, shapes, Extents::Fixed);
     let graph = specialize(&graph, &types, Limits::default()).map_err(|e| format!("specialize: {e}"))?;
-    let (graph, _) = passes::optimize(&graph, options.target).map_err(|e| format!("passes: {e}"))?;
+    let (graph, _) = passes::optimize(&graph, options).map_err(|e| format!("passes: {e}"))?;
     let program = pipeline::program(&graph, options, &Records::NONE).map_err(|e| format!("compile: {e}"))?;
     interp::run(&program, inputs, Engine::Emulator).map_err(|e| format!("run: {e}"))
 }

@@ -54,13 +54,11 @@ impl Rule {
         let target = Target::new(Isa::V3);
         let types: Vec<_> = graph.inputs.iter().map(|i| i.declared_type().unwrap()).collect();
         let graph = specialize(graph, &types, Limits::default()).unwrap();
-        let (graph, report) = passes::optimize(&graph, target).unwrap();
+        let options = Options { target, precision: Precision::Default };
+        let (graph, report) = passes::optimize(&graph, options).unwrap();
         match self {
             Rule::Pass(name) => report.passes.iter().any(|p| p.name == *name && p.applied > 0),
-            Rule::Layout(found) => {
-                let options = Options { target, precision: Precision::Default };
-                found(&choose(&graph, options, &Records::NONE, &Refused::new()))
-            }
+            Rule::Layout(found) => found(&choose(&graph, options, &Records::NONE, &Refused::new())),
         }
     }
 }
@@ -75,7 +73,7 @@ fn emulated(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
     let options = Options { target: Target::new(Isa::V4), precision: Precision::Default };
     let types: Vec<_> = inputs.iter().map(|t| t.ty().clone()).collect();
     let graph = specialize(graph, &types, Limits::default()).map_err(|e| e.to_string())?;
-    let (graph, _) = passes::optimize(&graph, options.target).map_err(|e| e.to_string())?;
+    let (graph, _) = passes::optimize(&graph, options).map_err(|e| e.to_string())?;
     let compiled = pipeline::program(&graph, options, &Records::NONE).map_err(|e| e.to_string())?;
     program::run(&compiled, inputs, Engine::Emulator).map_err(|e| e.to_string())
 }
@@ -146,6 +144,7 @@ rules! {
     groups_of_several: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 1)), tails::tail;
     concatenations_in_place: Rule::Layout(|c| c.placed.iter().any(Option::is_some)), tails::joined;
     poolings: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.pooled, Some(Pooled::In(_))))), pools::pools;
+    shuffle_conv_transpose: Rule::Pass("shuffle_conv_transpose"), transposed::few_channels;
     transposed: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.kind, Kind::Transposed(_)))), transposed::transposed;
     nodes_in_blocks: Rule::Layout(|c| c.tiled.iter().flatten().count() > 2), tails::in_blocks;
     products: Rule::Layout(|c| c.tiled.iter().any(Option::is_some)), tails::matrices;

@@ -72,3 +72,34 @@ pub fn transposed(n: &mut Near) -> Option<()> {
         _ => Some(()),
     }
 }
+
+/// Few channels in equal steps.
+pub fn few_channels(n: &mut Near) -> Option<()> {
+    let (mb, c) = (n.or(1, &[2]), n.pick(&[1, 3, 8]));
+    let (h, w) = (n.pick(&[1, 2, 4, 7]), n.pick(&[1, 3, 5]));
+    let x = n.input(&[mb, c, h, w]);
+    let (stride, oc) = (n.pick(&[2, 2, 3, 4]), n.pick(&[1, 1, 2, 3, 5, 8]));
+    let kernel = stride + n.pick(&[0, 1, 2, 3]);
+    let mut window = Window {
+        strides: vec![stride; 2],
+        pads: (0..4).map(|_| n.pick(&[0, 1, 2])).collect(),
+        ..Window::default()
+    };
+    if n.odd() {
+        window.strides[1] = n.pick(&[1, 2, 3]);
+    }
+    if n.odd() {
+        window.dilations = vec![1, n.pick(&[1, 2])];
+    }
+    let group = n.or(1, &[c]);
+    let output_padding = if n.odd() { vec![1, 0] } else { vec![] };
+    let wei = n.weight(&[c, oc, kernel, kernel]);
+    let mut inputs = vec![x, wei];
+    if n.half() {
+        inputs.push(n.weight(&[oc * group]));
+    }
+    let up = n.add(ConvTranspose { window, group, output_padding, output_shape: vec![] }, &inputs)?;
+    let up = n.add(Unary { kind: UnaryKind::Tanh }, &[up])?;
+    n.shared(up);
+    Some(())
+}

@@ -106,7 +106,7 @@ impl Nests {
     /// The nests of a graph with known types, for all settings. Each must parse back to itself.
     pub fn collect(&mut self, source: &str, graph: &Graph) {
         for options in settings() {
-            let (graph, _) = passes::optimize(graph, options.target).unwrap();
+            let (graph, _) = passes::optimize(graph, options).unwrap();
             let program = pipeline::program(&graph, options, &Records::NONE).unwrap();
             let key = format!("{source}\t{}\t{:?}", options.target, options.precision);
             for nest in &program.nests {

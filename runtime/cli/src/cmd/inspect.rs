@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use octrt::{Error, ErrorKind, InputError, LoadOptions, Model, ModelMemory, PortInfo, Specialization};
+use octrt_compiler::Options;
 use octrt_compiler::passes::{self, End};
 use octrt_onnx::Unsupported;
 use octrt_ops::graph::ValueDef;
@@ -276,8 +277,8 @@ fn parameters(graph: &Graph) -> Parameters {
 }
 
 fn run_passes(model: &Model, graph: &Graph) -> Result<PassesReport, Error> {
-    let (optimized, report) =
-        passes::optimize(graph, model.target()?).map_err(|e| compile_error(model, e))?;
+    let options = Options { target: model.target()?, precision: model.precision() };
+    let (optimized, report) = passes::optimize(graph, options).map_err(|e| compile_error(model, e))?;
     let blocked = |b: passes::Blocked| BlockedReport { node: b.node, reason: b.reason };
     let pass = |p: passes::PassReport| PassReport {
         name: p.name,
