@@ -58,6 +58,8 @@ pub enum Kind {
     Physical,
     /// A product of matrices, on plain tensors.
     Matrix,
+    /// Reductions of rows of a plain tensor, and functions of them, in one pass.
+    Rows,
 }
 
 impl Kind {
@@ -78,12 +80,13 @@ impl Kind {
             Kind::Concat => "concatenation in blocks",
             Kind::Physical => "definition on blocks",
             Kind::Matrix => "matrix product",
+            Kind::Rows => "rows in one pass",
         }
     }
 
     /// Whether the result lies in blocks.
     pub fn is_in_blocks(&self) -> bool {
-        !matches!(self, Kind::Plain | Kind::Matrix)
+        !matches!(self, Kind::Plain | Kind::Matrix | Kind::Rows)
     }
 
     /// How what is computed is computed.
@@ -226,8 +229,7 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
         if choice.taken[id.index()] {
             continue;
         }
-        let matcher =
-            Matcher { users: &users, width, lanes, precision: options.precision, blocked: &blocked };
+        let matcher = Matcher { users: &users, width, lanes, options, blocked: &blocked };
         let found = match refused.get(&(id, Algorithm::Direct.into())) {
             Some(refusal) => Err(Reason::Refused(refusal.clone())),
             None => matcher.kind(graph.node(id)),
@@ -281,7 +283,7 @@ fn follow(kind: &Kind, graph: &Graph, node: &Node) -> Follow {
             _ => Follow::Nothing,
         },
         Kind::Plain => Follow::Plain,
-        Kind::Global(_) | Kind::Concat | Kind::Physical => Follow::Nothing,
+        Kind::Global(_) | Kind::Concat | Kind::Physical | Kind::Rows => Follow::Nothing,
     }
 }
 

@@ -32,6 +32,7 @@ pub mod problem;
 pub mod reduction;
 pub mod refusal;
 pub mod reorder;
+pub mod row_stages;
 pub mod rows;
 pub mod share;
 pub mod shift;

@@ -134,6 +134,15 @@ pub struct Repeat {
     pub turns: usize,
 }
 
+/// A reduction that is carried out as several stages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Whole {
+    /// Positions of these stages; the last one defines the result.
+    pub stages: std::ops::Range<usize>,
+    /// The one stage that says the same but for rounding.
+    pub stage: Stage,
+}
+
 /// A fact about run-time values that must hold, or the run fails with a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
@@ -156,6 +165,8 @@ pub struct Compute {
     pub outputs: Vec<BufId>,
     /// Facts to verify at run time.
     pub checks: Vec<Check>,
+    /// Reductions that are several of the stages, in order.
+    pub wholes: Vec<Whole>,
     /// Whether sums of products stay whole however long they are, and name their channels even where there is one: for
     /// schedules that split them.
     pub whole_sums: bool,
@@ -236,6 +247,25 @@ impl Compute {
     /// Makes `buf` the next output.
     pub fn output(&mut self, buf: BufId) {
         self.outputs.push(buf);
+    }
+
+    /// The stages in order, reductions in one piece however many stages carry them out.
+    pub fn whole_stages(&self) -> Vec<&Stage> {
+        let mut all = Vec::with_capacity(self.stages.len());
+        let mut next = 0;
+        while let Some(stage) = self.stages.get(next) {
+            match self.wholes.iter().find(|w| w.stages.start == next) {
+                Some(whole) => {
+                    all.push(&whole.stage);
+                    next = whole.stages.end;
+                }
+                None => {
+                    all.push(stage);
+                    next += 1;
+                }
+            }
+        }
+        all
     }
 
     /// Type of a buffer.

@@ -14,7 +14,7 @@
 //! costs little are taken in pairs: a step adds up to `PAIRS` elements as a tree. The order depends on shapes and on
 //! the form of the body alone.
 
-use crate::compute::{Compute, Reduce, ReduceFn};
+use crate::compute::{Compute, Reduce, ReduceFn, Stage, Whole};
 use crate::dtype::DType;
 use crate::expr::{BinaryFn, BufId, Expr, Scalar, UnaryFn, VarId};
 use crate::index::vars;
@@ -58,6 +58,19 @@ impl Compute {
         reduce: Reduce,
         body: Expr,
     ) -> BufId {
+        let (first, whole) = (self.stages.len(), (reduce.clone(), body.clone()));
+        let dst = self.in_blocks(name, ty, reduce, body);
+        if self.stages.len() > first + 1 || self.stages.last().is_some_and(|s| s.body != whole.1) {
+            // Those of parts are parts of this one.
+            self.wholes.retain(|w| w.stages.start < first);
+            let (reduce, body) = whole;
+            let stage = Stage { name, dst, reduce: Some(reduce), body, update: None };
+            self.wholes.push(Whole { stages: first..self.stages.len(), stage });
+        }
+        dst
+    }
+
+    fn in_blocks(&mut self, name: &'static str, ty: TensorType, reduce: Reduce, body: Expr) -> BufId {
         let Some(identity) = self.identity(&reduce, &body) else {
             return self.reduce(name, ty, reduce, body);
         };

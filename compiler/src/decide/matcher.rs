@@ -2,6 +2,7 @@
 
 use octrt_ops::def::global_pool::GlobalPool;
 use octrt_ops::graph::Users;
+use octrt_ops::graph::infer::with_args;
 use octrt_ops::window::{Rounding, Window, WindowAxis};
 use octrt_ops::{Graph, Node, NodeId, Op, Shape, ValueId};
 
@@ -10,10 +11,12 @@ use super::{Kind, Reason, Windows, elementwise, fuse, matrix};
 use crate::layout::{AXES, Border, Layout, Map};
 use crate::leaf::Width;
 use crate::leaf::programs::{self, Formula, OPERANDS};
+use crate::options::Options;
 use crate::precision::Precision;
 use crate::strategy::conv::Sharing;
 use crate::strategy::decision::Decision;
 use crate::strategy::problem::WindowKind;
+use crate::strategy::row_stages;
 
 /// Planes, rows and columns of the windows of these extents on a map.
 fn axes(
@@ -37,7 +40,7 @@ pub(super) struct Matcher<'a> {
     pub(super) width: Width,
     /// Of these vectors.
     pub(super) lanes: usize,
-    pub(super) precision: Precision,
+    pub(super) options: Options,
     /// Values that lie in blocks.
     pub(super) blocked: &'a [bool],
 }
@@ -65,8 +68,9 @@ impl Matcher<'_> {
                 Ok((Kind::Global(*kind), vec![(x, self.free())]))
             }
             Op::Reduce(_) => {
-                let kind = matrix::mean_over_maps(self.graph(), node).ok_or(Reason::NoStrategy)?;
-                let (x, map) = self.blocked_input(node, 0)?;
+                let kind = matrix::mean_over_maps(self.graph(), node);
+                let of_maps = kind.and_then(|kind| Some((kind, self.blocked_input(node, 0).ok()?)));
+                let Some((kind, (x, map))) = of_maps else { return self.rows(node) };
                 // Without the axes of extent 1 the result is plain.
                 let rank = node.outputs.first().and_then(|v| Some(self.graph().ty(*v).ok()?.shape.rank()));
                 if rank != Some(2 + map.axes) {
@@ -79,8 +83,23 @@ impl Matcher<'_> {
                 matrix::problem(self.graph(), node).ok_or(Reason::NotMatrices)?;
                 Ok((Kind::Matrix, Vec::new()))
             }
+            Op::Softmax(_)
+            | Op::LayerNormalization(_)
+            | Op::RmsNormalization(_)
+            | Op::InstanceNormalization(_)
+            | Op::GroupNormalization(_)
+            | Op::LpNormalization(_)
+            | Op::MeanVarianceNormalization(_) => self.rows(node),
             _ => self.elementwise(node),
         }
+    }
+
+    /// Reductions of rows.
+    fn rows(&self, node: &Node) -> Match {
+        let compute = with_args(self.graph(), node, |args| node.op.as_operator().compute(args));
+        let compute = compute.ok().and_then(Result::ok).ok_or(Reason::NoStrategy)?;
+        row_stages::nest(&compute, node.outputs.len(), self.options.target).map_err(Reason::Refused)?;
+        Ok((Kind::Rows, Vec::new()))
     }
 
     fn free(&self) -> Layout {
@@ -185,7 +204,7 @@ impl Matcher<'_> {
             && groups.is_multiple_of(merged)
         {
             Some((groups / merged, Sharing::Merged(merged)))
-        } else if self.precision == Precision::Strict {
+        } else if self.options.precision == Precision::Strict {
             return Err(Reason::SharedBlocks);
         } else {
             Some((groups, Sharing::Mixed))

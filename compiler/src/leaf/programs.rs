@@ -27,6 +27,7 @@ mod formula;
 mod functions;
 mod lanes;
 mod pool;
+mod row;
 mod tile;
 mod transpose;
 mod winograd;
@@ -39,6 +40,7 @@ pub use formula::{Formula, OPERAND, OPERANDS};
 pub use functions::Function;
 pub use lanes::{Lanes, Source};
 pub use pool::{Pool, PoolKind, Sums};
+pub use row::{Combine, Row, Stage};
 pub use transpose::{Direction, Transpose};
 pub use winograd::{STEP, TileOperand, Winograd, WinogradInput, WinogradOutput};
 

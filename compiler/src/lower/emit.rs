@@ -3,6 +3,7 @@
 use octrt_ops::arg::Arg;
 use octrt_ops::compute::BufferKind;
 use octrt_ops::def::global_pool::GlobalPoolKind;
+use octrt_ops::graph::infer::with_args;
 use octrt_ops::{Args, Tensor, ValueId};
 
 use super::calls::{Constant, Virtual};
@@ -19,6 +20,7 @@ use crate::strategy::conv_plan::{self, ConvPlan};
 use crate::strategy::decision::Decision;
 use crate::strategy::problem::{Bias, GemmProblem, WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
+use crate::strategy::row_stages::{self, RowStages};
 use crate::strategy::rows::{self, RowsProblem};
 use crate::strategy::share::Share;
 use crate::strategy::tail::Tail;
@@ -42,6 +44,7 @@ impl Lowering<'_> {
             Kind::Concat => self.concat(t, owner),
             Kind::Physical => self.physical(t, owner),
             Kind::Matrix => self.matrix(t, owner),
+            Kind::Rows => self.rows(t, owner),
         }
     }
 
@@ -292,6 +295,25 @@ impl Lowering<'_> {
             true => Ok((place, map)),
             false => self.without_halo(v, layout, owner.node),
         }
+    }
+
+    /// Reductions of the rows of a plain tensor.
+    fn rows(&mut self, t: &Tiled, owner: Owner<'_>) -> Result<(), Refusal> {
+        let root = self.graph.node(t.group.root);
+        let compute = with_args(self.graph, root, |args| root.op.as_operator().compute(args));
+        let compute = compute.ok().and_then(Result::ok).ok_or(Refusal::Defect("no definition"))?;
+        let RowStages { nest, sources, .. } =
+            row_stages::nest(&compute, root.outputs.len(), self.options.target)?;
+        let mut places = Vec::with_capacity(sources.len());
+        for source in sources {
+            let BufferKind::Input(k) = compute.buffers[source.index()].kind else {
+                return Err(Refusal::Defect("a row that reads what is no input"));
+            };
+            let v = root.input(k).ok_or(Refusal::Defect("a row without its input"))?;
+            places.push(self.plain(v, owner.node));
+        }
+        let dst = self.plain_result(t.group.result);
+        self.call(nest, &places, dst, owner, "rows")
     }
 
     fn matrix(&mut self, t: &Tiled, owner: Owner<'_>) -> Result<(), Refusal> {

@@ -17,11 +17,13 @@ use octrt_compiler::strategy::rows::{self, RowsProblem};
 use octrt_compiler::strategy::share::Share;
 use octrt_compiler::strategy::tail::{Operand, Tail};
 use octrt_compiler::strategy::{
-    conv_direct, conv_grouped, conv_plan, gemm, global_pool, reorder, shift, window,
+    conv_direct, conv_grouped, conv_plan, gemm, global_pool, reorder, row_stages, shift, window,
 };
 use octrt_compiler::{Isa, Target};
+use octrt_ops::def::reduce::{Reduce, ReduceKind};
+use octrt_ops::def::softmax::{Softmax, SoftmaxSpan};
 use octrt_ops::expr::Expr;
-use octrt_ops::{DType, Tensor, TensorType};
+use octrt_ops::{Arg, Args, DType, Operator, Shape, Tensor, TensorType};
 
 const ONE: Halo = Halo { front: 0, back: 0, top: 1, bottom: 1, left: 1, right: 1 };
 const UNEVEN: Halo = Halo { front: 0, back: 0, top: 0, bottom: 1, left: 2, right: 1 };
@@ -161,6 +163,17 @@ fn others(target: Target) -> Vec<Nest> {
         let (rhs, tail) = (Rhs::Each, Tail::relu());
         let problem = GemmProblem { batch, m, n, k, lhs, rhs, bias, tail };
         all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest.as_ref().clone());
+    }
+    // A softmax keeps its exponentials in the result; of a mean there is one element for each row.
+    let softmax = Softmax { axis: -1, span: SoftmaxSpan::Axis, log: false };
+    let mean = Reduce { kind: ReduceKind::Mean, keep_dims: true, noop_with_empty_axes: false };
+    let (shape, axes) = (Shape::from([2, 3, 2 * b + 3]), Tensor::new([1], &[2i64]).unwrap());
+    let args = [
+        Some(Arg { dtype: DType::F32, shape: &shape, value: None }),
+        Some(Arg { dtype: DType::I64, shape: axes.shape(), value: Some(&axes) }),
+    ];
+    for compute in [softmax.compute(Args(&args[..1])).unwrap(), mean.compute(Args(&args)).unwrap()] {
+        all.push(row_stages::nest(&compute, 1, target).unwrap().nest);
     }
     for (m, n, k) in [(1, 8 * b, 3), (5, 4 * b, 2), (4, b + 3, 2), (3, 4 * b, 512)] {
         let problem = GemmProblem::packed([m, n, k], Tail::NONE);

@@ -32,6 +32,9 @@ fn check(shape: &[usize], of: &[usize]) -> Compute {
     let want: Vec<f32> = want.into_iter().map(|v| v * 2.0).collect();
     let got = c.evaluate(&[Some(&src)]).unwrap();
     assert_eq!(got, [Tensor::new(dims, &want).unwrap()], "{shape} over {of:?}: {c:?}");
+    let whole = Compute { stages: c.whole_stages().into_iter().cloned().collect(), ..c.clone() };
+    assert_eq!(whole.stages.len(), 1, "{whole:?}");
+    assert_eq!(whole.evaluate(&[Some(&src)]).unwrap(), got, "{shape} over {of:?}: {whole:?}");
     for stage in &c.stages {
         assert!(count(&stage.reduce.as_ref().unwrap().extents) <= 2 * STEPS, "{shape} over {of:?}: {c:?}");
     }

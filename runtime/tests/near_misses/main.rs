@@ -15,6 +15,7 @@ mod near;
 #[path = "../random_graphs/nodes.rs"]
 mod nodes;
 mod pools;
+mod rows;
 mod sums;
 #[path = "../support/mod.rs"]
 mod support;
@@ -145,6 +146,7 @@ rules! {
     concatenations_in_place: Rule::Layout(|c| c.placed.iter().any(Option::is_some)), tails::joined;
     poolings: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.pooled, Some(Pooled::In(_))))), pools::pools;
     shuffle_conv_transpose: Rule::Pass("shuffle_conv_transpose"), transposed::few_channels;
+    rows: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| t.kind == Kind::Rows)), rows::rows;
     transposed: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.kind, Kind::Transposed(_)))), transposed::transposed;
     nodes_in_blocks: Rule::Layout(|c| c.tiled.iter().flatten().count() > 2), tails::in_blocks;
     products: Rule::Layout(|c| c.tiled.iter().any(Option::is_some)), tails::matrices;

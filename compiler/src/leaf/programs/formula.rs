@@ -125,6 +125,11 @@ impl Formula {
         self.steps.len() <= SHORT && !self.steps.iter().any(long)
     }
 
+    /// Whether an operand is read.
+    pub(super) fn reads(&self, k: usize) -> bool {
+        self.steps.contains(&Step::Operand(k))
+    }
+
     /// One more than the number of the last operand that is read.
     pub fn operands(&self) -> usize {
         let numbers =
