@@ -9,6 +9,7 @@ mod driver;
 mod einsum_as_matmul;
 mod exact_products;
 mod fold_constants;
+mod fold_pad;
 mod fuse_batch_norm;
 mod linear;
 mod merge_convs;
@@ -26,6 +27,7 @@ pub use driver::{Blocked, End, PassReport, Report, run};
 pub use einsum_as_matmul::einsum_as_matmul;
 pub use exact_products::exact_products;
 pub use fold_constants::fold_constants;
+pub use fold_pad::fold_pad;
 pub use fuse_batch_norm::fuse_batch_norm;
 pub use merge_convs::merge_convs;
 pub use pool_before_pointwise::pool_before_pointwise;
@@ -78,6 +80,8 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "exact_products", rule: Rule::Local(exact_products) },
     // A pattern of two nodes is found only when no identity stands between them.
     Pass { name: "remove_identity", rule: Rule::Local(remove_identity) },
+    // Looks at constants; pads with an activation between them and the window stay.
+    Pass { name: "fold_pad", rule: Rule::Local(fold_pad) },
     // Needs convolutions with one user each, so it goes before the pass that shares convolutions.
     Pass { name: "fuse_batch_norm", rule: Rule::Local(fuse_batch_norm) },
     // Normalisations are out of the way, so that these see convolutions side by side with pooling and upsampling.

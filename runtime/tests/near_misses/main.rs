@@ -14,6 +14,7 @@ mod near;
 #[allow(dead_code)]
 #[path = "../random_graphs/nodes.rs"]
 mod nodes;
+mod pads;
 mod pools;
 mod rows;
 mod sums;
@@ -135,6 +136,7 @@ rules! {
     deduplicate: Rule::Pass("deduplicate"), moves::twins;
     einsum_as_matmul: Rule::Pass("einsum_as_matmul"), sums::equation;
     exact_products: Rule::Pass("exact_products"), integers::product;
+    fold_pad: Rule::Pass("fold_pad"), pads::padded;
     fuse_batch_norm: Rule::Pass("fuse_batch_norm"), sums::normalized;
     merge_convs: Rule::Pass("merge_convs"), sums::merged;
     pool_before_pointwise: Rule::Pass("pool_before_pointwise"), sums::pooled_pointwise;
