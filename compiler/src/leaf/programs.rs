@@ -30,6 +30,7 @@ mod pool;
 mod row;
 mod tile;
 mod transpose;
+mod weave;
 mod winograd;
 
 pub use conv::{Conv, Weights};
@@ -42,6 +43,7 @@ pub use lanes::{Lanes, Source};
 pub use pool::{Pool, PoolKind, Sums};
 pub use row::{Combine, Row, Stage};
 pub use transpose::{Direction, Transpose};
+pub use weave::Weave;
 pub use winograd::{STEP, TileOperand, Winograd, WinogradInput, WinogradOutput};
 
 /// Where the pixels of a tile lie.

@@ -171,6 +171,8 @@ impl Calls<'_> {
                 channels: channels as u8,
                 pixels: pixels as u8,
                 channel_bytes: self.channel_bytes,
+                pixel_bytes: self.width.bytes(),
+                whole: true,
             };
             let place = |(buffer, map): (octrt_ops::expr::BufId, &Map)| {
                 let column = run.clone() * Expr::int(vectors * lanes) + Expr::int(first);

@@ -55,10 +55,10 @@ pub fn nest(src: &Map, dst: &Map, first: usize, target: Target) -> Result<Nest, 
             };
             let (full, rest) = (src.c / lanes, (src.c % lanes).div_ceil(run) * run);
             b.each(full, |b, block| {
-                (0..lanes).step_by(run).try_for_each(|c| call(b, block, c, Source::Pixels))
+                (0..lanes).step_by(run).try_for_each(|c| call(b, block, c, Source::Pixels(pixel_bytes)))
             })?;
             let last = Expr::int(full);
-            (0..rest).step_by(run).try_for_each(|c| call(b, &last, c, Source::Pixels))?;
+            (0..rest).step_by(run).try_for_each(|c| call(b, &last, c, Source::Pixels(pixel_bytes)))?;
             let end = (first + rest).next_multiple_of(lanes) - first;
             (rest..end).step_by(run).try_for_each(|c| call(b, &last, c, Source::Number(0.0)))
         })

@@ -6,13 +6,13 @@ use crate::leaf::{Address, Program, Width};
 /// What lanes are filled with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Source {
-    /// The lanes at the pointer slot `src`, whose pixels lie as far apart as those of `dst`.
-    Pixels,
+    /// The lanes at the pointer slot `src`, whose pixels lie so many bytes apart.
+    Pixels(i32),
     /// A number that is not NaN.
     Number(f32),
 }
 
-/// The first lanes at `dst + i * pixel_bytes` for `i` from 0 to `trips`, a count slot; other lanes stay.
+/// The first lanes at `dst + i * pixel_bytes` for `i` below `trips`, a count slot; other lanes stay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lanes {
     /// Width of the vectors.
@@ -30,18 +30,18 @@ impl Lanes {
     pub fn program(&self) -> Program {
         let mut b = Builder::new(format!("lanes_{}", self.lanes), self.width);
         let src = match self.source {
-            Source::Pixels => Ok(b.pointer("src")),
+            Source::Pixels(bytes) => Ok((b.pointer("src"), bytes)),
             Source::Number(x) => Err(b.splat(x)),
         };
         let dst = b.pointer("dst");
         b.repeat("trips", |b| {
             let x = match src {
-                Ok(src) => b.load_lanes(Address::new(src, 0), self.lanes),
+                Ok((src, _)) => b.load_lanes(Address::new(src, 0), self.lanes),
                 Err(x) => x,
             };
             b.store(Address::new(dst, 0), self.lanes, x);
-            if let Ok(src) = src {
-                b.advance(src, self.pixel_bytes);
+            if let Ok((src, bytes)) = src {
+                b.advance(src, bytes);
             }
             b.advance(dst, self.pixel_bytes);
         });

@@ -23,7 +23,7 @@ pub enum Direction {
 }
 
 /// `channels` of a block at `trips * pixels` pixels in a row; the slot `trips` is a count. Of `src` and `dst` one holds a
-/// pixel's channels side by side, a whole vector of them, and the other a channel's pixels.
+/// pixel's channels side by side, a vector of them, and the other a channel's pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transpose {
     /// Width of the vectors, and so of blocks.
@@ -36,6 +36,10 @@ pub struct Transpose {
     pub pixels: u8,
     /// From a channel to the next, on the side where its pixels lie in a row.
     pub channel_bytes: i32,
+    /// From a pixel to the next, on the other side; the bytes of a vector in blocks.
+    pub pixel_bytes: i32,
+    /// Of a pixel, whether all lanes are read and written there, as in blocks, or those of the channels only.
+    pub whole: bool,
 }
 
 impl Transpose {
@@ -54,17 +58,17 @@ impl Transpose {
                 Direction::ToPlain => (self.pixels, self.channels),
             };
             let square = Square { rows: rows.into(), columns: columns.into(), missing };
+            let lanes = if self.whole { self.width.lanes() as u8 } else { self.channels };
             let load = |b: &mut Builder, row: usize| match self.direction {
                 Direction::ToBlocks => b.load_lanes(self.channel(src, row), self.pixels),
-                Direction::ToPlain => b.load(self.pixel(src, row)),
+                Direction::ToPlain => b.load_lanes(self.pixel(src, row), lanes),
             };
-            let lanes = self.width.lanes() as u8;
             let store = |b: &mut Builder, column: usize, v: VecId| match self.direction {
                 Direction::ToBlocks => b.store(self.pixel(dst, column), lanes, v),
                 Direction::ToPlain => b.store(self.channel(dst, column), self.pixels, v),
             };
             square.transpose(b, &load, &store);
-            let (block, plain) = (self.width.bytes() * i32::from(self.pixels), 4 * i32::from(self.pixels));
+            let (block, plain) = (self.pixel_bytes * i32::from(self.pixels), 4 * i32::from(self.pixels));
             let (from, to) = match self.direction {
                 Direction::ToBlocks => (plain, block),
                 Direction::ToPlain => (block, plain),
@@ -76,7 +80,7 @@ impl Transpose {
     }
 
     fn pixel(&self, base: PtrId, pixel: usize) -> Address {
-        Address::new(base, pixel as i32 * self.width.bytes())
+        Address::new(base, pixel as i32 * self.pixel_bytes)
     }
 
     fn channel(&self, base: PtrId, channel: usize) -> Address {

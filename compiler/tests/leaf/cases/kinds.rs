@@ -3,7 +3,7 @@
 use octrt_compiler::leaf::Width;
 use octrt_compiler::leaf::programs::{
     Advance, Axis, Bias, Conv, Copy, Depthwise, Elementwise, Epilogue, Formula, Grid, Lanes, OPERAND, Pixels,
-    Pool, PoolKind, Reads, Reduction, Source, Sums, Weights,
+    Pool, PoolKind, Reads, Reduction, Source, Sums, Weave, Weights,
 };
 use octrt_compiler::strategy::tail::Tail;
 use octrt_ops::expr::Expr;
@@ -100,7 +100,8 @@ fn taps(rng: &mut Rng) -> Vec<i32> {
 pub type Kind = fn(Width, &mut Rng) -> Case;
 
 /// One per builder.
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 10] = [
+    weave,
     conv,
     depthwise,
     pool,
@@ -316,13 +317,32 @@ fn copy(width: Width, rng: &mut Rng) -> Case {
     model.case(format!("{copy:?}"), copy.program())
 }
 
+fn weave(width: Width, rng: &mut Rng) -> Case {
+    let leaf = Weave { width, repeats: rng.chance(2) };
+    let mut model = Model::new(rng);
+    let trips = model.rng.range(0, 4);
+    model.numbers.insert("trips".into(), trips);
+    for i in 0..trips * i64::from(width.lanes()) {
+        let even = model.read("even", 4 * i);
+        let odd = if leaf.repeats { even } else { model.read("odd", 4 * i) };
+        model.write("dst", 8 * i, even);
+        model.write("dst", 8 * i + 4, odd);
+    }
+    model.case(format!("{leaf:?}"), leaf.program())
+}
+
 fn some_lanes(width: Width, rng: &mut Rng) -> Case {
     let bytes = i64::from(width.bytes());
     let leaf = Lanes {
         width,
         lanes: rng.range(1, i64::from(width.lanes())) as u8,
         pixel_bytes: rng.pick(&[bytes, bytes + 12, 2 * bytes]) as i32,
-        source: rng.pick(&[Source::Pixels, Source::Number(0.0), Source::Number(-1.5)]),
+        source: rng.pick(&[
+            Source::Pixels(8),
+            Source::Pixels(-12),
+            Source::Number(0.0),
+            Source::Number(-1.5),
+        ]),
     };
     let mut model = Model::new(rng);
     let n = model.rng.range(0, 4);
@@ -330,7 +350,7 @@ fn some_lanes(width: Width, rng: &mut Rng) -> Case {
     for (pixel, lane) in (0..n).flat_map(|p| (0..i64::from(leaf.lanes)).map(move |l| (p, l))) {
         let at = pixel * i64::from(leaf.pixel_bytes) + 4 * lane;
         let x = match leaf.source {
-            Source::Pixels => model.read("src", at),
+            Source::Pixels(step) => model.read("src", pixel * i64::from(step) + 4 * lane),
             Source::Number(x) => x,
         };
         model.write("dst", at, x);
