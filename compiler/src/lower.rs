@@ -19,6 +19,7 @@ use crate::schedule::script::Scheduled;
 use crate::strategy::conv::ConvProblem;
 use crate::strategy::conv_plan::ConvPlan;
 use crate::strategy::decision::Decision;
+use crate::strategy::moves;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::reorder;
 use crate::strategy::rows::{self, RowsProblem};
@@ -430,6 +431,17 @@ impl Lowering<'_> {
                 continue;
             }
             let order = if repeat.is_some() { Order::Turns } else { Order::Any };
+            if order == Order::Any
+                && compute.checks.iter().all(|c| c.ok != stage.dst)
+                && let Ok(nests) = moves::nests(compute, stage, self.options.target)
+            {
+                for (nest, sources) in nests {
+                    let sources: Vec<Virtual> = sources.iter().map(|b| places[b.index()]).collect();
+                    let called = self.call(nest, &sources, places[stage.dst.index()], owner, stage.name);
+                    self.note(called);
+                }
+                continue;
+            }
             let (naive, used) = lower(compute, stage, stage.name, order);
             let buffers: Vec<_> =
                 used.iter().map(|b| (places[b.0 as usize], compute.ty(*b).clone())).collect();

@@ -26,6 +26,7 @@ pub mod elementwise;
 pub mod gemm;
 pub mod gemm_tiling;
 pub mod global_pool;
+pub mod moves;
 pub mod plain;
 pub mod pooled;
 pub mod problem;

@@ -9,6 +9,7 @@ mod endings;
 #[path = "../random_graphs/growing.rs"]
 mod growing;
 mod integers;
+mod movement;
 mod moves;
 mod near;
 #[allow(dead_code)]
@@ -28,6 +29,7 @@ use octrt::{LoadOptions, Model};
 use octrt_compiler::decide::fuse::{Group, Operand};
 use octrt_compiler::decide::pools::Pooled;
 use octrt_compiler::decide::{Choice, Kind, Refused, choose};
+use octrt_compiler::nest::Nest;
 use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::place::program::interp as program;
 use octrt_compiler::{Isa, Options, Precision, Records, Target, passes, pipeline};
@@ -49,6 +51,8 @@ enum Rule {
     Pass(&'static str),
     /// A decision of the layout pass.
     Layout(fn(&Choice) -> bool),
+    /// A nest of the program.
+    Nest(fn(&Nest) -> bool),
 }
 
 impl Rule {
@@ -60,6 +64,10 @@ impl Rule {
         let (graph, report) = passes::optimize(&graph, options).unwrap();
         match self {
             Rule::Pass(name) => report.passes.iter().any(|p| p.name == *name && p.applied > 0),
+            Rule::Nest(found) => {
+                let program = pipeline::program(&graph, options, &Records::NONE).unwrap();
+                program.nests.iter().any(found)
+            }
             Rule::Layout(found) => found(&choose(&graph, options, &Records::NONE, &Refused::new())),
         }
     }
@@ -122,6 +130,10 @@ fn check(rule: &Rule, draw: fn(&mut Near) -> Option<()>) {
     assert!((part..=graphs - part).contains(&applied), "the rule applies to {applied} of {graphs} graphs");
 }
 
+/// Stages that compute nothing.
+const MOVES: [&str; 8] =
+    ["concat", "depth_to_space", "gather", "pad", "resize", "slice", "tile", "transpose"];
+
 /// A test for each rule.
 macro_rules! rules {
     ($($name:ident: $rule:expr, $draw:path;)*) => {
@@ -140,6 +152,7 @@ rules! {
     fuse_batch_norm: Rule::Pass("fuse_batch_norm"), sums::normalized;
     merge_convs: Rule::Pass("merge_convs"), sums::merged;
     pool_before_pointwise: Rule::Pass("pool_before_pointwise"), sums::pooled_pointwise;
+    moves: Rule::Nest(|n| !n.leaves.is_empty() && MOVES.contains(&n.name.as_str())), movement::moves;
     remove_identity: Rule::Pass("remove_identity"), moves::identity;
     upsample_after_pointwise: Rule::Pass("upsample_after_pointwise"), sums::pointwise_of_upsampled;
     upsampled_addends: Rule::Layout(|c| groups(c).any(|g| operands(g).any(|a| a.repeat == 2))), sums::doubling;

@@ -10,6 +10,8 @@ pub struct Copy {
     pub width: Width,
     /// Vectors of a run, side by side.
     pub vectors: usize,
+    /// Elements of a run behind those vectors, fewer than a vector has.
+    pub rest: u8,
     /// From one run of `src` to the next.
     pub src_bytes: i32,
     /// From one run of `dst` to the next.
@@ -26,6 +28,11 @@ impl Copy {
             for v in 0..self.vectors as i32 {
                 let x = b.load(Address::new(src, v * bytes));
                 b.store(Address::new(dst, v * bytes), lanes, x);
+            }
+            if self.rest > 0 {
+                let behind = self.vectors as i32 * bytes;
+                let x = b.load_lanes(Address::new(src, behind), self.rest);
+                b.store(Address::new(dst, behind), self.rest, x);
             }
             b.advance(src, self.src_bytes);
             b.advance(dst, self.dst_bytes);

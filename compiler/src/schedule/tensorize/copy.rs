@@ -52,6 +52,6 @@ pub fn copy(nest: &mut Nest, tile: &CopyTile, width: Width) -> Result<String, Re
     values.set("src", Some(pointer(*src, of_loops(&around, &src_at)?)));
     values.set("dst", Some(pointer(*dst, of_loops(&around, &dst_at)?)));
     values.number("trips", extent(tile.run));
-    let program = Copy { width, vectors: extent(tile.vector), src_bytes, dst_bytes }.program();
+    let program = Copy { width, vectors: extent(tile.vector), rest: 0, src_bytes, dst_bytes }.program();
     calls(nest, tile.run, program, &values)
 }

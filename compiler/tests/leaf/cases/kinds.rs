@@ -300,16 +300,16 @@ fn elementwise(width: Width, rng: &mut Rng) -> Case {
 
 fn copy(width: Width, rng: &mut Rng) -> Case {
     let vectors = rng.range(1, 4) as usize;
-    let run = vectors as i32 * width.bytes();
+    let rest = rng.range(0, i64::from(width.lanes()) - 1);
+    let run = vectors as i32 * width.bytes() + 4 * rest as i32;
     let (src_bytes, dst_bytes) = (4 * rng.range(-60, 200) as i32, run + 4 * rng.range(0, 40) as i32);
-    let copy = Copy { width, vectors, src_bytes, dst_bytes };
+    let copy = Copy { width, vectors, rest: rest as u8, src_bytes, dst_bytes };
     let mut model = Model::new(rng);
     let trips = model.rng.range(0, 4);
     model.numbers.insert("trips".into(), trips);
     for trip in 0..trips {
-        for (_, v, l) in elements((1, vectors), width) {
-            let at =
-                |step: i32| trip * i64::from(step) + (v as i64 * i64::from(width.bytes())) + 4 * l as i64;
+        for i in 0..i64::from(run / 4) {
+            let at = |step: i32| trip * i64::from(step) + 4 * i;
             let x = model.read("src", at(src_bytes));
             model.write("dst", at(dst_bytes), x);
         }
