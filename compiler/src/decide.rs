@@ -26,24 +26,24 @@ pub mod elementwise;
 pub mod fuse;
 mod matcher;
 pub(crate) mod matrix;
+pub mod parts;
 pub mod pools;
 pub mod reason;
-pub mod transposed;
 
 use algorithm::Chooser;
 use fuse::{Columns, Follow, Fuser, Group};
 use matcher::Matcher;
+use parts::Parts;
 use pools::Pooled;
 pub use reason::Reason;
-use transposed::Transposed;
 
 /// What a group of nodes is computed by.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// A convolution.
     Conv(Windows, Decision),
-    /// A transposed convolution, by phases.
-    Transposed(Transposed),
+    /// A convolution as several, each of a part of the result.
+    Parts(Parts),
     /// Windows over each channel by itself.
     Window(WindowKind, Windows),
     /// A reduction of each channel's map to one number.
@@ -71,7 +71,7 @@ impl Kind {
                 Algorithm::Winograd(Winograd::F2) => "convolution in blocks, Winograd F(2x2, 3x3)",
                 Algorithm::Winograd(Winograd::F4) => "convolution in blocks, Winograd F(4x4, 3x3)",
             },
-            Kind::Transposed(_) => "transposed convolution in blocks, by phases",
+            Kind::Parts(_) => "convolution in blocks, by parts",
             Kind::Window(WindowKind::Weights, _) => "depthwise convolution in blocks",
             Kind::Window(..) => "pooling in blocks",
             Kind::Global(_) => "global pooling in blocks",
@@ -276,7 +276,7 @@ pub fn choose(graph: &Graph, options: Options, records: &Records, refused: &Refu
 fn follow(kind: &Kind, graph: &Graph, node: &Node) -> Follow {
     match kind {
         Kind::Conv(..) => Follow::Upsampled,
-        Kind::Transposed(_) | Kind::Window(..) | Kind::Map => Follow::Blocks,
+        Kind::Parts(_) | Kind::Window(..) | Kind::Map => Follow::Blocks,
         Kind::Matrix => match matrix::problem(graph, node) {
             Some(p) if p.problem.n > 1 && matches!(node.op, Op::Conv(_)) => Follow::Product(Columns::Others),
             Some(p) if p.problem.n > 1 => Follow::Product(Columns::Last),

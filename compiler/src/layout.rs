@@ -221,11 +221,18 @@ impl Map {
     /// The map of those pixels that are so many `steps` apart, from `first` on: it has the same bytes.
     #[must_use]
     pub fn every(self, steps: [usize; AXES], first: [usize; AXES]) -> Map {
+        let all = self.extents();
+        let of = |i: usize| all[i].saturating_sub(first[i]).div_ceil(steps[i].max(1));
+        self.part(steps, first, std::array::from_fn(of))
+    }
+
+    /// The map of so many pixels from `first` on that are so many `steps` apart: it has the same bytes.
+    #[must_use]
+    pub fn part(self, steps: [usize; AXES], first: [usize; AXES], of: [usize; AXES]) -> Map {
         let (extents, ends) = (self.extents(), self.layout.halo.ends());
-        let of = |i: usize| extents[i].saturating_sub(first[i]).div_ceil(steps[i].max(1));
         // What lies before the first of the pixels and behind the last one.
         let [planes, rows, columns] = std::array::from_fn(|i| {
-            let last = first[i] + of(i).saturating_sub(1) * steps[i] + 1;
+            let last = first[i] + of[i].saturating_sub(1) * steps[i] + 1;
             let step = self.layout.steps[i];
             (ends[i].0 + first[i] * step, ends[i].1 + extents[i].saturating_sub(last) * step)
         });
@@ -239,7 +246,7 @@ impl Map {
         };
         let all = std::array::from_fn(|i| self.layout.steps[i] * steps[i]);
         let layout = Layout { halo, steps: all, ..self.layout };
-        Map { layout, ..self.with_extents([of(0), of(1), of(2)]) }
+        Map { layout, ..self.with_extents(of) }
     }
 
     /// Pixels of a channel.

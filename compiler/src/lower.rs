@@ -27,9 +27,9 @@ use crate::strategy::rows::{self, RowsProblem};
 pub mod calls;
 mod emit;
 mod ending;
+mod parts;
 mod pools;
 pub mod stage;
-mod transposed;
 
 use calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
 use stage::{Order, lower};

@@ -11,12 +11,12 @@ use octrt_ops::{DType, Tensor, TensorType};
 use crate::layout::AXES;
 use crate::leaf::programs::Winograd;
 
-mod phase;
+mod part;
 #[cfg(test)]
 mod tests;
 mod winograd;
 
-pub use phase::KernelPhase;
+pub use part::{KernelOrder, KernelPart};
 
 /// How a weight becomes another one. Elements without a source are 0.
 ///
@@ -36,8 +36,8 @@ pub enum Packing {
         /// Channels of a block.
         lanes: usize,
     },
-    /// The weights of a transposed convolution that one of its phases sees, packed as those of a plain one.
-    Phase(KernelPhase, Box<Packing>),
+    /// The weights of a convolution that a part of it sees, packed as those of a convolution with these taps only.
+    Part(KernelPart, Box<Packing>),
     /// A vector with zeros behind it.
     Vector {
         /// Elements of the result.
@@ -212,8 +212,8 @@ impl<'a> Weights<'a> {
 impl Packing {
     /// The type of the result.
     pub fn ty(&self, source: &TensorType) -> TensorType {
-        if let Packing::Phase(phase, packing) = self {
-            let weights = phase.ty(source);
+        if let Packing::Part(part, packing) = self {
+            let weights = part.ty(source);
             return weights.map_or(TensorType::new(DType::F32, [0]), |ty| packing.ty(&ty));
         }
         let dims = source.shape.dims();
@@ -227,7 +227,7 @@ impl Packing {
             }
             Packing::Grouped(p) => dim(0).div_ceil(p.lanes) * p.lanes * p.channels(dim(0), dim(1)) * taps,
             Packing::Depthwise { lanes } => dim(0).div_ceil(*lanes) * lanes * taps,
-            Packing::Phase(..) => 0,
+            Packing::Part(..) => 0,
             Packing::Vector { len } => *len,
             Packing::Matrix { order, lanes, tiles, .. } => {
                 let k = match order {
@@ -257,9 +257,9 @@ impl Packing {
             Packing::Winograd(_, p) => (kernels && taps == 9 && p.groups == 1, "f32[oc,ic,3,3] of one group"),
             Packing::Grouped(p) => (kernels && divides(p.groups), "f32[oc,ic,taps..] of whole groups"),
             Packing::Depthwise { .. } => (kernels && dims[1] == 1, "f32[c,1,taps..]"),
-            Packing::Phase(phase, packing) => {
-                let fits = phase.ty(source).is_some_and(|ty| packing.check(&ty).is_ok());
-                (fits, "f32[ic,oc,taps..] of whole groups, with the taps of the phase")
+            Packing::Part(part, packing) => {
+                let fits = part.ty(source).is_some_and(|ty| packing.check(&ty).is_ok());
+                (fits, "f32[oc,ic,taps..] or f32[ic,oc,taps..], with the taps of the part")
             }
             Packing::Vector { len } => {
                 (is_f32 && source.shape.numel() <= *len, "f32, no longer than the result")
@@ -281,9 +281,9 @@ impl Packing {
             Packing::Winograd(size, p) => winograd::pack(*size, p, &Weights::new(source), out),
             Packing::Grouped(p) => grouped(p, &Weights::new(source), out),
             Packing::Depthwise { lanes } => depthwise(*lanes, &Weights::new(source), out),
-            Packing::Phase(phase, packing) => {
+            Packing::Part(part, packing) => {
                 // A check has found weights.
-                return phase.weights(source).map_or(Ok(()), |weights| packing.pack(&weights, out));
+                return part.weights(source).map_or(Ok(()), |weights| packing.pack(&weights, out));
             }
             Packing::Vector { .. } => {
                 let n = source.bytes().len().min(out.len());
@@ -307,7 +307,7 @@ impl fmt::Display for Packing {
                 write!(f, "grouped lanes={lanes} groups={groups}")
             }
             Packing::Depthwise { lanes } => write!(f, "depthwise lanes={lanes}"),
-            Packing::Phase(phase, packing) => write!(f, "phase {phase} of {packing}"),
+            Packing::Part(part, packing) => write!(f, "part {part} of {packing}"),
             Packing::Vector { len } => write!(f, "vector len={len}"),
             Packing::Matrix { order, lanes, tiles, scale } => {
                 write!(f, "matrix order={order} lanes={lanes} tiles={} scale={scale}", List(tiles))

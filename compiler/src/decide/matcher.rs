@@ -179,6 +179,10 @@ impl Matcher<'_> {
             None => (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes),
         };
         let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
+        let dilated = self.dilated((x, &src), w, lanes).filter(|_| matches!(kind, Kind::Conv(..)));
+        if let Some(parts) = dilated {
+            return parts;
+        }
         let layout = Layout { halo: w.halo(), ..Layout::blocked(lanes) };
         Ok((kind, vec![(x, layout)]))
     }

@@ -36,7 +36,7 @@ impl Lowering<'_> {
         let owner = Owner { node: &root.name, op: root.op.as_operator().name() };
         match &t.kind {
             Kind::Conv(w, decision) => self.conv(t, (w, *decision), owner),
-            Kind::Transposed(phases) => self.transposed(t, phases, owner),
+            Kind::Parts(parts) => self.parts(t, parts, owner),
             Kind::Window(kind, w) => self.window(t, *kind, w, owner),
             Kind::Global(kind) => self.global(t, *kind, owner),
             Kind::Map => self.elements(t, owner),

@@ -1,3 +1,4 @@
+use octrt_ops::Shape;
 use octrt_ops::def::conv_transpose::phases::Taps;
 
 use super::*;
@@ -308,7 +309,8 @@ fn phases_of_transposed_convolutions_are_their_own_weights() {
     for groups in [1, 2] {
         // Input channels of all groups, output channels of one.
         let source = counted(&[6, 3, 4, 5]);
-        let phase = KernelPhase { groups, taps: vec![taps(3, 2, 2), taps(4, 3, 2)] };
+        let phase =
+            KernelPart { order: KernelOrder::Transposed(groups), taps: vec![taps(3, 2, 2), taps(4, 3, 2)] };
         let weights = phase.weights(&source).unwrap();
         assert_eq!(weights.shape().dims(), [3 * groups, 6 / groups, 2, 2]);
         let (w, found) = (floats(&source), floats(&weights));
@@ -318,14 +320,24 @@ fn phases_of_transposed_convolutions_are_their_own_weights() {
             let (row, column) = ([3, 1][at[2]], [4, 1][at[3]]);
             assert_eq!(found[i], w[((ic * 3 + o) * 4 + row) * 5 + column], "{at:?}");
         }
-        let packing = Packing::Phase(phase, Box::new(inner(groups)));
+        let packing = Packing::Part(phase, Box::new(inner(groups)));
         assert_eq!(packed(&packing, &source), packed(&inner(groups), &weights));
     }
-    let packing = |taps| Packing::Phase(KernelPhase { groups: 2, taps }, Box::new(inner(2)));
+    let plain = KernelPart { order: KernelOrder::Plain, taps: vec![taps(3, 2, 2), taps(1, 1, 2)] };
+    let source = counted(&[2, 3, 5, 3]);
+    let (w, found) = (floats(&source), floats(&plain.weights(&source).unwrap()));
+    let shape = Shape::from([2, 3, 2, 2]);
+    let expected = shape.indices().map(|at| {
+        let (row, column) = ([1, 3][at[2]], at[3]);
+        w[((at[0] * 3 + at[1]) * 5 + row) * 3 + column]
+    });
+    assert_eq!(found, expected.collect::<Vec<_>>());
+    let packing =
+        |taps| Packing::Part(KernelPart { order: KernelOrder::Transposed(2), taps }, Box::new(inner(2)));
     let text = packing(vec![taps(3, 2, 2), taps(1, 1, 1)]).to_string();
     assert_eq!(
         text,
-        "phase groups=2 taps=2x2from3,1x1from1 of conv lanes=8 src_lanes=4 groups=2 merged=1 tiles=1"
+        "part transposed groups=2 taps=2x2from3,1x1from1 of conv lanes=8 src_lanes=4 groups=2 merged=1 tiles=1"
     );
     let refused = [
         packing(vec![taps(3, 2, 3), taps(1, 1, 1)]),
@@ -337,8 +349,8 @@ fn phases_of_transposed_convolutions_are_their_own_weights() {
     ];
     for packing in &refused {
         let error = packing.pack(&counted(&[6, 3, 4, 5]), &mut []).unwrap_err().to_string();
-        assert!(error.contains("taps of the phase"), "{error}");
+        assert!(error.contains("taps of the part"), "{error}");
     }
-    let odd = KernelPhase { groups: 4, taps: vec![taps(3, 1, 1), taps(1, 1, 1)] };
+    let odd = KernelPart { order: KernelOrder::Transposed(4), taps: vec![taps(3, 1, 1), taps(1, 1, 1)] };
     assert_eq!(odd.ty(counted(&[6, 3, 4, 5]).ty()), None);
 }

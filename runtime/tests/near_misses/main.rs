@@ -16,13 +16,13 @@ mod near;
 #[path = "../random_graphs/nodes.rs"]
 mod nodes;
 mod pads;
+mod parts;
 mod pools;
 mod rows;
 mod sums;
 #[path = "../support/mod.rs"]
 mod support;
 mod tails;
-mod transposed;
 
 use near::Near;
 use octrt::{LoadOptions, Model};
@@ -145,6 +145,7 @@ macro_rules! rules {
 }
 
 rules! {
+    dilated: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.kind, Kind::Parts(_)))), parts::dilated;
     deduplicate: Rule::Pass("deduplicate"), moves::twins;
     einsum_as_matmul: Rule::Pass("einsum_as_matmul"), sums::equation;
     exact_products: Rule::Pass("exact_products"), integers::product;
@@ -160,9 +161,9 @@ rules! {
     groups_of_several: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 1)), tails::tail;
     concatenations_in_place: Rule::Layout(|c| c.placed.iter().any(Option::is_some)), tails::joined;
     poolings: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.pooled, Some(Pooled::In(_))))), pools::pools;
-    shuffle_conv_transpose: Rule::Pass("shuffle_conv_transpose"), transposed::few_channels;
+    shuffle_conv_transpose: Rule::Pass("shuffle_conv_transpose"), parts::few_channels;
     rows: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| t.kind == Kind::Rows)), rows::rows;
-    transposed: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.kind, Kind::Transposed(_)))), transposed::transposed;
+    transposed: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.kind, Kind::Parts(_)))), parts::transposed;
     nodes_in_blocks: Rule::Layout(|c| c.tiled.iter().flatten().count() > 2), tails::in_blocks;
     products: Rule::Layout(|c| c.tiled.iter().any(Option::is_some)), tails::matrices;
 }

@@ -1,10 +1,10 @@
-//! The calls of transposed convolutions: one for each phase, which writes every so many-th pixel of the result.
+//! The calls of convolutions that are several: one for each part of the result.
 
 use super::calls::Virtual;
 use super::ending::Unused;
 use super::{Lowering, Owner};
 use crate::decide::Tiled;
-use crate::decide::transposed::{Phase, Transposed};
+use crate::decide::parts::{Part, Parts};
 use crate::layout::Map;
 use crate::pack::Packing;
 use crate::schedule::script::Scheduled;
@@ -16,16 +16,11 @@ use crate::strategy::refusal::Refusal;
 use crate::strategy::tail::{Operand, Tail};
 use crate::strategy::window;
 
-impl Phase {
-    /// The pixels of a map that has the result's extents.
-    fn of(&self, map: Map) -> Map {
-        map.every(self.steps, self.first)
-    }
-
+impl Part {
     /// What its results end with.
     fn tail(&self, tail: &Tail) -> Tail {
         let operand = |o: &Operand| match *o {
-            Operand::Map { map, repeat } => Operand::Map { map: self.of(map), repeat },
+            Operand::Map { map, repeat } => Operand::Map { map: self.dst(map), repeat },
             other => other,
         };
         Tail { value: tail.value.clone(), operands: tail.operands.iter().map(operand).collect() }
@@ -33,10 +28,10 @@ impl Phase {
 }
 
 impl Lowering<'_> {
-    pub(super) fn transposed(
+    pub(super) fn parts(
         &mut self,
         t: &Tiled,
-        Transposed { phases, depthwise }: &Transposed,
+        Parts { parts, depthwise }: &Parts,
         owner: Owner<'_>,
     ) -> Result<(), Refusal> {
         let wei = self.weight(&t.group)?;
@@ -44,17 +39,17 @@ impl Lowering<'_> {
         let dst_map = self.result_map(&t.group)?;
         let unused = if *depthwise { Unused::Computed } else { Unused::Cleared };
         let (tail, operands) = self.tail(&t.group, (&dst_map, unused), owner)?;
-        let mut calls = Vec::with_capacity(phases.len());
-        for phase in phases {
-            let (maps, tail) = ((src_map, phase.of(dst_map)), phase.tail(&tail));
+        let mut calls = Vec::with_capacity(parts.len());
+        for part in parts {
+            let (maps, tail) = ((part.src(src_map), part.dst(dst_map)), part.tail(&tail));
             calls.push(match depthwise {
-                true => self.of_each_channel(phase, maps, tail)?,
-                false => self.of_all_channels(phase, maps, tail)?,
+                true => self.of_each_channel(part, maps, tail)?,
+                false => self.of_all_channels(part, maps, tail)?,
             });
         }
         let (dst, _) = self.result(t.group.result, owner)?;
-        for ((nest, packing, bias_elements), phase) in calls.into_iter().zip(phases) {
-            let wei = self.packed(Packing::Phase(phase.kernel.clone(), Box::new(packing)), &wei);
+        for ((nest, packing, bias_elements), part) in calls.into_iter().zip(parts) {
+            let wei = self.packed(Packing::Part(part.kernel.clone(), Box::new(packing)), &wei);
             let bias = self.bias(&t.group, 2, bias_elements);
             let sources: Vec<Virtual> =
                 [src, wei, bias].into_iter().chain(operands.iter().copied()).collect();
@@ -63,31 +58,31 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// The nest of a phase, how its weights are packed, and the elements of its bias.
+    /// The nest of a part, how its weights are packed, and the elements of its bias.
     fn of_all_channels(
         &mut self,
-        phase: &Phase,
+        part: &Part,
         maps: (Map, Map),
         tail: Tail,
     ) -> Result<(Scheduled, Packing, usize), Refusal> {
-        let w = &phase.windows;
+        let w = &part.windows;
         let problem = ConvProblem::new((w.groups, w.sharing), w.window(), maps, tail);
         let elements = problem.bias_elements();
         match self.plan(problem, Decision::DIRECT)? {
             ConvPlan { nests: Plan::Whole(nest), packing, .. } => Ok((nest, packing, elements)),
-            ConvPlan { .. } => Err(Refusal::Defect("a phase that is not computed directly")),
+            ConvPlan { .. } => Err(Refusal::Defect("a part that is not computed directly")),
         }
     }
 
     /// As [`Lowering::of_all_channels`], where every channel is a group of its own.
     fn of_each_channel(
         &self,
-        phase: &Phase,
+        part: &Part,
         (src, dst): (Map, Map),
         tail: Tail,
     ) -> Result<(Scheduled, Packing, usize), Refusal> {
         let (kind, lanes) = (WindowKind::Weights, src.layout.lanes);
-        let problem = WindowProblem { kind, src, dst, window: phase.windows.window(), tail };
+        let problem = WindowProblem { kind, src, dst, window: part.windows.window(), tail };
         let nest = window::schedule(&problem, self.options.target)?.finish()?;
         Ok((nest, Packing::Depthwise { lanes }, src.blocks() * lanes))
     }

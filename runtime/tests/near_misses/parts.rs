@@ -1,8 +1,10 @@
-//! Transposed convolutions of one to three axes: of all channels, of groups and of single channels, in steps that their
-//! kernels fill or do not, with what follows them, and convolutions behind them that want a border.
+//! Convolutions that are computed as several: transposed ones of one to three axes, of all channels, of groups and of single
+//! channels, in steps that their kernels fill or do not; dilated ones. With what follows them, and convolutions behind them
+//! that want a border.
 
 use octrt_ops::ValueId;
 use octrt_ops::def::binary::{Binary, BinaryKind};
+use octrt_ops::def::conv::Conv;
 use octrt_ops::def::conv_transpose::ConvTranspose;
 use octrt_ops::def::unary::{Unary, UnaryKind};
 use octrt_ops::window::Window;
@@ -71,6 +73,39 @@ pub fn transposed(n: &mut Near) -> Option<()> {
         }
         _ => Some(()),
     }
+}
+
+/// Convolutions of which some taps lie in the padding for many windows.
+pub fn dilated(n: &mut Near) -> Option<()> {
+    let axes = n.pick(&[1, 2, 2, 2, 3]);
+    let extents = [n.pick(&[5, 9, 14]), n.pick(&[4, 7]), n.pick(&[3, 6])];
+    let (mb, c, oc) = (n.pick(&[1, 1, 2]), n.pick(&[3, 8, 16]), n.pick(&[8, 16, 20]));
+    let x = n.input(&[&[mb, c], &extents[..axes]].concat());
+    let x = if n.half() { n.conv(x, c, 1)? } else { x };
+    let each = |n: &mut Near, of: &[usize]| -> Vec<usize> { (0..axes).map(|_| n.pick(of)).collect() };
+    let (kernel, dilations) = (each(n, &[1, 3, 3, 3, 2]), each(n, &[1, 2, 3, 4, 6]));
+    let (strides, pads) =
+        (each(n, &[1, 1, 1, 2]), [each(n, &[0, 2, 3, 4, 6]), each(n, &[1, 2, 4, 6])].concat());
+    let group = n.pick(&[1, 1, 1, 2]);
+    if !c.is_multiple_of(group) {
+        return None;
+    }
+    let wei = n.weight(&[&[oc, c / group], &kernel[..]].concat());
+    let bias = n.weight(&[oc]);
+    let window = Window { strides, dilations, pads, ..Window::default() };
+    let mut y = n.add(Conv { window, group }, &[x, wei, bias])?;
+    if n.half() {
+        y = n.activated(y)?;
+    }
+    if n.half() {
+        let shape = n.shape(y);
+        let other = n.input(&shape);
+        y = n.add(Binary { kind: BinaryKind::Add }, &[y, other])?;
+    }
+    if n.half() {
+        n.conv(y, 8, 3)?;
+    }
+    Some(())
 }
 
 /// Few channels in equal steps.
