@@ -23,6 +23,12 @@ impl Run {
         Run { outer, inner, renamed: BTreeMap::new() }
     }
 
+    /// The same run where the loop over its tiles is another one.
+    #[must_use]
+    pub fn with_outer(self, outer: VarId) -> Run {
+        Run { outer, ..self }
+    }
+
     /// What a loop inside the one that was cut is called in this run.
     pub fn of(&self, l: VarId) -> VarId {
         self.renamed.get(&l).copied().unwrap_or(l)

@@ -49,12 +49,11 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
             s.parallel(products.unwrap_or(tile))?;
             columns(&mut s, p, width, &Run::new(tile, vector), None)?;
         } else {
-            let [panel, tile] = s.split(tile, panel(p, &tiles, (width, target)))?;
+            let panels = Panels { p, width, target, vectors: tiles[0] };
+            let [panel, tile] = panels.cut(&mut s, &Run::new(tile, vector), tiles.len())?;
             s.reorder(&order(&[panel, ROW, tile, vector, LANE, SUM]))?;
             s.parallel(products.unwrap_or(panel))?;
-            let copy = copied(&mut s, panel, p, [tiles[0] * lanes, lanes])?;
-            columns(&mut s, p, width, &Run::new(panel, vector), Some(tile))?;
-            s.tensorize_copy(&copy, width)?;
+            panels.schedule(&mut s, &Run::new(panel, vector), tile)?;
         }
     } else {
         s.reorder(&order(&[BLOCK, ROW, LANE, SUM]))?;
@@ -65,7 +64,14 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
         let mut runs: Vec<(usize, usize)> =
             tiles::runs(&tiles[..last]).into_iter().map(|(_, n, size)| (size, n)).collect();
         runs.push((tiles[last], 1));
-        for run in s.cut(BLOCK, &runs)? {
+        for (run, (vectors, n)) in s.cut(BLOCK, &runs)?.into_iter().zip(runs) {
+            if p.rhs == Rhs::Each && p.m > 2 && n > 1 {
+                let panels = Panels { p, width, target, vectors };
+                let [panel, tile] = panels.cut(&mut s, &run, n)?;
+                s.reorder(&[panel, run.of(ROW), tile, run.inner])?;
+                panels.schedule(&mut s, &run.with_outer(panel), tile)?;
+                continue;
+            }
             s.reorder(&[run.of(ROW), run.inner])?;
             columns(&mut s, p, width, &run, None)?;
         }
@@ -74,6 +80,31 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
         s.flatten(RHS)?;
     }
     Ok(s)
+}
+
+/// Tiles of equally many vectors of columns, in panels.
+struct Panels<'a> {
+    p: &'a GemmProblem,
+    width: Width,
+    target: Target,
+    vectors: usize,
+}
+
+impl Panels<'_> {
+    /// The loops over panels of a run of so many tiles, and over the tiles of each.
+    fn cut(&self, s: &mut Schedule, run: &Run, tiles: usize) -> Result<[VarId; 2], Refusal> {
+        let size = panel(self.p, (self.vectors, tiles), (self.width, self.target));
+        Ok(s.split(run.outer, size)?)
+    }
+
+    /// Schedules the panels of a run.
+    fn schedule(&self, s: &mut Schedule, run: &Run, tile: VarId) -> Result<(), Refusal> {
+        let lanes = self.width.lanes() as usize;
+        let copy = copied(s, run.outer, self.p, [self.vectors * lanes, lanes])?;
+        columns(s, self.p, self.width, run, Some(tile))?;
+        s.tensorize_copy(&copy, self.width)?;
+        Ok(())
+    }
 }
 
 /// Copies the columns of a panel, those of each tile side by side; gives the loops of the copy, which a call replaces when

@@ -36,11 +36,11 @@ const PANEL_TILES: usize = 32;
 /// each other, often at distances that share the lines of the caches. A panel stays in the level-2 cache while all rows pass,
 /// and is wide, so that runs of results are long; where there is one product, there are eight panels, if tiles, for threads
 /// to share.
-pub fn panel(p: &GemmProblem, tiles: &[usize], (width, target): (Width, Target)) -> usize {
-    let bytes = p.k * tiles[0] * width.bytes() as usize;
-    let share = if p.batch > 1 { tiles.len() } else { tiles.len() / 8 };
+pub fn panel(p: &GemmProblem, (vectors, tiles): (usize, usize), (width, target): (Width, Target)) -> usize {
+    let bytes = p.k * vectors * width.bytes() as usize;
+    let share = if p.batch > 1 { tiles } else { tiles / 8 };
     let most = (target.caches().l2 / 8 / bytes.max(1)).min(share).clamp(1, PANEL_TILES);
-    (1..=most).rev().find(|n| tiles.len().is_multiple_of(*n)).unwrap_or(1)
+    (1..=most).rev().find(|n| tiles.is_multiple_of(*n)).unwrap_or(1)
 }
 
 #[cfg(test)]
