@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use octrt_compiler::target::{Cpu, Isa, Target};
+use octrt_ops::Graph;
 
 use crate::error::Error;
 use crate::processor::Processor;
@@ -16,6 +17,15 @@ use crate::processor::Processor;
 pub fn detect_target() -> Result<Target, Error> {
     let isa = detect_isa()?;
     Ok(Target::native(isa, cpu(isa)))
+}
+
+/// As [`detect_target`], for a graph.
+///
+/// # Errors
+/// As there.
+pub fn detect_target_for(graph: &Graph) -> Result<Target, Error> {
+    let isa = detect_isa()?;
+    Ok(Target::native_for(isa, cpu(isa), graph))
 }
 
 /// The target of this processor with code for an instruction set, which it need not have.

@@ -342,14 +342,17 @@ impl Model {
     }
 }
 
-/// The options with the target that records tell to be the best for a graph, where nobody has chosen one.
+/// The options with the target that records, or what there is in it, tell to be the best for a graph, where nobody has chosen
+/// one.
 fn with_target(graph: &Graph, options: &LoadOptions) -> LoadOptions {
     let mut options = options.clone();
-    if options.target.is_none()
-        && let Some(isa) = options.records.fastest(graph)
-        && machine::detect_isa().is_ok_and(|host| isa <= host)
-    {
-        options.target = Some(machine::native_target(isa));
+    if options.target.is_none() {
+        let recorded = options.records.fastest(graph);
+        options.target = match recorded.filter(|isa| machine::detect_isa().is_ok_and(|host| *isa <= host)) {
+            Some(isa) => Some(machine::native_target(isa)),
+            // Below the least that there must be, the error comes when the model is compiled.
+            None => machine::detect_target_for(graph).ok(),
+        };
     }
     options
 }

@@ -1,11 +1,13 @@
 //! Products of plain matrices: with packed weights, or of two that lie row by row.
 //!
 //! ```text
-//! products or tiles of columns, parallel -> split the sum in parts -> cut rows in tiles -> tensorize
+//! products, chunks of rows or tiles of columns, parallel -> split the sum in parts -> cut rows in tiles -> tensorize
 //! ```
 //!
 //! A *part* of a long sum starts from zero and is added to what the parts before have stored: sums of sums lose fewer
 //! digits than a single one, and the weights of a part stay in the level-1 cache while rows pass.
+//!
+//! A *chunk* is a run of rows that stays in the level-2 cache while the tiles of columns of packed weights pass.
 //!
 //! Of two matrices that lie row by row, tiles of columns of the right one come in *panels*, whose columns are copied first,
 //! those of each tile side by side.
@@ -20,7 +22,7 @@ use crate::schedule::tensorize::conv::ConvTile;
 use crate::schedule::tensorize::copy::CopyTile;
 use crate::target::Target;
 
-use super::gemm_tiling::{panel, parts, tiles};
+use super::gemm_tiling::{chunk, panel, parts, tiles};
 use super::problem::{Bias, GemmProblem, Rhs};
 use super::refusal::Refusal;
 use super::tiles::{self, EvenSplit};
@@ -44,10 +46,16 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
     // The last tile may end within a vector, so tiles of equal form but for the last share the parallel loop.
     if p.n == blocks * lanes && tiles.iter().all(|t| *t == tiles[0]) {
         let [tile, vector] = s.split(BLOCK, tiles[0])?;
-        if p.rhs == Rhs::Packed || p.m <= 2 {
+        let rows = chunk(p, tiles.len(), target);
+        if p.rhs == Rhs::Packed && rows < p.m {
+            let [chunk, row] = s.split(ROW, rows)?;
+            s.reorder(&[chunk, tile, row, vector, LANE, SUM])?;
+            s.parallel(chunk)?;
+            columns(&mut s, p, width, &Run::new(tile, vector), (row, None))?;
+        } else if p.rhs == Rhs::Packed || p.m <= 2 {
             s.reorder(&order(&[tile, ROW, vector, LANE, SUM]))?;
             s.parallel(products.unwrap_or(tile))?;
-            columns(&mut s, p, width, &Run::new(tile, vector), None)?;
+            columns(&mut s, p, width, &Run::new(tile, vector), (ROW, None))?;
         } else {
             let panels = Panels { p, width, target, vectors: tiles[0] };
             let [panel, tile] = panels.cut(&mut s, &Run::new(tile, vector), tiles.len())?;
@@ -73,7 +81,7 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
                 continue;
             }
             s.reorder(&[run.of(ROW), run.inner])?;
-            columns(&mut s, p, width, &run, None)?;
+            columns(&mut s, p, width, &run, (run.of(ROW), None))?;
         }
     }
     if p.rhs == Rhs::Packed {
@@ -101,7 +109,7 @@ impl Panels<'_> {
     fn schedule(&self, s: &mut Schedule, run: &Run, tile: VarId) -> Result<(), Refusal> {
         let lanes = self.width.lanes() as usize;
         let copy = copied(s, run.outer, self.p, [self.vectors * lanes, lanes])?;
-        columns(s, self.p, self.width, run, Some(tile))?;
+        columns(s, self.p, self.width, run, (run.of(ROW), Some(tile)))?;
         s.tensorize_copy(&copy, self.width)?;
         Ok(())
     }
@@ -126,15 +134,15 @@ fn copied(
     Ok(CopyTile { run, vector, lane })
 }
 
-/// Schedules a run of tiles of columns; those of a panel are one more loop inside the rows.
+/// Schedules a run of tiles of columns, with this loop over rows; those of a panel are one more loop inside.
 fn columns(
     s: &mut Schedule,
     p: &GemmProblem,
     width: Width,
     run: &Run,
-    tile: Option<VarId>,
+    (row, tile): (VarId, Option<VarId>),
 ) -> Result<(), Refusal> {
-    let (row, sum, lane) = (run.of(ROW), run.of(SUM), run.of(LANE));
+    let (sum, lane) = (run.of(SUM), run.of(LANE));
     if p.rhs == Rhs::Packed {
         s.pack(RHS, row, run.inner)?;
     }
@@ -160,7 +168,8 @@ fn rows(
     let unrolled = [8, 4, 2].into_iter().find(|c| terms.is_multiple_of(*c)).unwrap_or(1);
     let [ic, channel] = s.split(sum, unrolled)?;
     let most = if p.m > 2 { tiles::pixels(width, s.extent(vector)) } else { 1 };
-    let runs: Vec<(usize, usize)> = EvenSplit::new(p.m, most).runs().map(|(_, size, n)| (size, n)).collect();
+    let all = s.extent(row);
+    let runs: Vec<(usize, usize)> = EvenSplit::new(all, most).runs().map(|(_, size, n)| (size, n)).collect();
     for run in s.cut(row, &runs)? {
         if let Some(tile) = tile {
             s.reorder(&[run.of(tile), run.inner])?;
@@ -168,7 +177,7 @@ fn rows(
         let [vector, lane, ic, channel] = [vector, lane, ic, channel].map(|l| run.of(l));
         let part = (Expr::int(0), p.k / unrolled);
         let (taps, ahead) = (Vec::new(), (0, Expr::int(0)));
-        let tile = ConvTile { pixel: run.inner, pixels: p.m, vector, lane, ic, taps, channel, part, ahead };
+        let tile = ConvTile { pixel: run.inner, pixels: all, vector, lane, ic, taps, channel, part, ahead };
         s.tensorize_conv(&tile, width)?;
     }
     Ok(())

@@ -29,6 +29,20 @@ pub fn tiles(p: &GemmProblem, width: Width) -> Vec<usize> {
     split.runs().flat_map(|(_, size, n)| std::iter::repeat_n(size, n)).collect()
 }
 
+/// Least rows of a chunk: so many that what a tile of columns costs to begin with does not matter.
+const CHUNK: usize = 48;
+
+/// Rows of each chunk, of which all are equal: all rows where they are few, where the level-2 cache holds them, or where there is
+/// one tile of columns.
+pub fn chunk(p: &GemmProblem, tiles: usize, target: Target) -> usize {
+    let l2 = target.caches().l2;
+    if p.batch > 1 || tiles < 2 || 4 * p.m * p.k <= l2 / 2 {
+        return p.m;
+    }
+    let most = (l2 / 4 / (4 * p.k)).max(CHUNK);
+    (CHUNK..=most.min(p.m)).rev().find(|rows| p.m.is_multiple_of(*rows)).unwrap_or(p.m)
+}
+
 /// Most tiles of a panel.
 const PANEL_TILES: usize = 32;
 
