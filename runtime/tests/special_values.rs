@@ -176,3 +176,23 @@ fn infinities_stay_in_their_part_of_a_concatenation() {
     let tolerance = Tolerance { absolute: 1e-5, relative: 1e-5 };
     compare_all(&found[1..], &expected[1..], &|_| tolerance).unwrap();
 }
+
+/// Powers whose exponent is known are products of the base and its roots.
+#[test]
+fn known_powers() {
+    let x = joined(numbers(DType::F32).into_iter());
+    for quarters in [2, 3, 4, 6, 8, 12, 16, -2, -3, -4, -6, -8, -12, -16, 5, 1] {
+        let mut graph = Graph::new("power");
+        let base = graph.add_input("x", DType::F32, vec![Dim::Fixed(F32S.len())]);
+        let exponent = graph.add_const("y", Tensor::scalar(quarters as f32 / 4.0));
+        let power = Binary { kind: BinaryKind::Pow };
+        let y = graph.add_node("n", power, vec![Some(base), Some(exponent)], &["y"]);
+        graph.add_output("y", y[0]);
+        let expected = interp::run(&graph, std::slice::from_ref(&x)).unwrap();
+        let model = Model::from_graph(graph, &LoadOptions::default()).unwrap();
+        let found = run(&mut model.session().unwrap(), std::slice::from_ref(&x)).unwrap();
+        if let Err(e) = compare_all(&found, &expected, &|_| TOLERANCE) {
+            panic!("{quarters} quarters: {e}");
+        }
+    }
+}

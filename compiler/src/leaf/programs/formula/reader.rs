@@ -83,10 +83,62 @@ impl Reader<'_> {
             BinaryFn::Div => return self.quotient(x, y),
             BinaryFn::Min => return self.limit(BinaryOp::Min, x, y),
             BinaryFn::Max => return self.limit(BinaryOp::Max, x, y),
+            BinaryFn::Pow => return self.power(x, y),
             _ => return None,
         };
         let (x, y) = (self.value(x)?, self.value(y)?);
         Some(self.step(Step::Binary(op, x, y)))
+    }
+
+    /// Powers that are products of the base and its roots.
+    fn power(&mut self, x: &Expr, y: &Expr) -> Option<At> {
+        let (x, y) = (self.value(x)?, self.value(y)?);
+        // In quarters.
+        let quarters = 4.0 * self.number(y)?;
+        let known = [2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0].contains(&quarters.abs());
+        if !known {
+            return None;
+        }
+        let times = |r: &mut Self, a: At, b: At| r.step(Step::Binary(BinaryOp::Mul, a, b));
+        let of = match quarters.abs() {
+            2.0 => self.root(x),
+            3.0 => {
+                let root = self.root(x);
+                let fourth = self.step(Step::Function(Function::Sqrt, root));
+                times(self, root, fourth)
+            }
+            4.0 => x,
+            6.0 => {
+                // As a power, that of -inf is inf.
+                let (root, magnitude) = (self.root(x), self.function(Function::Abs, x));
+                times(self, magnitude, root)
+            }
+            8.0 => times(self, x, x),
+            12.0 => {
+                let square = times(self, x, x);
+                times(self, square, x)
+            }
+            _ => {
+                let square = times(self, x, x);
+                times(self, square, square)
+            }
+        };
+        if quarters > 0.0 {
+            return Some(of);
+        }
+        let one = self.step(Step::Number(1.0));
+        Some(self.step(Step::Binary(BinaryOp::Div, one, of)))
+    }
+
+    /// The square root as a power: of -inf it is inf, and of -0 it is 0.
+    fn root(&mut self, x: At) -> At {
+        let zero = self.step(Step::Number(0.0));
+        let x = self.step(Step::Binary(BinaryOp::Add, x, zero));
+        let root = self.step(Step::Function(Function::Sqrt, x));
+        let (lowest, highest) = (f32::NEG_INFINITY, f32::INFINITY);
+        let [lowest, highest] = [lowest, highest].map(|n| self.step(Step::Number(n)));
+        let is_lowest = self.step(Step::Compare(Predicate::Eq, x, lowest));
+        self.step(Step::Choose(is_lowest, highest, root))
     }
 
     /// `a / (1 + e^x)` is `a` times the sigmoid of `-x`. A number divides what was made of a sum, which is rounded anyway, as a
