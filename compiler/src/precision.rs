@@ -12,7 +12,7 @@ pub enum Precision {
     #[default]
     Default,
     /// Sums of the products that the definition has, and no others: Winograd's algorithm is excluded, and products with zeros
-    /// in place of the weights of other groups.
+    /// in place of the weights of other groups, or of other phases of a transposed convolution.
     Strict,
 }
 

@@ -23,9 +23,9 @@ use crate::threads::Threads;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// The machine to compile for; none stands for the one that the program runs on, by [`detect_target`](crate::detect_target)
-    /// or, where [`records`](LoadOptions::records) tell how fast the model is with each, by them. Code for a newer one can be
-    /// compiled, but not run.
+    /// The machine to compile for; none stands for the one that the program runs on, by [`detect_target`](crate::detect_target),
+    /// by what the model computes, or, where [`records`](LoadOptions::records) tell how fast the model is with each, by them.
+    /// Code for a newer one can be compiled, but not run.
     pub target: Option<Target>,
     /// How exact the algorithms of compiled code must be.
     pub precision: Precision,

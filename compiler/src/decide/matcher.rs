@@ -179,7 +179,9 @@ impl Matcher<'_> {
             None => (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes),
         };
         let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
-        let dilated = self.dilated((x, &src), w, lanes).filter(|_| matches!(kind, Kind::Conv(..)));
+        let dilated = self
+            .dilated((x, &src, &Shape::new(wei.clone())), w, lanes)
+            .filter(|_| matches!(kind, Kind::Conv(..)));
         if let Some(parts) = dilated {
             return parts;
         }

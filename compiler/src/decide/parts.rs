@@ -9,7 +9,7 @@ use octrt_ops::def::conv_transpose::ConvTranspose;
 use octrt_ops::def::conv_transpose::phases::{Phase, Taps};
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::window::WindowAxis;
-use octrt_ops::{Node, ValueId};
+use octrt_ops::{Node, Shape, ValueId};
 
 use super::matcher::{Match, Matcher};
 use super::{Kind, Reason, Windows};
@@ -22,6 +22,14 @@ const PARTS: usize = 64;
 
 /// Part of the multiplications of a dilated convolution above which leaving out taps is not worth the calls.
 const WORTH_IT: f64 = 0.85;
+
+/// Of how many times its weights the parts of a dilated convolution may have copies, or how many bytes.
+const COPIES: f64 = 3.0;
+/// See [`COPIES`].
+const BYTES: f64 = 16e6;
+
+/// Most windows of an axis that are looked at one by one.
+const OUTPUTS: usize = 1 << 16;
 
 /// A convolution as several.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,12 +78,14 @@ impl Along {
         Along { window: p.window, src_first: 0, first: p.first, step: p.step, taps: Some(p.taps) }
     }
 
+    /// All windows, with all taps.
+    fn whole(w: &WindowAxis) -> Vec<Along> {
+        let taps = Taps { last: w.kernel - 1, step: 1, count: w.kernel };
+        vec![Along { window: *w, src_first: 0, first: 0, step: 1, taps: Some(taps) }]
+    }
+
     /// The runs of windows that have the same taps in the input.
     fn boxes(w: &WindowAxis) -> Vec<Along> {
-        let whole = Taps { last: w.kernel - 1, step: 1, count: w.kernel };
-        if w.dilation == 1 {
-            return vec![Along { window: *w, src_first: 0, first: 0, step: 1, taps: Some(whole) }];
-        }
         let mut runs: Vec<Along> = Vec::new();
         for o in 0..w.output {
             let inside = w.inside(o);
@@ -166,23 +176,41 @@ impl Matcher<'_> {
 
     /// A dilated convolution with these windows as convolutions without the taps that lie in the padding, where there are
     /// enough of those.
-    pub(super) fn dilated(&self, (x, src): (ValueId, &Map), w: &Windows, lanes: usize) -> Option<Match> {
+    pub(super) fn dilated(
+        &self,
+        (x, src, wei): (ValueId, &Map, &Shape),
+        w: &Windows,
+        lanes: usize,
+    ) -> Option<Match> {
         let axes = &w.axes[AXES - src.axes..];
         // Parts of single pixels in steps would each have to put theirs side by side.
         if axes.iter().all(|a| a.dilation == 1 || a.kernel == 1) || axes.iter().any(|a| a.stride > 1) {
             return None;
         }
-        let along: Vec<Vec<Along>> = axes.iter().map(Along::boxes).collect();
-        let count = along.iter().fold(1usize, |n, boxes| n.saturating_mul(boxes.len()));
-        if count > PARTS || along.iter().flatten().any(|a| a.window.kernel == 0) {
-            return None;
-        }
-        let terms = |a: &WindowAxis| (a.kernel * a.output) as f64;
-        let left: f64 =
-            along.iter().map(|boxes| boxes.iter().map(|a| terms(&a.window)).sum::<f64>()).product();
-        if left > WORTH_IT * axes.iter().map(terms).product::<f64>() {
-            return None;
-        }
+        let sum = |of: &dyn Fn(&WindowAxis) -> usize, along: &[Vec<Along>]| -> f64 {
+            along.iter().map(|all| all.iter().map(|a| of(&a.window)).sum::<usize>() as f64).product()
+        };
+        let (terms, taps) = (|a: &WindowAxis| a.kernel * a.output, |a: &WindowAxis| a.kernel);
+        let whole: Vec<Vec<Along>> = axes.iter().map(Along::whole).collect();
+        // Every box has the weights of its taps for its own.
+        let bytes = 4.0 * (wei.numel() / axes.iter().map(taps).product::<usize>().max(1)) as f64;
+        let serves = |along: &Vec<Vec<Along>>| {
+            let count = along.iter().fold(1usize, |n, boxes| n.saturating_mul(boxes.len()));
+            let copies = sum(&taps, along);
+            count <= PARTS
+                && along.iter().flatten().all(|a| a.window.kernel > 0)
+                && (copies <= COPIES * sum(&taps, &whole) || copies * bytes <= BYTES)
+                && sum(&terms, along) <= WORTH_IT * sum(&terms, &whole)
+        };
+        // Boxes along some of the axes.
+        let chosen = (1..1usize << axes.len()).map(|set| {
+            let of = |(i, w): (usize, &WindowAxis)| {
+                let cut = set >> i & 1 == 1 && w.dilation > 1 && w.output <= OUTPUTS;
+                if cut { Along::boxes(w) } else { Along::whole(w) }
+            };
+            axes.iter().enumerate().map(of).collect::<Vec<_>>()
+        });
+        let along = chosen.filter(serves).min_by(|a, b| sum(&terms, a).total_cmp(&sum(&terms, b)))?;
         let of_groups = (w.groups, w.sharing);
         let parts = choices(&along).iter().map(|p| part(p, KernelOrder::Plain, of_groups)).collect();
         let parts = Parts { parts, depthwise: false };

@@ -102,7 +102,8 @@ pub struct Lowered {
     pub refused: Refused,
     /// Outputs that need no computation.
     pub copies: Vec<(Virtual, usize)>,
-    /// Distinct convolutions in blocks, with what of the decisions serves them.
+    /// Distinct convolutions in blocks, with what of the decisions serves them; those that are computed as several are not among
+    /// them.
     pub convolutions: Vec<(ConvProblem, Decision)>,
     /// Positions of small constants by what they are made from.
     small: BTreeMap<u64, Vec<usize>>,

@@ -127,7 +127,7 @@ impl Lowering<'_> {
     }
 
     /// The nests of a convolution; networks repeat their blocks.
-    pub(super) fn plan(&mut self, problem: ConvProblem, decision: Decision) -> Result<ConvPlan, Refusal> {
+    fn plan(&mut self, problem: ConvProblem, decision: Decision) -> Result<ConvPlan, Refusal> {
         let same = |known: &&Planned| known.decision == decision && known.problem == problem;
         if let Some(Planned { plan, .. }) = self.planned.iter().find(same) {
             return Ok(plan.clone());

@@ -9,7 +9,7 @@ use crate::layout::Map;
 use crate::pack::Packing;
 use crate::schedule::script::Scheduled;
 use crate::strategy::conv::{ConvProblem, Plan};
-use crate::strategy::conv_plan::ConvPlan;
+use crate::strategy::conv_plan::{self, ConvPlan};
 use crate::strategy::decision::Decision;
 use crate::strategy::problem::{WindowKind, WindowProblem};
 use crate::strategy::refusal::Refusal;
@@ -68,7 +68,8 @@ impl Lowering<'_> {
         let w = &part.windows;
         let problem = ConvProblem::new((w.groups, w.sharing), w.window(), maps, tail);
         let elements = problem.bias_elements();
-        match self.plan(problem, Decision::DIRECT)? {
+        // Parts are no convolutions that records know.
+        match conv_plan::plan(&problem, Decision::DIRECT, self.options.target)? {
             ConvPlan { nests: Plan::Whole(nest), packing, .. } => Ok((nest, packing, elements)),
             ConvPlan { .. } => Err(Refusal::Defect("a part that is not computed directly")),
         }

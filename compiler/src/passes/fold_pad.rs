@@ -13,7 +13,7 @@ use super::Skip;
 /// where `Pad` is a pass over memory.
 ///
 /// Requires: a pad of rows and columns (or of any axes behind the channels) with a constant, which is that of the window's own
-/// padding: 0 for convolutions and for averages that count padding; -inf for maxima, or 0 where a ReLU comes before; poolings
+/// padding: 0 for convolutions and for averages that count padding; -inf for maxima, or 0 where a ReLU or a sigmoid comes before; poolings
 /// whose extents are not rounded up. Never blocked.
 pub fn fold_pad(graph: &Editor, id: NodeId) -> Result<Patch, Skip> {
     let node = graph.node(id);

@@ -40,7 +40,7 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
     if p.bias != Bias::Absent {
         s.start_from(BIAS)?;
     }
-    // Threads share products, or tiles of columns where there is one product.
+    // Threads share products; where there is one product, chunks of rows or tiles of columns.
     let products = (p.batch > 1).then_some(PRODUCT);
     let order = |inner: &[VarId]| products.iter().chain(inner).copied().collect::<Vec<_>>();
     // The last tile may end within a vector, so tiles of equal form but for the last share the parallel loop.

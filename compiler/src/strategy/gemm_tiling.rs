@@ -39,8 +39,9 @@ pub fn chunk(p: &GemmProblem, tiles: usize, target: Target) -> usize {
     if p.batch > 1 || tiles < 2 || 4 * p.m * p.k <= l2 / 2 {
         return p.m;
     }
-    let most = (l2 / 4 / (4 * p.k)).max(CHUNK);
-    (CHUNK..=most.min(p.m)).rev().find(|rows| p.m.is_multiple_of(*rows)).unwrap_or(p.m)
+    // So many chunks that any number of threads shares them.
+    let most = (l2 / 4 / (4 * p.k)).max(CHUNK).min(p.m / 8);
+    (CHUNK..=most).rev().find(|rows| p.m.is_multiple_of(*rows)).unwrap_or(p.m)
 }
 
 /// Most tiles of a panel.

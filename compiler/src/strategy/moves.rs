@@ -47,7 +47,8 @@ pub fn nests(c: &Compute, stage: &Stage, target: Target) -> Result<Vec<(Nest, Ve
         return Err(Refusal::Unfit("more elements"));
     }
     let pieces = pieces(c, stage)?;
-    match shared(&pieces, ty.shape.dims()) {
+    let enough = |axis: &usize| pieces.len() > 1 || ty.shape[*axis] >= PARTS / 2;
+    match shared(&pieces, ty.shape.dims()).filter(enough) {
         Some(axis) => Ok(vec![nest(c, stage, width, (&pieces, Some(axis)))?]),
         None => pieces.chunks(1).map(|piece| nest(c, stage, width, (piece, None))).collect(),
     }

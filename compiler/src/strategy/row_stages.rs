@@ -26,6 +26,9 @@ use super::refusal::Refusal;
 /// Most vectors that an accumulator sums one after the other: a float that is added to a long sum loses digits.
 const CHAIN: usize = 256;
 
+/// Iterations of the parallel loop that are enough for any number of threads.
+const PARTS: usize = 8;
+
 /// Accumulators of a sum.
 const ACCUMULATORS: usize = 4;
 
@@ -65,7 +68,10 @@ pub fn nest(c: &Compute, outputs: usize, target: Target) -> Result<RowStages, Re
     if !programs.iter().flatten().all(registers::fits) {
         return Err(Refusal::Registers);
     }
-    let mut b = Builder::new("row", d.loops.first().copied().unwrap_or(1));
+    // Threads share the first loop of which there are enough iterations.
+    let shared = d.loops.iter().position(|n| *n >= PARTS);
+    let shared = shared.or((0..d.loops.len()).max_by_key(|i| d.loops[*i])).unwrap_or(0);
+    let mut b = Builder::new("row", d.loops.get(shared).copied().unwrap_or(1));
     let mut sources = Vec::new();
     let mut places: BTreeMap<BufId, BufId> = BTreeMap::new();
     let table = |b: &mut Builder, t: &Tensor| b.buffer(t.ty().clone(), BufferRole::Table(t.clone()));
@@ -96,8 +102,12 @@ pub fn nest(c: &Compute, outputs: usize, target: Target) -> Result<RowStages, Re
         false => None,
     };
     let number = second.is_some().then(|| b.buffer(TensorType::new(DType::F32, [1]), BufferRole::Scratch));
-    let mut around = vec![b.parallel()];
-    inside(&mut b, d.loops.get(1..).unwrap_or(&[]), &mut around, &mut |b, around| {
+    let (outer, mut inner) = (b.parallel(), d.loops.clone());
+    // The shared loop has one iteration in its old place.
+    inner.iter_mut().skip(shared).take(1).for_each(|n| *n = 1);
+    inside(&mut b, &inner, &mut Vec::new(), &mut |b, around| {
+        let mut around = around.to_vec();
+        around.iter_mut().skip(shared).take(1).for_each(|at| *at = outer.clone());
         let at = |buffer: BufId, place: &[Expr]| {
             let of_loop = |v: VarId| around.get(v.0 as usize).cloned().unwrap_or(Expr::int(0));
             Some(Value::At(*places.get(&buffer)?, place.iter().map(|e| e.substitute(&of_loop)).collect()))

@@ -100,8 +100,14 @@ impl Env for At<'_> {
         let unknown = || OpError::Invalid("not a table".into());
         let BufferKind::Table(t) = &self.c.buffers[b.index()].kind else { return Err(unknown()) };
         let at = octrt_ops::compute::flat_index(t.shape(), index)?;
-        let values = t.to_i64s().map_err(|_| unknown())?;
-        values.get(at).map(|v| Scalar::I64(*v)).ok_or_else(unknown)
+        // One element of many: what is asked for again and again is not converted as a whole.
+        let bytes = t.bytes();
+        let value = match t.dtype() {
+            DType::I64 => bytes.as_chunks::<8>().0.get(at).map(|b| i64::from_le_bytes(*b)),
+            DType::I32 => bytes.as_chunks::<4>().0.get(at).map(|b| i32::from_le_bytes(*b).into()),
+            _ => None,
+        };
+        value.map(Scalar::I64).ok_or_else(unknown)
     }
 }
 

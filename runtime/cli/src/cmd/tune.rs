@@ -80,7 +80,9 @@ pub fn run(args: &TuneArgs) -> anyhow::Result<()> {
     let mut log = Log::open(path)?;
     let cold = Cold::of(&measured.model)?;
     let deadline = start + args.budget.0;
-    let rows = measure(&all, (&options, target), &known, (&mut log, cold), deadline)?;
+    // What is measured by itself would get a target of its own.
+    let of_target = options.clone().with_target(Some(target));
+    let rows = measure(&all, (&of_target, target), &known, (&mut log, cold), deadline)?;
     let left = rows.iter().filter(|r| r.decision.is_none()).count();
     let whole = whole::measure(args, &options, (measured, &mut log))?;
     let report = Report {

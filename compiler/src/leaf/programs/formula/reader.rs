@@ -133,7 +133,8 @@ impl Reader<'_> {
     /// The square root as a power: of -inf it is inf, and of -0 it is 0.
     fn root(&mut self, x: At) -> At {
         let zero = self.step(Step::Number(0.0));
-        let x = self.step(Step::Binary(BinaryOp::Add, x, zero));
+        let is_zero = self.step(Step::Compare(Predicate::Eq, x, zero));
+        let x = self.step(Step::Choose(is_zero, zero, x));
         let root = self.step(Step::Function(Function::Sqrt, x));
         let (lowest, highest) = (f32::NEG_INFINITY, f32::INFINITY);
         let [lowest, highest] = [lowest, highest].map(|n| self.step(Step::Number(n)));
