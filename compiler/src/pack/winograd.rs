@@ -2,7 +2,8 @@
 
 use std::f64::consts::SQRT_2;
 
-use super::{ConvPacking, Panel, Weights};
+use super::conv::Panel;
+use super::{ConvPacking, Weights};
 use crate::leaf::programs::Winograd;
 
 /// Kernels that are transformed side by side: those of as many output channels for one input channel.
