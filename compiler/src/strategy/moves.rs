@@ -29,6 +29,12 @@ const VECTORS: usize = 4;
 /// Most vectors of a row that a call copies with others.
 const SHORT: usize = 32;
 
+/// Least rows of a part that become columns.
+const ROWS: usize = 16;
+
+/// Bytes between lines that share a place in the level-1 cache with too many others.
+const ALIASES: i32 = 512;
+
 /// Most parts of a box that threads share.
 const PARTS: usize = 16;
 
@@ -47,7 +53,9 @@ pub fn nests(c: &Compute, stage: &Stage, target: Target) -> Result<Vec<(Nest, Ve
         return Err(Refusal::Unfit("more elements"));
     }
     let pieces = pieces(c, stage)?;
-    let enough = |axis: &usize| pieces.len() > 1 || ty.shape[*axis] >= PARTS / 2;
+    // Rows of the source that become columns are walked through in blocks.
+    let turned = |axis: usize| pieces.iter().flat_map(|p| &p.axes).any(|a| a.of == axis && a.src == 1);
+    let enough = |axis: &usize| !turned(*axis) && (pieces.len() > 1 || ty.shape[*axis] >= PARTS / 2);
     match shared(&pieces, ty.shape.dims()).filter(enough) {
         Some(axis) => Ok(vec![nest(c, stage, width, (&pieces, Some(axis)))?]),
         None => pieces.chunks(1).map(|piece| nest(c, stage, width, (piece, None))).collect(),
@@ -110,8 +118,8 @@ fn nest(
 
 /// Of how many equal parts of their outermost loops threads take some each.
 fn parts(boxes: &[Vec<Axis>]) -> usize {
-    let divides =
-        |n: usize| boxes.iter().all(|axes| axes.first().is_some_and(|a| a.extent.is_multiple_of(n)));
+    let is_cut = |a: &Axis, n: usize| a.extent.is_multiple_of(n) && (a.src != 1 || a.extent / n >= ROWS);
+    let divides = |n: usize| boxes.iter().all(|axes| axes.first().is_some_and(|a| is_cut(a, n)));
     (2..=PARTS).rev().find(|n| divides(*n)).unwrap_or(1)
 }
 
@@ -346,6 +354,16 @@ impl Moved {
             let (full, rest) = (axis.extent / lanes, axis.extent % lanes);
             [(0, full, lanes), (full * lanes, usize::from(rest > 0), rest)]
         };
+        // Rows of the result whose distance is that of lines which share a place in the level-1 cache are written one after the
+        // other; others by blocks of columns.
+        if along.extent > lanes && pixel_bytes % ALIASES == 0 {
+            let of_block = |b: &mut Builder, first: Expr, extent: usize| {
+                self.at(along, &first).transposed(b, &Axis { extent, ..*along }, across)
+            };
+            let [(_, blocks, _), (first, rest, pixels)] = of(along);
+            b.each(blocks, |b, block| of_block(b, block.clone() * Expr::int(lanes), lanes))?;
+            return if rest > 0 { of_block(b, Expr::int(first), pixels) } else { Ok(()) };
+        }
         for (first, blocks, channels) in of(across).into_iter().filter(|(_, n, _)| *n > 0) {
             b.each(blocks, |b, block| {
                 let m = self.at(across, &(block.clone() * Expr::int(lanes) + Expr::int(first)));
