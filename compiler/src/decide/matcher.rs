@@ -18,6 +18,10 @@ use crate::strategy::decision::Decision;
 use crate::strategy::problem::WindowKind;
 use crate::strategy::row_stages;
 
+/// What windows have along an axis that maps do not have.
+pub(super) const ABSENT: WindowAxis =
+    WindowAxis { input: 1, kernel: 1, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0, output: 1 };
+
 /// Planes, rows and columns of the windows of these extents on a map.
 fn axes(
     src: &Map,
@@ -28,9 +32,7 @@ fn axes(
     let extents = src.extents();
     let axes = window.axes_with(kernel, &extents[AXES - src.axes..], rounding);
     let axes = axes.map_err(|_| Reason::Windows)?;
-    let absent =
-        WindowAxis { input: 1, kernel: 1, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0, output: 1 };
-    let absent = std::iter::repeat_n(absent, AXES - src.axes);
+    let absent = std::iter::repeat_n(ABSENT, AXES - src.axes);
     let axes: Vec<WindowAxis> = absent.chain(axes).collect();
     axes.try_into().map_err(|_| Reason::Windows)
 }
@@ -179,10 +181,9 @@ impl Matcher<'_> {
             None => (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes),
         };
         let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
-        let dilated = self
-            .dilated((x, &src, &Shape::new(wei.clone())), w, lanes)
-            .filter(|_| matches!(kind, Kind::Conv(..)));
-        if let Some(parts) = dilated {
+        if let Kind::Conv(w, _) = &kind
+            && let Some(parts) = self.dilated((x, &src, &Shape::new(wei)), w, lanes)
+        {
             return parts;
         }
         let layout = Layout { halo: w.halo(), ..Layout::blocked(lanes) };

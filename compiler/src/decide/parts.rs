@@ -11,7 +11,7 @@ use octrt_ops::graph::infer::with_args;
 use octrt_ops::window::WindowAxis;
 use octrt_ops::{Node, Shape, ValueId};
 
-use super::matcher::{Match, Matcher};
+use super::matcher::{ABSENT, Match, Matcher};
 use super::{Kind, Reason, Windows};
 use crate::layout::{AXES, Halo, Layout, Map};
 use crate::pack::{KernelOrder, KernelPart};
@@ -65,13 +65,7 @@ struct Along {
     taps: Option<Taps>,
 }
 
-const ABSENT: Along = Along {
-    window: WindowAxis { input: 1, kernel: 1, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0, output: 1 },
-    src_first: 0,
-    first: 0,
-    step: 1,
-    taps: None,
-};
+const NOWHERE: Along = Along { window: ABSENT, src_first: 0, first: 0, step: 1, taps: None };
 
 impl Along {
     fn of_phase(p: &Phase) -> Along {
@@ -107,7 +101,7 @@ impl Along {
 
 fn part(along: &[Along], order: KernelOrder, (groups, sharing): (usize, Sharing)) -> Part {
     let missing = AXES.saturating_sub(along.len());
-    let of = |i: usize| i.checked_sub(missing).and_then(|i| along.get(i)).unwrap_or(&ABSENT);
+    let of = |i: usize| i.checked_sub(missing).and_then(|i| along.get(i)).unwrap_or(&NOWHERE);
     Part {
         windows: Windows { axes: std::array::from_fn(|i| of(i).window), groups, sharing },
         src_first: std::array::from_fn(|i| of(i).src_first),

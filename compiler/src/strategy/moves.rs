@@ -225,10 +225,7 @@ impl Moved {
                 _ => self.each(b, outer, &mut |m, b| m.row(b, last)),
             };
         }
-        if last.dst == 1 && last.src == 1 && last.extent < lanes {
-            return self.strips(b, outer, last.extent);
-        }
-        if last.dst == 1 && !moves && last.extent < lanes {
+        if last.dst == 1 && (!moves || last.src == 1) {
             return self.strips(b, outer, last.extent);
         }
         if let (true, [.., next]) = (last.dst == 1 && last.extent == 2, outer)

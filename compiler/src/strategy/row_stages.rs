@@ -29,9 +29,6 @@ const CHAIN: usize = 256;
 /// Iterations of the parallel loop that are enough for any number of threads.
 const PARTS: usize = 8;
 
-/// Accumulators of a sum.
-const ACCUMULATORS: usize = 4;
-
 /// A definition as one nest, and the buffers of the definition that are its sources and its results, in order.
 #[derive(Debug)]
 pub struct RowStages {
@@ -51,7 +48,7 @@ pub fn nest(c: &Compute, outputs: usize, target: Target) -> Result<RowStages, Re
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let lanes = width.lanes() as usize;
     let mut d = Definition::new(c, c.outputs.get(..outputs).unwrap_or(&c.outputs))?;
-    if d.elements < lanes || d.elements > CHAIN * ACCUMULATORS * lanes {
+    if d.elements < lanes || d.elements > CHAIN * Row::ACCUMULATORS * lanes {
         return Err(unfit("rows of one vector at least, that are not too long to be summed in one go"));
     }
     d.read()?;

@@ -2,7 +2,8 @@
 
 use super::{Advance, Axis, Grid, Pixels, Reduction};
 use crate::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Slot, SlotId, SlotKind, Step, VecId, Width,
+    Address, BinaryOp, Inst, OffId, Operand, Program, PtrId, Shuffle, Slot, SlotId, SlotKind, Step, VecId,
+    Width,
 };
 
 /// A program that is being written.
@@ -194,6 +195,13 @@ impl Builder {
     pub(super) fn binary(&mut self, op: BinaryOp, a: VecId, b: VecId) -> VecId {
         let dst = self.vector();
         self.assign(dst, op, a, Operand::Vector(b));
+        dst
+    }
+
+    /// Some lanes of two vectors in a fresh one.
+    pub(super) fn shuffle(&mut self, op: Shuffle, a: VecId, b: VecId) -> VecId {
+        let dst = self.vector();
+        self.push(Inst::Shuffle { op, dst, a, b });
         dst
     }
 

@@ -86,8 +86,7 @@ pub struct Row {
     pub operands: Vec<Reads>,
 }
 
-/// Accumulators of a reduction, and vectors of a trip.
-const VECTORS: usize = 4;
+const VECTORS: usize = Row::ACCUMULATORS;
 
 /// Vectors of the row, in trips, one by one, and in part.
 #[derive(Clone, Copy)]
@@ -98,6 +97,9 @@ struct Cut {
 }
 
 impl Row {
+    /// Accumulators of a reduction, and vectors of a trip.
+    pub const ACCUMULATORS: usize = 4;
+
     /// Names of the slots that count the trips of each stage.
     pub const TRIPS: [&'static str; 3] = ["trips0", "trips1", "trips2"];
 
@@ -263,13 +265,8 @@ impl Walk<'_> {
 
     /// All lanes combined, in all lanes.
     fn across(&self, b: &mut Builder, combine: Combine, acc: VecId) -> VecId {
-        let shuffled = |b: &mut Builder, op: Shuffle, x: VecId| {
-            let dst = b.vector();
-            b.push(Inst::Shuffle { op, dst, a: x, b: x });
-            dst
-        };
         let both = |b: &mut Builder, [one, other]: [Shuffle; 2], x: VecId| {
-            let (first, second) = (shuffled(b, one, x), shuffled(b, other, x));
+            let (first, second) = (b.shuffle(one, x, x), b.shuffle(other, x, x));
             combine.write(b, first, second);
             first
         };
@@ -279,7 +276,7 @@ impl Walk<'_> {
         }
         // Lanes 0, 1 and 2, 3 of each quad, which are all alike.
         let x = both(b, [Shuffle::JoinLow, Shuffle::JoinHigh], x);
-        let x = shuffled(b, Shuffle::InterleaveLow, x);
+        let x = b.shuffle(Shuffle::InterleaveLow, x, x);
         both(b, [Shuffle::JoinLow, Shuffle::JoinHigh], x)
     }
 

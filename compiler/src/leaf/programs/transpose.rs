@@ -11,7 +11,7 @@
 //! Even and odd quads of those of all `g` then are whole columns.
 
 use super::builder::Builder;
-use crate::leaf::{Address, Inst, Program, PtrId, Shuffle, VecId, Width};
+use crate::leaf::{Address, Program, PtrId, Shuffle, VecId, Width};
 
 /// From where to where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,8 +166,6 @@ impl Square {
             (None, None) => return None,
             (x, y) => (x.unwrap_or(self.missing), y.unwrap_or(self.missing)),
         };
-        let dst = b.vector();
-        b.push(Inst::Shuffle { op, dst, a: x, b: y });
-        Some(dst)
+        Some(b.shuffle(op, x, y))
     }
 }
