@@ -32,9 +32,6 @@ const SHORT: usize = 32;
 /// Least rows of a part that become columns.
 const ROWS: usize = 16;
 
-/// Bytes between lines that share a place in the level-1 cache with too many others.
-const ALIASES: i32 = 512;
-
 /// Most parts of a box that threads share.
 const PARTS: usize = 16;
 
@@ -351,16 +348,6 @@ impl Moved {
             let (full, rest) = (axis.extent / lanes, axis.extent % lanes);
             [(0, full, lanes), (full * lanes, usize::from(rest > 0), rest)]
         };
-        // Rows of the result whose distance is that of lines which share a place in the level-1 cache are written one after the
-        // other; others by blocks of columns.
-        if along.extent > lanes && pixel_bytes % ALIASES == 0 {
-            let of_block = |b: &mut Builder, first: Expr, extent: usize| {
-                self.at(along, &first).transposed(b, &Axis { extent, ..*along }, across)
-            };
-            let [(_, blocks, _), (first, rest, pixels)] = of(along);
-            b.each(blocks, |b, block| of_block(b, block.clone() * Expr::int(lanes), lanes))?;
-            return if rest > 0 { of_block(b, Expr::int(first), pixels) } else { Ok(()) };
-        }
         for (first, blocks, channels) in of(across).into_iter().filter(|(_, n, _)| *n > 0) {
             b.each(blocks, |b, block| {
                 let m = self.at(across, &(block.clone() * Expr::int(lanes) + Expr::int(first)));
