@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A *part* of the input channels is one whose weights stay in the level-1 cache while the tiles of pixels pass, or of few
-//! terms; sums of parts are added by way of the output.
+//! terms; sums of parts are added by way of the output. Where the input of a chunk is larger than the level-2 cache, all
+//! tiles of channels take one part before the next.
 //!
 //! A *chunk* is a run of output pixels whose input stays in the level-2 cache while all output channels pass; where
 //! the weights are the larger part there is one chunk, and output channels are the parallel loop. Tiles are as even
@@ -22,7 +23,7 @@ use crate::schedule::tensorize::conv::ConvTile;
 use crate::target::Target;
 
 use super::conv::ConvProblem;
-use super::conv_tiling::{ahead, chunks, even_parts, most_pixels, parts};
+use super::conv_tiling::{ahead, chunks, even_parts, most_pixels, parts, parts_first};
 use super::decision::{Order, Tiling, can_share_channels};
 use super::refusal::Refusal;
 use super::share::Share;
@@ -57,7 +58,8 @@ pub fn schedule(p: &ConvProblem, tiling: Tiling, target: Target) -> Result<Sched
         }
     };
     s.parallel(parallel)?;
-    let tile = Direct { p, tiling, vectors: &vectors, target, width, l: &l, pixel, pixels };
+    let parts_first = !by_channel && parts_first(p, chunks, &vectors, (width, target));
+    let tile = Direct { p, tiling, vectors: &vectors, target, width, l: &l, pixel, pixels, parts_first };
     if by_channel {
         tile.channels(&mut s, &block)?;
     } else {
@@ -114,6 +116,8 @@ struct Direct<'a> {
     l: &'a ConvLoops,
     pixel: VarId,
     pixels: usize,
+    /// Whether all tiles take a part of the input channels before the next one.
+    parts_first: bool,
 }
 
 impl Direct<'_> {
@@ -131,7 +135,8 @@ impl Direct<'_> {
         if sizes.len() == 1 {
             return self.pixels(s, pixel, (split, ahead), &whole);
         }
-        for part in s.split_sum((pixel, run.of(self.l.ic)), &sizes)? {
+        let outside = if self.parts_first { run.outer } else { pixel };
+        for part in s.split_sum((outside, run.of(self.l.ic)), &sizes)? {
             let of = |l: VarId| part.of(run.of(l));
             let tile = self.tile(&of, (part.of(pixel), part.of(run.inner)), part.start.clone());
             self.pixels(s, part.of(pixel), (split, ahead), &tile)?;

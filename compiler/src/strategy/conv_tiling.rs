@@ -24,19 +24,38 @@ pub fn chunks(p: &ConvProblem, width: Width, target: Target, allowed: impl Fn(us
     let (l2, pixels) = (target.caches().l2, p.dst.pixels());
     let weights = p.groups * p.dst_blocks() * p.vector_bytes(width);
     let src = p.src.image_bytes() as usize;
-    let passes = tiles::vectors(p.dst_blocks()).len();
+    let vectors = tiles::vectors(p.dst_blocks());
+    let passes = vectors.len();
     // Bytes that come from beyond the level-2 cache.
     let traffic = |n: usize| {
-        let fits = src / n + p.vector_bytes(width) * 2 <= l2 * 3 / 4;
+        let fits = fits_whole(p, n, width, target) || parts_first(p, n, &vectors, (width, target));
         let again = if weights + src / n <= l2 * 3 / 4 { 1 } else { n };
         weights * again + src * if fits { 1 } else { passes }
     };
     let cost = |n: usize| if n == 1 || n.is_multiple_of(8) { traffic(n) } else { traffic(n) / 8 * 9 };
-    let good = |n: &usize| pixels.is_multiple_of(*n) && pixels / n >= 8 * tiles::pixels(width, 2);
+    let good = |n: &usize| pixels.is_multiple_of(*n) && pixels / n >= 4 * tiles::pixels(width, 2);
     (1..=pixels.min(256))
         .filter(|n| *n == 1 || good(n) && allowed(*n))
         .min_by_key(|&n| (cost(n), n))
         .unwrap_or(1)
+}
+
+/// Whether the input of one of `n` runs of pixels stays in the level-2 cache beside the weights of a tile of channels.
+fn fits_whole(p: &ConvProblem, n: usize, width: Width, target: Target) -> bool {
+    p.src.image_bytes() as usize / n + p.vector_bytes(width) * 2 <= target.caches().l2 * 3 / 4
+}
+
+/// Whether all tiles of output channels, of so many vectors each, take a part of the input channels of one of `n` runs of
+/// pixels before the next part: where the input of the run does not stay in the level-2 cache, but that of a part does, and
+/// the sums of all channels.
+pub fn parts_first(p: &ConvProblem, n: usize, vectors: &[usize], (width, target): (Width, Target)) -> bool {
+    if n == 1 || fits_whole(p, n, width, target) {
+        return false;
+    }
+    let parts = parts(p, (p.dst.pixels() / n, vectors), width, target).len();
+    let (src, dst) = (p.src.image_bytes() as usize / n, p.dst.image_bytes() as usize / n);
+    let weights = p.vector_bytes(width) * 2;
+    parts > 1 && (src + weights) / parts + dst <= target.caches().l2 * 3 / 4
 }
 
 /// Blocks of input channels of each part of the sum of a chunk of pixels, where tiles of output channels have so many vectors. They are those of the widest tile of output channels for all, so

@@ -110,6 +110,8 @@ pub fn large() -> Vec<Problem> {
         (160, 72, 3, 1, [4, 4]),
         (120, 120, 3, 2, [7, 7]),
         (96, 160, 3, 2, [8, 6]),
+        // All tiles of channels take a part of the input channels before the next.
+        (160, 72, 3, 2, [32, 32]),
         (16, 16, 1, 1, [56, 56]),
         (8, 8, 3, 1, [56, 56]),
         (8, 12, 3, 1, [40, 70]),
