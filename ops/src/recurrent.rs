@@ -18,7 +18,7 @@ pub mod reference;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use crate::compute::{Check, Compute, Reduce, ReduceFn, Repeat};
+use crate::compute::{Check, Compute, Reduce, ReduceFn, Repeat, Stage, Whole};
 use crate::expr::{BufId, CompareFn, Expr, Scalar};
 use crate::index::vars;
 use crate::invalid;
@@ -190,21 +190,22 @@ pub fn empty(types: Vec<TensorType>) -> Result<Compute, OpError> {
     Ok(c)
 }
 
-/// A definition in the making. Its states are tensors `[S + 1, D, B, H]`: the initial one, then one for each turn.
+/// A definition in the making, of one direction after the other. What it has in turns are tensors `[S, B, width]`, of a turn
+/// for each step.
 pub struct Stages<'a> {
     /// What is defined.
     pub r: &'a Recurrence<'a>,
     /// The definition so far.
     pub c: Compute,
+    direction: usize,
     lens: Option<BufId>,
     bias: Option<BufId>,
 }
 
-/// Variables of a stage in turn `L0`: direction, sequence, number of the state.
-const D: usize = 1;
-const B: usize = 2;
-/// See `D`.
-pub const H: usize = 3;
+/// Variables of a stage in turn `L0`: sequence, number of the state.
+const B: usize = 1;
+/// See `B`.
+pub const H: usize = 2;
 
 impl<'a> Stages<'a> {
     /// Nothing but the lengths of sequences, checked where they are not known.
@@ -227,17 +228,34 @@ impl<'a> Stages<'a> {
             let ok = c.reduce("in range", ty, reduce, all.select(Expr::int(1), Expr::int(0)));
             c.checks.push(Check { ok, message: format!("{}, found another", r.expected_lengths()) });
         }
-        Ok(Stages { r, c, lens: lens.map(|(b, _)| b), bias })
+        Ok(Stages { r, c, direction: 0, lens: lens.map(|(b, _)| b), bias })
     }
 
-    /// Turns: one for the initial states, one for each step.
-    pub fn turns(&self) -> usize {
-        self.r.steps + 1
+    /// The direction that is defined now.
+    pub fn direction(&self) -> usize {
+        self.direction
     }
 
-    /// The type of what has `width` numbers in every turn, direction and sequence.
+    /// Defines all directions, each by `one`, which gives its states, and the outputs: `Y` from the first state, the last
+    /// ones from all of them.
+    ///
+    /// # Errors
+    /// Those of `one`, and as [`Recurrence::outputs`].
+    pub fn directions(
+        mut self,
+        mut one: impl FnMut(&mut Self) -> Result<Vec<BufId>, OpError>,
+    ) -> Result<Compute, OpError> {
+        let mut states = Vec::new();
+        for direction in 0..self.r.directions() {
+            self.direction = direction;
+            states.push(one(&mut self)?);
+        }
+        self.finish(&states)
+    }
+
+    /// The type of what has `width` numbers in every turn and sequence.
     pub fn ty(&self, width: usize) -> TensorType {
-        TensorType::new(self.r.dtype, [self.turns(), self.r.directions(), self.r.batch, width])
+        TensorType::new(self.r.dtype, [self.r.steps, self.r.batch, width])
     }
 
     /// Length of sequence `b`.
@@ -250,32 +268,42 @@ impl<'a> Stages<'a> {
 
     /// The place in sequence `b` that direction `d` reads in step `step`, and the step in which it reads the place
     /// `step`; any place where the sequence is shorter.
-    fn place(&self, step: Expr, d: Expr, b: Expr) -> Expr {
+    fn place(&self, step: Expr, d: usize, b: Expr) -> Expr {
         let last = self.r.steps as i64 - 1;
-        let backwards = (self.length(b) - Expr::int(1) - step.clone()).clamp(0, last);
         match self.r.arrangement.direction {
             Direction::Forward => step,
-            Direction::Reverse => backwards,
-            Direction::Bidirectional => {
-                Expr::compare(CompareFn::Eq, d, Expr::int(0)).select(step, backwards).clamp(0, last)
-            }
+            Direction::Bidirectional if d == 0 => step,
+            _ if self.lens.is_none() => Expr::int(last) - step,
+            _ => (self.length(b) - Expr::int(1) - step).clamp(0, last),
         }
     }
 
-    /// The turn before `L0`, or 0.
-    fn before() -> Expr {
-        (Expr::var(0) - Expr::int(1)).max(Expr::int(0))
+    /// In a repeat: a state as the turn before left it, input `i` in the first turn, 0 where that is omitted.
+    pub fn before(&mut self, name: &'static str, state: BufId, initial: Option<BufId>) -> BufId {
+        let d = Expr::int(self.direction);
+        let first = match initial {
+            None => self.r.literal(0.0),
+            Some(b) if self.r.arrangement.batch_first => Expr::load(b, [Expr::var(B), d, Expr::var(H)]),
+            Some(b) => Expr::load(b, [d, Expr::var(B), Expr::var(H)]),
+        };
+        let turn = (Expr::var(0) - Expr::int(1)).max(Expr::int(0));
+        let start = Expr::compare(CompareFn::Eq, Expr::var(0), Expr::int(0));
+        let body = start.select(first, Expr::load(state, [turn, Expr::var(B), Expr::var(H)]));
+        self.stage(name, self.ty(self.r.hidden), None, body)
     }
 
-    /// Number `k` of a state as the previous turn left it.
-    pub fn previous(&self, state: BufId, k: Expr) -> Expr {
-        Expr::load(state, [Self::before(), Expr::var(D), Expr::var(B), k])
+    /// In a repeat: number `k` of what `of` has in this turn.
+    pub fn here(of: BufId, k: Expr) -> Expr {
+        Expr::load(of, [Expr::var(0), Expr::var(B), k])
     }
 
-    /// Number `g` of direction `L1` of the bias of `R`, or 0; `g` counts over all gates.
+    /// Number `g` of the bias of `R`, or 0; `g` counts over all gates.
     pub fn recurrent_bias(&self, g: Expr) -> Expr {
         match self.bias {
-            Some(bias) => Expr::load(bias, [Expr::var(D), g + Expr::int(self.r.gates * self.r.hidden)]),
+            Some(bias) => {
+                let at = g + Expr::int(self.r.gates * self.r.hidden);
+                Expr::load(bias, [Expr::int(self.direction), at])
+            }
             None => self.r.literal(0.0),
         }
     }
@@ -288,39 +316,51 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// Number `g` of direction `L1` of the bias of `W`, or 0.
+    /// Number `g` of the bias of `W`, or 0.
     pub fn input_bias(&self, g: Expr) -> Expr {
         match self.bias {
-            Some(bias) => Expr::load(bias, [Expr::var(D), g]),
+            Some(bias) => Expr::load(bias, [Expr::int(self.direction), g]),
             None => self.r.literal(0.0),
         }
     }
 
-    /// Input `i`, `[D, n, m]`, as `[D, m, n]`, so that products run along neighbours.
+    /// This direction of input `i`, `[D, n, m]`, as `[m, n]`, so that products run along neighbours.
     fn transposed(&mut self, i: usize, name: &str) -> Result<BufId, OpError> {
         let arg = self.r.args.required(i, name)?;
         let buf = self.c.input(i, &arg);
-        let dims = [arg.shape[0], arg.shape[2], arg.shape[1]];
-        let body = Expr::load(buf, [Expr::var(0), Expr::var(2), Expr::var(1)]);
+        let dims = [arg.shape[2], arg.shape[1]];
+        let body = Expr::load(buf, [Expr::int(self.direction), Expr::var(1), Expr::var(0)]);
         Ok(self.c.map("transpose", TensorType::new(self.r.dtype, dims), body))
     }
 
-    /// Stage `inputs`: `[S, D, B, G * H]`, the products of `W` with all elements in their places, plus `bias` of the
-    /// variables direction `L1` and number `L3`.
+    /// `W` for [`Stages::inputs`].
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when it is missing.
+    pub fn input_weights(&mut self) -> Result<BufId, OpError> {
+        self.transposed(1, "W")
+    }
+
+    /// Stage `inputs`: `[S, B, columns]`, the products of these columns of `W` with all elements in their places, plus
+    /// `bias` of the number among them all.
     ///
     /// # Errors
     /// [`OpError::Invalid`] when an input is missing.
-    pub fn inputs(&mut self, bias: Expr) -> Result<BufId, OpError> {
+    pub fn inputs(
+        &mut self,
+        weights: BufId,
+        columns: &std::ops::Range<usize>,
+        bias: &dyn Fn(&Self, Expr) -> Expr,
+    ) -> Result<BufId, OpError> {
         let r = self.r;
-        let w = self.transposed(1, "W")?;
         let x = self.c.input(0, &r.args.required(0, "X")?);
-        let i = Expr::var(4);
+        let (i, column) = (Expr::var(3), Expr::var(H) + Expr::int(columns.start));
         let place = if r.arrangement.batch_first { [B, 0] } else { [0, B] };
         let element = Expr::load(x, [Expr::var(place[0]), Expr::var(place[1]), i.clone()]);
-        let weight = Expr::load(w, [Expr::var(D), i, Expr::var(H)]);
-        let ty = TensorType::new(r.dtype, [r.steps, r.directions(), r.batch, r.gates * r.hidden]);
-        let reduce = Reduce { extents: vec![r.input], combine: ReduceFn::Sum, init: bias, finish: Expr::Acc };
-        Ok(self.c.reduce_blocked("inputs", ty, reduce, element * weight))
+        let weight = Expr::load(weights, [i, column.clone()]);
+        let init = bias(self, column);
+        let reduce = Reduce { extents: vec![r.input], combine: ReduceFn::Sum, init, finish: Expr::Acc };
+        Ok(self.c.reduce_blocked("inputs", self.ty(columns.len()), reduce, element * weight))
     }
 
     /// `R` for [`Stages::product`].
@@ -333,28 +373,25 @@ impl<'a> Stages<'a> {
 
     /// Number `g` of what [`Stages::inputs`] has for the step of turn `L0`.
     pub fn input_of_turn(&self, inputs: BufId, g: Expr) -> Expr {
-        let place = self.place(Self::before(), Expr::var(D), Expr::var(B));
-        let last = self.r.steps as i64 - 1;
-        Expr::load(inputs, [place.clamp(0, last), Expr::var(D), Expr::var(B), g])
+        let place = self.place(Expr::var(0), self.direction, Expr::var(B));
+        Expr::load(inputs, [place, Expr::var(B), g])
     }
 
-    /// In a repeat: `[S + 1, D, B, width]`, `init` plus the products of a state with the columns of `weights` from
-    /// `first` on. `state` gives number `k` of it in turn `L0`.
+    /// In a repeat: `[S, B, columns]`, `init` plus the products of `state` with these columns of `weights`.
     pub fn product(
         &mut self,
         weights: BufId,
-        columns: std::ops::Range<usize>,
+        columns: &std::ops::Range<usize>,
         init: Expr,
-        state: &dyn Fn(&Self, Expr) -> Expr,
+        state: BufId,
     ) -> BufId {
         let hidden = self.r.hidden;
         let fewest = hidden.div_ceil(BLOCK);
         let blocks = (fewest..=2 * fewest).find(|&n| hidden.is_multiple_of(n)).unwrap_or(1);
-        let term = |this: &Self, k: Expr, g: usize| {
+        let term = |k: Expr, g: usize| {
             let column = Expr::var(g) + Expr::int(columns.start);
-            state(this, k.clone()) * Expr::load(weights, [Expr::var(D), k, column])
+            Self::here(state, k.clone()) * Expr::load(weights, [k, column])
         };
-        let zero = self.r.literal(0.0);
         let sum = |n: usize, init: Expr| Reduce {
             extents: vec![n],
             combine: ReduceFn::Sum,
@@ -362,21 +399,25 @@ impl<'a> Stages<'a> {
             finish: Expr::Acc,
         };
         let ty = self.ty(columns.len());
+        let whole = (sum(hidden, init.clone()), term(Expr::var(3), H));
         if blocks == 1 {
-            let body = term(self, Expr::var(4), H);
-            return self.stage("recur", ty, Some(sum(hidden, init)), body);
+            return self.stage("recur", ty, Some(whole.0), whole.1);
         }
-        let parts = TensorType::new(self.r.dtype, [&ty.shape[..3], &[blocks], &ty.shape[3..]].concat());
-        let k = Expr::var(3) * Expr::int(hidden / blocks) + Expr::var(5);
-        let body = term(self, k, 4);
-        let part = self.stage("part", parts, Some(sum(hidden / blocks, zero)), body);
-        let index = [0, 1, 2, 4, 3].map(Expr::var);
-        self.stage("recur", ty, Some(sum(blocks, init)), Expr::load(part, index))
+        let first = self.c.stages.len();
+        let parts = TensorType::new(self.r.dtype, [&ty.shape[..2], &[blocks], &ty.shape[2..]].concat());
+        let k = Expr::var(2) * Expr::int(hidden / blocks) + Expr::var(4);
+        let part = self.stage("part", parts, Some(sum(hidden / blocks, self.r.literal(0.0))), term(k, 3));
+        let index = [0, 1, 3, 2].map(Expr::var);
+        let dst = self.stage("recur", ty, Some(sum(blocks, init)), Expr::load(part, index));
+        let (reduce, body) = whole;
+        let stage = Stage { name: "recur", dst, reduce: Some(reduce), body, update: None };
+        self.c.wholes.push(Whole { stages: first..self.c.stages.len(), stage });
+        dst
     }
 
     /// Runs the stages that `body` adds in turns.
     pub fn turns_of(&mut self, body: impl FnOnce(&mut Self)) {
-        let turns = self.turns();
+        let turns = self.r.steps;
         let first = self.c.stages.len();
         body(self);
         self.c.repeats.push(Repeat { stages: first..self.c.stages.len(), turns });
@@ -389,46 +430,46 @@ impl<'a> Stages<'a> {
         dst
     }
 
-    /// In a repeat: defines a state, which is input `i` in turn 0 (0 where that is omitted) and `body` later.
-    pub fn define_state(&mut self, name: &'static str, state: BufId, initial: Option<BufId>, body: Expr) {
-        let first = match initial {
-            None => self.r.literal(0.0),
-            Some(b) if self.r.arrangement.batch_first => Expr::load(b, [B, D, H].map(Expr::var)),
-            Some(b) => Expr::load(b, [D, B, H].map(Expr::var)),
-        };
-        let start = Expr::compare(CompareFn::Eq, Expr::var(0), Expr::int(0));
-        self.c.define(name, state, None, start.select(first, body));
-    }
-
-    /// Input `i`, an initial state, if it is given.
-    pub fn initial(&mut self, i: usize) -> Option<BufId> {
+    /// Input `i`, an initial state or weights of all directions, if it is given.
+    pub fn optional(&mut self, i: usize) -> Option<BufId> {
         let arg = self.r.args.optional(i)?;
         Some(self.c.input(i, &arg))
     }
 
-    /// The definition with its outputs: `Y` from the hidden states, then the last states of `states`.
-    ///
-    /// # Errors
-    /// As [`Recurrence::outputs`].
-    pub fn finish(mut self, hidden: BufId, states: &[BufId]) -> Result<Compute, OpError> {
-        let types = self.r.outputs(states.len())?;
+    /// The definition with its outputs, from the states of each direction.
+    fn finish(mut self, states: &[Vec<BufId>]) -> Result<Compute, OpError> {
+        let count = states.first().map_or(0, Vec::len);
+        let mut types = self.r.outputs(count)?.into_iter();
         let zero = Expr::Const(Scalar::zero(self.r.dtype));
         let one = Expr::int(1);
-        let [t, d, b] = if self.r.arrangement.batch_first { [1, 2, 0] } else { [0, 1, 2] }.map(Expr::var);
-        let turn = self.place(t.clone(), d.clone(), b.clone()) + one.clone();
-        let turn = turn.clamp(0, self.r.steps as i64);
-        let y = Expr::load(hidden, [turn, d, b.clone(), Expr::var(3)]);
-        let valid = Expr::compare(CompareFn::Lt, t, self.length(b));
-        let y = if self.lens.is_some() { valid.select(y, zero.clone()) } else { y };
-        let mut types = types.into_iter();
+        let forward = |d: Expr| Expr::compare(CompareFn::Lt, d, Expr::int(1));
+        // What the direction `d` has of what both have.
+        let of_direction = |d: Expr, each: Vec<Expr>| {
+            let mut each = each.into_iter();
+            let first = each.next().unwrap_or_else(|| zero.clone());
+            each.next().map_or(first.clone(), |second| forward(d).select(first, second))
+        };
         if let Some(ty) = types.next() {
+            let [t, d, b] = if self.r.arrangement.batch_first { [1, 2, 0] } else { [0, 1, 2] }.map(Expr::var);
+            let each = states.iter().enumerate().map(|(d, states)| {
+                let turn = self.place(t.clone(), d, b.clone());
+                states.first().map_or(zero.clone(), |h| Expr::load(*h, [turn, b.clone(), Expr::var(3)]))
+            });
+            let y = of_direction(d, each.collect());
+            let valid = Expr::compare(CompareFn::Lt, t, self.length(b));
+            let y = if self.lens.is_some() { valid.select(y, zero.clone()) } else { y };
             let out = self.c.map("outputs", ty, y);
             self.c.output(out);
         }
-        let [d, b] = if self.r.arrangement.batch_first { [1, 0] } else { [0, 1] }.map(Expr::var);
-        for (ty, state) in types.zip(states) {
+        for (k, ty) in types.enumerate() {
+            let [d, b] = if self.r.arrangement.batch_first { [1, 0] } else { [0, 1] }.map(Expr::var);
             let length = self.length(b.clone());
-            let last = Expr::load(*state, [length.clone(), d.clone(), b.clone(), Expr::var(2)]);
+            let turn = match self.lens {
+                None => Expr::int(self.r.steps - 1),
+                Some(_) => (length.clone() - one.clone()).max(Expr::int(0)),
+            };
+            let last = |of: &Vec<BufId>| Expr::load(of[k], [turn.clone(), b.clone(), Expr::var(2)]);
+            let last = of_direction(d, states.iter().map(last).collect());
             let any = Expr::compare(CompareFn::Ge, length, one.clone());
             let last = if self.lens.is_some() { any.select(last, zero.clone()) } else { last };
             let out = self.c.map("last state", ty, last);

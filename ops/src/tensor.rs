@@ -172,6 +172,28 @@ impl Tensor {
         Ok(Tensor { ty: TensorType { dtype: self.ty.dtype, shape }, ..self.clone() })
     }
 
+    /// The elements from `first` on, row-major, under a shape of their own.
+    ///
+    /// # Errors
+    /// [`OpError::Invalid`] when there are fewer.
+    pub fn run(&self, first: usize, shape: impl Into<Shape>) -> Result<Self, OpError> {
+        let (shape, size) = (shape.into(), self.ty.dtype.size());
+        let end = (shape.checked_bytes(self.ty.dtype)? / size).checked_add(first);
+        if end.is_none_or(|end| end > self.numel()) {
+            return Err(OpError::Invalid(format!("{} has no {shape} from element {first} on", self.ty)));
+        }
+        let ty = TensorType { dtype: self.ty.dtype, shape };
+        match &self.data {
+            Data::Bytes(data, offset) => {
+                Ok(Tensor::over(ty, Data::Bytes(data.clone(), offset + first * size)))
+            }
+            Data::Scaled(_) => {
+                let bytes = self.bytes()[first * size..][..ty.bytes()].to_vec();
+                Tensor::from_bytes(ty, bytes)
+            }
+        }
+    }
+
     /// Element type and shape.
     pub fn ty(&self) -> &TensorType {
         &self.ty
@@ -326,6 +348,18 @@ mod tests {
         assert!(t.to_vec::<i64>().is_err());
         assert_eq!(t.reshaped([4]).unwrap().shape().dims(), [4]);
         assert!(t.reshaped([5]).is_err());
+    }
+
+    #[test]
+    fn runs_of_elements() {
+        let t = Tensor::new([2, 3], &[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+        assert_eq!(t.run(1, [2, 2]), Tensor::new([2, 2], &[2.0f32, 3.0, 4.0, 5.0]));
+        let scaled = t.scaled(vec![1.0, 10.0]).unwrap();
+        assert_eq!(scaled.run(2, [2]), Tensor::new([2], &[3.0f32, 40.0]));
+        assert_eq!(t.run(6, [0]).map(|t| t.numel()), Ok(0));
+        for (first, n) in [(5, 2), (7, 0), (usize::MAX, 2)] {
+            assert!(t.run(first, [n]).is_err(), "{first} {n}");
+        }
     }
 
     #[test]

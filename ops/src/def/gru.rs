@@ -12,7 +12,7 @@
 
 use crate::arg::known_args;
 use crate::compute::Compute;
-use crate::expr::{CompareFn, Expr};
+use crate::expr::Expr;
 use crate::recurrent::{
     ActivationKind, Activations, Arrangement, Direction, H, Recurrence, Stages, empty, reference,
 };
@@ -63,47 +63,45 @@ impl Operator for Gru {
         if r.is_empty() {
             return empty(r.outputs(1)?);
         }
-        let n = r.hidden;
         let mut s = Stages::new(&r)?;
-        let g = Expr::var(H);
-        let bias = if self.linear_before_reset {
+        let initial = s.optional(5);
+        s.directions(|s| {
+            let n = r.hidden;
+            let (both, candidate) = (0..2 * n, 2 * n..3 * n);
+            let weights = s.input_weights()?;
+            let of_gates = s.inputs(weights, &both, &Stages::biases)?;
             // The bias of R belongs to what the reset gate scales.
-            let gated = Expr::compare(CompareFn::Lt, g.clone(), Expr::int(2 * n));
-            gated.select(s.biases(g.clone()), s.input_bias(g))
-        } else {
-            s.biases(g)
-        };
-        let inputs = s.inputs(bias)?;
-        let weights = s.recurrent_weights()?;
-        let initial = s.initial(5);
-        let (state, pair) = (s.ty(n), s.ty(2 * n));
-        let hidden = s.c.declare(state.clone());
-        s.turns_of(|s| {
-            let init = s.input_of_turn(inputs, Expr::var(H));
-            let sum = s.product(weights, 0..2 * n, init, &|s, k| s.previous(hidden, k));
-            let all = [0, 1, 2, 3].map(Expr::var);
-            let value = f.clipped_expr(0, r.dtype, Expr::load(sum, all.clone()));
-            let gates = s.stage("gates", pair, None, value);
-            let gate = |g: Expr| Expr::load(gates, [Expr::var(0), Expr::var(1), Expr::var(2), g]);
-            let candidate = Expr::var(H) + Expr::int(2 * n);
-            let from_input = s.input_of_turn(inputs, candidate.clone());
-            let argument = if self.linear_before_reset {
-                let init = s.recurrent_bias(candidate);
-                let linear = s.product(weights, 2 * n..3 * n, init, &|s, k| s.previous(hidden, k));
-                from_input + gate(Expr::var(H) + Expr::int(n)) * Expr::load(linear, all)
-            } else {
-                let kept = gate(Expr::var(H) + Expr::int(n)) * s.previous(hidden, Expr::var(H));
-                let reset = s.stage("reset", state, None, kept);
-                let of = |_: &Stages<'_>, k| Expr::load(reset, [Expr::var(0), Expr::var(1), Expr::var(2), k]);
-                let sum = s.product(weights, 2 * n..3 * n, from_input, &of);
-                Expr::load(sum, all)
-            };
-            let new = f.clipped_expr(1, r.dtype, argument);
-            let z = gate(Expr::var(H));
-            let next = (r.literal(1.0) - z.clone()) * new + z * s.previous(hidden, Expr::var(H));
-            s.define_state("hidden", hidden, initial, next);
-        });
-        s.finish(hidden, &[hidden])
+            let linear = self.linear_before_reset;
+            let bias = if linear { Stages::input_bias } else { Stages::biases };
+            let of_candidate = s.inputs(weights, &candidate, &bias)?;
+            let weights = s.recurrent_weights()?;
+            let hidden = s.c.declare(s.ty(n));
+            s.turns_of(|s| {
+                let d = s.direction();
+                let before = s.before("previous hidden", hidden, initial);
+                let init = s.input_of_turn(of_gates, Expr::var(H));
+                let sum = s.product(weights, &both, init, before);
+                let value = f.clipped_expr(d, 0, r.dtype, Stages::here(sum, Expr::var(H)));
+                let gates = s.stage("gates", s.ty(2 * n), None, value);
+                let reset = Stages::here(gates, Expr::var(H) + Expr::int(n));
+                let from_input = s.input_of_turn(of_candidate, Expr::var(H));
+                let argument = if linear {
+                    let init = s.recurrent_bias(Expr::var(H) + Expr::int(2 * n));
+                    let linear = s.product(weights, &candidate, init, before);
+                    from_input + reset * Stages::here(linear, Expr::var(H))
+                } else {
+                    let kept = reset * Stages::here(before, Expr::var(H));
+                    let reset = s.stage("reset", s.ty(n), None, kept);
+                    let sum = s.product(weights, &candidate, from_input, reset);
+                    Stages::here(sum, Expr::var(H))
+                };
+                let new = f.clipped_expr(d, 1, r.dtype, argument);
+                let z = Stages::here(gates, Expr::var(H));
+                let kept = z.clone() * Stages::here(before, Expr::var(H));
+                s.c.define("hidden", hidden, None, (r.literal(1.0) - z) * new + kept);
+            });
+            Ok(vec![hidden])
+        })
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {

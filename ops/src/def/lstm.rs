@@ -70,33 +70,32 @@ impl Lstm {
         [inputs, weights, hidden, cell]: [BufId; 4],
         [h, c, p]: [Option<BufId>; 3],
     ) {
-        let (n, dtype) = (s.r.hidden, s.r.dtype);
+        let (n, dtype, d) = (s.r.hidden, s.r.dtype, s.direction());
+        let [h, c] = [("previous hidden", hidden, h), ("previous cell", cell, c)]
+            .map(|(name, state, initial)| s.before(name, state, initial));
         let init = s.input_of_turn(inputs, Expr::var(H));
-        let sum = s.product(weights, 0..4 * n, init, &|s, k| s.previous(hidden, k));
+        let sum = s.product(weights, &(0..4 * n), init, h);
         let argument = |gate: usize, of: Expr| {
             let at = Expr::var(H) + Expr::int(gate * n);
-            let plain = Expr::load(sum, [Expr::var(0), Expr::var(1), Expr::var(2), at.clone()]);
+            let plain = Stages::here(sum, at.clone());
             match p {
-                Some(p) if gate != CELL => plain + Expr::load(p, [Expr::var(1), at]) * of,
+                Some(p) if gate != CELL => plain + Expr::load(p, [Expr::int(d), at]) * of,
                 _ => plain,
             }
         };
-        let before = s.previous(cell, Expr::var(H));
-        let ty = s.ty(n);
-        let value = f.clipped_expr(0, dtype, argument(INPUT, before.clone()));
-        let input = s.stage("input gate", ty.clone(), None, value);
-        let here = [0, 1, 2, 3].map(Expr::var);
-        let input = Expr::load(input, here.clone());
-        let kept = if self.input_forget {
-            s.r.literal(1.0) - input.clone()
+        let before = Stages::here(c, Expr::var(H));
+        let input = f.clipped_expr(d, 0, dtype, argument(INPUT, before.clone()));
+        let (input, kept) = if self.input_forget {
+            let input = Stages::here(s.stage("input gate", s.ty(n), None, input), Expr::var(H));
+            (input.clone(), s.r.literal(1.0) - input)
         } else {
-            f.clipped_expr(0, dtype, argument(FORGET, before.clone()))
+            (input, f.clipped_expr(d, 0, dtype, argument(FORGET, before.clone())))
         };
-        let new = f.clipped_expr(1, dtype, argument(CELL, before.clone()));
-        s.define_state("cell", cell, c, kept * before + input * new);
-        let now = Expr::load(cell, here);
-        let output = f.clipped_expr(0, dtype, argument(OUTPUT, now.clone()));
-        s.define_state("hidden", hidden, h, output * f.expr(2, dtype, &now));
+        let new = f.clipped_expr(d, 1, dtype, argument(CELL, before.clone()));
+        s.c.define("cell", cell, None, kept * before + input * new);
+        let now = Stages::here(cell, Expr::var(H));
+        let output = f.clipped_expr(d, 0, dtype, argument(OUTPUT, now.clone()));
+        s.c.define("hidden", hidden, None, output * f.expr(d, 2, dtype, now));
     }
 }
 
@@ -115,14 +114,16 @@ impl Operator for Lstm {
             return empty(r.outputs(2)?);
         }
         let mut s = Stages::new(&r)?;
-        let bias = s.biases(Expr::var(H));
-        let inputs = s.inputs(bias)?;
-        let weights = s.recurrent_weights()?;
-        let optional = [5, 6, 7].map(|i| s.initial(i));
-        let ty = s.ty(r.hidden);
-        let [hidden, cell] = [ty.clone(), ty].map(|ty| s.c.declare(ty));
-        s.turns_of(|s| self.turn(s, &f, [inputs, weights, hidden, cell], optional));
-        s.finish(hidden, &[hidden, cell])
+        let optional = [5, 6, 7].map(|i| s.optional(i));
+        s.directions(|s| {
+            let weights = s.input_weights()?;
+            let inputs = s.inputs(weights, &(0..4 * r.hidden), &Stages::biases)?;
+            let weights = s.recurrent_weights()?;
+            let ty = s.ty(r.hidden);
+            let [hidden, cell] = [ty.clone(), ty].map(|ty| s.c.declare(ty));
+            s.turns_of(|s| self.turn(s, &f, [inputs, weights, hidden, cell], optional));
+            Ok(vec![hidden, cell])
+        })
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {

@@ -59,19 +59,23 @@ impl Operator for Rnn {
             return empty(r.outputs(1)?);
         }
         let mut s = Stages::new(&r)?;
-        let bias = s.biases(Expr::var(H));
-        let inputs = s.inputs(bias)?;
-        let weights = s.recurrent_weights()?;
-        let initial = s.initial(5);
-        let ty = s.ty(r.hidden);
-        let hidden = s.c.declare(ty);
-        s.turns_of(|s| {
-            let init = s.input_of_turn(inputs, Expr::var(H));
-            let sum = s.product(weights, 0..r.hidden, init, &|s, k| s.previous(hidden, k));
-            let next = f.clipped_expr(0, r.dtype, Expr::load(sum, [0, 1, 2, 3].map(Expr::var)));
-            s.define_state("hidden", hidden, initial, next);
-        });
-        s.finish(hidden, &[hidden])
+        let initial = s.optional(5);
+        s.directions(|s| {
+            let n = r.hidden;
+            let weights = s.input_weights()?;
+            let inputs = s.inputs(weights, &(0..n), &Stages::biases)?;
+            let weights = s.recurrent_weights()?;
+            let hidden = s.c.declare(s.ty(n));
+            s.turns_of(|s| {
+                let before = s.before("previous hidden", hidden, initial);
+                let init = s.input_of_turn(inputs, Expr::var(H));
+                let sum = s.product(weights, &(0..n), init, before);
+                let argument = Stages::here(sum, Expr::var(H));
+                let next = f.clipped_expr(s.direction(), 0, r.dtype, argument);
+                s.c.define("hidden", hidden, None, next);
+            });
+            Ok(vec![hidden])
+        })
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {

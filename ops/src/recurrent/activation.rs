@@ -179,26 +179,20 @@ impl Activations {
         Ok(Activations { all: kinds.iter().enumerate().map(of).collect(), each, clip })
     }
 
-    /// Function `i` of direction `L1` of an expression.
-    pub fn expr(&self, i: usize, dtype: DType, x: &Expr) -> Expr {
-        let mut of_direction = self.all.iter().skip(i).step_by(self.each).map(|a| a.expr(dtype, x.clone()));
-        let first = of_direction.next().unwrap_or_else(|| x.clone());
-        match of_direction.next() {
-            None => first,
-            Some(second) if second == first => first,
-            Some(second) => Expr::compare(CompareFn::Eq, Expr::var(1), Expr::int(0)).select(first, second),
-        }
+    /// Function `i` of direction `d` of an expression.
+    pub fn expr(&self, d: usize, i: usize, dtype: DType, x: Expr) -> Expr {
+        self.all[d * self.each + i].expr(dtype, x)
     }
 
     /// [`Activations::expr`] of what is within the limit.
-    pub fn clipped_expr(&self, i: usize, dtype: DType, x: Expr) -> Expr {
+    pub fn clipped_expr(&self, d: usize, i: usize, dtype: DType, x: Expr) -> Expr {
         let limited = match self.clip {
             None => x,
             Some(clip) => {
                 x.max(Expr::literal(dtype, -f64::from(clip))).min(Expr::literal(dtype, clip.into()))
             }
         };
-        self.expr(i, dtype, &limited)
+        self.expr(d, i, dtype, limited)
     }
 
     /// Function `i` of direction `d` of a number.

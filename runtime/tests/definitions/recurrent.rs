@@ -16,6 +16,8 @@ struct Shapes {
     dtype: DType,
     direction: Direction,
     batch_first: bool,
+    /// Whether weights are known when the model is compiled.
+    known: bool,
     gates: usize,
     /// Elements, sequences, numbers of an element, numbers of a state.
     extents: [usize; 4],
@@ -33,10 +35,11 @@ impl Shapes {
         let state = if self.batch_first { [b, d, h] } else { [d, b, h] };
         let x = if self.batch_first { [b, s, i] } else { [s, b, i] };
         let dtype = self.dtype;
+        let weights = if self.known { Operand::Known } else { Operand::Given };
         let mut list = vec![
             Operand::Given(r.tensor(dtype, &x)),
-            Operand::Known(r.tensor(dtype, &[d, g * h, i])),
-            Operand::Known(r.tensor(dtype, &[d, g * h, h])),
+            weights(r.tensor(dtype, &[d, g * h, i])),
+            weights(r.tensor(dtype, &[d, g * h, h])),
         ];
         if all {
             let lens: Vec<i32> = (0..b).map(|_| r.below(s + 1) as i32).collect();
@@ -59,13 +62,19 @@ const STEPS: Error = Error::Absolute(2e-5);
 fn recurrences() {
     let mut r = Random(70);
     let mut checks = Checks::default();
-    let sizes = [[1, 1, 3, 4], [5, 2, 7, 8], [4, 3, 16, 5], [3, 1, 2, 160]];
+    let sizes = [[1, 1, 3, 4], [5, 2, 7, 8], [4, 3, 16, 5], [3, 1, 2, 160], [3, 7, 300, 136], [4, 1, 9, 40]];
     for (case, extents) in sizes.into_iter().enumerate() {
         for &direction in Direction::ALL {
-            for (all, dtype) in [(false, DType::F32), (true, DType::F32), (true, DType::F64)] {
-                let shapes = |gates| Shapes { dtype, direction, batch_first: case % 2 == 1, gates, extents };
-                let clip = all.then_some(0.75);
+            let kinds = [
+                (false, true, DType::F32),
+                (false, false, DType::F32),
+                (true, true, DType::F32),
+                (true, true, DType::F64),
+            ];
+            for (all, known, dtype) in kinds {
                 let batch_first = case % 2 == 1;
+                let shapes = |gates| Shapes { dtype, direction, batch_first, known, gates, extents };
+                let clip = all.then_some(0.75);
                 let d = shapes(1).directions();
                 let activations = [ActivationKind::Sigmoid, ActivationKind::Tanh, ActivationKind::Softsign];
                 let of = |n: usize| activations[..n].repeat(d);
@@ -109,7 +118,8 @@ fn activations() {
     for &kind in ActivationKind::ALL {
         for dtype in [DType::F32, DType::F64] {
             let (direction, gates, extents) = (Direction::Forward, 1, [2, 2, 3, 5]);
-            let shapes = Shapes { dtype, direction, batch_first: false, gates, extents };
+            let (batch_first, known) = (false, true);
+            let shapes = Shapes { dtype, direction, batch_first, known, gates, extents };
             let op = Rnn {
                 direction,
                 batch_first: false,
