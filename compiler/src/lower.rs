@@ -20,6 +20,7 @@ use crate::strategy::conv::ConvProblem;
 use crate::strategy::conv_plan::ConvPlan;
 use crate::strategy::decision::Decision;
 use crate::strategy::moves;
+use crate::strategy::plain;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::reorder;
 use crate::strategy::rows::{self, RowsProblem};
@@ -29,6 +30,7 @@ mod emit;
 mod ending;
 mod parts;
 mod pools;
+mod products;
 pub mod stage;
 
 use calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
@@ -87,6 +89,7 @@ pub fn lower_graph(graph: &Graph, choice: &Choice, options: Options) -> Result<L
                 (problem, decision)
             };
             l.out.convolutions = l.planned.into_iter().map(of).collect();
+            l.out.drop_unread();
             Ok(l.out)
         }
     }
@@ -418,6 +421,7 @@ impl Lowering<'_> {
     /// Adds the calls of a definition whose buffers have these places.
     pub(super) fn stages(&mut self, compute: &Compute, places: &[Virtual], owner: Owner<'_>) {
         let mut repeat: Option<(usize, &Repeat)> = None;
+        let (products, turned) = products::products(self, compute, places);
         for (at, stage) in compute.stages.iter().enumerate() {
             if let Some((first, r)) = repeat.take_if(|(_, r)| !r.stages.contains(&at)) {
                 self.out.repeat(first, r.turns);
@@ -431,6 +435,16 @@ impl Lowering<'_> {
                 continue;
             }
             let order = if repeat.is_some() { Order::Turns } else { Order::Any };
+            if turned.contains(&at) {
+                continue;
+            }
+            if let Some((first, p)) = products.iter().find(|(first, p)| (*first..p.end).contains(&at)) {
+                if at == *first {
+                    let called = self.weighted(compute, p, (places, order), owner);
+                    self.note(called);
+                }
+                continue;
+            }
             if order == Order::Any
                 && compute.checks.iter().all(|c| c.ok != stage.dst)
                 && let Ok(nests) = moves::nests(compute, stage, self.options.target)
@@ -445,6 +459,15 @@ impl Lowering<'_> {
             let (naive, used) = lower(compute, stage, stage.name, order);
             let buffers: Vec<_> =
                 used.iter().map(|b| (places[b.0 as usize], compute.ty(*b).clone())).collect();
+            if order == Order::Turns
+                && let Ok(nest) = plain::in_turns(naive.clone(), self.options.target).and_then(|s| s.finish())
+            {
+                let (sources, dst) = buffers.split_at(buffers.len() - 1);
+                let sources: Vec<Virtual> = sources.iter().map(|(place, _)| *place).collect();
+                let called = self.call(nest, &sources, dst[0].0, owner, stage.name);
+                self.note(called);
+                continue;
+            }
             // What a stage defines and others update is checked when it is complete.
             let last = compute.stages[at + 1..].iter().all(|later| later.dst != stage.dst);
             let check = compute.checks.iter().find(|c| last && c.ok == stage.dst).map(|c| c.message.clone());

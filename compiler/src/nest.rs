@@ -67,6 +67,7 @@ mod loops;
 pub(crate) mod samples;
 pub mod strides;
 pub mod text;
+pub mod turns;
 pub mod verify;
 
 pub use build::MissingSlot;
@@ -408,18 +409,23 @@ impl Nest {
         }
     }
 
-    /// Iterations of the loop of which a call of the function runs a part, parallel or in turns; 1 where there is none.
-    pub fn parallel_extent(&self) -> usize {
+    /// The outermost loop, parallel or of turns, and what it holds; `None` where there is none.
+    pub fn outer(&self) -> Option<(&Loop, &[Stmt])> {
         match &self.body[..] {
-            [Stmt::Loop(l, _)] if matches!(l.form, Form::Parallel | Form::Turn) => l.extent,
-            _ => 1,
+            [Stmt::Loop(l, body)] if matches!(l.form, Form::Parallel | Form::Turn) => Some((l, body)),
+            _ => None,
         }
     }
 
+    /// Iterations of the loop of which a call of the function runs a part, parallel or in turns; 1 where there is none.
+    pub fn parallel_extent(&self) -> usize {
+        self.outer().map_or(1, |(l, _)| l.extent)
+    }
+
     /// The nest as code generation takes it: loops of one iteration are left out, those around calls are data loops, the
-    /// outermost is parallel, of one iteration where none was. `None` where a sum is left.
+    /// outermost is that of turns or parallel, of one iteration where none was. `None` where a sum is left.
     pub fn canonical(&self) -> Option<Nest> {
-        let (outer, body) = match self.parallel() {
+        let (outer, body) = match self.outer() {
             Some((l, body)) => (l.clone(), plain(body)?),
             None => {
                 let outer = Loop { id: self.fresh(), extent: 1, role: Role::Data, form: Form::Parallel };

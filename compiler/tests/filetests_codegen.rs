@@ -9,15 +9,14 @@
 mod filetest;
 
 use filetest::Case;
-use octrt_compiler::artifact::{BufferRef, Place};
 use octrt_compiler::codegen::Codegen;
 use octrt_compiler::decide::{Refused, choose};
 use octrt_compiler::lower::calls::{Call, Work};
 use octrt_compiler::lower::lower_graph;
-use octrt_compiler::nest::interp::{Engine, Part, Prepared};
+use octrt_compiler::nest::interp::Engine;
 use octrt_compiler::nest::{self, Nest};
 use octrt_compiler::pipeline::Options;
-use octrt_compiler::place::program::Program;
+use octrt_compiler::place::program::{Program, interp};
 use octrt_compiler::schedule::script::Schedule;
 use octrt_compiler::{Precision, Records, Target, pipeline};
 use octrt_ops::graph::infer::{self, Limits};
@@ -108,42 +107,9 @@ fn same_results(graph: &Graph, program: &Program) {
         .map(|(i, port)| text::random(&port.ty.shape, i as u64).expect("inputs are small"))
         .collect();
     let expected = octrt_ops::graph::interp::run(graph, &inputs).expect("the graph runs");
-    let mut arena = vec![0u8; program.arena_bytes];
-    let mut outputs: Vec<Vec<u8>> = program.outputs.iter().map(|o| vec![0; o.ty.bytes()]).collect();
-    let read = |b: &BufferRef, arena: &[u8], outputs: &[Vec<u8>]| -> Tensor {
-        let bytes = match b.place {
-            Place::Input(i) => inputs[i].bytes().to_vec(),
-            Place::Output(i) => outputs[i].clone(),
-            Place::Const(i) => {
-                let mut bytes = vec![0; b.ty.bytes()];
-                program.constants[i].write(&mut bytes).expect("the recipe fits");
-                bytes
-            }
-            Place::Scratch(_) => vec![0; b.ty.bytes()],
-            Place::Arena(at) => arena[at..at + b.ty.bytes()].to_vec(),
-        };
-        Tensor::from_bytes(b.ty.clone(), bytes).expect("sizes agree")
-    };
-    for step in &program.steps {
-        let buffers: Vec<Tensor> = step.buffers.iter().map(|b| read(b, &arena, &outputs)).collect();
-        let buffers: Vec<Option<&Tensor>> = buffers.iter().map(Some).collect();
-        let nest = Prepared::new(&program.nests[step.function.0 as usize], Engine::Interpreter);
-        let results = nest.and_then(|n| n.run_part(&buffers, Part::All)).expect("the nest runs");
-        for (result, at) in results.iter().zip(&step.results) {
-            match step.buffers[*at].place {
-                Place::Arena(at) => arena[at..at + result.bytes().len()].copy_from_slice(result.bytes()),
-                Place::Output(i) => outputs[i] = result.bytes().to_vec(),
-                place => panic!("a step writes {place:?}"),
-            }
-        }
-    }
-    for copy in &program.copies {
-        let from = BufferRef { place: copy.from, ty: program.outputs[copy.output].ty.clone() };
-        outputs[copy.output] = read(&from, &arena, &outputs).bytes().to_vec();
-    }
-    for (port, (bytes, expected)) in program.outputs.iter().zip(outputs.into_iter().zip(&expected)) {
-        let got = Tensor::from_bytes(port.ty.clone(), bytes).expect("sizes agree").to_f64s();
-        let expected = expected.to_f64s();
+    let got = interp::run(program, &inputs, Engine::Interpreter).expect("the program runs");
+    for (port, (got, expected)) in program.outputs.iter().zip(got.iter().zip(&expected)) {
+        let (got, expected) = (got.to_f64s(), expected.to_f64s());
         let largest = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         for (g, e) in got.iter().zip(&expected) {
             assert!((g - e).abs() <= 1e-5 * largest.max(1e-3), "{}: {g} instead of {e}", port.name);

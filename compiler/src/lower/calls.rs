@@ -138,6 +138,28 @@ impl Lowered {
         self.constants.push(c);
         Virtual::Const(self.constants.len() - 1)
     }
+
+    /// Drops constants that nothing reads: weights that are read in another form only.
+    pub fn drop_unread(&mut self) {
+        let of_calls = self.calls.iter_mut().flat_map(|c| &mut c.buffers).map(|(place, _)| place);
+        let mut places: Vec<&mut Virtual> =
+            of_calls.chain(self.copies.iter_mut().map(|(place, _)| place)).collect();
+        let mut new = vec![None; self.constants.len()];
+        for place in &places {
+            if let Virtual::Const(i) = **place {
+                new[i] = Some(0);
+            }
+        }
+        new.iter_mut().flatten().enumerate().for_each(|(at, new)| *new = at);
+        for place in &mut places {
+            if let Virtual::Const(i) = place {
+                *i = new[*i].unwrap_or(*i);
+            }
+        }
+        let mut read = new.iter().map(Option::is_some);
+        self.constants.retain(|_| read.next().unwrap_or(true));
+        self.small.clear();
+    }
 }
 
 /// A number that constants have in common which are made from equal tensors.
@@ -157,6 +179,19 @@ mod tests {
 
     use super::*;
     use crate::pack::Packing;
+
+    #[test]
+    fn constants_that_nothing_reads_are_dropped() {
+        let mut lowered = Lowered::default();
+        let plain = |v: f32| Constant::Plain(Tensor::scalar(v));
+        let places: Vec<Virtual> = [1.0, 2.0, 3.0, 4.0].map(|v| lowered.constant(plain(v))).to_vec();
+        lowered.copies = vec![(places[3], 0), (places[1], 1), (Virtual::Input(0), 2)];
+        lowered.drop_unread();
+        assert_eq!(lowered.constants, [plain(2.0), plain(4.0)]);
+        let copies = vec![(Virtual::Const(1), 0), (Virtual::Const(0), 1), (Virtual::Input(0), 2)];
+        assert_eq!(lowered.copies, copies);
+        assert_eq!(lowered.constant(plain(2.0)), Virtual::Const(2));
+    }
 
     #[test]
     fn small_equal_constants_are_kept_once() {

@@ -8,7 +8,7 @@ use octrt_ops::expr::{BufId, Expr, VarId};
 use octrt_ops::{DType, TensorType};
 
 use crate::leaf::Width;
-use crate::nest::{Buffer, BufferRole, Define, Loop, Nest, Role, Stmt, around};
+use crate::nest::{Buffer, BufferRole, Define, Form, Loop, Nest, Role, Stmt, around};
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::elementwise::ElementwiseTile;
 use crate::target::Target;
@@ -108,6 +108,25 @@ pub fn schedule(p: &PlainProblem, target: Target) -> Result<Schedule, Refusal> {
         s.parallel(VarId(0))?;
     }
     for run in s.cut(column, &runs(p.dims[last], width))? {
+        s.tensorize_elementwise(&ElementwiseTile { run: run.outer, inner: run.inner }, width)?;
+    }
+    Ok(s)
+}
+
+/// The schedule of a definition that runs in turns, element by element.
+///
+/// # Errors
+/// [`Refusal`] where there are no leaf programs, or none computes the definition.
+pub fn in_turns(naive: Nest, target: Target) -> Result<Schedule, Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
+    let floats = naive.buffers.iter().all(|b| b.ty.dtype == DType::F32);
+    let loops = naive.perfect().filter(|d| floats && d.define.reduce.is_none()).map(|d| d.loops);
+    let Some([.., Loop { id, extent, form: Form::Serial, .. }]) = loops.as_deref() else {
+        return Err(Refusal::Unfit("elements of f32 side by side"));
+    };
+    let (column, extent) = (*id, *extent);
+    let mut s = Schedule::new(naive);
+    for run in s.cut(column, &runs(extent, width))? {
         s.tensorize_elementwise(&ElementwiseTile { run: run.outer, inner: run.inner }, width)?;
     }
     Ok(s)

@@ -6,6 +6,7 @@ use octrt_compiler::leaf::programs::{
     Advance, Axis, Bias as Added, Conv, Epilogue, Formula, Grid, Pixels, Reduction, Weights, Winograd,
 };
 use octrt_compiler::nest::build::{Builder, Value};
+use octrt_compiler::nest::turns::{self, Moved};
 use octrt_compiler::nest::{BufferRole, Nest, text};
 use octrt_compiler::strategy::conv::{Algorithm, ConvProblem, Plan, Sharing};
 use octrt_compiler::strategy::conv_winograd;
@@ -179,7 +180,20 @@ fn others(target: Target) -> Vec<Nest> {
         let problem = GemmProblem::packed([m, n, k], Tail::NONE);
         all.push(gemm::schedule(&problem, target).unwrap().finish().unwrap().nest.as_ref().clone());
     }
+    all.push(in_turns(target));
     all
+}
+
+/// A product that runs in three turns, from the last rows of what it is given to the first.
+fn in_turns(target: Target) -> Nest {
+    let (m, n, k) = (2, 4 * lanes(target), 6);
+    let problem = GemmProblem::packed([m, n, k], Tail::NONE);
+    let nest = gemm::schedule(&problem, target).unwrap().finish().unwrap().nest;
+    let rows = |width: usize| TensorType::new(DType::F32, [3, m, width]);
+    let step = |width: usize| (m * width * 4) as i64;
+    let src = Moved { ty: rows(k), first: 2 * step(k), step: -step(k) };
+    let dst = Moved { ty: rows(n), first: 0, step: step(n) };
+    turns::in_turns(&nest, 3, &[Some(src), None, None, Some(dst)]).canonical().unwrap()
 }
 
 /// Convolutions with poolings of what they compute: of whole maps, with a border, and of runs of rows; their own results

@@ -1,6 +1,6 @@
 //! The rules of nests of several statements: calls, and definitions with the loops that have nothing else inside.
 //!
-//! * the outermost statement is one loop, `parallel`; loops inside, but for those of definitions, are serial data loops;
+//! * the outermost statement is one loop, `parallel` or of turns, for which what follows holds alike; loops inside, but for those of definitions, are serial data loops;
 //! * every definition keeps the rules that [`definition`] has for one beside others, and its elements in `Dst` lie at sums of
 //!   loops;
 //! * tables are of i32;
@@ -50,7 +50,7 @@ pub(super) fn check(nest: &Nest, leaves: &mut Leaves) -> Result<(), Violation> {
     let tables: Vec<Option<Table>> = nest.buffers.iter().map(table).collect();
     let mut checker =
         Checker { nest, loops: Vec::new(), tables: &tables, reaches: Vec::new(), statements: Vec::new() };
-    let Some((outer, body)) = nest.parallel() else {
+    let Some((outer, body)) = nest.outer() else {
         return Err(Violation::Statements("another outermost statement".into()));
     };
     checker.loops.push(outer);
