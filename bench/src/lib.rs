@@ -4,6 +4,7 @@
 //! * [`measure`]: what is run, how often, in which order.
 //! * [`stats`]: quantiles, paired ratios.
 //! * [`machine`]: the machine, and the fused multiply-add peak that speeds are held against.
+//! * [`limits`]: what bytes and steps take at least.
 //! * [`cores`]: threads pinned to cores.
 //! * [`table`]: how results are printed.
 //! * [`zoo`]: the networks of the OctConv paper as graphs.
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cores;
+pub mod limits;
 pub mod machine;
 pub mod measure;
 pub mod problem;

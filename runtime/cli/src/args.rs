@@ -72,6 +72,10 @@ pub enum Command {
     /// that are timed as a whole; at the end the sum of the nodes is held against the whole. Nodes that the compiler
     /// fuses are one, with the name of one of them. What brings the input of a node into the layout in which the node reads
     /// it is a row of its own, as `conv1 (layout)`.
+    ///
+    /// `bound by` says why a row is not faster: which of its multiply-adds (at the peak), its bytes (as fast as a copy of as many
+    /// moves) and its steps takes longest at least, and how much of the median that is; `code` where none of them takes
+    /// half of it: the rest is other instructions. `layout` is what only brings a tensor into another layout.
     Profile(ProfileArgs),
     /// Measure how the convolutions of a model are carried out fastest on this machine, and keep it in a file
     ///

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use octrt::{Error, StepEvent, Threads};
+use octrt_bench::limits::Limits;
 use octrt_bench::machine::{self, Machine, Peak};
 use octrt_bench::measure::{Order, Schedule, gflops};
 use octrt_bench::stats::{Ratio, Samples};
@@ -127,6 +128,59 @@ struct Row {
     peak_fraction_at_min: Option<f64>,
     /// Size of all buffers of all steps.
     bytes: usize,
+    /// Why it is not faster; none where that is not known, as below x86-64-v3.
+    bound: Option<Bound>,
+}
+
+/// What of a row takes longest at least, and how much of its median that is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Bound {
+    by: Limit,
+    share: f64,
+}
+
+/// What a row may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Limit {
+    /// Multiply-adds, at the peak.
+    Fma,
+    /// Its bytes, as fast as a copy of as many moves.
+    Memory,
+    /// The steps themselves.
+    Calls,
+    /// All it does is to bring a tensor into another layout.
+    Layout,
+    /// None of these takes half of its time: what is left is other instructions.
+    Code,
+}
+
+impl Bound {
+    /// Of a row that takes so long, with the least that its multiply-adds, bytes and steps take, all in milliseconds.
+    fn new(is_layout: bool, median: f64, [fma, memory, calls]: [f64; 3]) -> Bound {
+        let of = [(Limit::Fma, fma), (Limit::Memory, memory), (Limit::Calls, calls)];
+        let most = of.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        let (by, least) = most.unwrap_or((Limit::Code, 0.0));
+        let share = least / median;
+        match (is_layout, share < 0.5) {
+            (true, _) => Bound { by: Limit::Layout, share: memory / median },
+            (false, true) => Bound { by: Limit::Code, share: 1.0 - share },
+            (false, false) => Bound { by, share },
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = match self.by {
+            Limit::Fma => "FMA",
+            Limit::Memory => "memory",
+            Limit::Calls => "calls",
+            Limit::Layout => "layout",
+            Limit::Code => "code",
+        };
+        write!(f, "{by} {:.0} %", 100.0 * self.share)
+    }
 }
 
 /// Runs the command.
@@ -234,6 +288,7 @@ fn measure(
     let samples = schedule.measure(2, &mut peak, run, || progress.inc(1))?;
     progress.finish_and_clear();
     let machine = Machine::this(&peak)?;
+    let limits = Limits::measure()?;
     let groups = match args.by {
         By::Node => recording.groups(warmup, |s| s.part.as_str()),
         By::Op => recording.groups(warmup, |s| s.op),
@@ -241,7 +296,13 @@ fn measure(
     let mut rows: Vec<Row> =
         groups.iter().map(|(steps, samples)| row(args.by, steps, samples, macs)).collect();
     let total: f64 = rows.iter().map(|r| r.median_ms).sum();
-    for row in &mut rows {
+    for (row, (steps, _)) in rows.iter_mut().zip(&groups) {
+        let at_peak = |peak: f64| row.macs as f64 * 2.0 / (peak * threads as f64 * 1e6);
+        row.bound = machine.peak_gflops.map(|peak| {
+            let memory = steps.iter().map(|s| limits.bytes_ms(s.bytes)).sum();
+            let calls = steps.len() as f64 * limits.step_ms();
+            Bound::new(steps.iter().all(|s| s.op == LAYOUT), row.median_ms, [at_peak(peak), memory, calls])
+        });
         row.share = row.median_ms / total;
         let fraction = |gflops| machine.peak_fraction(gflops, threads).filter(|_| row.macs > 0);
         row.peak_fraction = fraction(row.gflops);
@@ -292,6 +353,7 @@ fn text(args: &ProfileArgs, report: &Report) -> String {
         ("at min", Align::Right),
         ("kB", Align::Right),
         ("GB/s", Align::Right),
+        ("bound by", Align::Left),
         ("op", Align::Left),
         (if args.by == By::Node { "node" } else { "nodes" }, Align::Left),
     ]);
@@ -306,6 +368,7 @@ fn text(args: &ProfileArgs, report: &Report) -> String {
             percent(r.peak_fraction_at_min),
             format!("{:.1}", r.bytes as f64 / 1e3),
             format!("{:.2}", r.bytes as f64 / (r.median_ms * 1e6)),
+            r.bound.map_or_else(|| "-".to_string(), |b| b.to_string()),
             r.op.to_string(),
             r.node.clone().unwrap_or_else(|| r.nodes.to_string()),
         ]);
@@ -326,6 +389,16 @@ mod tests {
     fn step(node: &str, op: &'static str) -> Step {
         let part = if op == LAYOUT { format!("{node} (layout)") } else { node.to_string() };
         Step { node: node.to_string(), part, op, bytes: 10 }
+    }
+
+    #[test]
+    fn rows_are_bound_by_what_takes_longest_at_least() {
+        let of = |is_layout, least| Bound::new(is_layout, 2.0, least).to_string();
+        assert_eq!(of(false, [1.8, 0.5, 0.1]), "FMA 90 %");
+        assert_eq!(of(false, [0.0, 1.5, 0.1]), "memory 75 %");
+        assert_eq!(of(false, [0.0, 0.1, 1.0]), "calls 50 %");
+        assert_eq!(of(false, [0.5, 0.1, 0.1]), "code 75 %");
+        assert_eq!(of(true, [0.0, 0.5, 1.0]), "layout 25 %");
     }
 
     #[test]
