@@ -181,9 +181,8 @@ impl Matcher<'_> {
             None => (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes),
         };
         let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
-        if let Kind::Conv(w, _) = &kind
-            && let Some(parts) = self.dilated((x, &src, &Shape::new(wei)), w, lanes)
-        {
+        let depthwise = matches!(kind, Kind::Window(..));
+        if let Some(parts) = self.dilated((x, &src, &Shape::new(wei)), w, (lanes, depthwise)) {
             return parts;
         }
         let layout = Layout { halo: w.halo(), ..Layout::blocked(lanes) };

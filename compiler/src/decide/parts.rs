@@ -174,7 +174,7 @@ impl Matcher<'_> {
         &self,
         (x, src, wei): (ValueId, &Map, &Shape),
         w: &Windows,
-        lanes: usize,
+        (lanes, depthwise): (usize, bool),
     ) -> Option<Match> {
         let axes = &w.axes[AXES - src.axes..];
         // Parts of single pixels in steps would each have to put theirs side by side.
@@ -207,7 +207,7 @@ impl Matcher<'_> {
         let along = chosen.filter(serves).min_by(|a, b| sum(&terms, a).total_cmp(&sum(&terms, b)))?;
         let of_groups = (w.groups, w.sharing);
         let parts = choices(&along).iter().map(|p| part(p, KernelOrder::Plain, of_groups)).collect();
-        let parts = Parts { parts, depthwise: false };
+        let parts = Parts { parts, depthwise };
         let layout = Layout { halo: parts.halo(), ..Layout::blocked(lanes) };
         Some(Ok((Kind::Parts(parts), vec![(x, layout)])))
     }

@@ -86,7 +86,9 @@ pub fn dilated(n: &mut Near) -> Option<()> {
     let (kernel, dilations) = (each(n, &[1, 3, 3, 3, 2]), each(n, &[1, 2, 3, 4, 6]));
     let (strides, pads) =
         (each(n, &[1, 1, 1, 2]), [each(n, &[0, 2, 3, 4, 6]), each(n, &[1, 2, 4, 6])].concat());
-    let group = n.pick(&[1, 1, 1, 2]);
+    // Each channel alone, once or twice, too.
+    let group = n.pick(&[1, 1, 1, 2, c, c]);
+    let oc = if group == c { c * n.pick(&[1, 1, 1, 2]) } else { oc };
     if !c.is_multiple_of(group) {
         return None;
     }
