@@ -1,6 +1,7 @@
 //! The commands, one file each, and what they share.
 
 pub mod conv;
+pub mod predict;
 pub mod tables;
 pub mod zoo;
 

@@ -6,6 +6,7 @@
 //! * [`machine`]: the machine, and the fused multiply-add peak that speeds are held against.
 //! * [`limits`]: what bytes and steps take at least.
 //! * [`cores`]: threads pinned to cores.
+//! * [`predict`]: times on processors that are not here.
 //! * [`table`]: how results are printed.
 //! * [`zoo`]: the networks of the OctConv paper as graphs.
 //! * [`tables`]: the paper's tables with them.
@@ -18,6 +19,7 @@ pub mod cores;
 pub mod limits;
 pub mod machine;
 pub mod measure;
+pub mod predict;
 pub mod problem;
 pub mod stats;
 pub mod table;

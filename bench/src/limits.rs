@@ -42,6 +42,11 @@ impl Limits {
         Ok(Limits { copies: SIZES.iter().map(|bytes| (*bytes as f64, copy(*bytes))).collect(), step_ms })
     }
 
+    /// Those of a machine of which it is known how fast copies of some sizes are, in GB/s, smallest first.
+    pub fn known(copies: &[(f64, f64)], step_ms: f64) -> Limits {
+        Limits { copies: copies.to_vec(), step_ms }
+    }
+
     /// What a copy takes that reads and writes so many bytes together, in milliseconds: between the sizes that were timed
     /// by the logarithms.
     pub fn bytes_ms(&self, bytes: usize) -> f64 {

@@ -4,7 +4,7 @@ mod cmd;
 
 use clap::{Parser, Subcommand};
 
-use cmd::{conv, tables, zoo};
+use cmd::{conv, predict, tables, zoo};
 
 /// Measures octrt
 #[derive(Debug, Parser)]
@@ -33,6 +33,11 @@ enum Command {
     Table4(tables::Table4Args),
     /// The paper's table 5: MobileNets
     Table5(tables::Table5Args),
+    /// What ResNet-50 by alpha would take on a processor that is not here, by llvm-mca and bandwidths
+    ///
+    /// A prediction, no measurement. The same way of predicting is tried on this machine first, and its error printed. Needs the
+    /// program llvm-mca, of the package llvm.
+    Predict(predict::PredictArgs),
     /// All of the paper's tables, measured in turn, as one page with plots
     Tables(tables::TablesArgs),
 }
@@ -46,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Command::Table3(args) => tables::table3(&args),
         Command::Table4(args) => tables::table4(&args),
         Command::Table5(args) => tables::table5(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Tables(args) => tables::tables(&args),
     }
 }

@@ -84,6 +84,14 @@ impl Case {
         Ok(graph)
     }
 
+    /// As it is compiled for its size, with all types.
+    ///
+    /// # Errors
+    /// Those of building the network.
+    pub fn specialized(&self) -> Result<Graph, TablesError> {
+        Ok(specialize(&self.graph()?, &[self.input_type()], Limits::default())?)
+    }
+
     fn input_type(&self) -> TensorType {
         TensorType::new(DType::F32, [1, 3, self.size, self.size])
     }
