@@ -1,10 +1,12 @@
 //! What a machine takes at least for what a step does, besides its multiply-adds: bytes that move, and the step itself.
 
+use std::fmt;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use octrt::{DataType, Error, LoadOptions, Model};
 use octrt_ops::graph::text;
+use serde::Serialize;
 
 use crate::measure::{Buffer, Subject};
 
@@ -24,11 +26,19 @@ const STEPS: usize = 65;
 const RUNS: usize = 50;
 
 /// How fast bytes move on one core, and what a step takes that does next to nothing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Limits {
     /// Bytes that a copy touches and GB/s, smallest first.
     copies: Vec<(f64, f64)>,
     step_ms: f64,
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let copy = |(bytes, speed): &(f64, f64)| format!("{:.0} kB {speed:.0} GB/s", bytes / 1024.0);
+        let copies: Vec<String> = self.copies.iter().map(copy).collect();
+        write!(f, "a step {:.2} us; copies of {}", self.step_ms * 1e3, copies.join(", "))
+    }
 }
 
 impl Limits {
@@ -126,6 +136,8 @@ mod tests {
             [100.0, 100.0, 50.0, 25.0, 25.0]
         );
         assert_eq!(limits.bytes_ms(50_000_000), 2.0);
+        let limits = Limits::known(&[(16384.0, 100.4), (1048576.0, 25.0)], 12e-5);
+        assert_eq!(limits.to_string(), "a step 0.12 us; copies of 16 kB 100 GB/s, 1024 kB 25 GB/s");
     }
 
     #[test]

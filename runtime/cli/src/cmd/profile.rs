@@ -27,6 +27,8 @@ use crate::{model, output};
 struct Report {
     schema: String,
     machine: Machine,
+    /// What bytes and steps take at least.
+    limits: Limits,
     model: String,
     threads: usize,
     /// What takes longest comes first.
@@ -315,7 +317,7 @@ fn measure(
     let minima = Minima::new(&rows, &machine, threads);
     measured::note_noise(&model, &samples[0]);
     let ratio = Ratio::paired(&samples[1], &samples[0]);
-    Ok(Report { schema, machine, model, threads, rows, sum, fastest, minima, ratio })
+    Ok(Report { schema, machine, limits, model, threads, rows, sum, fastest, minima, ratio })
 }
 
 /// A group without its shares.
@@ -376,6 +378,7 @@ fn text(args: &ProfileArgs, report: &Report) -> String {
     out.push_str(&table.text());
     let _ = writeln!(out, "\nmedian run:  {}\nfastest run: {}", report.sum, report.fastest);
     let _ = writeln!(out, "minima:      {}", report.minima);
+    let _ = writeln!(out, "at least:    {}", report.limits);
     if let Some(Ratio { median, low, high }) = report.ratio {
         let _ = writeln!(out, "by pairs:    sum over whole {median:.3} [{low:.3}, {high:.3}]");
     }

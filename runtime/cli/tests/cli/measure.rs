@@ -133,6 +133,8 @@ fn profile_shows_every_node() {
     for row in rows {
         let is_layout = row["node"].as_str().unwrap().ends_with(" (layout)");
         assert_eq!(is_layout, row["op"] == "Layout", "{row}");
+        assert_eq!(row["bound"]["share"].is_f64(), has_fma(), "{row}");
+        assert!(!has_fma() || is_layout == (row["bound"]["by"] == "layout"), "{row}");
     }
     let row = rows.iter().find(|r| r["node"] == "conv").unwrap();
     assert_eq!((&row["op"], &row["nodes"], &row["macs"]), (&"Conv".into(), &1.into(), &96.into()));
@@ -152,6 +154,7 @@ fn profile_shows_every_node() {
     assert!(fastest <= number(&report["fastest"]["nodes_ms"]) + 1e-9);
     let minima = |of: &str| number(&report["minima"][of]["ms"]);
     assert!((minima("all") - fastest).abs() < 1e-9 && minima("products") <= fastest);
+    assert!(number(&report["limits"]["step_ms"]) >= 0.0, "{}", report["limits"]);
     assert_eq!(row["peak_fraction_at_min"].is_f64(), has_fma());
     let order: Vec<f64> = rows.iter().map(|r| number(&r["median_ms"])).collect();
     assert!(order.is_sorted_by(|a, b| a >= b), "{order:?}");
@@ -167,9 +170,10 @@ fn profile_sums_up_operators() {
     let conv = rows.iter().find(|r| r["op"] == "Conv").unwrap();
     assert!(conv["nodes"].as_u64().unwrap() > 20 && conv["node"] == Value::Null, "{conv}");
     let text = octrt(&[&["profile", SHAPES, "--by", "op"], &FEW[..]].concat());
-    let end: Vec<&str> = text.text().lines().rev().take(5).collect();
-    assert!(end[0].starts_with("by pairs:    sum over whole ") && end[4].is_empty(), "{end:?}");
-    assert!(end[1].starts_with("minima:      what multiplies ") && end[1].contains("; all "), "{end:?}");
-    assert!(end[2].starts_with("fastest run: sum of nodes ") && end[2].contains(", end to end "), "{end:?}");
+    let end: Vec<&str> = text.text().lines().rev().take(6).collect();
+    assert!(end[0].starts_with("by pairs:    sum over whole ") && end[5].is_empty(), "{end:?}");
+    assert!(end[1].starts_with("at least:    a step ") && end[1].contains("; copies of 16 kB "), "{end:?}");
+    assert!(end[2].starts_with("minima:      what multiplies ") && end[2].contains("; all "), "{end:?}");
+    assert!(end[3].starts_with("fastest run: sum of nodes ") && end[3].contains(", end to end "), "{end:?}");
     assert!(text.text().contains("  op    ") && text.text().contains("  nodes\n"), "{}", text.stdout);
 }
