@@ -70,24 +70,46 @@ pub fn positions(axes: &[Walk]) -> Result<Vec<Option<usize>>, OpError> {
 /// # Errors
 /// [`OpError::Invalid`] when it cannot be broadcast to that shape, [`OpError::TooLarge`] when there are too many.
 pub fn broadcast_positions(from: &Shape, to: &Shape) -> Result<Vec<usize>, OpError> {
+    let mut all = room(to.numel())?;
+    all.extend(broadcast_walk(from, to)?);
+    Ok(all)
+}
+
+/// As [`broadcast_positions`], one after the other.
+///
+/// # Errors
+/// As there.
+pub fn broadcast_walk(from: &Shape, to: &Shape) -> Result<impl Iterator<Item = usize> + use<>, OpError> {
     let strides = from.strides();
-    drop(room::<Option<usize>>(to.numel())?);
-    if to.numel() == 0 {
-        return Ok(Vec::new());
-    }
-    let mut axes = Vec::new();
-    for (i, &d) in to.iter().enumerate() {
-        axes.push(match (i + from.rank()).checked_sub(to.rank()) {
-            None => Walk::over(0, std::iter::repeat_n(0, d)),
-            Some(k) if from[k] == 1 => Walk::over(0, std::iter::repeat_n(0, d)),
-            Some(k) if from[k] == d => Walk::over(strides[k], 0..d),
-            Some(_) => return invalid!("shape {from} does not broadcast to {to}"),
-        });
-    }
     if from.rank() > to.rank() {
         return invalid!("shape {from} does not broadcast to {to}");
     }
-    Ok(positions(&axes)?.into_iter().flatten().collect())
+    // Extents and strides, neighbours along which positions go on evenly as one.
+    let mut axes: Vec<(usize, usize)> = Vec::new();
+    for (i, &d) in to.iter().enumerate() {
+        let stride = match (i + from.rank()).checked_sub(to.rank()) {
+            Some(k) if from[k] == d && d != 1 => strides[k],
+            Some(k) if from[k] != 1 => return invalid!("shape {from} does not broadcast to {to}"),
+            _ => 0,
+        };
+        match axes.last_mut() {
+            Some((n, s)) if d == 1 || stride.checked_mul(d) == Some(*s) => {
+                (*n, *s) = (*n * d, if d == 1 { *s } else { stride });
+            }
+            _ => axes.push((d, stride)),
+        }
+    }
+    let (inner, stride) = axes.pop().unwrap_or((1, 0));
+    let mut bases = vec![0];
+    if to.numel() == 0 {
+        bases.clear();
+    }
+    for (n, s) in axes.into_iter().filter(|_| to.numel() > 0) {
+        let mut next = room(bases.len().saturating_mul(n))?;
+        bases.iter().for_each(|base| next.extend((0..n).map(|i| base + i * s)));
+        bases = next;
+    }
+    Ok(bases.into_iter().flat_map(move |base| (0..inner).map(move |i| base + i * stride)))
 }
 
 /// The elements of `src` at `positions` under the shape `shape`; `fill` (one element's bytes) where there is none.
@@ -148,8 +170,9 @@ pub fn map2<A: Element, B: Element, R: Element>(
         return Tensor::new(a.shape().clone(), &out);
     }
     let shape = a.shape().broadcast(b.shape())?;
-    let (at, bt) = (broadcast_positions(a.shape(), &shape)?, broadcast_positions(b.shape(), &shape)?);
-    let out: Vec<R> = at.into_iter().zip(bt).map(|(i, j)| f(x[i], y[j])).collect();
+    let (at, bt) = (broadcast_walk(a.shape(), &shape)?, broadcast_walk(b.shape(), &shape)?);
+    let mut out: Vec<R> = room(shape.numel())?;
+    out.extend(at.zip(bt).map(|(i, j)| f(x[i], y[j])));
     Tensor::new(shape, &out)
 }
 
@@ -159,7 +182,10 @@ pub fn map2<A: Element, B: Element, R: Element>(
 /// [`OpError::Invalid`] when their number is not the shape's.
 pub fn floats(ty: TensorType, elements: impl IntoIterator<Item = f64>) -> Result<Tensor, OpError> {
     let mut bytes = room(ty.bytes())?;
-    elements.into_iter().for_each(|v| Scalar::F64(v).cast(ty.dtype).write(&mut bytes));
+    match ty.dtype {
+        DType::F32 => elements.into_iter().for_each(|v| bytes.extend_from_slice(&(v as f32).to_le_bytes())),
+        dtype => elements.into_iter().for_each(|v| Scalar::F64(v).cast(dtype).write(&mut bytes)),
+    }
     Tensor::from_bytes(ty, bytes)
 }
 
@@ -210,9 +236,7 @@ pub fn reduced_positions(shape: &Shape, reduced: &[bool]) -> Vec<usize> {
 /// # Errors
 /// [`OpError::Invalid`] when their number is not the shape's.
 pub fn from_f64s(ty: &TensorType, elements: &[f64]) -> Result<Tensor, OpError> {
-    let mut bytes = room(elements.len().saturating_mul(ty.dtype.size()))?;
-    elements.iter().for_each(|&v| Scalar::F64(v).cast(ty.dtype).write(&mut bytes));
-    Tensor::from_bytes(ty.clone(), bytes)
+    floats(ty.clone(), elements.iter().copied())
 }
 
 /// The bytes of one element of value zero (or false).
@@ -237,6 +261,13 @@ mod tests {
         let s = |d: &[usize]| Shape::new(d);
         assert_eq!(broadcast_positions(&s(&[2, 1]), &s(&[2, 3])).unwrap(), [0, 0, 0, 1, 1, 1]);
         assert_eq!(broadcast_positions(&s(&[3]), &s(&[2, 3])).unwrap(), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(
+            broadcast_positions(&s(&[2, 1, 2]), &s(&[3, 2, 2, 2])).unwrap(),
+            [0, 1, 0, 1, 2, 3, 2, 3].repeat(3)
+        );
+        assert_eq!(broadcast_positions(&s(&[1, 2, 1, 2]), &s(&[1, 2, 1, 2])).unwrap(), [0, 1, 2, 3]);
+        assert_eq!(broadcast_positions(&s(&[]), &s(&[2, 2])).unwrap(), [0; 4]);
+        assert_eq!(broadcast_positions(&s(&[1]), &s(&[2, 0])).unwrap(), [0; 0]);
         assert!(broadcast_positions(&s(&[1, 1]), &s(&[1])).is_err());
         assert!(broadcast_positions(&s(&[2]), &s(&[3])).is_err());
         let (a, b) = (Tensor::new([2, 1], &[1i64, 2]).unwrap(), Tensor::new([3], &[10i64, 20, 30]).unwrap());

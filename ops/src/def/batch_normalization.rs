@@ -108,9 +108,10 @@ impl Operator for BatchNormalization {
             parameters.push(args.known(i + 1, name)?.to_f64s());
         }
         let inner = ty.shape.iter().skip(2).fold(1usize, |a, &d| a.saturating_mul(d)).max(1);
-        let dst = src.iter().enumerate().map(|(i, &v)| {
-            let [scale, shift, mean, var] = [0, 1, 2, 3].map(|p| parameters[p][i / inner % channels]);
-            (v - mean) / (var + f64::from(self.epsilon)).sqrt() * scale + shift
+        let dst = src.chunks(inner).enumerate().flat_map(|(i, run)| {
+            let [scale, shift, mean, var] = [0, 1, 2, 3].map(|p| parameters[p][i % channels]);
+            let deviation = (var + f64::from(self.epsilon)).sqrt();
+            run.iter().map(move |v| (v - mean) / deviation * scale + shift)
         });
         Ok(vec![floats(ty, dst)?])
     }

@@ -7,7 +7,7 @@
 use crate::arg::{Arg, Args, known_args};
 use crate::compute::Compute;
 use crate::dtype::DType;
-use crate::elements::{broadcast_positions, input, room};
+use crate::elements::{broadcast_walk, input, room};
 use crate::error::OpError;
 use crate::index::broadcast_load;
 use crate::invalid;
@@ -56,13 +56,13 @@ impl Operator for Where {
         let ty = self.infer(Args(&known_args(inputs)))?.remove(0);
         let (condition, x, y) =
             (input(inputs, 0, "condition")?, input(inputs, 1, "X")?, input(inputs, 2, "Y")?);
-        let at = |t: &Tensor| broadcast_positions(t.shape(), &ty.shape);
-        let (at_c, at_x, at_y) = (at(condition)?, at(x)?, at(y)?);
+        let at = |t: &Tensor| broadcast_walk(t.shape(), &ty.shape);
         let (chosen, size) = (condition.to_vec::<bool>()?, ty.dtype.size());
+        let (of_x, of_y) = (x.bytes(), y.bytes());
         let mut bytes: Vec<u8> = room(ty.bytes())?;
-        for i in 0..ty.shape.numel() {
-            let (from, at) = if chosen[at_c[i]] { (x, at_x[i]) } else { (y, at_y[i]) };
-            bytes.extend_from_slice(&from.bytes()[at * size..(at + 1) * size]);
+        for ((c, x), y) in at(condition)?.zip(at(x)?).zip(at(y)?) {
+            let (from, at) = if chosen[c] { (of_x, x) } else { (of_y, y) };
+            bytes.extend_from_slice(&from[at * size..(at + 1) * size]);
         }
         Ok(vec![Tensor::from_bytes(ty, bytes)?])
     }

@@ -13,8 +13,15 @@ pub(super) fn reduce(
     reduced: &[bool],
     dst: &TensorType,
 ) -> Result<Tensor, OpError> {
-    let to = reduced_positions(src.shape(), reduced);
     let n = dst.shape.numel();
+    // Where the last axes are reduced, lists are rows.
+    let first = reduced.iter().position(|r| *r).unwrap_or(reduced.len());
+    let row = src.shape().iter().skip(first).product::<usize>();
+    if dst.dtype.is_float() && reduced[first..].iter().all(|r| *r) && row > 0 {
+        let results: Vec<f64> = src.to_f64s().chunks(row).map(|list| of_floats(kind, list)).collect();
+        return from_f64s(dst, &results);
+    }
+    let to = reduced_positions(src.shape(), reduced);
     if dst.dtype.is_float() {
         let results: Vec<f64> =
             lists(src.to_f64s(), &to, n).iter().map(|list| of_floats(kind, list)).collect();
