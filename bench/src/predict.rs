@@ -192,10 +192,14 @@ impl Piece {
     }
 }
 
+/// A leaf program and the pieces of its machine code.
+type Pieces = (Arc<Leaf>, Vec<Piece>);
+
 /// The machine code of leaf programs in pieces.
 #[derive(Default)]
 struct Codes {
-    leaves: BTreeMap<String, Vec<(Arc<Leaf>, Vec<Piece>)>>,
+    /// By name.
+    leaves: BTreeMap<String, Vec<Pieces>>,
     /// Distinct pieces.
     texts: Vec<String>,
     positions: BTreeMap<String, usize>,

@@ -57,6 +57,7 @@ pub fn lower_graph(graph: &Graph, choice: &Choice, options: Options) -> Result<L
         reserved: vec![None; graph.values.len()],
         roots: BTreeMap::new(),
         copied: BTreeMap::new(),
+        packed_rows: BTreeMap::new(),
         planned: Vec::new(),
         failed: None,
         out: Lowered::default(),
@@ -121,6 +122,8 @@ pub(super) struct Lowering<'a> {
     roots: BTreeMap<ValueId, Virtual>,
     /// What has been copied into the buffer of a concatenation, by its first channel there.
     pub(super) copied: BTreeMap<(ValueId, usize), ValueId>,
+    /// Rows of weights that products have, by the constant that they are of and how they are packed.
+    pub(super) packed_rows: BTreeMap<(usize, String), Virtual>,
     /// Convolutions met before.
     pub(super) planned: Vec<Planned>,
     /// What must not fail, and has.
@@ -438,9 +441,9 @@ impl Lowering<'_> {
             if turned.contains(&at) {
                 continue;
             }
-            if let Some((first, p)) = products.iter().find(|(first, p)| (*first..p.end).contains(&at)) {
-                if at == *first {
-                    let called = self.weighted(compute, p, (places, order), owner);
+            if let Some(found) = products.iter().find(|(first, p, _)| (*first..p.end).contains(&at)) {
+                if at == found.0 {
+                    let called = self.weighted(compute, found, (places, order), owner);
                     self.note(called);
                 }
                 continue;

@@ -39,6 +39,17 @@ pub enum Packing {
     },
     /// The weights of a convolution that a part of it sees, packed as those of a convolution with these taps only.
     Part(KernelPart, Box<Packing>),
+    /// Rows of one of the matrices `[d, n, k]`, packed as a matrix `[count, k]`.
+    Rows {
+        /// Which matrix.
+        matrix: usize,
+        /// Its first row.
+        first: usize,
+        /// How many.
+        count: usize,
+        /// How they are packed.
+        of: Box<Packing>,
+    },
     /// A vector with zeros behind it.
     Vector {
         /// Elements of the result.
@@ -219,6 +230,9 @@ impl Packing {
         }
         let dims = source.shape.dims();
         let dim = |i: usize| dims.get(i).copied().unwrap_or(1);
+        if let Packing::Rows { count, of, .. } = self {
+            return of.ty(&TensorType::new(source.dtype, [*count, dim(2)]));
+        }
         let taps: usize = dims.iter().skip(2).product();
         let elements = match self {
             Packing::Conv(p) => p.groups * p.vectors() * p.lanes * p.inputs(dim(1)).1 * p.src_lanes * taps,
@@ -228,7 +242,7 @@ impl Packing {
             }
             Packing::Grouped(p) => dim(0).div_ceil(p.lanes) * p.lanes * p.channels(dim(0), dim(1)) * taps,
             Packing::Depthwise { lanes } => dim(0).div_ceil(*lanes) * lanes * taps,
-            Packing::Part(..) => 0,
+            Packing::Part(..) | Packing::Rows { .. } => 0,
             Packing::Vector { len } => *len,
             Packing::Matrix { order, lanes, tiles, .. } => {
                 let k = match order {
@@ -262,6 +276,12 @@ impl Packing {
                 let fits = part.ty(source).is_some_and(|ty| packing.check(&ty).is_ok());
                 (fits, "f32[oc,ic,taps..] or f32[ic,oc,taps..], with the taps of the part")
             }
+            Packing::Rows { matrix, first, count, of } => {
+                let end = first.checked_add(*count);
+                let fits = matches!(dims, [d, n, _] if matrix < d && end.is_some_and(|end| end <= *n))
+                    && of.check(&TensorType::new(source.dtype, [*count, dims[2]])).is_ok();
+                (fits, "matrices of f32 with these rows")
+            }
             Packing::Vector { len } => {
                 (is_f32 && source.shape.numel() <= *len, "f32, no longer than the result")
             }
@@ -286,6 +306,12 @@ impl Packing {
                 // A check has found weights.
                 return part.weights(source).map_or(Ok(()), |weights| packing.pack(&weights, out));
             }
+            Packing::Rows { matrix, first, count, of } => {
+                // A check has found these rows.
+                let &[_, n, k] = source.shape().dims() else { return Ok(()) };
+                let rows = source.run((matrix * n + first) * k, [*count, k]);
+                return rows.map_or(Ok(()), |rows| of.pack(&rows, out));
+            }
             Packing::Vector { .. } => {
                 let n = source.bytes().len().min(out.len());
                 out[..n].copy_from_slice(&source.bytes()[..n]);
@@ -309,6 +335,9 @@ impl fmt::Display for Packing {
             }
             Packing::Depthwise { lanes } => write!(f, "depthwise lanes={lanes}"),
             Packing::Part(part, packing) => write!(f, "part {part} of {packing}"),
+            Packing::Rows { matrix, first, count, of } => {
+                write!(f, "rows {first}+{count} of matrix {matrix} of {of}")
+            }
             Packing::Vector { len } => write!(f, "vector len={len}"),
             Packing::Matrix { order, lanes, tiles, scale } => {
                 write!(f, "matrix order={order} lanes={lanes} tiles={} scale={scale}", List(tiles))

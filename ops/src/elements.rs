@@ -94,7 +94,7 @@ pub fn broadcast_walk(from: &Shape, to: &Shape) -> Result<impl Iterator<Item = u
         };
         match axes.last_mut() {
             Some((n, s)) if d == 1 || stride.checked_mul(d) == Some(*s) => {
-                (*n, *s) = (*n * d, if d == 1 { *s } else { stride });
+                (*n, *s) = (n.saturating_mul(d), if d == 1 { *s } else { stride });
             }
             _ => axes.push((d, stride)),
         }

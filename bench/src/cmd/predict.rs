@@ -101,6 +101,7 @@ fn there(args: &PredictArgs, on: &Processor, alphas: &[f64], predicted: &[Predic
         ("network", Align::Left),
         ("code", Align::Right),
         ("bytes", Align::Right),
+        ("by bytes only", Align::Right),
         ("predicted ms", Align::Right),
         ("speed-up", Align::Right),
         ("paper ms", Align::Right),
@@ -114,6 +115,7 @@ fn there(args: &PredictArgs, on: &Processor, alphas: &[f64], predicted: &[Predic
             network(Some(*alpha).filter(|a| *a > 0.0)),
             milliseconds(p.code_ms),
             milliseconds(p.bytes_ms),
+            format!("{} steps", p.unknown),
             milliseconds(p.ms()),
             speedup(Some(vanilla / p.ms()).filter(|_| *alpha > 0.0)),
             published.map_or("-".to_string(), |p| format!("{:.0}", p.ms)),
@@ -136,11 +138,14 @@ mod tests {
     fn a_prediction_says_so() {
         let args = PredictArgs { cpu: "skylake-avx512".into(), ghz: None, size: 224, runs: 1 };
         let on = Processor::named(&args.cpu, None).unwrap();
-        let of = |ms| Predicted { code_ms: ms, bytes_ms: 2.0, unknown: 0 };
+        let of = |ms| Predicted { code_ms: ms, bytes_ms: 2.0, unknown: 3 };
         let text = there(&args, &on, &[0.0, 0.5], &[of(98.0), of(48.0)]);
         assert!(text.starts_with("PREDICTION, not measured"), "{text}");
         let row = text.lines().find(|l| l.starts_with("oct-resnet50 0.5")).unwrap();
-        assert_eq!(row.split_whitespace().skip(4).collect::<Vec<_>>(), ["50.00", "2.00", "74", "1.55"]);
+        assert_eq!(
+            row.split_whitespace().skip(4).collect::<Vec<_>>(),
+            ["3", "steps", "50.00", "2.00", "74", "1.55"]
+        );
         let other = PredictArgs { size: 256, ..args };
         assert!(!there(&other, &on, &[0.5], &[of(1.0)]).contains("74"));
     }

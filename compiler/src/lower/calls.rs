@@ -123,10 +123,11 @@ impl Lowered {
         }
     }
 
-    /// A constant; small equal ones (tables, biases) that are made from equal tensors are kept once.
+    /// A constant; small equal ones (tables, biases) that are made from equal small tensors are kept once. What is made from
+    /// large ones is not looked at: a compiled file may not hold them, and is to become the same program.
     pub fn constant(&mut self, c: Constant) -> Virtual {
         const SMALL: usize = 64 << 10;
-        if c.ty().bytes() > SMALL {
+        if c.ty().bytes().max(c.source().ty().bytes()) > SMALL {
             self.constants.push(c);
             return Virtual::Const(self.constants.len() - 1);
         }

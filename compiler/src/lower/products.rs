@@ -35,9 +35,17 @@ pub(super) struct Product {
     /// Turns or elements of a sequence, sequences, numbers of the result, numbers that are summed.
     extents: [usize; 4],
     src: Rows,
-    /// The weights of these numbers, `[n, k]`.
-    weights: Tensor,
+    weights: Weights,
     start: Start,
+}
+
+/// Rows of one of the matrices of a constant `[d, n, k]`, those of the numbers of a result.
+struct Weights {
+    /// Position in [`Lowered::constants`](super::Lowered::constants).
+    constant: usize,
+    tensor: Tensor,
+    matrix: usize,
+    first: usize,
 }
 
 /// Rows side by side, of all sequences in each turn.
@@ -59,7 +67,7 @@ enum Start {
 
 /// Constants of a definition.
 struct Known<'a> {
-    tensors: &'a dyn Fn(BufId) -> Option<Tensor>,
+    tensors: &'a dyn Fn(BufId) -> Option<(usize, Tensor)>,
     column: i64,
 }
 
@@ -70,7 +78,7 @@ impl Env for Known<'_> {
 
     fn load(&self, buf: BufId, index: &[i64]) -> Result<Scalar, OpError> {
         let no_number = || OpError::Invalid(format!("{buf} has no number there"));
-        let t = (self.tensors)(buf).ok_or_else(no_number)?;
+        let (_, t) = (self.tensors)(buf).ok_or_else(no_number)?;
         let dims = t.shape().dims();
         let inside =
             index.len() == dims.len() && index.iter().zip(dims).all(|(i, n)| (0..*n as i64).contains(i));
@@ -81,16 +89,19 @@ impl Env for Known<'_> {
     }
 }
 
+/// A product with the position of its first stage and its schedule.
+pub(super) type Found = (usize, Product, (GemmProblem, Scheduled));
+
 /// The products among the stages of a definition by the position of their first stage, as far as they can be scheduled, and
 /// the stages that only turn weights for them.
 pub(super) fn products(
     l: &Lowering<'_>,
     compute: &Compute,
     places: &[Virtual],
-) -> (Vec<(usize, Product)>, BTreeSet<usize>) {
+) -> (Vec<Found>, BTreeSet<usize>) {
     let constant = |b: BufId| match places.get(b.index()) {
         Some(Virtual::Const(i)) => match l.out.constants.get(*i) {
-            Some(Constant::Plain(t)) => Some(t.clone()),
+            Some(Constant::Plain(t)) if t.ty() == compute.ty(b) => Some((*i, t.clone())),
             _ => None,
         },
         _ => None,
@@ -104,16 +115,16 @@ pub(super) fn products(
             true => Order::Turns,
             false => Order::Any,
         };
-        let product = product(compute, (stage, end), &constant);
-        match product.filter(|p| p.fits(order) && l.scheduled(p, order).is_ok()) {
-            Some(p) => {
-                found.push((at, p));
+        let product = product(compute, (stage, end), &constant).filter(|p| p.fits(order));
+        match product.and_then(|p| Some((l.scheduled(&p, order).ok()?, p))) {
+            Some((scheduled, p)) => {
+                found.push((at, p, scheduled));
                 at = end;
             }
             None => at += 1,
         }
     }
-    let served = |at: usize| found.iter().any(|(first, p)| (*first..p.end).contains(&at));
+    let served = |at: usize| found.iter().any(|(first, p, _): &Found| (*first..p.end).contains(&at));
     let unread = |turned: &Stage| {
         !compute.outputs.contains(&turned.dst)
             && compute.stages.iter().enumerate().all(|(at, s)| served(at) || !reads(s, turned.dst))
@@ -148,7 +159,7 @@ fn turns(c: &Compute, s: &Stage) -> Option<(BufId, usize)> {
 fn product(
     c: &Compute,
     (stage, end): (&Stage, usize),
-    constant: &dyn Fn(BufId) -> Option<Tensor>,
+    constant: &dyn Fn(BufId) -> Option<(usize, Tensor)>,
 ) -> Option<Product> {
     let &[turns_of, b, n] = c.ty(stage.dst).shape.dims() else { return None };
     let r = stage.reduce.as_ref().filter(|r| r.combine == ReduceFn::Sum && r.finish == Expr::Acc)?;
@@ -159,14 +170,14 @@ fn product(
     let (Expr::Load(src, at), Expr::Load(turned, of)) = (&**left, &**right) else { return None };
     let [Expr::Var(sum), column] = &of[..] else { return None };
     let floats = [stage.dst, *src, *turned].iter().all(|b| c.ty(*b).dtype == DType::F32);
-    if sum.0 as usize != SUM || !floats || turns_of * b * n * k == 0 {
+    if sum.0 as usize != SUM || !floats || [turns_of, b, n, k].contains(&0) {
         return None;
     }
     let first = (Affine::of(column)).plus(&Affine::of(&Expr::var(COLUMN)), -1);
     let first = usize::try_from(first.constant).ok().filter(|_| first.terms.is_empty())?;
-    let (input, d) = c.stages.iter().find(|s| s.dst == *turned).and_then(|s| turns(c, s))?;
-    let weights = constant(input).filter(|w| w.shape().rank() == 3)?;
-    let weights = weights.run((d * weights.shape()[1] + first) * k, [n, k]).ok()?;
+    let (input, matrix) = c.stages.iter().find(|s| s.dst == *turned).and_then(|s| turns(c, s))?;
+    let (constant_at, tensor) = constant(input).filter(|(_, w)| w.shape().rank() == 3)?;
+    let weights = Weights { constant: constant_at, tensor, matrix, first };
     let extents = [turns_of, b, n, k];
     let rows = |buffer: BufId, index: &[Expr], (along, width): (usize, usize)| -> Option<Rows> {
         let mut at = Affine::flat(&c.ty(buffer).shape, index);
@@ -237,23 +248,30 @@ impl Lowering<'_> {
     pub(super) fn weighted(
         &mut self,
         compute: &Compute,
-        p: &Product,
+        (_, p, (problem, scheduled)): &Found,
         (places, order): (&[Virtual], Order),
         owner: Owner<'_>,
     ) -> Result<(), Refusal> {
         let [turns, b, n, _] = p.extents;
-        let (problem, scheduled) = self.scheduled(p, order)?;
         let width = self.width()?;
         let lanes = width.lanes() as usize;
-        let tiles = gemm_tiling::tiles(&problem, width);
+        let tiles = gemm_tiling::tiles(problem, width);
         let len = tiles.iter().sum::<usize>() * lanes;
-        let packing = Packing::Matrix { order: MatrixOrder::NByK, lanes, tiles, scale: 1.0 };
+        let of = Box::new(Packing::Matrix { order: MatrixOrder::NByK, lanes, tiles, scale: 1.0 });
+        let Weights { constant, tensor, matrix, first } = &p.weights;
+        let packing = Packing::Rows { matrix: *matrix, first: *first, count: n, of };
+        // Nodes may share weights.
+        let key = (*constant, packing.to_string());
+        let weights = match self.packed_rows.get(&key) {
+            Some(known) => *known,
+            None => self.packed(packing, tensor),
+        };
+        self.packed_rows.insert(key, weights);
         let mut bias = vec![0.0; len];
         if let Start::Columns(of) = &p.start {
             bias[..n].copy_from_slice(of);
         }
-        let mut sources =
-            vec![places[p.src.buffer.index()], self.packed(packing, &p.weights), self.vector(&bias)];
+        let mut sources = vec![places[p.src.buffer.index()], weights, self.vector(&bias)];
         let moved = |r: &Rows| {
             let ty: TensorType = compute.ty(r.buffer).clone();
             Some(Moved { ty, first: r.first * FLOAT, step: r.step * FLOAT })
@@ -265,7 +283,7 @@ impl Lowering<'_> {
         }
         let dst = places[p.stage.dst.index()];
         if order == Order::Any {
-            return self.call(scheduled, &sources, dst, owner, p.stage.name);
+            return self.call(scheduled.clone(), &sources, dst, owner, p.stage.name);
         }
         parts.push(moved(&Rows { buffer: p.stage.dst, first: 0, step: (b * n) as i64 }));
         let nest = in_turns(&scheduled.nest, turns, &parts);

@@ -107,8 +107,10 @@ pub enum Violation {
         /// Why they must not.
         conflict: String,
     },
-    /// The statements are neither a perfect nest of a definition nor a parallel loop around several.
-    #[error("expected a perfect nest of one definition, or one parallel loop around statements, found {0}")]
+    /// The statements are neither a perfect nest of a definition nor a loop, parallel or of turns, around several.
+    #[error(
+        "expected a perfect nest of one definition, or one loop, parallel or of turns, around statements, found {0}"
+    )]
     Statements(String),
     /// A call, or what calls do together, breaks a rule.
     #[error("{0}")]

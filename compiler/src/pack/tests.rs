@@ -354,3 +354,17 @@ fn phases_of_transposed_convolutions_are_their_own_weights() {
     let odd = KernelPart { order: KernelOrder::Transposed(4), taps: vec![taps(3, 1, 1), taps(1, 1, 1)] };
     assert_eq!(odd.ty(counted(&[6, 3, 4, 5]).ty()), None);
 }
+
+#[test]
+fn rows_of_one_of_several_matrices() {
+    let source = counted(&[2, 5, 3]);
+    let of = Packing::Matrix { order: MatrixOrder::NByK, lanes: 2, tiles: vec![1], scale: 1.0 };
+    let rows = |matrix, first, count| Packing::Rows { matrix, first, count, of: Box::new(of.clone()) };
+    assert_eq!(packed(&rows(1, 2, 2), &source), packed(&of, &source.run(7 * 3, [2, 3]).unwrap()));
+    let text = rows(1, 2, 2).to_string();
+    assert_eq!(text, "rows 2+2 of matrix 1 of matrix order=nk lanes=2 tiles=1 scale=1");
+    for packing in [rows(2, 0, 1), rows(0, 4, 2), rows(0, usize::MAX, 2)] {
+        assert!(packing.check(source.ty()).is_err(), "{packing}");
+    }
+    assert!(rows(0, 0, 1).check(counted(&[5, 3]).ty()).is_err());
+}

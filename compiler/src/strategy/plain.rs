@@ -7,7 +7,7 @@
 use octrt_ops::expr::{BufId, Expr, VarId};
 use octrt_ops::{DType, TensorType};
 
-use crate::leaf::Width;
+use crate::leaf::{Width, registers};
 use crate::nest::{Buffer, BufferRole, Define, Form, Loop, Nest, Role, Stmt, around};
 use crate::schedule::script::Schedule;
 use crate::schedule::tensorize::elementwise::ElementwiseTile;
@@ -129,7 +129,10 @@ pub fn in_turns(naive: Nest, target: Target) -> Result<Schedule, Refusal> {
     for run in s.cut(column, &runs(extent, width))? {
         s.tensorize_elementwise(&ElementwiseTile { run: run.outer, inner: run.inner }, width)?;
     }
-    Ok(s)
+    match s.nest().leaves.iter().all(|leaf| registers::fits(leaf)) {
+        true => Ok(s),
+        false => Err(Refusal::Registers),
+    }
 }
 
 /// Elements of a trip and how many trips: of whole vectors, as many to a trip as divide them, then of what is left over.

@@ -75,7 +75,8 @@ pub enum Command {
     ///
     /// `bound by` says why a row is not faster: which of its multiply-adds (at the peak), its bytes (as fast as a copy of as many
     /// moves) and its steps takes longest at least, and how much of the median that is; `code` where none of them takes
-    /// half of it: the rest is other instructions. `layout` is what only brings a tensor into another layout.
+    /// half of it: the rest is other instructions. Bytes are those of whole
+    /// buffers, of which a step may touch a part. `layout` is what only brings a tensor into another layout.
     Profile(ProfileArgs),
     /// Measure how the convolutions of a model are carried out fastest on this machine, and keep it in a file
     ///

@@ -50,6 +50,27 @@ fn round_trip(model: &Model, types: &[TensorType]) -> Vec<Model> {
     loaded
 }
 
+/// Rows and taps of weights that are not stored themselves are small, and equal where nobody knows their numbers.
+#[test]
+fn parts_of_large_weights_stay_apart() {
+    let attributes = "direction = bidirectional, batch_first = 0, activations = [sigmoid, tanh, tanh, sigmoid, tanh, tanh], \
+        alpha = [], beta = [], clip = none, input_forget = 0";
+    let weights: Vec<String> = (1..5).map(|i| format!("const %{i}: f32[2,256,64] = random({i})\n")).collect();
+    let two = format!(
+        "graph \"g\" {{ input %0 \"x\": f32[3,1,64]\n {}\n %5 = \"a\" Lstm {{ {attributes} }} (%0, %1, %2)\n \
+         %6 = \"b\" Lstm {{ {attributes} }} (%0, %3, %4)\n output \"y\" = %5\n output \"z\" = %6 }}",
+        weights.concat()
+    );
+    round_trip(&model(&two), &[TensorType::new(octrt_ops::DType::F32, [3, 1, 64])]);
+    let up = "ConvTranspose { kernel = [], strides = [2, 2], dilations = [], pads = [], auto_pad = notset, group = 1, \
+        output_padding = [], output_shape = [] }";
+    let layers = format!(
+        "graph \"g\" {{ input %0 \"x\": f32[1,96,3,3]\n const %1: f32[96,96,2,2] = random(1)\n const %2: f32[96,96,2,2] = random(2)\n \
+         %3 = \"a\" {up} (%0, %1)\n %4 = \"b\" {up} (%3, %2)\n output \"y\" = %4 }}"
+    );
+    round_trip(&model(&layers), &[TensorType::new(octrt_ops::DType::F32, [1, 96, 3, 3])]);
+}
+
 /// Without the graph of the file, probabilities would be taken for logits.
 #[test]
 fn what_the_outputs_hold_is_still_known() {

@@ -52,7 +52,7 @@ fn of_buffer(nest: &Nest, tables: &[Option<Table>], dst: BufId, writes: &[&Touch
             Err(clash) => closest = closest.into_iter().chain(clash).min_by_key(|c| c.bytes),
         }
     }
-    let Some((outer, _)) = nest.outer() else { return Err("no parallel loop".into()) };
+    let Some((outer, _)) = nest.outer() else { return Err("no loop that is parallel or of turns".into()) };
     let what = format!("{} may write the same bytes of {dst}", outer.id);
     Err(closest.map_or_else(|| format!("iterations of {what}: too many to look at"), |c| c.message(&what)))
 }

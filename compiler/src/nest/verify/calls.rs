@@ -1,6 +1,7 @@
 //! The rules of nests of several statements: calls, and definitions with the loops that have nothing else inside.
 //!
-//! * the outermost statement is one loop, `parallel` or of turns, for which what follows holds alike; loops inside, but for those of definitions, are serial data loops;
+//! * the outermost statement is one loop, `parallel` or of turns: what follows holds alike for both; loops inside, but for
+//!   those of definitions, are serial data loops;
 //! * every definition keeps the rules that [`definition`] has for one beside others, and its elements in `Dst` lie at sums of
 //!   loops;
 //! * tables are of i32;

@@ -34,7 +34,7 @@ pub(super) fn check<'a>(
     touched: &[Touched<'a>],
     tables: &[Option<Table>],
 ) -> Result<Vec<Touch<'a>>, String> {
-    let (outer, body) = nest.outer().ok_or("no parallel loop")?;
+    let (outer, body) = nest.outer().ok_or("no loop that is parallel or of turns")?;
     let loops = vec![(outer.id, outer.extent as i64)];
     let mut walk = Walk { nest, tables, statements: touched.iter(), loops, scopes: vec![Vec::new()] };
     walk.block(body)?;

@@ -301,7 +301,7 @@ fn measure(
     for (row, (steps, _)) in rows.iter_mut().zip(&groups) {
         let at_peak = |peak: f64| row.macs as f64 * 2.0 / (peak * threads as f64 * 1e6);
         row.bound = machine.peak_gflops.map(|peak| {
-            let memory = steps.iter().map(|s| limits.bytes_ms(s.bytes)).sum();
+            let memory = steps.iter().map(|s| limits.bytes_ms(s.bytes)).sum::<f64>() / threads as f64;
             let calls = steps.len() as f64 * limits.step_ms();
             Bound::new(steps.iter().all(|s| s.op == LAYOUT), row.median_ms, [at_peak(peak), memory, calls])
         });
