@@ -71,15 +71,17 @@ fn help_lists_commands() {
         Usage: octrt-bench <COMMAND>
 
         Commands:
-          conv    Measure convolutions one by one
-          zoo     Write a network of the OctConv paper, with random weights, as an ONNX file
-          table1  The OctConv paper's table 1: cost of an OctConv by formula, as counted, and in memory
-          table2  The paper's table 2: ResNet-50 by alpha
-          table3  The paper's table 3: Oct-ResNet-50 without parts of its OctConvs
-          table4  The paper's table 4: ResNet-50 by size of the picture
-          table5  The paper's table 5: MobileNets
-          tables  All of the paper's tables, measured in turn, as one page with plots
-          help    Print this message or the help of the given subcommand(s)
+          conv     Measure convolutions one by one
+          zoo      Write a network of the OctConv paper, with random weights, as an ONNX file
+          table1   The OctConv paper's table 1: cost of an OctConv by formula, as counted, and in memory
+          table2   The paper's table 2: ResNet-50 by alpha
+          table3   The paper's table 3: Oct-ResNet-50 without parts of its OctConvs
+          table4   The paper's table 4: ResNet-50 by size of the picture
+          table5   The paper's table 5: MobileNets
+          predict  What ResNet-50 by alpha would take on a processor that is not here, by llvm-mca and
+                   bandwidths
+          tables   All of the paper's tables, measured in turn, as one page with plots
+          help     Print this message or the help of the given subcommand(s)
 
         Options:
           -h, --help     Print help
