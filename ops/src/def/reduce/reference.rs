@@ -16,7 +16,7 @@ pub(super) fn reduce(
     let n = dst.shape.numel();
     // Where the last axes are reduced, lists are rows.
     let first = reduced.iter().position(|r| *r).unwrap_or(reduced.len());
-    let row = src.shape().iter().skip(first).product::<usize>();
+    let row = src.shape().iter().skip(first).fold(1usize, |n, &d| n.saturating_mul(d));
     if dst.dtype.is_float() && reduced[first..].iter().all(|r| *r) && row > 0 {
         let results: Vec<f64> = src.to_f64s().chunks(row).map(|list| of_floats(kind, list)).collect();
         return from_f64s(dst, &results);
