@@ -164,9 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_numbers() {
+    fn more_bytes_take_longer() {
         let limits = Limits::measure().unwrap();
-        assert!(limits.copies.iter().all(|(_, speed)| speed.is_finite() && *speed > 0.0), "{limits:?}");
-        assert!(limits.step_ms().is_finite(), "{limits:?}");
+        let [few, many] = [SIZES[0], SIZES[SIZES.len() - 1]].map(|bytes| limits.bytes_ms(bytes));
+        assert!(few > 0.0 && many > 8.0 * few, "{limits:?}");
     }
 }

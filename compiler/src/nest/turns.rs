@@ -15,8 +15,8 @@ pub struct Moved {
     pub step: i64,
 }
 
-/// A nest of calls, and of nothing else, that computes, in each of so many turns, what `nest` computes, on the parts of buffers that `moved` says;
-/// those without see the same in each turn. One thread runs a turn.
+/// A nest of calls, and of nothing else, that computes, in each of so many turns, what `nest` computes, on the parts of
+/// buffers that `moved` says; those without see the same in each turn. One thread runs a turn.
 pub fn in_turns(nest: &Nest, turns: usize, moved: &[Option<Moved>]) -> Nest {
     let turn = nest.fresh();
     let place = |(i, buffer): (usize, &Buffer)| match moved.get(i) {
