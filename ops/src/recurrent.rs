@@ -152,8 +152,8 @@ impl<'a> Recurrence<'a> {
         let y = if self.arrangement.batch_first { [b, s, d, h] } else { [s, d, b, h] };
         let mut types = vec![TensorType::new(self.dtype, y)];
         types.extend((0..states).map(|_| TensorType::new(self.dtype, self.state_dims())));
-        // States of one more turn than there are steps, for all gates and once more.
-        let work = Shape::from([s.saturating_add(1), d, b, h, self.gates + 1]);
+        // What all turns have, for all gates and once more.
+        let work = Shape::from([s, d, b, h, self.gates + 1]);
         work.checked_bytes(self.dtype)?;
         Ok(types)
     }
