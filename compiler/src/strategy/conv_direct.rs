@@ -10,8 +10,9 @@
 //! tiles of channels take one part before the next.
 //!
 //! A *chunk* is a run of output pixels whose input stays in the level-2 cache while all output channels pass; where
-//! the weights are the larger part there is one chunk, and output channels are the parallel loop. Tiles are as even
-//! as they can be, and their pixels lie where tables say, so that a row's end costs nothing.
+//! the weights are the larger part there is one chunk, and output channels are the parallel loop. Windows of several planes have
+//! chunks of a plane's pixels, and take these in all planes one after the other: planes that the next window sees too are near.
+//! Tiles are as even as they can be, and their pixels lie where tables say, so that a row's end costs nothing.
 
 use octrt_ops::expr::{Expr, VarId};
 
@@ -38,22 +39,26 @@ pub fn schedule(p: &ConvProblem, tiling: Tiling, target: Target) -> Result<Sched
     let (nest, l) = p.naive()?;
     let mut s = Schedule::new(nest);
     s.start_from(buffers::BIAS)?;
-    let pixel = s.fuse(&l.pixel)?;
-    let pixels = s.extent(pixel);
     let chunks = chunks_of(p, tiling, width, target);
-    let [chunk, pixel] = s.split(pixel, pixels / chunks)?;
+    // The loop over planes, where it is one of its own inside chunks.
+    let plane = l.pixel.first().copied().filter(|_| chunks_planes(p, chunks));
+    let pixel = s.fuse(&l.pixel[usize::from(plane.is_some())..])?;
+    let pixels = s.extent(pixel);
+    let [chunk, pixel] = s.split(pixel, p.dst.pixels() / chunks)?;
     let vectors = tiling.vectors(p);
     let by_channel = by_channel(p, tiling, chunks);
     let (block, parallel) = match by_channel {
         // Tiles of channels are the parallel loop.
         true => {
             let [tile, vector] = s.split(l.block, vectors[0])?;
-            s.reorder(&order(&[tile, l.image, chunk, l.group, pixel, vector], &l))?;
+            let outer = [tile, l.image, chunk].into_iter().chain(plane).chain([l.group, pixel, vector]);
+            s.reorder(&order(&outer.collect::<Vec<_>>(), &l))?;
             (Run::new(tile, vector), tile)
         }
         false => {
             let first = if p.src.mb > 1 { [l.image, chunk] } else { [chunk, l.image] };
-            s.reorder(&order(&[first[0], first[1], l.group, l.block, pixel], &l))?;
+            let outer = first.into_iter().chain(plane).chain([l.group, l.block, pixel]);
+            s.reorder(&order(&outer.collect::<Vec<_>>(), &l))?;
             (Run::new(l.block, l.block), first[0])
         }
     };
@@ -92,6 +97,11 @@ pub fn share(p: &ConvProblem, tiling: Tiling, target: Target) -> Option<Share> {
 
 fn chunks_of(p: &ConvProblem, tiling: Tiling, width: Width, target: Target) -> usize {
     tiling.chunks.unwrap_or_else(|| chunks(p, width, target, |_| true))
+}
+
+/// Whether chunks are of the pixels of a plane, and of as many in each other one: see [`schedule`].
+fn chunks_planes(p: &ConvProblem, chunks: usize) -> bool {
+    p.dst.d > 1 && p.window.kernel[0] > 1 && chunks > p.dst.d && chunks.is_multiple_of(p.dst.d)
 }
 
 /// Whether tiles of channels are the parallel loop.

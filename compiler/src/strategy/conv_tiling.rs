@@ -2,6 +2,7 @@
 
 use crate::leaf::programs::{Conv, Epilogue, Reduction};
 use crate::leaf::{Width, registers};
+use crate::nest::strides::Strides;
 use crate::target::{Caches, Target};
 
 use super::conv::ConvProblem;
@@ -10,6 +11,12 @@ use super::tiles;
 
 /// Most bytes of the next tile's weights that a trip brings near.
 const AHEAD: i32 = 256;
+
+/// Most runs of pixels.
+const MOST: usize = 256;
+
+/// Most runs of the pixels of a volume.
+const MOST_OF_PLANES: usize = 1024;
 
 /// From this many tiles of pixels on, parts of the input channels pay.
 const MANY_TILES: usize = 6;
@@ -22,27 +29,47 @@ pub(super) const TERMS: usize = 288;
 /// bytes are allowed. Only numbers that are `allowed` are taken; 1 always is.
 pub fn chunks(p: &ConvProblem, width: Width, target: Target, allowed: impl Fn(usize) -> bool) -> usize {
     let (l2, pixels) = (target.caches().l2, p.dst.pixels());
+    let most = if p.dst.d > 1 { MOST_OF_PLANES } else { MOST };
     let weights = p.groups * p.dst_blocks() * p.vector_bytes(width);
     let src = p.src.image_bytes() as usize;
     let vectors = tiles::vectors(p.dst_blocks());
-    let passes = vectors.len();
+    // Each pass of weights reads the input, and every window its own planes of it.
+    let of_planes = if p.dst.d > 1 { p.window.kernel[0].div_ceil(p.window.strides[0]) } else { 1 };
+    let passes = vectors.len() * of_planes;
     // Bytes that come from beyond the level-2 cache.
     let traffic = |n: usize| {
         let fits = fits_whole(p, n, width, target) || parts_first(p, n, &vectors, (width, target));
-        let again = if weights + src / n <= l2 * 3 / 4 { 1 } else { n };
+        let again = if weights + seen_bytes(p, n) <= l2 * 3 / 4 { 1 } else { n };
         weights * again + src * if fits { 1 } else { passes }
     };
     let cost = |n: usize| if n == 1 || n.is_multiple_of(8) { traffic(n) } else { traffic(n) / 8 * 9 };
-    let good = |n: &usize| pixels.is_multiple_of(*n) && pixels / n >= 4 * tiles::pixels(width, 2);
-    (1..=pixels.min(256))
+    let planes = |n: usize| n.is_multiple_of(p.dst.d) || p.dst.d.is_multiple_of(n);
+    let good =
+        |n: &usize| pixels.is_multiple_of(*n) && planes(*n) && pixels / n >= 4 * tiles::pixels(width, 2);
+    (1..=pixels.min(most))
         .filter(|n| *n == 1 || good(n) && allowed(*n))
         .min_by_key(|&n| (cost(n), n))
         .unwrap_or(1)
 }
 
+/// Bytes of the input that one of `n` runs of pixels sees; of what windows see of the next run, planes only.
+fn seen_bytes(p: &ConvProblem, n: usize) -> usize {
+    if p.dst.d == 1 {
+        return p.src.image_bytes() as usize / n;
+    }
+    let plane = p.src.blocks() * Strides::of(&p.src).plane as usize;
+    let (run, of_plane) = (p.dst.pixels() / n, p.dst.h * p.dst.w);
+    let kernel = (p.window.kernel[0] - 1) * p.window.dilations[0] + 1;
+    match run / of_plane.max(1) {
+        // Some rows of each plane of a window.
+        0 => plane * p.window.kernel[0] * run / of_plane.max(1),
+        planes => plane * ((planes - 1) * p.window.strides[0] + kernel),
+    }
+}
+
 /// Whether the input of one of `n` runs of pixels stays in the level-2 cache beside the weights of a tile of channels.
 fn fits_whole(p: &ConvProblem, n: usize, width: Width, target: Target) -> bool {
-    p.src.image_bytes() as usize / n + p.vector_bytes(width) * 2 <= target.caches().l2 * 3 / 4
+    seen_bytes(p, n) + p.vector_bytes(width) * 2 <= target.caches().l2 * 3 / 4
 }
 
 /// Whether all tiles of output channels, of so many vectors each, take a part of the input channels of one of `n` runs of
@@ -53,7 +80,7 @@ pub fn parts_first(p: &ConvProblem, n: usize, vectors: &[usize], (width, target)
         return false;
     }
     let parts = parts(p, (p.dst.pixels() / n, vectors), width, target).len();
-    let (src, dst) = (p.src.image_bytes() as usize / n, p.dst.image_bytes() as usize / n);
+    let (src, dst) = (seen_bytes(p, n), p.dst.image_bytes() as usize / n);
     let weights = p.vector_bytes(width) * 2;
     parts > 1 && (src + weights) / parts + dst <= target.caches().l2 * 3 / 4
 }
