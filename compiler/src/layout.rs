@@ -48,9 +48,10 @@ impl MapWindow {
         *self == MapWindow { dilations: self.dilations, ..MapWindow::pixels(self.strides) }
     }
 
-    /// Whether it is one of three rows and columns, in steps of 1.
-    pub fn is_3x3_s1(&self) -> bool {
-        self.kernel == [1, 3, 3] && self.strides == [1; AXES] && self.dilations == [1; AXES]
+    /// Whether each of its planes is one of three rows and columns, in steps of 1.
+    pub fn is_3x3_planes(&self) -> bool {
+        let [planes, rows, columns] = self.kernel;
+        planes > 0 && [rows, columns] == [3, 3] && self.strides == [1; AXES]
     }
 }
 

@@ -27,7 +27,8 @@ pub enum Packing {
     /// Convolution weights `[oc, ic / group, taps..]` as `[group][tile][block][tap][channel][vector][lane]`; taps are the
     /// elements of a window of one to three axes, row-major.
     Conv(ConvPacking),
-    /// The same weights, 3x3, transformed: `[element][tile][block][channel][vector][lane]`, one group.
+    /// The same weights, 3x3 or of several planes of 3x3, transformed: `[element][tile][block][plane][channel][vector][lane]`,
+    /// one group.
     Winograd(Winograd, ConvPacking),
     /// Convolution weights of groups of any size as `[block][channel][tap][lane]`, with the channels of
     /// [`GroupedPacking::blocks`].
@@ -238,7 +239,7 @@ impl Packing {
             Packing::Conv(p) => p.groups * p.vectors() * p.lanes * p.inputs(dim(1)).1 * p.src_lanes * taps,
             Packing::Winograd(size, p) => {
                 let elements = size.input() * size.input();
-                elements * p.vectors() * p.lanes * p.inputs(dim(1)).1 * p.src_lanes
+                elements * p.vectors() * p.lanes * p.inputs(dim(1)).1 * p.src_lanes * (taps / 9)
             }
             Packing::Grouped(p) => dim(0).div_ceil(p.lanes) * p.lanes * p.channels(dim(0), dim(1)) * taps,
             Packing::Depthwise { lanes } => dim(0).div_ceil(*lanes) * lanes * taps,
@@ -269,7 +270,10 @@ impl Packing {
                 let whole = kernels && divides(p.groups) && p.merged > 0;
                 (whole && (dims[0] / p.groups).is_multiple_of(p.merged), "f32[oc,ic,taps..] of whole groups")
             }
-            Packing::Winograd(_, p) => (kernels && taps == 9 && p.groups == 1, "f32[oc,ic,3,3] of one group"),
+            Packing::Winograd(_, p) => {
+                let last = kernels && dims.len() > 3 && dims.ends_with(&[3, 3]) && taps > 0;
+                (last && p.groups == 1, "f32[oc,ic,..,3,3] of one group")
+            }
             Packing::Grouped(p) => (kernels && divides(p.groups), "f32[oc,ic,taps..] of whole groups"),
             Packing::Depthwise { .. } => (kernels && dims[1] == 1, "f32[c,1,taps..]"),
             Packing::Part(part, packing) => {

@@ -1,7 +1,7 @@
 //! How a convolution is carried out: as the first record that serves says, else by the algorithm that is the cheapest by an
 //! estimate.
 
-use octrt_ops::Graph;
+use octrt_ops::{Graph, Node};
 
 use super::fuse::Group;
 use super::{Chosen, Refused, Windows};
@@ -55,20 +55,41 @@ impl Chooser<'_> {
     /// The sizes of Winograd's tiles that serve.
     fn sizes(&self, group: &Group, windows: &Windows, src: &Map, dst: &Map) -> Vec<Winograd> {
         let Chooser { graph, options, refused, .. } = self;
-        let inexact = options.precision == Precision::Strict || is_whole(graph, graph.node(group.root));
-        let in_blocks = src.layout.lanes == dst.layout.lanes && src.axes == 2;
-        let alone = windows.groups == 1 && windows.sharing == Sharing::Merged(1);
-        if inexact || !in_blocks || !alone || !windows.window().is_3x3_s1() {
+        let in_blocks = src.layout.lanes == dst.layout.lanes && src.axes > 1;
+        if !in_blocks || !may_be_winograd(graph, graph.node(group.root), windows, options.precision) {
             return Vec::new();
         }
+        let window = windows.window();
         let repeats = || group.ending.operands.iter().map(|o| o.repeat);
         let serves = |size: &Winograd| {
             let algorithm = Algorithm::Winograd(*size);
-            conv_winograd::ends_with(*size, repeats()).is_ok()
+            conv_winograd::ends_with(*size, &window, repeats()).is_ok()
                 && !refused.contains_key(&(group.root, algorithm.into()))
         };
         [Winograd::F2, Winograd::F4].into_iter().filter(serves).collect()
     }
+}
+
+/// Whether the windows are such, and the sums need not be exact.
+fn may_be_winograd(graph: &Graph, node: &Node, windows: &Windows, precision: Precision) -> bool {
+    let alone = windows.groups == 1 && windows.sharing == Sharing::Merged(1);
+    let fits = alone && windows.window().is_3x3_planes();
+    fits && precision != Precision::Strict && !is_whole(graph, node)
+}
+
+/// The part of a direct convolution's cycles that Winograd's algorithm is estimated to take, where it may serve: 1 where not.
+pub(super) fn part_of_direct(
+    (graph, node): (&Graph, &Node),
+    windows: &Windows,
+    (src, dst): (&Map, &Map),
+    options: Options,
+) -> f64 {
+    if src.axes < 2 || !may_be_winograd(graph, node, windows, options.precision) {
+        return 1.0;
+    }
+    let c = convolution(windows, src, dst);
+    let cycles = [Winograd::F2, Winograd::F4].map(|size| winograd_cycles(&c, size, options.target));
+    cycles[0].min(cycles[1]) / direct_cycles(&c, options.target)
 }
 
 /// The cheapest of direct convolution and Winograd's algorithm in tiles of these sizes.
@@ -108,17 +129,31 @@ fn direct_cycles(c: &Convolution, target: Target) -> f64 {
 }
 
 fn winograd_cycles(c: &Convolution, size: Winograd, target: Target) -> f64 {
-    let [_, h, w] = c.dst;
-    let tiles = (c.mb * h.div_ceil(size.output()) * w.div_ceil(size.output())) as f64;
-    let weights = (size.input() * size.input() * c.ic * c.oc) as f64;
+    let [planes, h, w] = c.dst;
+    let [along_planes, rows, columns] = c.window.dilations;
+    // Rows and columns that are a dilation apart have tiles of their own.
+    let along = |extent: usize, dilation: usize| -> usize {
+        (0..dilation.min(extent))
+            .map(|first| (extent - first).div_ceil(dilation).div_ceil(size.output()))
+            .sum()
+    };
+    let tiles = (c.mb * along(h, rows) * along(w, columns)) as f64;
+    let (of_src, of_dst) = ((planes + (c.window.kernel[0] - 1) * along_planes) as f64, planes as f64);
+    let elements = (size.input() * size.input()) as f64;
+    let weights = elements * (c.ic * c.oc * c.window.kernel[0]) as f64;
     let [input, output] = transform_cycles(size);
     let blocks = |channels: usize| (channels as f64 / lanes(target)).ceil();
-    let transforms = tiles * (blocks(c.ic) * input + blocks(c.oc) * output) / target.vector_rate();
-    let products = weights * tiles / rate(target) / PRODUCTS_OF_PEAK;
+    let (src, dst) = (blocks(c.ic) * of_src, blocks(c.oc) * of_dst);
+    let transforms = tiles * (src * input + dst * output) / target.vector_rate();
+    let products = weights * tiles * of_dst / rate(target) / PRODUCTS_OF_PEAK;
     let bytes = weights * 4.0;
     let is_cold = bytes > target.caches().l2 as f64 / 2.0;
     let meanwhile = if is_cold { WEIGHTS_COME * products } else { 0.0 };
-    products + transforms + (bytes / target.cold_bytes() - meanwhile).max(0.0)
+    // Grids and planes are not cut so that their transforms stay near: these are written and read.
+    let between = elements * tiles * (src + dst) * lanes(target) * 4.0;
+    let is_far = (rows * columns > 1 || planes > 1) && between > target.caches().l2 as f64;
+    let moved = if is_far { 2.0 * between / target.cold_bytes() } else { 0.0 };
+    products + transforms + moved + (bytes / target.cold_bytes() - meanwhile).max(0.0)
 }
 
 /// Cycles of the transforms of a block of channels of a tile, of its input and of its output: about two instructions of their
@@ -171,6 +206,39 @@ mod tests {
             let sizes = || [Winograd::F2, Winograd::F4].into_iter();
             let found = [Isa::V3, Isa::V4].map(|isa| cheapest(&c, sizes(), Target::new(isa)));
             assert_eq!(found, expected, "{channels} channels, {extent}x{extent}");
+        }
+    }
+
+    #[test]
+    fn grids_and_planes_have_tiles_of_their_own() {
+        let f4 = Algorithm::Winograd(Winograd::F4);
+        // Channels, planes, rows and columns, planes of the kernel, dilation.
+        for (channels, [d, extent], kernel, dilation, expected) in [
+            (64, [16, 56], 3, 1, f4),
+            (256, [4, 14], 3, 1, f4),
+            (64, [8, 56], 1, 1, f4),
+            (512, [1, 65], 1, 4, f4),
+            (256, [1, 33], 1, 2, f4),
+            // Grids of a pixel or two: most of each tile is no pixel.
+            (256, [1, 14], 1, 12, Algorithm::Direct),
+        ] {
+            let extents = [d, extent, extent];
+            let dilations = [1, dilation, dilation];
+            let pads = [kernel / 2, dilation, dilation];
+            let window = MapWindow { kernel: [kernel, 3, 3], strides: [1; 3], dilations, pads };
+            let c = Convolution {
+                mb: 1,
+                groups: 1,
+                ic: channels,
+                oc: channels,
+                src: extents,
+                dst: extents,
+                window,
+            };
+            for isa in [Isa::V3, Isa::V4] {
+                let found = cheapest(&c, [Winograd::F2, Winograd::F4].into_iter(), Target::new(isa));
+                assert_eq!(found, expected, "{channels} channels, {extents:?}, {window:?}, {isa:?}");
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use octrt_ops::window::{Rounding, Window, WindowAxis};
 use octrt_ops::{Graph, Node, NodeId, Op, Shape, ValueId};
 
 use super::elementwise::{Elementwise, Read};
-use super::{Kind, Reason, Windows, elementwise, fuse, matrix};
+use super::{Kind, Reason, Windows, algorithm, elementwise, fuse, matrix};
 use crate::layout::{AXES, Border, Layout, Map};
 use crate::leaf::Width;
 use crate::leaf::programs::{self, Formula, OPERANDS};
@@ -182,7 +182,12 @@ impl Matcher<'_> {
         };
         let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
         let depthwise = matches!(kind, Kind::Window(..));
-        if let Some(parts) = self.dilated((x, &src, &Shape::new(wei)), w, (lanes, depthwise)) {
+        let dst = Map { c: oc, ..src.with_extents(axes.each_ref().map(|a| a.output)) };
+        let other = match depthwise || lanes == 1 {
+            true => 1.0,
+            false => algorithm::part_of_direct((self.graph(), node), w, (&src, &dst), self.options),
+        };
+        if let Some(parts) = self.dilated((x, &src, &Shape::new(wei)), (w, other), (lanes, depthwise)) {
             return parts;
         }
         let layout = Layout { halo: w.halo(), ..Layout::blocked(lanes) };

@@ -169,11 +169,11 @@ impl Matcher<'_> {
     }
 
     /// A dilated convolution with these windows as convolutions without the taps that lie in the padding, where there are
-    /// enough of those.
+    /// enough of those, and it is less work than the `other` part of it that Winograd's algorithm takes.
     pub(super) fn dilated(
         &self,
         (x, src, wei): (ValueId, &Map, &Shape),
-        w: &Windows,
+        (w, other): (&Windows, f64),
         (lanes, depthwise): (usize, bool),
     ) -> Option<Match> {
         let axes = &w.axes[AXES - src.axes..];
@@ -194,7 +194,7 @@ impl Matcher<'_> {
             count <= PARTS
                 && along.iter().flatten().all(|a| a.window.kernel > 0)
                 && (copies <= COPIES * sum(&taps, &whole) || copies * bytes <= BYTES)
-                && sum(&terms, along) <= WORTH_IT * sum(&terms, &whole)
+                && sum(&terms, along) <= WORTH_IT.min(other) * sum(&terms, &whole)
         };
         // Boxes along some of the axes.
         let chosen = (1..1usize << axes.len()).map(|set| {

@@ -112,16 +112,22 @@ impl Builder {
         Ok(())
     }
 
-    /// Writes what another nest does, with these buffers in the place of its own, in their order, and fresh loops, none of
-    /// which is shared by threads.
+    /// Writes what another nest does, with these buffers in the place of its own, in their order, its tables, and fresh loops,
+    /// none of which is shared by threads.
     pub fn embed(&mut self, nest: &Nest, buffers: &[BufId]) {
+        let mut others = buffers.iter().copied();
+        let mut own = |b: &Buffer| match &b.role {
+            BufferRole::Table(_) => Some(self.nest.buffer(b.clone())),
+            _ => others.next(),
+        };
+        let buffers: Vec<BufId> = nest.buffers.iter().map_while(&mut own).collect();
         let mut names = BTreeMap::new();
         for l in nest.loops() {
             names.insert(l.id, VarId(self.next));
             self.next += 1;
         }
         let leaves: Vec<usize> = nest.leaves.iter().map(|program| self.nest.leaf(program)).collect();
-        let into = Renamed { names: &names, buffers, leaves: &leaves };
+        let into = Renamed { names: &names, buffers: &buffers, leaves: &leaves };
         for s in &nest.body {
             let s = into.stmt(s);
             self.push(s);

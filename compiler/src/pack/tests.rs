@@ -94,14 +94,17 @@ fn convolutions() {
 
 #[test]
 fn transforms_are_rounded_once() {
-    for (size, lanes, tiles, oc, ic) in [
-        (Winograd::F2, 8, &[2][..], 16, 8),
-        (Winograd::F2, 16, &[3], 40, 20),
-        (Winograd::F4, 8, &[2, 3], 35, 13),
-        (Winograd::F4, 16, &[1], 5, 3),
+    for (size, lanes, tiles, oc, ic, planes) in [
+        (Winograd::F2, 8, &[2][..], 16, 8, 1),
+        (Winograd::F2, 16, &[3], 40, 20, 1),
+        (Winograd::F4, 8, &[2, 3], 35, 13, 1),
+        (Winograd::F4, 16, &[1], 5, 3, 1),
+        (Winograd::F2, 8, &[2], 13, 20, 2),
+        (Winograd::F4, 16, &[2, 1], 40, 17, 3),
     ] {
         let p = recipe([lanes, lanes, 1, 1], tiles);
-        let source = octrt_ops::graph::text::random(&vec![oc, ic, 3, 3].into(), 7).unwrap();
+        let dims = [&[oc, ic][..], &[planes, 3, 3][usize::from(planes == 1)..]].concat();
+        let source = octrt_ops::graph::text::random(&dims.into(), 7).unwrap();
         let (w, g, n) = (floats(&source), size.kernel(), size.input());
         let found = packed(&Packing::Winograd(size, p.clone()), &source);
         let channels = ic.div_ceil(lanes) * lanes;
@@ -109,9 +112,13 @@ fn transforms_are_rounded_once() {
         for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
             for (t, vectors) in p.tiles.iter().enumerate() {
                 let first = p.tiles[..t].iter().sum::<usize>() * lanes;
-                for (c, o) in (0..channels).flat_map(|c| (0..vectors * lanes).map(move |l| (c, first + l))) {
+                let row = vectors * lanes;
+                for n in 0..channels * planes * row {
+                    // Block, plane, channel of the block, output channel.
+                    let (c, o) = (n / (planes * lanes * row) * lanes + n / row % lanes, first + n % row);
+                    let k = n / (lanes * row) % planes;
                     // Element (i, j) of G k G^T.
-                    let tap = |x: usize, y: usize| f64::from(w[(o * ic + c) * 9 + 3 * x + y]);
+                    let tap = |x: usize, y: usize| f64::from(w[((o * ic + c) * planes + k) * 9 + 3 * x + y]);
                     let all = (0..3).flat_map(|x| (0..3).map(move |y| (x, y)));
                     let expected: f64 = match o < oc && c < ic {
                         true => all.map(|(x, y)| g[i][x] * tap(x, y) * g[j][y]).sum(),
@@ -237,6 +244,8 @@ fn other_sources_are_refused() {
         (Packing::Conv(recipe([8, 8, 2, 3], &[1])), &square),
         (Packing::Winograd(Winograd::F2, conv.clone()), &square),
         (Packing::Winograd(Winograd::F2, recipe([8, 8, 2, 1], &[1])), &counted(&[8, 8, 3, 3])),
+        (Packing::Winograd(Winograd::F2, conv.clone()), &counted(&[8, 3, 3])),
+        (Packing::Winograd(Winograd::F2, conv.clone()), &counted(&[8, 8, 3, 1, 3])),
         (Packing::Grouped(GroupedPacking { lanes: 8, groups: 5 }), &square),
         (Packing::Depthwise { lanes: 8 }, &flat),
         (Packing::Depthwise { lanes: 8 }, &square),

@@ -1,4 +1,5 @@
-//! Transformed weights of Winograd's algorithm: `G g G^T` of each kernel `g`, computed in f64 and rounded once.
+//! Transformed weights of Winograd's algorithm: `G g G^T` of each kernel `g`, computed in f64 and rounded once. A kernel of
+//! several planes is as many kernels, and sums over them.
 
 use std::f64::consts::SQRT_2;
 
@@ -15,7 +16,8 @@ const CHANNELS: usize = 16;
 pub(super) fn pack(size: Winograd, p: &ConvPacking, w: &Weights<'_>, out: &mut [u8]) {
     let elements = size.input() * size.input();
     let blocks = w.ic.div_ceil(p.src_lanes);
-    let plane = p.vectors() * p.lanes * blocks * p.src_lanes;
+    let planes = w.taps / 9;
+    let plane = p.vectors() * p.lanes * blocks * p.src_lanes * planes;
     let out = out.as_chunks_mut::<4>().0;
     // Rows of one element of the transform lie far from those of the next, so results are collected first.
     let (mut panel, mut results) = (Panel::default(), Vec::new());
@@ -25,38 +27,42 @@ pub(super) fn pack(size: Winograd, p: &ConvPacking, w: &Weights<'_>, out: &mut [
         let lanes = row.min(w.oc.saturating_sub(first));
         for begin in (0..w.ic).step_by(CHANNELS) {
             let channels = CHANNELS.min(w.ic - begin);
+            let kernels = channels * planes;
             results.clear();
-            results.resize(elements * channels * row, [0; 4]);
+            results.resize(elements * kernels * row, [0; 4]);
             panel.fill(w, first, lanes, begin, channels);
             for lane in (0..lanes).step_by(WIDTH) {
-                let from = &panel.values[lane * 9 * channels..];
-                transform_channels(size, from, channels, &mut results[lane..], row);
+                let from = &panel.values[lane * 9 * kernels..];
+                transform_kernels(size, from, kernels, &mut results[lane..], row);
             }
-            for (element, from) in results.chunks_exact(channels * row).enumerate() {
-                let at = element * plane + at + begin * row;
-                let Some(to) = out.get_mut(at..at + from.len()) else { return };
+            for (i, from) in results.chunks_exact(row.max(1)).enumerate() {
+                let (element, channel, k) = (i / kernels, begin + i % kernels / planes, i % planes);
+                // Within a block of channels all have the first plane of their kernels before the second one.
+                let (block, lane) = (channel / p.src_lanes, channel % p.src_lanes);
+                let at = element * plane + at + ((block * planes + k) * p.src_lanes + lane) * row;
+                let Some(to) = out.get_mut(at..at + row) else { return };
                 to.copy_from_slice(from);
             }
         }
         first += row;
-        at += blocks * p.src_lanes * row;
+        at += blocks * p.src_lanes * planes * row;
     }
 }
 
 /// A number of each kernel.
 type Lanes = [f64; WIDTH];
 
-/// Element `e` of the transform of the kernel at `(i * channels + c) * 9` goes to `(e * channels + c) * row + i`.
-fn transform_channels(size: Winograd, from: &[f32], channels: usize, to: &mut [[u8; 4]], row: usize) {
+/// Element `e` of the transform of the kernel at `(i * count + c) * 9` goes to `(e * count + c) * row + i`.
+fn transform_kernels(size: Winograd, from: &[f32], count: usize, to: &mut [[u8; 4]], row: usize) {
     let mut g = [[0.0; WIDTH]; 9];
-    for c in 0..channels {
-        for (i, kernel) in from.chunks(9 * channels).take(WIDTH).enumerate() {
+    for c in 0..count {
+        for (i, kernel) in from.chunks(9 * count).take(WIDTH).enumerate() {
             for (g, x) in g.iter_mut().zip(&kernel[9 * c..]) {
                 g[i] = f64::from(*x);
             }
         }
         let put = |e: usize, u: &Lanes| {
-            let to = &mut to[(e * channels + c) * row..];
+            let to = &mut to[(e * count + c) * row..];
             let n = WIDTH.min(to.len());
             for (to, x) in to[..n].iter_mut().zip(u) {
                 *to = (*x as f32).to_le_bytes();

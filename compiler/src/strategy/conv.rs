@@ -156,9 +156,9 @@ impl ConvProblem {
     }
 
     /// Whether Winograd's algorithm serves it.
-    pub fn is_3x3_s1(&self) -> bool {
-        self.src.axes == 2
-            && self.window.is_3x3_s1()
+    pub fn is_winograd(&self) -> bool {
+        self.src.axes > 1
+            && self.window.is_3x3_planes()
             && self.groups == 1
             && self.sharing == Sharing::Merged(1)
     }

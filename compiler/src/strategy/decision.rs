@@ -152,7 +152,7 @@ pub fn candidates(p: &ConvProblem, target: Target) -> Vec<Decision> {
     };
     add(Algorithm::Direct, Tiling::NONE);
     direct(p, width, target).into_iter().for_each(|tiling| add(Algorithm::Direct, tiling));
-    if p.is_3x3_s1() {
+    if p.is_winograd() {
         for size in [Winograd::F2, Winograd::F4] {
             let algorithm = Algorithm::Winograd(size);
             add(algorithm, Tiling::NONE);

@@ -63,6 +63,7 @@ fn convolutions() -> Vec<Case> {
         one("1x1, stride 2", &["conv"], [1, 20, 13, 13], 24, same(1).stride(2)),
         one("3x3, stride 2", &["conv"], [1, 20, 15, 15], 16, same(3).stride(2)),
         one("3x3, stride 2, batch 2", &["conv"], [2, 16, 10, 10], 20, same(3).stride(2)),
+        one("3x3, dilated", &[], [1, 33, 20, 21], 48, same(3).dilation(2).pad(2)),
         one("5x5, dilated", &["conv"], [1, 17, 14, 14], 9, same(5).dilation(2).pad(4)),
         one("no padding", &["conv"], [1, 16, 9, 9], 33, same(3).stride(2).pad(0)),
         one("7x7 stem", &["conv"], [1, 3, 30, 30], 20, same(7).stride(2)),

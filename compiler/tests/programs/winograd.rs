@@ -21,14 +21,20 @@ use octrt_ops::{DType, Tensor, TensorType};
 
 use crate::{ISAS, TOLERANCE, compare};
 
-/// A convolution with padding 1.
+/// A convolution of 3x3, or of as many planes of it as the input has, padded.
 #[derive(Clone, Copy, Debug)]
 struct Problem {
     mb: usize,
     ic: usize,
     oc: usize,
+    /// Planes of the input, where there are several, and of the kernel, with padding by half of them.
+    planes: Option<(usize, usize)>,
+    /// Of the input.
     h: usize,
     w: usize,
+    /// Of rows and columns, and their padding; of planes where the kernel has several.
+    dilation: usize,
+    pad: usize,
     /// What follows.
     relu: bool,
     /// The addend's pixels are this many rows and columns of the result.
@@ -43,8 +49,44 @@ fn problems() -> Vec<Problem> {
     for (i, (h, w)) in extents.into_iter().enumerate() {
         for (k, (relu, repeat)) in follows.into_iter().enumerate() {
             let (ic, oc) = channels[(i + k) % channels.len()];
-            all.push(Problem { mb: 1 + (i + k) % 2, ic, oc, h, w, relu, repeat });
+            let mb = 1 + (i + k) % 2;
+            all.push(Problem { mb, ic, oc, h, w, relu, repeat, ..Problem::SAME });
         }
+    }
+    // Grids of rows and columns: as many as these, uneven ones, more than there are pixels, padded by less and by more.
+    for (i, (h, w, dilation, pad)) in [
+        (9, 9, 2, 2),
+        (14, 11, 3, 3),
+        (8, 13, 4, 4),
+        (5, 3, 6, 6),
+        (12, 12, 2, 1),
+        (7, 9, 2, 3),
+        (11, 11, 3, 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (ic, oc) = channels[i % channels.len()];
+        let (relu, repeat) = (i % 2 == 0, Some(1).filter(|_| i % 3 == 0));
+        all.push(Problem { mb: 1 + i % 2, ic, oc, h, w, dilation, pad, relu, repeat, ..Problem::SAME });
+    }
+    // Planes: kernels of one and of several, in grids, and more of them than the input has.
+    for (i, (planes, h, w, dilation)) in [
+        ((3, 1), 7, 9, 1),
+        ((4, 3), 6, 5, 1),
+        ((2, 5), 8, 8, 1),
+        ((5, 3), 7, 8, 2),
+        ((1, 3), 4, 4, 1),
+        ((3, 2), 8, 4, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (ic, oc) = channels[i % channels.len()];
+        let (relu, repeat) = (i % 2 == 1, Some(1).filter(|_| i % 2 == 0));
+        let planes = Some(planes);
+        let pad = dilation;
+        all.push(Problem { mb: 1 + i / 3, ic, oc, planes, h, w, dilation, pad, relu, repeat });
     }
     all
 }
@@ -58,13 +100,49 @@ struct Data {
 }
 
 impl Problem {
+    /// 3x3 with padding 1 of what has rows and columns only.
+    const SAME: Problem = Problem {
+        mb: 1,
+        ic: 1,
+        oc: 1,
+        planes: None,
+        h: 1,
+        w: 1,
+        dilation: 1,
+        pad: 1,
+        relu: false,
+        repeat: None,
+    };
+
+    /// Planes of the input and of the kernel.
+    fn planes(&self) -> (usize, usize) {
+        self.planes.unwrap_or((1, 1))
+    }
+
+    /// Planes of padding before the first and after the last one.
+    fn front(&self) -> usize {
+        self.planes().1 / 2 * self.dilation
+    }
+
+    /// Planes, rows and columns of the result.
+    fn result(&self) -> [usize; 3] {
+        let (d, kernel) = self.planes();
+        let of = |extent: usize| extent + 2 * self.pad - 2 * self.dilation;
+        [d + 2 * self.front() - (kernel - 1) * self.dilation, of(self.h), of(self.w)]
+    }
+
     fn data(&self) -> Data {
-        let of = |dims: &[usize], seed| random(&dims.to_vec().into(), seed).unwrap();
-        let addend = self.repeat.map(|r| of(&[self.mb, self.oc, self.h.div_ceil(r), self.w.div_ceil(r)], 4));
+        let of = |dims: [usize; 2], [d, h, w]: [usize; 3], seed| {
+            let planes = self.planes.map(|_| d);
+            let dims: Vec<usize> = dims.into_iter().chain(planes).chain([h, w]).collect();
+            random(&dims.into(), seed).unwrap()
+        };
+        let ((planes, kernel), [d, h, w]) = (self.planes(), self.result());
+        let addend = self.repeat.map(|r| of([self.mb, self.oc], [d, h.div_ceil(r), w.div_ceil(r)], 4));
         Data {
-            src: of(&[self.mb, self.ic, self.h, self.w], 1),
-            wei: of(&[self.oc, self.ic, 3, 3], 2),
-            bias: of(&[self.oc], 3),
+            src: of([self.mb, self.ic], [planes, self.h, self.w], 1),
+            wei: of([self.oc, self.ic], [kernel, 3, 3], 2),
+            bias: random(&vec![self.oc].into(), 3).unwrap(),
             addend,
         }
     }
@@ -73,20 +151,28 @@ impl Problem {
     fn reference(&self, data: &Data) -> Vec<f64> {
         let [src, wei, bias] = [&data.src, &data.wei, &data.bias].map(|t| t.to_f64s());
         let addend = data.addend.as_ref().map(|t| t.to_f64s());
-        let (h, w) = (self.h, self.w);
+        let ((planes, kernel), [d, h, w]) = (self.planes(), self.result());
         let mut out = Vec::new();
+        let pixels = || (0..d * h * w).map(|i| (i / (h * w), i / w % h, i % w));
         for (n, oc) in (0..self.mb).flat_map(|n| (0..self.oc).map(move |oc| (n, oc))) {
-            for (oh, ow) in (0..h).flat_map(|oh| (0..w).map(move |ow| (oh, ow))) {
+            for (od, oh, ow) in pixels() {
                 let mut sum = bias[oc];
-                for (ic, tap) in (0..self.ic).flat_map(|ic| (0..9).map(move |tap| (ic, tap))) {
-                    let (ih, iw) = (oh + tap / 3, ow + tap % 3);
-                    if (1..=h).contains(&ih) && (1..=w).contains(&iw) {
-                        let x = src[((n * self.ic + ic) * h + ih - 1) * w + iw - 1];
-                        sum += x * wei[(oc * self.ic + ic) * 9 + tap];
+                for (ic, tap) in (0..self.ic).flat_map(|ic| (0..9 * kernel).map(move |tap| (ic, tap))) {
+                    let at = |o: usize, tap: usize, pad: usize, extent: usize| {
+                        (o + tap * self.dilation).checked_sub(pad).filter(|i| *i < extent)
+                    };
+                    let seen = (
+                        at(od, tap / 9, self.front(), planes),
+                        at(oh, tap / 3 % 3, self.pad, self.h),
+                        at(ow, tap % 3, self.pad, self.w),
+                    );
+                    if let (Some(id), Some(ih), Some(iw)) = seen {
+                        let x = src[(((n * self.ic + ic) * planes + id) * self.h + ih) * self.w + iw];
+                        sum += x * wei[(oc * self.ic + ic) * 9 * kernel + tap];
                     }
                 }
                 if let (Some(r), Some(a)) = (self.repeat, &addend) {
-                    let plane = (n * self.oc + oc) * h.div_ceil(r);
+                    let plane = ((n * self.oc + oc) * d + od) * h.div_ceil(r);
                     sum += a[(plane + oh / r) * w.div_ceil(r) + ow / r];
                 }
                 out.push(if self.relu { sum.max(0.0) } else { sum });
@@ -96,32 +182,46 @@ impl Problem {
     }
 
     fn conv(&self, lanes: usize) -> ConvProblem {
-        let map = |c, h, w, halo| Map {
+        let (d, kernel) = self.planes();
+        let axes = if self.planes.is_some() { 3 } else { 2 };
+        let map = |c, [d, h, w]: [usize; 3], halo| Map {
             mb: self.mb,
             c,
-            d: 1,
+            d,
             h,
             w,
-            axes: 2,
+            axes,
             layout: Layout { halo, ..Layout::blocked(lanes) },
         };
-        let one = Halo { top: 1, bottom: 1, left: 1, right: 1, ..Halo::default() };
+        let (pad, front) = (self.pad, self.front());
+        let own = Halo { front, back: front, top: pad, bottom: pad, left: pad, right: pad };
         let more = Halo { bottom: 1, left: 2, right: 1, ..Halo::default() };
+        let result = self.result();
         let operand = self.repeat.map(|repeat| {
-            let map = map(self.oc, self.h.div_ceil(repeat), self.w.div_ceil(repeat), Halo::default());
+            let [d, h, w] = result;
+            let map = map(self.oc, [d, h.div_ceil(repeat), w.div_ceil(repeat)], Halo::default());
             Operand::Map { map, repeat }
         });
         let of = if self.relu { Tail::relu() } else { Tail::NONE };
         let sum = if operand.is_some() { Expr::Acc + Tail::operand(0) } else { Expr::Acc };
         let value = of.value.map(&mut |e| (*e == Expr::Acc).then(|| sum.clone()));
         ConvProblem {
-            src: map(self.ic, self.h, self.w, if self.h.is_multiple_of(2) { one } else { one.union(more) }),
-            dst: map(self.oc, self.h, self.w, more),
+            src: map(
+                self.ic,
+                [d, self.h, self.w],
+                if self.h.is_multiple_of(2) { own } else { own.union(more) },
+            ),
+            dst: map(self.oc, result, more),
             groups: 1,
             sharing: Sharing::Merged(1),
             ic: self.ic,
             oc: self.oc,
-            window: MapWindow { kernel: [1, 3, 3], strides: [1; 3], dilations: [1; 3], pads: [0, 1, 1] },
+            window: MapWindow {
+                kernel: [kernel, 3, 3],
+                strides: [1; 3],
+                dilations: [if kernel > 1 { self.dilation } else { 1 }, self.dilation, self.dilation],
+                pads: [front, pad, pad],
+            },
             tail: Tail { value, operands: operand.into_iter().collect() },
         }
     }
@@ -224,7 +324,7 @@ fn tiles_of_4() {
 #[test]
 fn a_kept_border_is_not_written() {
     // Large enough for several chunks, which are one nest.
-    let p = Problem { mb: 1, ic: 8, oc: 8, h: 64, w: 64, relu: false, repeat: None };
+    let p = Problem { mb: 1, ic: 8, oc: 8, h: 64, w: 64, relu: false, repeat: None, ..Problem::SAME };
     let (data, target) = (p.data(), Target::new(Isa::V3));
     let conv = p.conv(8);
     let Ok(Plan::Whole(whole)) = conv_winograd::plan(&conv, (Winograd::F4, Tiling::NONE), target) else {
@@ -239,9 +339,9 @@ fn a_kept_border_is_not_written() {
 
 /// Problems with so many channels and pixels that there is something to choose.
 const CHOICES: [Problem; 3] = [
-    Problem { mb: 1, ic: 40, oc: 32, h: 8, w: 6, relu: true, repeat: None },
-    Problem { mb: 2, ic: 24, oc: 40, h: 4, w: 4, relu: false, repeat: Some(1) },
-    Problem { mb: 1, ic: 33, oc: 48, h: 4, w: 4, relu: false, repeat: Some(2) },
+    Problem { mb: 1, ic: 40, oc: 32, h: 8, w: 6, relu: true, repeat: None, ..Problem::SAME },
+    Problem { mb: 2, ic: 24, oc: 40, h: 4, w: 4, relu: false, repeat: Some(1), ..Problem::SAME },
+    Problem { mb: 1, ic: 33, oc: 48, h: 4, w: 4, relu: false, repeat: Some(2), ..Problem::SAME },
 ];
 
 #[test]
@@ -268,7 +368,7 @@ fn every_candidate_computes_the_same() {
 #[test]
 fn what_of_a_tiling_does_not_serve_is_passed_over() {
     let target = Target::new(Isa::V3);
-    let p = Problem { mb: 1, ic: 80, oc: 64, h: 8, w: 12, relu: true, repeat: None };
+    let p = Problem { mb: 1, ic: 80, oc: 64, h: 8, w: 12, relu: true, repeat: None, ..Problem::SAME };
     let conv = p.conv(8);
     let on = |algorithm: Algorithm, tiling: Tiling| Decision { algorithm, tiling }.on(&conv, target).tiling;
     let [direct, f2] = [Algorithm::Direct, Algorithm::Winograd(Winograd::F2)];

@@ -24,20 +24,24 @@ impl Normals {
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    fn tensor(&mut self, dims: [usize; 4], of: impl Fn(f64) -> f64) -> Tensor {
+    fn tensor(&mut self, dims: Vec<usize>, of: impl Fn(f64) -> f64) -> Tensor {
         let v: Vec<f32> = (0..dims.iter().product()).map(|_| of(self.next()) as f32).collect();
         Tensor::new(dims, &v).unwrap()
     }
 }
 
 /// A map as an activation leaves it, and weights as training begins with: results of about the same size in all layers.
-fn layer(ic: usize, map: usize) -> (Problem, Data) {
-    let p = Problem { mb: 1, ic, oc: 32, h: map, w: map, relu: false, repeat: None };
+/// A volume has `planes`, and so have its kernels.
+fn layer(ic: usize, map: usize, planes: Option<usize>) -> (Problem, Data) {
+    let p = Problem { ic, oc: 32, h: map, w: map, planes: planes.map(|n| (n, n)), ..Problem::SAME };
     let mut normals = Normals(ic as u64 * 1000 + map as u64);
-    let scale = (2.0 / (9 * ic) as f64).sqrt();
+    let scale = (2.0 / (9 * ic * p.planes().1) as f64).sqrt();
+    let dims = |lead: [usize; 2], [h, w]: [usize; 2]| -> Vec<usize> {
+        lead.into_iter().chain(planes).chain([h, w]).collect()
+    };
     let data = Data {
-        src: normals.tensor([1, ic, map, map], |x| x.max(0.0)),
-        wei: normals.tensor([p.oc, ic, 3, 3], |x| x * scale),
+        src: normals.tensor(dims([1, ic], [map, map]), |x| x.max(0.0)),
+        wei: normals.tensor(dims([p.oc, ic], [3, 3]), |x| x * scale),
         bias: Tensor::new([p.oc], &vec![0.0f32; p.oc]).unwrap(),
         addend: None,
     };
@@ -61,14 +65,16 @@ fn errors_of_tiles_of_4_do_not_grow_with_channels() {
         (512, 7),
         (1024, 7),
     ];
-    for (ic, map) in layers {
-        let (p, data) = layer(ic, map);
+    let volumes = [(32, 28, Some(3)), (128, 14, Some(3)), (256, 7, Some(3)), (512, 7, Some(2))];
+    for (ic, map, planes) in layers.map(|(ic, map)| (ic, map, None)).into_iter().chain(volumes) {
+        let (p, data) = layer(ic, map, planes);
         let expected = p.reference(&data);
         for isa in ISAS {
             let found = by(Algorithm::Winograd(Winograd::F4).into(), &p, &data, Target::new(isa)).unwrap();
             let error = compare(&found.to_f64s(), &expected, TOLERANCE);
-            let error = error.unwrap_or_else(|e| panic!("{ic} channels, {map}x{map}, {isa:?}: {e}"));
-            println!("{ic} channels, {map}x{map}, {isa:?}: {error:.1e}");
+            let error =
+                error.unwrap_or_else(|e| panic!("{ic} channels, {map}x{map}, {planes:?}, {isa:?}: {e}"));
+            println!("{ic} channels, {map}x{map}, {planes:?}, {isa:?}: {error:.1e}");
         }
     }
 }

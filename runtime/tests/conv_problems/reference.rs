@@ -28,7 +28,8 @@ use crate::problem::{Conv, Kind, Problem};
 /// How the code may compute convolutions; decides what errors are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
-    /// Fast algorithms are allowed where they are worth it: Winograd for dense 3x3 convolutions of stride 1.
+    /// Fast algorithms are allowed where they are worth it: Winograd for dense convolutions of 3x3, and of several planes of
+    /// 3x3, of stride 1 and any dilation.
     Default,
     /// Sums of products only.
     Strict,
@@ -50,8 +51,8 @@ impl Precision {
     /// What the error of a convolution is a part of.
     pub fn magnitude(self, conv: &Conv) -> Magnitude {
         let w = &conv.window;
-        let ones = w.strides.iter().chain(&w.dilations).all(|&v| v == 1);
-        let winograd = w.kernel == [3, 3] && ones && conv.group == 1;
+        let ones = w.strides.iter().all(|&v| v == 1);
+        let winograd = w.kernel.len() > 1 && w.kernel.ends_with(&[3, 3]) && ones && conv.group == 1;
         match winograd && self == Precision::Default {
             true => Magnitude::Unpadded,
             false => Magnitude::Sums,
@@ -167,12 +168,16 @@ fn evaluate(
 #[test]
 fn padding_counts_where_fast_algorithms_may_be() {
     let magnitudes = |text: &str| {
-        let p: Problem = format!("in 1x4x6x6; conv 0 oc4 {text}").parse().unwrap();
+        let axes = text.split(' ').next().unwrap().matches('x').count() + 1;
+        let p: Problem = format!("in 1x4{}; conv 0 oc4 {text}", "x6".repeat(axes)).parse().unwrap();
         let Kind::Conv(c) = &p.nodes[1].kind else { unreachable!() };
         [Precision::Default, Precision::Strict].map(|precision| precision.magnitude(c))
     };
-    assert_eq!(magnitudes("k3x3 s1x1 d1x1 p1,1,1,1 g1"), [Magnitude::Unpadded, Magnitude::Sums]);
-    for text in ["k3x3 s2x1 d1x1 p0,0,0,0 g1", "k3x3 s1x1 d1x2 p0,0,0,0 g1", "k3x3 s1x1 d1x1 valid g2"] {
+    for text in ["k3x3 s1x1 d1x1 p1,1,1,1 g1", "k3x3 s1x1 d1x2 p0,0,0,0 g1", "k2x3x3 s1x1x1 d1x1x1 valid g1"]
+    {
+        assert_eq!(magnitudes(text), [Magnitude::Unpadded, Magnitude::Sums]);
+    }
+    for text in ["k3x3 s2x1 d1x1 p0,0,0,0 g1", "k3x1 s1x1 d1x2 p0,0,0,0 g1", "k3x3 s1x1 d1x1 valid g2"] {
         assert_eq!(magnitudes(text), [Magnitude::Sums; 2]);
     }
 }

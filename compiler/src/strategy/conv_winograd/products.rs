@@ -23,14 +23,17 @@ use crate::strategy::conv_tiling::share;
 use crate::strategy::refusal::Refusal;
 use crate::strategy::tiles::{self, EvenSplit};
 
-/// `m[element, oc, tile] = sum over ic of u[element, oc, ic] * v[element, ic, tile]`, channels in blocks. Buffers, in order:
-/// v, u, m.
+/// `m[element, oc, tile] = sum over ic, k of u[element, oc, ic, k] * v[element, ic, tile + k * step]`, channels in blocks, k
+/// the planes of the kernel. Buffers, in order: v, u, m.
 pub(super) struct Products {
     pub(super) images: usize,
     pub(super) elements: usize,
     pub(super) src_blocks: usize,
     pub(super) dst_blocks: usize,
-    pub(super) tiles: usize,
+    /// Tiles in v and in m.
+    pub(super) tiles: [usize; 2],
+    /// Planes of the kernel, and tiles from one of those that it sees to the next.
+    pub(super) planes: (usize, usize),
     pub(super) width: Width,
     /// Types of v and m; those of several pictures have a dimension for them.
     pub(super) types: [TensorType; 2],
@@ -48,43 +51,58 @@ const TILE: VarId = VarId(3);
 const LANE: VarId = VarId(4);
 const IC: VarId = VarId(5);
 const CHANNEL: VarId = VarId(6);
+const PLANE: VarId = VarId(7);
 
 const V: BufId = BufId(0);
 const U: BufId = BufId(1);
 const M: BufId = BufId(2);
 
 impl Products {
-    /// The weights `[element and block, block of ic, channel, lane]`.
+    /// The weights `[element and block, block of ic, plane, channel, lane]`; without planes where there is one.
     pub(super) fn weights(&self) -> TensorType {
         let lanes = self.width.lanes() as usize;
-        TensorType::new(DType::F32, [self.elements * self.dst_blocks, self.src_blocks, lanes, lanes])
+        let planes = Some(self.planes.0).filter(|n| *n > 1);
+        let outer = [self.elements * self.dst_blocks, self.src_blocks].into_iter().chain(planes);
+        TensorType::new(DType::F32, outer.chain([lanes, lanes]).collect::<Vec<_>>())
+    }
+
+    /// The loop over the planes of a kernel, where it has several.
+    fn planes(&self) -> Option<VarId> {
+        (self.planes.0 > 1).then_some(PLANE)
     }
 
     fn naive(&self) -> Nest {
         let lanes = self.width.lanes() as usize;
         let data =
-            [(IMAGE, self.images), (ELEMENT, self.elements), (BLOCK, self.dst_blocks), (TILE, self.tiles)];
-        let reduce = [(IC, self.src_blocks), (CHANNEL, lanes)];
+            [(IMAGE, self.images), (ELEMENT, self.elements), (BLOCK, self.dst_blocks), (TILE, self.tiles[1])];
+        let planes = self.planes().map(|l| (l, self.planes.0));
+        let reduce = [(IC, self.src_blocks)].into_iter().chain(planes).chain([(CHANNEL, lanes)]);
         let of = |role| move |(id, extent)| Loop::serial(id, extent, role);
         let data = data.into_iter().chain([(LANE, lanes)]).map(of(Role::Data));
-        let loops: Vec<Loop> = data.chain(reduce.into_iter().map(of(Role::Reduce))).collect();
+        let loops: Vec<Loop> = data.chain(reduce.map(of(Role::Reduce))).collect();
         let v = Expr::Var;
-        let place = |ty: &TensorType, buffer: BufId, block: VarId, lane: VarId| {
-            let planes = Planes::new(buffer, self.width, self.tiles, ty.shape.rank() > 2);
-            let mut index = planes.index(&v(IMAGE), &v(ELEMENT), &v(block), &v(TILE));
+        let place = |i: usize, buffer: BufId, tile: &Expr, [block, lane]: [VarId; 2]| {
+            let batched = self.types[i].shape.rank() > 2;
+            let planes = Planes::new(buffer, self.width, self.tiles[i], batched);
+            let mut index = planes.index(&v(IMAGE), &v(ELEMENT), &v(block), tile);
             if let Some(last) = index.last_mut() {
                 *last = last.clone() + v(lane);
             }
             index
         };
         let vector = v(ELEMENT) * Expr::int(self.dst_blocks) + v(BLOCK);
-        let wei = Expr::load(U, [vector, v(IC), v(CHANNEL), v(LANE)]);
+        let outer = [vector, v(IC)].into_iter().chain(self.planes().map(v));
+        let wei = Expr::load(U, outer.chain([v(CHANNEL), v(LANE)]).collect::<Vec<_>>());
+        let seen = match self.planes() {
+            Some(plane) => v(TILE) + v(plane) * Expr::int(self.planes.1),
+            None => v(TILE),
+        };
         let define = Define {
             update: false,
             dst: M,
-            index: place(&self.types[1], M, BLOCK, LANE),
+            index: place(1, M, &v(TILE), [BLOCK, LANE]),
             when: None,
-            value: Expr::load(V, place(&self.types[0], V, IC, CHANNEL)) * wei,
+            value: Expr::load(V, place(0, V, &seen, [IC, CHANNEL])) * wei,
             reduce: Some(Reduction { combine: ReduceFn::Sum, init: Expr::f32(0.0), finish: Expr::Acc }),
         };
         let [v, m] = self.types.clone();
@@ -116,14 +134,14 @@ impl Products {
 
     /// Schedules a run of tiles of output channels.
     fn channels(&self, s: &mut Schedule, run: &Run) -> Result<(), Refusal> {
-        let split = EvenSplit::new(self.tiles, tiles::pixels(self.width, s.extent(run.inner)));
+        let split = EvenSplit::new(self.tiles[1], tiles::pixels(self.width, s.extent(run.inner)));
         let whole = self.tile(&|l| run.of(l), run.inner, Expr::int(0));
         // Each call brings its share of the next tile's weights near.
         let ahead = match self.is_cold {
             true => share(&s.conv(&whole, self.width)?, split.large + split.small),
             false => 0,
         };
-        let most = TERMS / self.width.lanes() as usize;
+        let most = (TERMS / self.width.lanes() as usize / self.planes.0).max(1);
         let parts = EvenSplit::new(self.src_blocks, most);
         let sizes: Vec<usize> = parts.runs().flat_map(|(_, size, n)| std::iter::repeat_n(size, n)).collect();
         if sizes.len() < 2 {
@@ -157,11 +175,11 @@ impl Products {
     fn tile(&self, of: &dyn Fn(VarId) -> VarId, vector: VarId, start: Expr) -> ConvTile {
         ConvTile {
             pixel: of(TILE),
-            pixels: self.tiles,
+            pixels: self.tiles[1],
             vector,
             lane: of(LANE),
             ic: of(IC),
-            taps: Vec::new(),
+            taps: self.planes().into_iter().map(of).collect(),
             channel: of(CHANNEL),
             part: (start, self.src_blocks),
             ahead: (0, Expr::int(0)),

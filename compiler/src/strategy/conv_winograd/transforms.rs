@@ -3,7 +3,7 @@
 use octrt_ops::expr::{BufId, Expr};
 use octrt_ops::{DType, TensorType};
 
-use super::planes::{Planes, Tiles};
+use super::planes::{Planes, Run, Tiles};
 use crate::layout::Map;
 use crate::leaf::programs::{Formula, OPERAND, OPERANDS, STEP, TileOperand, WinogradInput, WinogradOutput};
 use crate::leaf::{Program, Width, registers};
@@ -44,6 +44,17 @@ impl Of<'_> {
     }
 }
 
+/// A tile.
+struct Tile {
+    plane: Expr,
+    /// The grids of rows and of columns that it is of.
+    grid: [Expr; 2],
+    /// Row and column of tiles in its grid.
+    tile: [Expr; 2],
+    /// Its number in the chunk.
+    number: Expr,
+}
+
 /// Writes transforms.
 pub(super) struct Transforms<'a> {
     pub(super) p: &'a ConvProblem,
@@ -70,21 +81,59 @@ impl Transforms<'_> {
         self.vectors(b, input * input, BufferRole::Scratch)
     }
 
-    /// Calls `body` for every tile of a run: its row, its column, and its number in the chunk.
+    /// Calls `body` for every tile of a run in each of so many planes.
     fn each_tile(
         &self,
         b: &mut Builder,
         of: &Of<'_>,
-        [(row0, rows, _), (column0, columns, _)]: [(usize, usize, usize); 2],
-        body: impl Fn(&mut Builder, [Expr; 2], &Expr) -> Result<(), Refusal>,
+        (planes, [rows, columns]): (usize, [Run; 2]),
+        body: impl Fn(&mut Builder, &Tile) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        b.each(rows, |b, r| {
-            b.each(columns, |b, c| {
-                let (row, column) = (r.clone() + Expr::int(row0), c.clone() + Expr::int(column0));
-                let number = row.clone() * Expr::int(self.tiles.columns) + column.clone();
-                body(b, [of.first.clone() + row, column], &number)
+        let across = self.tiles.extents()[1];
+        // The grid, the tile in it, and the tile of all along the axis.
+        let along = |run: &Run, grid: &Expr, tile: &Expr| {
+            let tile = tile.clone() + Expr::int(run.tiles.0);
+            let number = match run.grids.1 {
+                1 => tile.clone() + Expr::int(run.before.0),
+                _ => grid.clone() * Expr::int(run.before.1) + tile.clone() + Expr::int(run.before.0),
+            };
+            let grid = if run.grids.0 == 0 { grid.clone() } else { grid.clone() + Expr::int(run.grids.0) };
+            (grid, tile, number)
+        };
+        b.each(planes, |b, plane| {
+            b.each(rows.grids.1, |b, row_grid| {
+                b.each(columns.grids.1, |b, column_grid| {
+                    b.each(rows.tiles.1, |b, r| {
+                        b.each(columns.tiles.1, |b, c| {
+                            let (row_grid, row, in_row) = along(&rows, row_grid, r);
+                            let (column_grid, column, in_column) = along(&columns, column_grid, c);
+                            let number = in_row * Expr::int(across) + in_column;
+                            let number = match planes {
+                                1 => number,
+                                _ => plane.clone() * Expr::int(of.rows * across) + number,
+                            };
+                            let tile = [of.first.clone() + row, column];
+                            body(
+                                b,
+                                &Tile { plane: plane.clone(), grid: [row_grid, column_grid], tile, number },
+                            )
+                        })
+                    })
+                })
             })
         })
+    }
+
+    /// The first pixel of a tile on a map of which a tile has `step` rows and columns.
+    fn pixel(&self, at: &Tile, step: usize) -> [Expr; 3] {
+        let [row, column] = [0, 1].map(|i| {
+            let (count, tile) = (self.tiles.axes[i].count, &at.tile[i]);
+            match count {
+                1 => tile.clone() * Expr::int(step),
+                _ => at.grid[i].clone() + tile.clone() * Expr::int(step * count),
+            }
+        });
+        [at.plane.clone(), row, column]
     }
 
     pub(super) fn input(
@@ -95,32 +144,35 @@ impl Transforms<'_> {
     ) -> Result<(), Refusal> {
         let (p, m, n) = (self.p, self.tiles.size.output(), self.tiles.size.input());
         let (src_strides, [_, v_block]) = (Strides::of(&p.src), v.strides(b));
-        let halo = p.src.layout.halo;
-        let all = of.rows == self.tiles.rows;
+        let [_, rows, columns] = p.window.dilations;
+        let [_, (_, below), (_, beside)] = p.src.layout.halo.ends();
+        let [_, above, before] = p.window.pads;
+        let all = of.rows == self.tiles.extents()[0];
         let (block, blocks) = of.blocks(p.src_blocks());
-        for run in self.tiles.runs(of.rows, all, &p.dst) {
-            let [(row0, row_tiles, _), (column0, column_tiles, _)] = run;
-            // A tile at an end of the map may hang over the input and its halo.
-            let exists = |have: usize, tile: usize| have.saturating_sub(tile * m).min(n);
-            let below = halo.top + p.src.h + halo.bottom - (halo.top - p.window.pads[1]);
-            let beside = halo.left + p.src.w + halo.right - (halo.left - p.window.pads[2]);
-            // Where rows are some of many, all of them are whole.
-            let last_row = if all { row0 + row_tiles - 1 } else { 0 };
+        for run in self.tiles.runs(of.rows) {
+            // A tile at an end of the map may hang over the input and its halo: of how many rows some lie in both, counted
+            // from the first that a window of the last grid sees.
+            let exists = |run: &Run, have: usize, dilation: usize| {
+                let (first, last) = (run.grids.0 + run.grids.1 - 1, run.tiles.0 + run.tiles.1 - 1);
+                have.saturating_sub(first + last * m * dilation).div_ceil(dilation).min(n)
+            };
             let leaf = WinogradInput {
                 width: self.width,
                 size: self.tiles.size,
-                rows: exists(below, last_row),
-                columns: exists(beside, column0 + column_tiles - 1),
-                row_bytes: distance(src_strides.row)?,
-                pixel_bytes: distance(src_strides.pixel)?,
+                // Where rows are some of many, all of them are whole.
+                rows: if all { exists(&run[0], p.src.h + below + above, rows) } else { n },
+                columns: exists(&run[1], p.src.w + beside + before, columns),
+                row_bytes: distance(src_strides.row * rows as i64)?,
+                pixel_bytes: distance(src_strides.pixel * columns as i64)?,
                 plane_bytes: self.plane_bytes(b, v)?,
             };
             let program = leaf.program();
-            self.each_tile(b, of, run, |b, [row, column], number| {
-                let of_tile = |at: Expr, pad: usize| at * Expr::int(m) - Expr::int(pad);
-                let pixel = [Expr::int(0), of_tile(row, p.window.pads[1]), of_tile(column, p.window.pads[2])];
+            self.each_tile(b, of, (self.tiles.planes[0], run), |b, at| {
+                let first = self.pixel(at, m).into_iter().zip(p.window.pads);
+                let mut first = first.map(|(at, pad)| if pad == 0 { at } else { at - Expr::int(pad) });
+                let pixel = std::array::from_fn(|_| first.next().unwrap_or(Expr::int(0)));
                 let from = p.src.index(of.image, &block, pixel);
-                let to = v.index(of.image, &Expr::int(0), &block, number);
+                let to = v.index(of.image, &Expr::int(0), &block, &at.number);
                 b.call(program.clone(), &|name| match name {
                     "src" => Some(Value::At(src, from.clone())),
                     "dst" => Some(Value::At(v.buffer, to.clone())),
@@ -143,10 +195,12 @@ impl Transforms<'_> {
         distance(element)
     }
 
-    fn output_program(&self, plane_bytes: i32, [rows, columns]: [usize; 2]) -> Result<Program, Refusal> {
+    fn output_program(&self, plane_bytes: i32, stored: [usize; 2]) -> Result<Program, Refusal> {
         let (p, dst) = (self.p, Strides::of(&self.p.dst));
+        let [_, rows, pixels] = p.window.dilations.map(|n| n as i64);
         let operand = |o: &Operand| {
             let [row, pixel, _] = steps(o, self.width);
+            let [row, pixel] = [row * rows, pixel * pixels];
             let repeat = if let Operand::Map { repeat, .. } = o { *repeat } else { 1 };
             Ok::<_, Refusal>(TileOperand { row_bytes: distance(row)?, pixel_bytes: distance(pixel)?, repeat })
         };
@@ -154,11 +208,11 @@ impl Transforms<'_> {
         let leaf = WinogradOutput {
             width: self.width,
             size: self.tiles.size,
-            rows,
-            columns,
+            rows: stored[0],
+            columns: stored[1],
             plane_bytes,
-            row_bytes: distance(dst.row)?,
-            pixel_bytes: distance(dst.pixel)?,
+            row_bytes: distance(dst.row * rows)?,
+            pixel_bytes: distance(dst.pixel * pixels)?,
             formula,
             operands: p.tail.operands.iter().map(operand).collect::<Result<_, _>>()?,
         };
@@ -176,21 +230,17 @@ impl Transforms<'_> {
         let (p, step) = (self.p, self.tiles.size.output());
         let (plane_bytes, [_, m_block]) = (self.plane_bytes(b, m)?, m.strides(b));
         let (block, blocks) = of.blocks(p.dst_blocks());
-        for run in self.tiles.runs(of.rows, of.rows == self.tiles.rows, &p.dst) {
-            let program = self.output_program(plane_bytes, run.map(|axis| axis.2))?;
-            self.each_tile(b, of, run, |b, [row, column], number| {
-                let from = m.index(of.image, &Expr::int(0), &block, number);
-                let place = |map: &Map, step: usize| {
-                    let pixel =
-                        [Expr::int(0), row.clone() * Expr::int(step), column.clone() * Expr::int(step)];
-                    map.index(of.image, &block, pixel)
-                };
+        for run in self.tiles.runs(of.rows) {
+            let program = self.output_program(plane_bytes, run.map(|axis| axis.pixels))?;
+            self.each_tile(b, of, (self.tiles.planes[1], run), |b, at| {
+                let from = m.index(of.image, &Expr::int(0), &block, &at.number);
+                let place = |map: &Map, step: usize| map.index(of.image, &block, self.pixel(at, step));
                 let lanes = Expr::int(self.width.lanes());
                 let channel = block.clone() * lanes.clone();
                 let read = |(buffer, o): &(BufId, Operand)| {
                     let at = match o {
                         Operand::Map { map, repeat } => place(map, step / repeat),
-                        Operand::Pixel(map) => place(map, 0),
+                        Operand::Pixel(map) => map.index(of.image, &block, [0; 3].map(Expr::int)),
                         Operand::Channel(_) | Operand::Product(_) => vec![channel.clone()],
                     };
                     Some(Value::At(*buffer, at))
