@@ -32,6 +32,7 @@ mod parts;
 mod pools;
 mod products;
 pub mod stage;
+mod weights;
 
 use calls::{Call, Constant, LAYOUT, Lowered, Virtual, Work};
 use stage::{Order, lower};

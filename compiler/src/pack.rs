@@ -140,7 +140,7 @@ impl ConvPacking {
         (channels, channels.div_ceil(self.src_lanes))
     }
 
-    fn vectors(&self) -> usize {
+    pub(crate) fn vectors(&self) -> usize {
         self.tiles.iter().sum()
     }
 }

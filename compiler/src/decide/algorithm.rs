@@ -13,7 +13,7 @@ use crate::precision::Precision;
 use crate::records::{Convolution, Records};
 use crate::strategy::conv::{Algorithm, Sharing};
 use crate::strategy::conv_winograd;
-use crate::strategy::decision::Decision;
+use crate::strategy::decision::{Decision, Tiling};
 use crate::target::Target;
 
 /// What direct convolutions are taken to reach of the peak; single ones are measured at 0.67, with cold weights, to 0.95.
@@ -41,6 +41,13 @@ impl Chooser<'_> {
     /// What is decided for the convolution that begins a group: `src` has the lanes in which it is read.
     pub(super) fn choose(&self, group: &Group, windows: &Windows, src: &Map, dst: &Map) -> Chosen {
         let convolution = convolution(windows, src, dst);
+        if self.graph.constant_input(self.graph.node(group.root), 1).is_none() {
+            // Computed weights are packed in tiles of as many vectors each, and not transformed.
+            let blocks = dst.blocks();
+            let vectors = (1..=2).rev().find(|n| blocks.is_multiple_of(*n));
+            let decision = Decision { tiling: Tiling { vectors, ..Tiling::NONE }, ..Decision::DIRECT };
+            return Chosen { convolution, src_lanes: src.layout.lanes, decision };
+        }
         let sizes = self.sizes(group, windows, src, dst);
         let serves = |d: &&Decision| match d.algorithm {
             Algorithm::Direct => true,

@@ -4,7 +4,7 @@ use octrt_ops::def::global_pool::GlobalPool;
 use octrt_ops::graph::Users;
 use octrt_ops::graph::infer::with_args;
 use octrt_ops::window::{Rounding, Window, WindowAxis};
-use octrt_ops::{Graph, Node, NodeId, Op, Shape, ValueId};
+use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, ValueId};
 
 use super::elementwise::{Elementwise, Read};
 use super::{Kind, Reason, Windows, algorithm, elementwise, fuse, matrix};
@@ -160,8 +160,10 @@ impl Matcher<'_> {
     fn conv(&self, node: &Node) -> Match {
         let Op::Conv(op) = &node.op else { return Err(Reason::NoStrategy) };
         let (x, src) = self.input(node, 0)?;
-        (1..3).try_for_each(|i| self.constant(node, i))?;
-        let wei = self.graph().constant_input(node, 1).ok_or(Reason::NotConstant(1))?.shape().dims().to_vec();
+        self.constant(node, 2)?;
+        let computed = self.constant(node, 1).is_err();
+        let ty = node.input(1).and_then(|v| self.graph().ty(v).ok()).ok_or(Reason::NotConstant(1))?;
+        let wei = ty.shape.dims().to_vec();
         let &[oc, ic, ref kernel @ ..] = &wei[..] else { return Err(Reason::NotMaps(1)) };
         let axes = axes(&src, kernel, &op.window, Rounding::Floor)?;
         if axes.iter().any(|a| a.output == 0) || oc == 0 {
@@ -181,6 +183,13 @@ impl Matcher<'_> {
             None => (Kind::Window(WindowKind::Weights, windows(op.group, Sharing::Merged(1))), self.lanes),
         };
         let (Kind::Conv(w, _) | Kind::Window(_, w)) = &kind else { return Err(Reason::NoStrategy) };
+        if computed {
+            // These are packed at each run, by a movement of whole blocks.
+            let blocks = oc.is_multiple_of(self.lanes) && ic.is_multiple_of(lanes) && ty.dtype == DType::F32;
+            let fits = op.group == 1 && blocks && lanes <= self.lanes;
+            let layout = Layout { halo: w.halo(), ..Layout::blocked(lanes) };
+            return if fits { Ok((kind, vec![(x, layout)])) } else { Err(Reason::NotConstant(1)) };
+        }
         let depthwise = matches!(kind, Kind::Window(..));
         let dst = Map { c: oc, ..src.with_extents(axes.each_ref().map(|a| a.output)) };
         let other = match depthwise || lanes == 1 {

@@ -91,7 +91,6 @@ impl Lowering<'_> {
         (w, decision): (&Windows, Decision),
         owner: Owner<'_>,
     ) -> Result<(), Refusal> {
-        let wei = self.weight(&t.group)?;
         let (mut src, src_map) = self.input(t, 0, owner)?;
         let dst_map = self.result_map(&t.group)?;
         let unused = match decision.algorithm {
@@ -107,7 +106,11 @@ impl Lowering<'_> {
         let bias_elements = problem.bias_elements();
         let ConvPlan { nests, packing, share } = self.plan(problem, decision)?;
         let bias = self.bias(&t.group, 2, bias_elements);
-        let wei = self.packed(packing, &wei);
+        let wei = match (self.operand(&t.group, 1).cloned(), self.graph.node(t.group.root).input(1)) {
+            (Some(wei), _) => self.packed(packing, &wei),
+            (None, Some(wei)) => self.packed_now(&packing, wei, owner)?,
+            (None, None) => return Err(Refusal::Defect("a convolution without weights")),
+        };
         let share = share.ok_or(Refusal::Unfit("runs of pixels that are no rows"));
         match nests {
             Plan::Whole(nest) => {
