@@ -7,6 +7,8 @@
 //! A *part* of a long sum starts from zero and is added to what the parts before have stored: sums of sums lose fewer
 //! digits than a single one, and the weights of a part stay in the level-1 cache while rows pass.
 //!
+//! Where weights come from beyond the level-2 cache and rows are few, calls bring the next tile's near.
+//!
 //! A *chunk* is a run of rows that stays in the level-2 cache while the tiles of columns of packed weights pass.
 //!
 //! Of two matrices that lie row by row, tiles of columns of the right one come in *panels*, whose columns are copied first,
@@ -22,7 +24,7 @@ use crate::schedule::tensorize::conv::ConvTile;
 use crate::schedule::tensorize::copy::CopyTile;
 use crate::target::Target;
 
-use super::gemm_tiling::{chunk, panel, parts, tiles};
+use super::gemm_tiling::{ahead, chunk, panel, parts, tiles};
 use super::problem::{Bias, GemmProblem, Rhs};
 use super::refusal::Refusal;
 use super::tiles::{self, EvenSplit};
@@ -51,11 +53,11 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
             let [chunk, row] = s.split(ROW, rows)?;
             s.reorder(&[chunk, tile, row, vector, LANE, SUM])?;
             s.parallel(chunk)?;
-            columns(&mut s, p, width, &Run::new(tile, vector), (row, None))?;
+            columns(&mut s, p, target, &Run::new(tile, vector), (row, None))?;
         } else if p.rhs == Rhs::Packed || p.m <= 2 {
             s.reorder(&order(&[tile, ROW, vector, LANE, SUM]))?;
             s.parallel(products.unwrap_or(tile))?;
-            columns(&mut s, p, width, &Run::new(tile, vector), (ROW, None))?;
+            columns(&mut s, p, target, &Run::new(tile, vector), (ROW, None))?;
         } else {
             let panels = Panels { p, width, target, vectors: tiles[0] };
             let [panel, tile] = panels.cut(&mut s, &Run::new(tile, vector), tiles.len())?;
@@ -81,7 +83,7 @@ pub fn schedule(p: &GemmProblem, target: Target) -> Result<Schedule, Refusal> {
                 continue;
             }
             s.reorder(&[run.of(ROW), run.inner])?;
-            columns(&mut s, p, width, &run, (run.of(ROW), None))?;
+            columns(&mut s, p, target, &run, (run.of(ROW), None))?;
         }
     }
     if p.rhs == Rhs::Packed {
@@ -109,7 +111,7 @@ impl Panels<'_> {
     fn schedule(&self, s: &mut Schedule, run: &Run, tile: VarId) -> Result<(), Refusal> {
         let lanes = self.width.lanes() as usize;
         let copy = copied(s, run.outer, self.p, [self.vectors * lanes, lanes])?;
-        columns(s, self.p, self.width, run, (run.of(ROW), Some(tile)))?;
+        columns(s, self.p, self.target, run, (run.of(ROW), Some(tile)))?;
         s.tensorize_copy(&copy, self.width)?;
         Ok(())
     }
@@ -138,7 +140,7 @@ fn copied(
 fn columns(
     s: &mut Schedule,
     p: &GemmProblem,
-    width: Width,
+    target: Target,
     run: &Run,
     (row, tile): (VarId, Option<VarId>),
 ) -> Result<(), Refusal> {
@@ -148,11 +150,11 @@ fn columns(
     }
     let sizes = parts(p.k);
     if sizes.len() == 1 {
-        return rows(s, p, width, ([row, run.inner, lane, sum], tile));
+        return rows(s, p, target, ([row, run.inner, lane, sum], tile));
     }
     for part in s.split_sum((row, sum), &sizes)? {
         let of = |l: VarId| part.of(l);
-        rows(s, p, width, ([row, run.inner, lane, sum].map(of), tile.map(of)))?;
+        rows(s, p, target, ([row, run.inner, lane, sum].map(of), tile.map(of)))?;
     }
     Ok(())
 }
@@ -161,22 +163,28 @@ fn columns(
 fn rows(
     s: &mut Schedule,
     p: &GemmProblem,
-    width: Width,
+    target: Target,
     ([row, vector, lane, sum], tile): ([VarId; 4], Option<VarId>),
 ) -> Result<(), Refusal> {
+    let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let terms = s.extent(sum);
     let unrolled = [8, 4, 2].into_iter().find(|c| terms.is_multiple_of(*c)).unwrap_or(1);
     let [ic, channel] = s.split(sum, unrolled)?;
     let most = if p.m > 2 { tiles::pixels(width, s.extent(vector)) } else { 1 };
     let all = s.extent(row);
-    let runs: Vec<(usize, usize)> = EvenSplit::new(all, most).runs().map(|(_, size, n)| (size, n)).collect();
-    for run in s.cut(row, &runs)? {
+    let split = EvenSplit::new(all, most);
+    let runs: Vec<(usize, usize)> = split.runs().map(|(_, size, n)| (size, n)).collect();
+    let trip = unrolled * s.extent(vector) * width.bytes() as usize;
+    let ahead = ahead(p, (split.large + split.small, trip), width, target);
+    let mut before = 0;
+    for (run, (_, n)) in s.cut(row, &runs)?.iter().zip(&runs) {
         if let Some(tile) = tile {
             s.reorder(&[run.of(tile), run.inner])?;
         }
         let [vector, lane, ic, channel] = [vector, lane, ic, channel].map(|l| run.of(l));
         let part = (Expr::int(0), p.k / unrolled);
-        let (taps, ahead) = (Vec::new(), (0, Expr::int(0)));
+        let (taps, ahead) = (Vec::new(), (ahead, Expr::Var(run.outer) + Expr::int(before)));
+        before += n;
         let tile = ConvTile { pixel: run.inner, pixels: all, vector, lane, ic, taps, channel, part, ahead };
         s.tensorize_conv(&tile, width)?;
     }

@@ -3,7 +3,7 @@
 use crate::leaf::Width;
 use crate::target::Target;
 
-use super::problem::GemmProblem;
+use super::problem::{GemmProblem, Rhs};
 use super::tiles::{self, EvenSplit};
 
 /// Terms of a part of a sum.
@@ -42,6 +42,17 @@ pub fn chunk(p: &GemmProblem, tiles: usize, target: Target) -> usize {
     // So many chunks that any number of threads shares them.
     let most = (l2 / 4 / (4 * p.k)).max(CHUNK).min(p.m / 8);
     (CHUNK..=most).rev().find(|rows| p.m.is_multiple_of(*rows)).unwrap_or(p.m)
+}
+
+/// Most tiles of rows that share the work of bringing weights near: more have too little to bring.
+const BRINGING: usize = 16;
+
+/// Bytes of the next tile's packed weights that each trip of so many bytes brings near, where these come from beyond the
+/// level-2 cache and so many tiles of rows use a weight; 0 elsewhere.
+pub fn ahead(p: &GemmProblem, (row_tiles, trip): (usize, usize), width: Width, target: Target) -> i32 {
+    let bytes = p.n.div_ceil(width.lanes() as usize) * p.k * width.bytes() as usize;
+    let serves = p.rhs == Rhs::Packed && bytes > target.cold_from() && (2..=BRINGING).contains(&row_tiles);
+    if serves { trip.div_ceil(row_tiles).next_multiple_of(4) as i32 } else { 0 }
 }
 
 /// Most tiles of a panel.
