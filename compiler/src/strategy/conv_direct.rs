@@ -10,7 +10,8 @@
 //! tiles of channels take one part before the next.
 //!
 //! A *chunk* is a run of output pixels whose input stays in the level-2 cache while all output channels pass; where
-//! the weights are the larger part there is one chunk, and output channels are the parallel loop. Windows of several planes have
+//! the weights are the larger part there is one chunk, and output channels are the parallel loop, if there are tiles of them for
+//! threads to share: else there are as many chunks. Windows of several planes have
 //! chunks of a plane's pixels, and take these in all planes one after the other: planes that the next window sees too are near.
 //! Tiles are as even as they can be, and their pixels lie where tables say, so that a row's end costs nothing.
 
@@ -24,7 +25,7 @@ use crate::schedule::tensorize::conv::ConvTile;
 use crate::target::Target;
 
 use super::conv::ConvProblem;
-use super::conv_tiling::{ahead, chunks, even_parts, most_pixels, parts, parts_first};
+use super::conv_tiling::{ahead, chunks, even_parts, most_pixels, parts, parts_first, shared_chunks};
 use super::decision::{Order, Tiling, can_share_channels};
 use super::refusal::Refusal;
 use super::share::Share;
@@ -95,8 +96,12 @@ pub fn share(p: &ConvProblem, tiling: Tiling, target: Target) -> Option<Share> {
     share.of(&p.dst).is_ok().then_some(share)
 }
 
-fn chunks_of(p: &ConvProblem, tiling: Tiling, width: Width, target: Target) -> usize {
-    tiling.chunks.unwrap_or_else(|| chunks(p, width, target, |_| true))
+/// In how many runs of pixels the schedule cuts.
+pub(super) fn chunks_of(p: &ConvProblem, tiling: Tiling, width: Width, target: Target) -> usize {
+    tiling.chunks.unwrap_or_else(|| match chunks(p, width, target, |_| true) {
+        1 if tiling.order.is_none() => shared_chunks(p, &tiling.vectors(p), width, target),
+        n => n,
+    })
 }
 
 /// Whether chunks are of the pixels of a plane, and of as many in each other one: see [`schedule`].

@@ -6,6 +6,7 @@ use crate::nest::strides::Strides;
 use crate::target::{Caches, Target};
 
 use super::conv::ConvProblem;
+use super::decision::can_share_channels;
 use super::refusal::Refusal;
 use super::tiles;
 
@@ -17,6 +18,9 @@ const MOST: usize = 256;
 
 /// Most runs of the pixels of a volume.
 const MOST_OF_PLANES: usize = 1024;
+
+/// Iterations of a parallel loop that usual numbers of threads share.
+const SHARED: usize = 8;
 
 /// From this many tiles of pixels on, parts of the input channels pay.
 const MANY_TILES: usize = 6;
@@ -50,6 +54,22 @@ pub fn chunks(p: &ConvProblem, width: Width, target: Target, allowed: impl Fn(us
         .filter(|n| *n == 1 || good(n) && allowed(*n))
         .min_by_key(|&n| (cost(n), n))
         .unwrap_or(1)
+}
+
+/// So many runs of pixels, where one would do for the caches but threads cannot share the tiles of output channels, of so
+/// many vectors each, or there are few: 1 where runs would be short, or weights would come from far for each of them.
+pub fn shared_chunks(p: &ConvProblem, vectors: &[usize], width: Width, target: Target) -> usize {
+    let weights = p.groups * p.dst_blocks() * p.vector_bytes(width);
+    let by_channel = can_share_channels(p, vectors);
+    let enough = by_channel && (vectors.len() >= SHARED || weights > target.caches().l2 / 2);
+    if p.src.mb > 1 || enough {
+        return 1;
+    }
+    let pixels = p.dst.pixels();
+    let good = |n: &usize| pixels.is_multiple_of(*n) && pixels / n >= 4 * tiles::pixels(width, 2);
+    let chunks: Vec<usize> = (1..=pixels.min(MOST)).filter(good).collect();
+    let found = chunks.iter().copied().find(|n| *n >= SHARED).or(chunks.last().copied()).unwrap_or(1);
+    if by_channel && found <= vectors.len() { 1 } else { found }
 }
 
 /// Bytes of the input that one of `n` runs of pixels sees; of what windows see of the next run, planes only.

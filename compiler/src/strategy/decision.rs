@@ -9,6 +9,7 @@ use crate::leaf::programs::Winograd;
 use crate::target::{Cpu, Target};
 
 use super::conv::{Algorithm, ConvProblem, Sharing};
+use super::conv_direct;
 use super::conv_tiling::{self, TERMS};
 use super::conv_winograd::planes;
 use super::tiles::{self, EvenSplit};
@@ -168,7 +169,7 @@ pub fn candidates(p: &ConvProblem, target: Target) -> Vec<Decision> {
 fn direct(p: &ConvProblem, width: Width, target: Target) -> Vec<Tiling> {
     let pixels = p.dst.pixels();
     let vectors = Tiling::NONE.or_own(p, target).vectors(p);
-    let own = conv_tiling::chunks(p, width, target, |_| true);
+    let own = conv_direct::chunks_of(p, Tiling::NONE, width, target);
     let parts = conv_tiling::parts(p, (pixels / own, &vectors), width, target).len();
     let divisors: Vec<usize> = (1..=pixels.min(256)).filter(|n| pixels.is_multiple_of(*n)).collect();
     let near = |wanted: usize| divisors.iter().copied().min_by_key(|n| n.abs_diff(wanted));
