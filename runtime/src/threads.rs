@@ -1,9 +1,10 @@
 //! Threads that share the work of a run.
 
+use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 mod crew;
@@ -19,16 +20,17 @@ use crate::error::Error;
 /// enough whether its run was cancelled.
 const PARTS_PER_THREAD: usize = 8;
 
-/// The threads that run a model: the caller alone, or a pool in which the caller waits. Clones are the same threads;
-/// several models may share them. A pool carries one run at a time, first come first served.
+/// The threads that run a model: the caller alone, or the caller and a pool that helps it. Clones are the same threads;
+/// several models may share them. A pool helps one run at a time, first come first served.
 #[derive(Clone, Debug, Default)]
 pub struct Threads(Option<Arc<Pool>>);
 
 #[derive(Debug)]
 struct Pool {
-    workers: ManuallyDrop<rayon::ThreadPool>,
+    /// One fewer than the threads of a run.
+    helpers: ManuallyDrop<rayon::ThreadPool>,
     queue: Queue,
-    /// The process that has the workers: a fork of it has none.
+    /// The process that has the helpers: a fork of it has none.
     process: u32,
 }
 
@@ -36,9 +38,9 @@ impl Drop for Pool {
     fn drop(&mut self) {
         if self.process == std::process::id() {
             // SAFETY: the pool is not used after its drop.
-            unsafe { ManuallyDrop::drop(&mut self.workers) }
+            unsafe { ManuallyDrop::drop(&mut self.helpers) }
         }
-        // Without its workers, a lock that one of them held would never be free: the memory is given up.
+        // Without its helpers, a lock that one of them held would never be free: the memory is given up.
     }
 }
 
@@ -64,13 +66,13 @@ impl Threads {
         if count == 1 {
             return Ok(Threads(None));
         }
-        let workers = rayon::ThreadPoolBuilder::new()
-            .num_threads(count)
-            .thread_name(|i| format!("octrt-{i}"))
+        let helpers = rayon::ThreadPoolBuilder::new()
+            .num_threads(count - 1)
+            .thread_name(|i| format!("octrt-{}", i + 1))
             .build()
             .map_err(|e| Error::Threads { threads: count, message: e.to_string() })?;
-        let (workers, process) = (ManuallyDrop::new(workers), std::process::id());
-        Ok(Threads(Some(Arc::new(Pool { workers, queue: Queue::default(), process }))))
+        let (helpers, process) = (ManuallyDrop::new(helpers), std::process::id());
+        Ok(Threads(Some(Arc::new(Pool { helpers, queue: Queue::default(), process }))))
     }
 
     /// As [`Threads::new`], but the same threads for all who ask for as many, as long as somebody has them: programs in
@@ -86,8 +88,7 @@ impl Threads {
         // After a fork, a lock that another thread held stays locked: then these threads are not shared.
         let Some(mut pools) = lock_for(&SHARED, Duration::from_secs(1)) else { return Threads::new(count) };
         pools.retain(|p| p.strong_count() > 0);
-        let fits =
-            |p: &Arc<Pool>| p.process == std::process::id() && p.workers.current_num_threads() == count;
+        let fits = |p: &Arc<Pool>| p.process == std::process::id() && p.threads() == count;
         if let Some(pool) = pools.iter().filter_map(Weak::upgrade).find(fits) {
             return Ok(Threads(Some(pool)));
         }
@@ -98,7 +99,7 @@ impl Threads {
 
     /// Number of threads that work on a run.
     pub fn count(&self) -> usize {
-        self.0.as_ref().map_or(1, |p| p.workers.current_num_threads())
+        self.0.as_ref().map_or(1, |p| p.threads())
     }
 
     /// Into how many parts an axis of this extent is cut.
@@ -106,56 +107,107 @@ impl Threads {
         self.count().saturating_mul(PARTS_PER_THREAD).clamp(1, extent.max(1))
     }
 
-    /// Carries out `steps`, calling `after` between them: here, or in the pool when its turn has come.
+    /// Carries out `steps`, calling `after` between them, when the pool's turn has come. The caller leads: it waits for no
+    /// other thread to begin, and finds in its caches what it left there in the run before.
     ///
     /// # Errors
-    /// [`Error::Forked`] in a process that has the pool from its parent, but not its workers.
+    /// [`Error::Forked`] in a process that has the pool from its parent, but not its helpers.
     pub(crate) fn run<E: Send>(&self, steps: &impl Steps, after: After<'_, E>) -> Result<End<E>, Error> {
         let Some(pool) = &self.0 else { return Ok(alone(steps, 0, after)) };
-        self.in_pool(pool, || {
-            let worker = || rayon::current_thread_index().unwrap_or(0);
-            let workers = pool.workers.current_num_threads();
-            let crew = Crew::new(steps, workers);
-            rayon::in_place_scope(|s| {
-                for _ in 1..workers {
-                    s.spawn(|_| crew.help(worker()));
+        if pool.process != std::process::id() {
+            let message = format!("the {} worker threads are not in this process, which", self.count());
+            return Err(Error::Forked(message));
+        }
+        if pool.is_running_here() {
+            // An observer starts a run inside a run, which has the turn, and the helpers: those that it waits for.
+            return Ok(alone(steps, 0, after));
+        }
+        let _turn = pool.queue.wait();
+        Ok(pool.on_a_thread_of_its_own(|| {
+            let crew = Crew::new(steps, pool.threads());
+            pool.helpers.in_place_scope(|s| {
+                for worker in 1..pool.threads() {
+                    let crew = &crew;
+                    s.spawn(move |_| crew.help(worker));
                 }
-                crew.lead(worker(), after)
+                let _running = Running::begin(pool);
+                crew.lead(0, after)
             })
-        })
+        }))
     }
 
     /// Calls `job` on every item, at the same time where there are threads that have nothing else to do, and gives the
     /// results in order. Never waits for a run, which may wait for what the caller has locked.
     pub(crate) fn map<T: Send, R: Send>(&self, items: Vec<T>, job: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
-        use rayon::prelude::*;
         let alone = |items: Vec<T>, job: &dyn Fn(T) -> R| items.into_iter().map(job).collect();
         let Some(pool) = self.0.as_ref().filter(|p| p.process == std::process::id()) else {
             return alone(items, &job);
         };
-        match pool.queue.try_now().filter(|_| rayon::current_thread_index().is_none()) {
-            Some(_turn) => pool.workers.install(|| items.into_par_iter().with_max_len(1).map(job).collect()),
-            None => alone(items, &job),
-        }
+        let Some(_turn) = pool.queue.try_now().filter(|_| rayon::current_thread_index().is_none()) else {
+            return alone(items, &job);
+        };
+        let count = items.len();
+        let (next, done) = (Mutex::new(items.into_iter().enumerate()), Mutex::new(Vec::with_capacity(count)));
+        let work = || {
+            loop {
+                let item = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((i, item)) = item else { return };
+                let result = job(item);
+                done.lock().unwrap_or_else(PoisonError::into_inner).push((i, result));
+            }
+        };
+        pool.helpers.in_place_scope(|s| {
+            (1..pool.threads()).for_each(|_| s.spawn(|_| work()));
+            work();
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(i, _)| *i);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
+}
+
+thread_local! {
+    /// The pools whose runs this thread leads, the innermost last.
+    static LEADS: RefCell<Vec<*const Pool>> = const { RefCell::new(Vec::new()) };
+}
+
+/// While it lives, this thread leads a run of a pool.
+struct Running;
+
+impl Running {
+    fn begin(pool: &Pool) -> Running {
+        LEADS.with_borrow_mut(|leads| leads.push(pool));
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        LEADS.with_borrow_mut(Vec::pop);
+    }
+}
+
+impl Pool {
+    /// Threads of a run.
+    fn threads(&self) -> usize {
+        self.helpers.current_num_threads() + 1
     }
 
-    fn in_pool<R: Send>(&self, pool: &Pool, run: impl FnOnce() -> R + Send) -> Result<R, Error> {
-        if pool.process != std::process::id() {
-            let message = format!("the {} worker threads are not in this process, which", self.count());
-            return Err(Error::Forked(message));
-        }
-        if pool.workers.current_thread_index().is_some() {
-            // An observer starts a run inside a run, which has the turn.
-            return Ok(run());
-        }
-        let _turn = pool.queue.wait();
+    /// Whether this thread works on a run of this pool.
+    fn is_running_here(&self) -> bool {
+        self.helpers.current_thread_index().is_some()
+            || LEADS.with_borrow(|leads| leads.iter().any(|p| std::ptr::eq(*p, self)))
+    }
+
+    /// Calls `run` on this thread or, where it is a worker of some pool, on another one.
+    fn on_a_thread_of_its_own<R: Send>(&self, run: impl FnOnce() -> R + Send) -> R {
         if rayon::current_thread_index().is_none() {
-            return Ok(pool.workers.install(run));
+            return run();
         }
         // A worker of another pool would take up other work of that pool while it waits. If that work is a run too, it
         // would wait for the turn that lies below it on the same stack. A thread that belongs to no pool just sleeps.
-        std::thread::scope(|s| match s.spawn(|| pool.workers.install(run)).join() {
-            Ok(r) => Ok(r),
+        std::thread::scope(|s| match s.spawn(run).join() {
+            Ok(r) => r,
             Err(panic) => std::panic::resume_unwind(panic),
         })
     }
