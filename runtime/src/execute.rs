@@ -12,6 +12,9 @@ use crate::error::Error;
 use crate::plan::Plan;
 use crate::threads::{CancelToken, End, Steps, Threads, part_of};
 
+/// Bytes of a step's buffers up to which one thread does all of it.
+const ALONE: usize = 16 << 10;
+
 /// A step that has just run, as an observer sees it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -189,7 +192,8 @@ impl Steps for Run<'_> {
 
     fn parts(&self, step: usize) -> usize {
         let step = &self.plan.steps[step];
-        if step.parallel { self.threads.parts(step.extent) } else { 1 }
+        // Opening a step for others costs as much as a single thread takes for so little.
+        if step.parallel && step.bytes > ALONE { self.threads.parts(step.extent) } else { 1 }
     }
 
     fn run(&self, step: usize, part: usize, worker: usize) {
