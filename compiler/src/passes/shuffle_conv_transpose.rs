@@ -19,6 +19,9 @@ use crate::precision::Precision;
 ///
 /// Requires: rows and columns in equal steps, not dilated, one group, constants for weights and bias, results that may have
 /// what is not finite where another phase sees it ([`Precision::Default`]), fewer multiplications. Never blocked.
+///
+/// Results may be shuffled from some rows and columns before the first on, which are cut off: where phases begin otherwise they
+/// see fewer elements together. Phases of a window of 9 in steps of 3, padded by 4, see 4 elements, and from the padding on 3.
 pub fn shuffle_conv_transpose(graph: &Editor, id: NodeId, options: Options) -> Result<Patch, Skip> {
     let lanes = options.target.width().ok_or(Skip::NoMatch)?.lanes() as usize;
     let node = graph.node(id);
@@ -35,7 +38,7 @@ pub fn shuffle_conv_transpose(graph: &Editor, id: NodeId, options: Options) -> R
     if options.precision != Precision::Default || op.group != 1 || !known || !square || dilated {
         return Err(Skip::NoMatch);
     }
-    let united = [United::of(rows), United::of(columns)];
+    let united = [United::best(rows), United::best(columns)];
     let vectors = |channels: usize| channels.div_ceil(lanes);
     let phases = || rows.iter().flat_map(|r| columns.iter().map(move |c| [r, c]));
     let taps: usize = phases().map(|[r, c]| r.taps.count * c.taps.count).sum();
@@ -47,11 +50,12 @@ pub fn shuffle_conv_transpose(graph: &Editor, id: NodeId, options: Options) -> R
     let window = united.each_ref().map(United::kernel);
     let from = wei.to_vec::<f32>().map_err(|e| Skip::Blocked(e.to_string()))?;
     let mut weights = vec![0f32; oc * step * step * ic * window[0] * window[1]];
-    for (number, phase) in phases().enumerate() {
+    for phase in phases() {
         let places = |i: usize| {
-            let before = united[i].before - phase[i].window.pad_begin;
+            let before = united[i].before - united[i].pad_begin(phase[i]);
             phase[i].taps.positions().enumerate().map(move |(at, k)| (before + at, k))
         };
+        let number = united[0].place(phase[0]) * step + united[1].place(phase[1]);
         for (o, i) in (0..oc).flat_map(|o| (0..ic).map(move |i| (o, i))) {
             let to = ((number * oc + o) * ic + i) * window[0];
             for (row, kr) in places(0) {
@@ -78,12 +82,14 @@ pub fn shuffle_conv_transpose(graph: &Editor, id: NodeId, options: Options) -> R
     let name = graph.value(result).name.clone();
     let wanted = graph.ty(result).map_err(|_| Skip::NoMatch)?.shape.dims().to_vec();
     let whole = united.each_ref().map(|u| u.output() * step);
+    let first = united.each_ref().map(|u| u.moved as i64);
     let mut last = made[0];
-    if wanted[2..] == whole {
+    if wanted[2..] == whole && first == [0, 0] {
         last = patch.add_node(&node.name, shuffle, vec![Some(last)], &[&name])[0];
     } else {
         last = patch.add_node(format!("{} shuffle", node.name), shuffle, vec![Some(last)], &[""])[0];
-        let bounds = [vec![0, 0], wanted[2..].iter().map(|n| *n as i64).collect(), vec![2, 3]];
+        let ends = wanted[2..].iter().zip(first).map(|(n, first)| *n as i64 + first);
+        let bounds = [first.to_vec(), ends.collect(), vec![2, 3]];
         let mut inputs = vec![Some(last)];
         for (of, values) in ["starts", "ends", "axes"].iter().zip(bounds) {
             let values = Tensor::new([values.len()], &values).map_err(blocked)?;
@@ -98,6 +104,10 @@ pub fn shuffle_conv_transpose(graph: &Editor, id: NodeId, options: Options) -> R
 /// The windows of all phases of an axis in one.
 struct United {
     input: usize,
+    /// Results that are shuffled before the first: fewer than there are phases.
+    moved: usize,
+    /// Phases.
+    step: usize,
     /// Padding that the first window has.
     before: usize,
     /// Padding that the last window has.
@@ -107,13 +117,36 @@ struct United {
 }
 
 impl United {
-    fn of(phases: &[Phase]) -> United {
-        let most = |of: fn(&Phase) -> usize| phases.iter().map(of).max().unwrap_or(0);
-        let input = phases.first().map_or(0, |p| p.window.input);
-        let behind = most(|p| p.window.kernel.saturating_sub(p.window.pad_begin));
-        // The first phase has the most windows.
-        let after = (most(|p| p.window.output) + behind).saturating_sub(1 + input);
-        United { input, before: most(|p| p.window.pad_begin), after, behind }
+    /// With the shortest window.
+    fn best(phases: &[Phase]) -> United {
+        let all = (1..phases.len()).map(|moved| United::of(phases, moved));
+        all.fold(United::of(phases, 0), |best, u| if u.kernel() < best.kernel() { u } else { best })
+    }
+
+    fn of(phases: &[Phase], moved: usize) -> United {
+        let (input, step) = (phases.first().map_or(0, |p| p.window.input), phases.len());
+        let mut u = United { input, moved, step, before: 0, after: 0, behind: 0 };
+        let most = |of: &dyn Fn(&Phase) -> usize| phases.iter().map(of).max().unwrap_or(0);
+        u.before = most(&|p| u.pad_begin(p));
+        u.behind = most(&|p| p.window.kernel.saturating_sub(u.pad_begin(p)));
+        let output = most(&|p| p.window.output + u.later(p));
+        u.after = (output + u.behind).saturating_sub(1 + input);
+        u
+    }
+
+    /// Windows that a phase has before its own first one: 1 where it is moved behind the last one, 0 elsewhere.
+    fn later(&self, p: &Phase) -> usize {
+        (p.first + self.moved) / self.step
+    }
+
+    /// Its place among the phases.
+    fn place(&self, p: &Phase) -> usize {
+        (p.first + self.moved) % self.step
+    }
+
+    /// The padding before its first window, with those before.
+    fn pad_begin(&self, p: &Phase) -> usize {
+        p.window.pad_begin + self.later(p)
     }
 
     fn kernel(&self) -> usize {
