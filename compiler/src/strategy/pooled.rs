@@ -153,6 +153,11 @@ pub fn decision(
     let Decision { algorithm: Algorithm::Direct, tiling } = decision.on(p, target) else {
         return Err(Apart::Rows);
     };
+    // One run of pixels, where it was cut for threads only.
+    let whole = Decision { tiling: Tiling { chunks: Some(1), ..tiling }, ..decision };
+    if tiling.chunks.is_none() && share(p, whole, target).is_some_and(fits) {
+        return Ok(whole);
+    }
     let cut = if poolings.iter().all(|pooling| pooling.run_of_rows().is_some()) {
         let rows = |n: usize| p.dst.h.is_multiple_of(n) && fits(Share::Rows(n));
         Tiling { chunks: Some(chunks(p, width, target, rows)), ..tiling }
