@@ -54,6 +54,8 @@ pub enum Kind {
     Plain,
     /// Channels of several tensors, one after the other.
     Concat,
+    /// Planes, rows and columns repeated so many times, in blocks.
+    Nearest([usize; AXES]),
     /// The operator's definition, on the tensors as they lie in memory.
     Physical,
     /// A product of matrices, on plain tensors.
@@ -78,6 +80,7 @@ impl Kind {
             Kind::Map => "element by element in blocks",
             Kind::Plain => "element by element on plain tensors",
             Kind::Concat => "concatenation in blocks",
+            Kind::Nearest(_) => "nearest neighbours in blocks",
             Kind::Physical => "definition on blocks",
             Kind::Matrix => "matrix product",
             Kind::Rows => "rows in one pass",
@@ -283,7 +286,7 @@ fn follow(kind: &Kind, graph: &Graph, node: &Node) -> Follow {
             _ => Follow::Nothing,
         },
         Kind::Plain => Follow::Plain,
-        Kind::Global(_) | Kind::Concat | Kind::Physical | Kind::Rows => Follow::Nothing,
+        Kind::Global(_) | Kind::Concat | Kind::Nearest(_) | Kind::Physical | Kind::Rows => Follow::Nothing,
     }
 }
 

@@ -27,6 +27,7 @@ pub mod gemm;
 pub mod gemm_tiling;
 pub mod global_pool;
 pub mod moves;
+pub mod nearest;
 pub mod plain;
 pub mod pooled;
 pub mod problem;

@@ -8,6 +8,7 @@ use octrt_ops::graph::infer::with_args;
 use octrt_ops::{DType, Graph, Node, NodeId, Op, Shape, ValueId};
 
 use super::elementwise::{self, Elementwise, Read};
+use crate::layout::AXES;
 use crate::leaf::Width;
 use crate::leaf::programs::{self, Formula, OPERANDS};
 
@@ -311,15 +312,49 @@ pub(super) fn reads_in_blocks(graph: &Graph, read: &Read, shape: &Shape) -> bool
     rank == Some(shape.rank()) && (read.is_whole(shape) || of_pictures)
 }
 
-/// Whether a node repeats every row and column of maps twice and does nothing else: output pixel `i` shows input pixel
-/// `i / 2`.
-pub fn doubles(graph: &Graph, node: &Node) -> bool {
-    let Op::Resize(resize) = &node.op else { return false };
+/// How often a node repeats the planes, rows and columns of maps, which is all that it does: output pixel `i` shows input pixel
+/// `i / n` of an axis that it repeats `n` times.
+pub fn repeats(graph: &Graph, node: &Node) -> Option<[usize; AXES]> {
+    let Op::Resize(resize) = &node.op else { return None };
     let from = node.inputs.first().copied().flatten().and_then(|v| graph.ty(v).ok());
-    let Some(from) = from.filter(|ty| ty.dtype == DType::F32 && ty.shape.rank() == 4) else { return false };
-    let Ok(Ok(Some(sources))) = with_args(graph, node, |args| resize.sources(args)) else { return false };
-    let repeats = [1, 1, 2, 2];
-    sources.iter().zip(from.shape.iter()).zip(repeats).all(|((sources, extent), repeat)| {
-        sources.len() == repeat * extent && sources.iter().enumerate().all(|(o, i)| *i == o / repeat)
-    })
+    let from = from.filter(|ty| ty.dtype == DType::F32 && (3..=5).contains(&ty.shape.rank()))?;
+    let Ok(Ok(Some(sources))) = with_args(graph, node, |args| resize.sources(args)) else { return None };
+    let repeat = |sources: &[usize], extent: usize| {
+        let n = sources.len().checked_div(extent).filter(|n| *n > 0 && sources.len() == n * extent)?;
+        sources.iter().enumerate().all(|(o, i)| *i == o / n).then_some(n)
+    };
+    let all = sources.iter().zip(from.shape.iter()).map(|(s, extent)| repeat(s, *extent));
+    let all: Vec<usize> = all.collect::<Option<_>>()?;
+    let (outer, axes) = all.split_at(2);
+    let missing = AXES - axes.len();
+    let of = |i: usize| i.checked_sub(missing).map_or(1, |i| axes[i]);
+    (outer == [1, 1]).then(|| std::array::from_fn(of))
+}
+
+/// Whether a node repeats every row and column of maps twice and does nothing else.
+pub fn doubles(graph: &Graph, node: &Node) -> bool {
+    let rank = node.outputs.first().and_then(|v| graph.ty(*v).ok()).map(|ty| ty.shape.rank());
+    rank == Some(4) && repeats(graph, node) == Some([1, 2, 2])
+}
+
+/// Whether what reads the results of a node may be computed with a convolution that comes after it, and they with it.
+pub fn awaits_conv(users: &Users<'_>, id: NodeId) -> bool {
+    let graph = users.graph();
+    let conv = |v: &ValueId| reaches_conv(graph, *v, id, CHAIN);
+    let results = &graph.node(id).outputs;
+    let reader = results.first().and_then(|v| users.only(*v)).map(|user| graph.node(user));
+    let reader = reader.filter(|node| elementwise::of(graph, node).is_some_and(|of| of.reads.len() > 1));
+    reader.is_some_and(|node| node.inputs.iter().flatten().filter(|v| !results.contains(v)).any(conv))
+}
+
+/// Most nodes between a convolution and what ends its group.
+const CHAIN: usize = 8;
+
+/// Whether a value is that of a convolution behind node `id`, or computed of one element by element.
+fn reaches_conv(graph: &Graph, v: ValueId, id: NodeId, most: usize) -> bool {
+    let Some(producer) = graph.producer(v).filter(|p| *p > id && most > 0) else { return false };
+    let node = graph.node(producer);
+    matches!(node.op, Op::Conv(_))
+        || elementwise::of(graph, node).is_some()
+            && node.inputs.iter().flatten().any(|v| reaches_conv(graph, *v, id, most - 1))
 }

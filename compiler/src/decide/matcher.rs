@@ -62,6 +62,16 @@ impl Matcher<'_> {
             Op::Conv(_) => self.conv(node),
             Op::ConvTranspose(op) => self.conv_transpose(node, op),
             Op::MaxPool(_) | Op::AveragePool(_) => self.pool(node),
+            Op::Resize(_) => {
+                let (x, _) = self.blocked_input(node, 0)?;
+                let repeats = fuse::repeats(self.graph(), node).ok_or(Reason::NoStrategy)?;
+                let result = node.outputs[0];
+                let id = self.graph().producer(result).ok_or(Reason::NoStrategy)?;
+                match fuse::awaits_conv(self.users, id) {
+                    true => Err(Reason::NoStrategy),
+                    false => Ok((Kind::Nearest(repeats), vec![(x, self.free())])),
+                }
+            }
             Op::GlobalPool(GlobalPool { kind }) => {
                 let (x, map) = self.blocked_input(node, 0)?;
                 if map.pixels() == 0 {

@@ -24,7 +24,7 @@ use crate::strategy::row_stages::{self, RowStages};
 use crate::strategy::rows::{self, RowsProblem};
 use crate::strategy::share::Share;
 use crate::strategy::tail::Tail;
-use crate::strategy::{gemm, gemm_tiling, global_pool, shift, window};
+use crate::strategy::{gemm, gemm_tiling, global_pool, nearest, shift, window};
 
 impl Lowering<'_> {
     /// Adds the calls of a group.
@@ -42,6 +42,7 @@ impl Lowering<'_> {
             Kind::Map => self.elements(t, owner),
             Kind::Plain => self.plain_elements(t, owner),
             Kind::Concat => self.concat(t, owner),
+            Kind::Nearest(repeats) => self.nearest(t, *repeats, owner),
             Kind::Physical => self.physical(t, owner),
             Kind::Matrix => self.matrix(t, owner),
             Kind::Rows => self.rows(t, owner),
@@ -245,6 +246,13 @@ impl Lowering<'_> {
             self.call(nest?, &[place], dst, owner, "concat")?;
         }
         Ok(())
+    }
+
+    fn nearest(&mut self, t: &Tiled, repeats: [usize; AXES], owner: Owner<'_>) -> Result<(), Refusal> {
+        let (src, src_map) = self.input(t, 0, owner)?;
+        let (dst, dst_map) = self.result(t.group.result, owner)?;
+        let nest = nearest::nest(&src_map, &dst_map, repeats, self.options.target)?;
+        self.call(nest, &[src], dst, owner, "nearest")
     }
 
     /// The operator's definition on blocks: channels of a block are an axis of their own.

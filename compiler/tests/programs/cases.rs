@@ -285,6 +285,15 @@ fn joined() -> Vec<Case> {
         n.output(y);
     };
     vec![
+        case("repeated, then channels beside it", &["nearest"], |n| {
+            let x = n.input(&[2, 20, 5, 6]);
+            let other = n.input(&[2, 16, 10, 12]);
+            let low = n.conv(x, 20, 24, same(3).stride(1));
+            let up = n.double(low);
+            let all = n.concat(&[up, other]);
+            let y = n.conv(all, 40, 16, same(3).stride(2));
+            n.output(y);
+        }),
         case("dense", &["conv"], dense(1)),
         case("dense, batch 2", &["conv"], dense(2)),
         case("dense, 28 channels a layer", &["conv", "shift"], uneven(1, 28, 1)),

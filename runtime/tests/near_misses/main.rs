@@ -159,6 +159,7 @@ rules! {
     upsampled_addends: Rule::Layout(|c| groups(c).any(|g| operands(g).any(|a| a.repeat == 2))), sums::doubling;
     endings: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 2 && g.ending.operands.len() > 1)), endings::ending;
     groups_of_several: Rule::Layout(|c| groups(c).any(|g| g.nodes.len() > 1)), tails::tail;
+    nearest: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.kind, Kind::Nearest(_)))), sums::repeated;
     concatenations_in_place: Rule::Layout(|c| c.placed.iter().any(Option::is_some)), tails::joined;
     poolings: Rule::Layout(|c| c.tiled.iter().flatten().any(|t| matches!(t.pooled, Some(Pooled::In(_))))), pools::pools;
     shuffle_conv_transpose: Rule::Pass("shuffle_conv_transpose"), parts::few_channels;

@@ -44,6 +44,28 @@ pub fn doubling(n: &mut Near) -> Option<()> {
     n.activated(y).map(|_| ())
 }
 
+/// What a convolution gives, repeated, where something follows that it is not computed with.
+pub fn repeated(n: &mut Near) -> Option<()> {
+    let (c, oc) = (n.pick(&[8, 4]), n.pick(&[8, 16, 5]));
+    let shapes = [vec![1, c, 3, 4], vec![2, c, 2, 5], vec![1, c, 5], vec![1, c, 2, 3, 2]];
+    let shape = shapes[n.g.numbers.below(4)].clone();
+    let x = n.input(&shape);
+    let low = n.conv(x, oc, 3)?;
+    let by = n.pick(&[2.0, 3.0]);
+    let by = n.or(by, &[1.5, 0.5]);
+    let up = n.resized(low, by)?;
+    let window = n.pick(&[3, 1]);
+    match n.g.numbers.below(3) {
+        0 => n.conv(up, c, window).map(|_| ()),
+        1 => {
+            let shape = n.shape(up);
+            let other = n.made(&shape)?;
+            sum(n, up, other).map(|_| ())
+        }
+        _ => n.activated(up).map(|_| ()),
+    }
+}
+
 /// A pointwise convolution of something upsampled.
 pub fn pointwise_of_upsampled(n: &mut Near) -> Option<()> {
     let (c, oc) = (n.pick(&[8, 4, 3]), n.pick(&[8, 16, 5]));
