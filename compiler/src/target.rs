@@ -89,8 +89,8 @@ impl Target {
             Op::MatMul(_) | Op::Softmax(_) | Op::LayerNormalization(_) | Op::Attention(_) => true,
             Op::Gelu(_) | Op::Swish(_) | Op::Elu(_) => true,
             Op::Unary(Unary { kind }) => {
-                use UnaryKind::{Erf, Exp, Sigmoid, Tanh};
-                matches!(kind, Erf | Exp | Sigmoid | Tanh)
+                use UnaryKind::{Erf, Exp, Sigmoid, Softplus, Tanh};
+                matches!(kind, Erf | Exp | Sigmoid | Softplus | Tanh)
             }
             _ => false,
         });

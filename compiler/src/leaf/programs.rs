@@ -25,6 +25,7 @@ mod depthwise;
 mod elementwise;
 mod formula;
 mod functions;
+mod hoist;
 mod lanes;
 mod pool;
 mod row;

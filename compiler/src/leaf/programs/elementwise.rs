@@ -2,6 +2,7 @@
 
 use super::builder::Builder;
 use super::formula::{Formula, From, OPERAND};
+use super::hoist::hoisted;
 use super::tile::lanes;
 use crate::leaf::{Address, Program, PtrId, VecId, Width, registers};
 
@@ -47,7 +48,7 @@ impl Elementwise {
     pub fn program(&self) -> Program {
         let most = if self.formula.is_short() { 1 } else { self.vectors };
         let all = (2..=most).rev().map(|together| self.together(together));
-        all.into_iter().find(registers::fits).unwrap_or_else(|| self.together(1))
+        hoisted(all.into_iter().find(registers::fits).unwrap_or_else(|| self.together(1)))
     }
 
     fn together(&self, together: usize) -> Program {

@@ -4,6 +4,7 @@
 use super::builder::Builder;
 use super::elementwise::Reads;
 use super::formula::{Formula, From, OPERAND};
+use super::hoist::hoisted;
 use crate::leaf::{
     Address, BinaryOp, Inst, Operand, Predicate, Program, PtrId, Shuffle, VecId, Width, registers,
 };
@@ -124,7 +125,7 @@ impl Row {
     /// The program; its registers are for the caller to see to.
     pub fn program(&self) -> Program {
         let all = (2..=VECTORS).rev().map(|together| self.together(together));
-        all.into_iter().find(registers::fits).unwrap_or_else(|| self.together(1))
+        hoisted(all.into_iter().find(registers::fits).unwrap_or_else(|| self.together(1)))
     }
 
     /// With statements of so many vectors in turn.
