@@ -29,7 +29,12 @@ impl Copy {
                 let x = b.load(Address::new(src, v * bytes));
                 b.store(Address::new(dst, v * bytes), lanes, x);
             }
-            if self.rest > 0 {
+            if self.rest > 0 && self.vectors > 0 {
+                // The last vector of the run: a partial store takes many times as long as writing some elements twice.
+                let last = (self.vectors as i32 - 1) * bytes + 4 * i32::from(self.rest);
+                let x = b.load(Address::new(src, last));
+                b.store(Address::new(dst, last), lanes, x);
+            } else if self.rest > 0 {
                 let behind = self.vectors as i32 * bytes;
                 let x = b.load_lanes(Address::new(src, behind), self.rest);
                 b.store(Address::new(dst, behind), self.rest, x);
