@@ -62,6 +62,15 @@ pub mod x64;
 
 pub use operations::{BinaryOp, Predicate, Shift, Shuffle, UnaryOp};
 
+/// A cache that a line is brought into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// Level 1: what is used soon.
+    L1,
+    /// Level 2: what is used after more than level 1 holds.
+    L2,
+}
+
 /// Width of the vectors of a program, which decides the instruction set it is assembled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Width {
@@ -330,8 +339,8 @@ pub enum Inst {
         /// Read.
         src: VecId,
     },
-    /// `prefetch [p0 + 512]`: brings a cache line near; the address need not be valid.
-    Prefetch(Address),
+    /// `prefetch l2 [p0 + 512]`: brings a cache line into this cache; the address need not be valid.
+    Prefetch(Cache, Address),
     /// `loop slot 3 { ... }`: runs the body as often as a slot of kind [`SlotKind::Count`] says.
     Loop {
         /// Number of iterations.
@@ -400,7 +409,7 @@ impl Inst {
             Inst::Copy { src, .. } | Inst::Unary { src, .. } | Inst::Shift { src, .. } => {
                 [vector(src), None, None, None]
             }
-            Inst::Load { from: a, .. } | Inst::Broadcast { from: a, .. } | Inst::Prefetch(a) => {
+            Inst::Load { from: a, .. } | Inst::Broadcast { from: a, .. } | Inst::Prefetch(_, a) => {
                 four(address(a), [None; 2])
             }
             Inst::Store { to, src, .. } => four(address(to), [vector(src), None]),
@@ -435,7 +444,7 @@ impl Inst {
             | Inst::Shift { dst, .. }
             | Inst::Compare { dst, .. }
             | Inst::Select { dst, .. } => Some(Variable::Vector(*dst)),
-            Inst::Store { .. } | Inst::Prefetch(_) | Inst::Loop { .. } => None,
+            Inst::Store { .. } | Inst::Prefetch(..) | Inst::Loop { .. } => None,
         }
     }
 
@@ -445,7 +454,7 @@ impl Inst {
             Inst::Load { from: a, .. }
             | Inst::Broadcast { from: a, .. }
             | Inst::Store { to: a, .. }
-            | Inst::Prefetch(a)
+            | Inst::Prefetch(_, a)
             | Inst::Fma { b: Operand::Memory(a) | Operand::Broadcast(a), .. }
             | Inst::Horner { c: Operand::Memory(a) | Operand::Broadcast(a), .. }
             | Inst::Binary { b: Operand::Memory(a) | Operand::Broadcast(a), .. } => Some(*a),

@@ -159,7 +159,7 @@ impl Machine<'_> {
                     values[..usize::from(*lanes)].iter().flat_map(|v| v.to_le_bytes()).collect();
                 self.memory.store(place, &bytes)?;
             }
-            Inst::Prefetch(address) => {
+            Inst::Prefetch(_, address) => {
                 self.place(address)?;
             }
             Inst::Loop { count, body } => {

@@ -148,7 +148,7 @@ impl Analysis<'_> {
                 Operand::Broadcast(a) => self.access(*a, state, false, 4)?,
                 Operand::Vector(_) | Operand::Splat(_) => {}
             },
-            Inst::Prefetch(_)
+            Inst::Prefetch(..)
             | Inst::Zero(_)
             | Inst::Splat(..)
             | Inst::Copy { .. }

@@ -8,7 +8,7 @@
 //!                  | op vN `,` operand | (shuffle | test) vN `,` vN | function vN | shift vN `,` bits
 //!                  | `select` vN `,` vN `,` vN)
 //!         | vN `+=` vN `*` operand | vN `=` vN `*` vN `+` operand                  the first two are one
-//!         | `store` address lanes? `,` vN | `prefetch` address
+//!         | `store` address lanes? `,` vN | `prefetch` (`l1` | `l2`) address
 //!         | `loop` slot N `{` inst* `}`
 //! address = `[` pN (`+` oN)? ((`+` | `-`) bytes)? `]`
 //! operand = vN | address | `broadcast` address | `splat` number

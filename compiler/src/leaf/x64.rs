@@ -14,7 +14,7 @@ use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 use super::registers::{self, GENERAL, RegisterError, Registers};
 use super::verify::{self, VerifyError};
 use super::{
-    Address, BinaryOp, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, SlotId, Step,
+    Address, BinaryOp, Cache, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, SlotId, Step,
     UnaryOp, Variable, VecId, Width,
 };
 use crate::artifact::Function;
@@ -318,9 +318,13 @@ impl Emitter {
                 let (dst, table) = (self.offset(*dst)?, self.pointer(*table)?);
                 self.a.movsxd(dst, dword_ptr(table + 4 * i32::from(*entry)))?;
             }
-            Inst::Prefetch(address) => {
+            Inst::Prefetch(cache, address) => {
                 let memory = self.memory(address)?;
-                self.a.add_instruction(Instruction::with1(Code::Prefetcht0_m8, memory)?)?;
+                let code = match cache {
+                    Cache::L1 => Code::Prefetcht0_m8,
+                    Cache::L2 => Code::Prefetcht1_m8,
+                };
+                self.a.add_instruction(Instruction::with1(code, memory)?)?;
             }
             Inst::Loop { count, body } => self.counted(*count, body)?,
             _ => self.vector_inst(inst)?,

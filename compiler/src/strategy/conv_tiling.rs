@@ -10,9 +10,6 @@ use super::decision::can_share_channels;
 use super::refusal::Refusal;
 use super::tiles;
 
-/// Most bytes of the next tile's weights that a trip brings near.
-const AHEAD: i32 = 256;
-
 /// Most runs of pixels.
 const MOST: usize = 256;
 
@@ -139,10 +136,10 @@ pub fn even_parts(blocks: usize, parts: usize) -> Vec<usize> {
 /// Bytes of the next tile's weights that each trip brings near, where weights come from beyond the level-2 cache.
 pub fn ahead(p: &ConvProblem, leaf: &Conv, pixel_tiles: usize, target: Target) -> i32 {
     let all = p.groups * p.dst_blocks() * p.vector_bytes(leaf.width);
-    if all <= target.cold_from() || leaf.reduction == Reduction::Table || leaf.merged > 1 || pixel_tiles < 4 {
+    if all <= target.cold_from() || leaf.merged > 1 || pixel_tiles < 2 {
         return 0;
     }
-    share(leaf, pixel_tiles).min(AHEAD)
+    share(leaf, pixel_tiles)
 }
 
 /// Bytes of the next tile's weights that each trip brings near, so that so many tiles of pixels bring all of them.

@@ -166,7 +166,7 @@ impl Machine {
                 let mask = index(i.op0_register(), Register::K0)?;
                 self.masks[mask] = self.read(i, 1)? & 0xffff;
             }
-            Mnemonic::Prefetcht0 => {}
+            Mnemonic::Prefetcht0 | Mnemonic::Prefetcht1 => {}
             _ => self.vector_step(i)?,
         }
         Ok(Next::Following)

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::builder::Builder;
 use super::tile::{Ending, Tile};
 use super::{Epilogue, Grid, Pixels, Reduction, tile};
-use crate::leaf::{Address, Inst, Operand, Program, VecId, Width};
+use crate::leaf::{Address, Cache, Inst, Operand, Program, VecId, Width};
 
 /// `acc[p][v] = sum over trips, taps t, channels c of src[p, t, c] * wei[trip][t][c][v]`.
 ///
@@ -81,13 +81,13 @@ impl Conv {
         b.reduce(&self.reduction, &src, Some((wei, self.trip_bytes())), |b, src| {
             let held: Vec<_> = (0..vectors.min(pixels)).map(|_| b.vector()).collect();
             let passing = b.vector();
-            if let Some(ahead) = ahead {
-                (0..self.ahead).step_by(64).for_each(|at| b.push(Inst::Prefetch(Address::new(ahead, at))));
-                b.advance(ahead, self.ahead);
-            }
             let mut row = 0;
             for tap in &self.taps {
                 for c in 0..self.channels {
+                    if let Some(ahead) = ahead {
+                        let lines = self.lines(row / row_bytes).map(|line| Address::new(ahead, 64 * line));
+                        lines.for_each(|line| b.push(Inst::Prefetch(Cache::L2, line)));
+                    }
                     let wei = |v: usize| Address::new(wei, row + v as i32 * width.bytes());
                     let src = |p: usize| src.at(p, 0, tap + 4 * c as i32);
                     // The accumulators of the channel's group.
@@ -97,12 +97,21 @@ impl Conv {
                     row += row_bytes;
                 }
             }
+            if let Some(ahead) = ahead {
+                b.advance(ahead, self.ahead);
+            }
         });
         match self.merged {
             1 => tile::finish(&mut b, &self.epilogue, &tile, ending),
             _ => tile::finish_merged(&mut b, &self.epilogue, &tile, ending),
         }
         b.finish()
+    }
+
+    /// Those of the lines that a trip brings near which are due at a row of its weights: few can be on their way at once.
+    fn lines(&self, row: i32) -> Range<i32> {
+        let (lines, rows) = ((self.ahead + 63) / 64, (self.taps.len() * self.channels) as i32);
+        row * lines / rows..(row + 1) * lines / rows
     }
 
     /// Brings near where results go, where pixels lie in pages of their own: no pattern of theirs tells of the next.
@@ -116,7 +125,7 @@ impl Conv {
         for p in 0..self.pixels {
             let pixel = b.pixel(&places, p);
             let vectors = (0..self.vectors).step_by((64 / self.width.bytes()) as usize);
-            vectors.for_each(|v| b.push(Inst::Prefetch(pixel.at(v, 0))));
+            vectors.for_each(|v| b.push(Inst::Prefetch(Cache::L1, pixel.at(v, 0))));
         }
     }
 
@@ -153,6 +162,49 @@ impl Conv {
                 let accs = tile.iter().map(|row| row[own.start + v]);
                 accs.zip(held).for_each(|(acc, &x)| b.fma(acc, x, Operand::Vector(passing)));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_near_one_after_the_other() {
+        let grid = || Grid { pixels: Pixels::Strided { bytes: 64, repeat: 1 }, vector_bytes: 4096 };
+        let conv = |ahead| Conv {
+            width: Width::W16,
+            pixels: 2,
+            vectors: 2,
+            channels: 16,
+            taps: vec![0, 64],
+            src: grid(),
+            weights: Weights::Packed,
+            reduction: Reduction::Loops(Vec::new()),
+            merged: 1,
+            ahead,
+            epilogue: Epilogue::store(grid()),
+        };
+        for (ahead, lines) in [(4, 1), (64, 1), (100, 2), (640, 10), (2048, 32), (4096, 64)] {
+            let (mut places, mut between, mut longest) = (Vec::new(), 0, 0);
+            for inst in conv(ahead).program().body {
+                match inst {
+                    Inst::Prefetch(Cache::L2, at) => places.push(at.bytes),
+                    Inst::Prefetch(Cache::L1, at) => panic!("{at} is brought too near"),
+                    Inst::Fma { .. } => between += 1,
+                    _ => continue,
+                }
+                if matches!(inst, Inst::Prefetch(..)) {
+                    longest = longest.max(std::mem::take(&mut between));
+                }
+            }
+            let expected: Vec<i32> = (0..lines).map(|line| 64 * line).collect();
+            assert_eq!(places, expected, "{ahead} bytes");
+            // Two taps of 16 channels are 32 rows of 4 multiply-adds.
+            let row = 4;
+            let even = if lines > 1 { 32usize.div_ceil(lines as usize) * row } else { 32 * row };
+            assert!(longest <= even, "{ahead} bytes: {longest} multiply-adds between two lines");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ParseError;
 use crate::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, Slot, SlotId,
+    Address, BinaryOp, Cache, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, Slot, SlotId,
     SlotKind, Step, UnaryOp, VecId, Width,
 };
 use crate::text::Words;
@@ -124,7 +124,11 @@ impl Parser<'_, '_> {
             return Ok(Inst::Store { to, lanes, src: self.vector()? });
         }
         if self.words.takes("prefetch") {
-            return self.address().map(Inst::Prefetch);
+            let cache = if self.words.takes("l2") { Cache::L2 } else { Cache::L1 };
+            if cache == Cache::L1 {
+                self.words.expect("l1")?;
+            }
+            return self.address().map(|a| Inst::Prefetch(cache, a));
         }
         if text == "loop" && depth < MAX_DEPTH {
             self.words.advance();

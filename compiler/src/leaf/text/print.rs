@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::leaf::{
-    Address, BinaryOp, Inst, Operand, Predicate, Program, Shift, Shuffle, Slot, SlotKind, Step, UnaryOp,
-    Width,
+    Address, BinaryOp, Cache, Inst, Operand, Predicate, Program, Shift, Shuffle, Slot, SlotKind, Step,
+    UnaryOp, Width,
 };
 
 /// Prints as `w8`.
@@ -228,7 +228,8 @@ fn inst(f: &mut fmt::Formatter<'_>, inst: &Inst, width: Width) -> fmt::Result {
         Inst::Compare { op, dst, a, b } => write!(f, "{dst} = {op} {a}, {b}"),
         Inst::Select { dst, mask, a, b } => write!(f, "{dst} = select {mask}, {a}, {b}"),
         Inst::Store { to, lanes, src } => write!(f, "store {to}{}, {src}", partial(*lanes)),
-        Inst::Prefetch(a) => write!(f, "prefetch {a}"),
+        Inst::Prefetch(Cache::L1, a) => write!(f, "prefetch l1 {a}"),
+        Inst::Prefetch(Cache::L2, a) => write!(f, "prefetch l2 {a}"),
         Inst::Loop { count, .. } => write!(f, "loop {count}"),
     }
 }

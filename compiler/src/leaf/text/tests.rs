@@ -1,6 +1,6 @@
 use super::*;
 use crate::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, Slot, SlotId,
+    Address, BinaryOp, Cache, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, Slot, SlotId,
     SlotKind, Step, UnaryOp, VecId, Width,
 };
 
@@ -51,7 +51,8 @@ fn all() -> Program {
         Inst::Load { dst: v(0), from: addresses[0], lanes: 3 },
         Inst::Store { to: addresses[4], lanes: 3, src: v(0) },
         Inst::Store { to: addresses[4], lanes: 8, src: v(0) },
-        Inst::Prefetch(addresses[1]),
+        Inst::Prefetch(Cache::L1, addresses[1]),
+        Inst::Prefetch(Cache::L2, addresses[2]),
     ];
     let kinds = [("src", SlotKind::Pointer), ("n", SlotKind::Count), ("a b; {", SlotKind::Stride)];
     let slots = kinds.map(|(name, kind)| slot(name, kind)).into();

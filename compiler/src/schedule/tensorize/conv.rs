@@ -211,7 +211,7 @@ impl Describe<'_> {
             },
             ..epilogue(&finish, &operands, &dst_walk)?
         };
-        let ahead_at = self.ahead(&wei_at, block_bytes);
+        let ahead_at = self.ahead(&wei_at, block_bytes, &summed.counts);
         let leaf = Conv {
             width,
             pixels: self.extent(tile.pixel),
@@ -259,11 +259,10 @@ impl Describe<'_> {
 
     /// Where the weights lie that are brought near: a tile of the whole sum later, and as far as the calls before have brought
     /// it.
-    fn ahead(&self, wei_at: &Affine, block_bytes: i64) -> Affine {
+    fn ahead(&self, wei_at: &Affine, block_bytes: i64, counts: &[(&str, usize)]) -> Affine {
         let (ahead, number) = &self.tile.ahead;
         let all = Affine { constant: block_bytes * self.tile.part.1 as i64, terms: Vec::new() };
-        let counted: usize = self.tile.taps.iter().rev().skip(1).map(|l| self.extent(*l)).product();
-        let trips = (self.extent(self.tile.ic) * counted) as i64;
+        let trips = counts.iter().map(|(_, n)| *n as i64).product::<i64>();
         wei_at.plus(&all, 1).plus(&Affine::of(number), trips * i64::from(*ahead))
     }
 

@@ -2,7 +2,7 @@
 
 use octrt_compiler::leaf::memory::{Access, Memory, Place, Region, Value};
 use octrt_compiler::leaf::{
-    Address, BinaryOp, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, Slot, SlotId,
+    Address, BinaryOp, Cache, Inst, OffId, Operand, Predicate, Program, PtrId, Shift, Shuffle, Slot, SlotId,
     SlotKind, Step, UnaryOp, VecId, Width,
 };
 
@@ -148,7 +148,7 @@ impl Generator {
             4 => Inst::Broadcast { dst, from: self.address(rng) },
             5 => Inst::Compare { op: rng.pick(&Predicate::ALL), dst, a: src, b: self.vector(rng) },
             6 => Inst::Store { to: self.address(rng), lanes: self.some_lanes(rng), src },
-            7 => Inst::Prefetch(self.address(rng)),
+            7 => Inst::Prefetch(rng.pick(&[Cache::L1, Cache::L2]), self.address(rng)),
             8 => Inst::Splat(dst, rng.pick(&[0.5, -2.0, f32::INFINITY, 1e-40])),
             9 => Inst::Fma { acc: dst, a: src, b: self.operand(rng) },
             10 => Inst::Horner { acc: dst, x: src, c: self.operand(rng) },
