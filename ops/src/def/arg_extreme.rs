@@ -52,16 +52,19 @@ pub struct ArgExtreme {
 
 crate::attributes!(ArgExtreme { kind, axis, keep_dims, tie });
 
+/// Positions below it are numbers of f32, which hold them exactly.
+const EXACT: usize = 1 << f32::MANTISSA_DIGITS;
+
 /// The position over the reduced axes `extents`, taken as one, of the first or last element that is the largest or
-/// smallest: a tensor of the dimensions `dims`. `x` is the element of type `dtype`, an expression of these and the reduced
-/// axes.
+/// smallest: an i64 tensor of the dimensions `dims`. `x` is the element of type `dtype`, an expression of these and the reduced
+/// axes. Of f32, positions are f32 first, so that all of the search is in numbers of one type.
 pub(super) fn position(
     c: &mut Compute,
     (kind, tie): (Extreme, Tie),
     (dims, extents): (&[usize], &[usize]),
     x: Expr,
     dtype: DType,
-) -> BufId {
+) -> Result<BufId, OpError> {
     let (combine, init) = match kind {
         Extreme::Max => (ReduceFn::Max, Scalar::lowest(dtype)),
         Extreme::Min => (ReduceFn::Min, Scalar::highest(dtype)),
@@ -78,13 +81,26 @@ pub(super) fn position(
         .map(|(i, &s)| Expr::var(dims.len() + i) * Expr::int(s))
         .reduce(|a, b| a + b)
         .unwrap_or_else(|| Expr::int(0));
-    let last = Expr::int(Shape::new(extents).numel().saturating_sub(1));
-    let (combine, worst) = match tie {
-        Tie::First => (ReduceFn::Min, last),
-        Tie::Last => (ReduceFn::Max, Expr::int(0)),
+    let (n, ty) = (Shape::new(extents).numel(), |dtype| TensorType::new(dtype, Shape::new(dims)));
+    let by_floats = dtype == DType::F32 && n <= EXACT;
+    let combine = match tie {
+        Tie::First => ReduceFn::Min,
+        Tie::Last => ReduceFn::Max,
+    };
+    let worst = if tie == Tie::First { n.saturating_sub(1) } else { 0 };
+    let (place, worst, own) = if by_floats {
+        let places: Vec<f32> = (0..n).map(|i| i as f32).collect();
+        let places = c.table(Tensor::new([n], &places)?);
+        (Expr::load(places, vec![flat]), Expr::f32(worst as f32), DType::F32)
+    } else {
+        (flat, Expr::int(worst), DType::I64)
     };
     let reduce = Reduce { extents: extents.to_vec(), combine, init: worst.clone(), finish: Expr::Acc };
-    c.reduce("position", TensorType::new(DType::I64, Shape::new(dims)), reduce, is_best.select(flat, worst))
+    let found = c.reduce("position", ty(own), reduce, is_best.select(place, worst));
+    Ok(match own {
+        DType::F32 => c.map("index", ty(DType::I64), Expr::load(found, vars(dims.len())).cast(DType::I64)),
+        _ => found,
+    })
 }
 
 impl ArgExtreme {
@@ -133,7 +149,7 @@ impl Operator for ArgExtreme {
         index.insert(axis, Expr::var(dst.shape.rank()));
         let x = Expr::load(b, index);
         let extents = [src.shape[axis]];
-        let out = position(&mut c, (self.kind, self.tie), (dst.shape.dims(), &extents), x, src.dtype);
+        let out = position(&mut c, (self.kind, self.tie), (dst.shape.dims(), &extents), x, src.dtype)?;
         c.output(out);
         Ok(c)
     }

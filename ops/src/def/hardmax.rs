@@ -68,7 +68,7 @@ impl Operator for Hardmax {
         let dims = [&ty.shape[..first], &ty.shape[end..]].concat();
         let extents = &ty.shape[first..end];
         let place = (Extreme::Max, Tie::First);
-        let found = position(&mut c, place, (&dims, extents), Expr::load(src, index), ty.dtype);
+        let found = position(&mut c, place, (&dims, extents), Expr::load(src, index), ty.dtype)?;
         let all = vars(rank);
         let found = Expr::load(found, [&all[..first], &all[end..]].concat());
         let flat = (Shape::new(extents).strides().iter().zip(first..))
