@@ -33,6 +33,7 @@ pub mod pooled;
 pub mod problem;
 pub mod reduction;
 pub mod refusal;
+pub mod relayout;
 pub mod reorder;
 pub mod row_stages;
 pub mod rows;

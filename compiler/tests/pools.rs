@@ -355,3 +355,41 @@ fn iterations_keep_to_themselves() {
         }
     }
 }
+
+/// What lies plain for windows alone is brought into blocks by each iteration: windows within the map, over its border, and of
+/// depthwise convolutions. Several readers, pictures, and channels that do not fill blocks have it done before.
+#[test]
+fn windows_bring_plain_maps_near_themselves() {
+    let alone = |node: &str| format!("  %7 = \"window\" {node}\n  output \"a\" = %7");
+    let twice = format!("  %8 = \"relu\" RELU (%0)\n{}\n  output \"b\" = %8", alone("MAX3 (%0)"));
+    let cases = [
+        ("1,32,12,12", alone("AVERAGE2 (%0)"), Some("reorder_average_pool")),
+        ("1,32,13,11", alone("MAX3 (%0)"), Some("reorder_max_pool")),
+        ("1,32,9,12", alone("CONV32 (%0, %5)"), Some("reorder_conv_depthwise")),
+        ("1,32,12,12", twice, None),
+        ("2,32,12,12", alone("MAX3 (%0)"), None),
+        ("1,20,12,12", alone("MAX3 (%0)"), None),
+    ];
+    for isa in ISAS {
+        for (dims, nodes, expected) in &cases {
+            let graph = graph(dims, 1, nodes);
+            let compiled = program(&graph, options(isa, Precision::Default), &Records::NONE);
+            let names = names(&compiled);
+            let joined = names.iter().find(|n| n.starts_with("reorder_"));
+            assert_eq!(joined.is_some(), expected.is_some(), "{dims}, {isa:?}: {names:?}");
+            assert!(
+                joined.is_none_or(|n| expected.is_some_and(|e| n.starts_with(e))),
+                "{dims}, {isa:?}: {names:?}"
+            );
+            if expected.is_some() {
+                // The maps of a block are an iteration's own.
+                let scratch = compiled.steps.iter().flat_map(|s| &s.buffers);
+                assert!(
+                    scratch.filter(|b| matches!(b.place, Place::Scratch(_))).count() > 0,
+                    "{dims}, {isa:?}"
+                );
+            }
+            means_the_same(&graph, &compiled, &format!("{dims}, {isa:?}"));
+        }
+    }
+}

@@ -24,7 +24,7 @@ use crate::strategy::row_stages::{self, RowStages};
 use crate::strategy::rows::{self, RowsProblem};
 use crate::strategy::share::Share;
 use crate::strategy::tail::Tail;
-use crate::strategy::{gemm, gemm_tiling, global_pool, nearest, shift, window};
+use crate::strategy::{gemm, gemm_tiling, global_pool, nearest, relayout, shift, window};
 
 impl Lowering<'_> {
     /// Adds the calls of a group.
@@ -164,11 +164,22 @@ impl Lowering<'_> {
     }
 
     fn window(&mut self, t: &Tiled, kind: WindowKind, w: &Windows, owner: Owner<'_>) -> Result<(), Refusal> {
-        let (src, src_map) = self.input(t, 0, owner)?;
+        let (v, layout) = *t.inputs.first().ok_or(Refusal::Defect("a group has fewer inputs"))?;
+        let plain = self.lies_plain_for(v, layout);
+        let (mut src, src_map) = match plain {
+            Some((place, _)) => (place, self.map(v, layout)?),
+            None => self.blocked(v, layout, owner.node)?,
+        };
         let dst_map = self.result_map(&t.group)?;
         let (tail, operands) = self.tail(&t.group, (&dst_map, Unused::Computed), owner)?;
         let problem = WindowProblem { kind, src: src_map, dst: dst_map, window: w.window(), tail };
-        let nest = window::schedule(&problem, self.options.target)?.finish()?;
+        let mut nest = window::schedule(&problem, self.options.target)?.finish()?;
+        if let Some((_, from)) = plain {
+            match relayout::join(&from, &problem, &nest, self.options.target) {
+                Ok(joined) => nest = joined,
+                Err(_) => src = self.blocked(v, layout, owner.node)?.0,
+            }
+        }
         let mut sources = vec![src];
         let mut stage = "pool";
         if kind == WindowKind::Weights {

@@ -90,6 +90,22 @@ impl Walk {
 /// [`Refusal`] where there are no leaf programs, for other layouts, for maps of one pixel, and for distances of more than 32
 /// bits.
 pub fn nest(src: &Map, dst: &Map, target: Target) -> Result<Nest, Refusal> {
+    nest_in(src, dst, None, target)
+}
+
+/// The nest whose parallel loop is the blocks of channels of one picture.
+///
+/// # Errors
+/// As [`nest`], and where channels do not fill blocks.
+pub fn nest_by_blocks(src: &Map, dst: &Map, target: Target) -> Result<Nest, Refusal> {
+    let lanes = src.layout.lanes.max(dst.layout.lanes);
+    if src.mb > 1 || !src.c.is_multiple_of(lanes) {
+        return Err(Refusal::Unfit("blocks of channels of one picture that are not all full"));
+    }
+    nest_in(src, dst, Some(Shared::Blocks), target)
+}
+
+fn nest_in(src: &Map, dst: &Map, shared: Option<Shared>, target: Target) -> Result<Nest, Refusal> {
     let width = target.width().ok_or(Refusal::NoLeafPrograms(target))?;
     let lanes = width.lanes() as usize;
     let (direction, plain, blocks) = match (src.layout.lanes, dst.layout.lanes) {
@@ -104,6 +120,7 @@ pub fn nest(src: &Map, dst: &Map, target: Target) -> Result<Nest, Refusal> {
     distance(channel * lanes as i64)?;
     let channel_bytes = distance(channel)?;
     let walk = Walk::of(plain, blocks);
+    let walk = shared.map_or(walk, |shared| Walk { shared, runs: 1, ..walk });
     let full = plain.c / lanes;
     let [images, all, planes, rows, runs] = [
         walk.extents(Shared::Images, plain.mb),

@@ -102,8 +102,10 @@ fn leaves_mean_what_their_machine_code_does() {
 #[test]
 fn cases_use_the_nests_that_they_are_about() {
     each(&|case, program| {
-        let names: Vec<&str> = tiles(program).map(|n| n.name.as_str()).collect();
-        match case.uses.iter().find(|u| !names.contains(u)) {
+        // Windows over what lies plain bring it into blocks in their nest.
+        let own = |n: &Nest| n.name.strip_prefix("reorder_").unwrap_or(&n.name).to_string();
+        let names: Vec<String> = tiles(program).map(own).collect();
+        match case.uses.iter().find(|u| !names.iter().any(|n| n == *u)) {
             Some(missing) => Err(format!("expected {missing}, found {names:?}")),
             None => Ok(()),
         }
