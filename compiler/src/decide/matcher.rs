@@ -47,6 +47,17 @@ pub(super) struct Matcher<'a> {
     pub(super) blocked: &'a [bool],
 }
 
+/// Bytes after which lines of memory share a set of the level-1 cache.
+const SET_BYTES: usize = 4096;
+
+/// Channels of a plain map from which on the level-1 cache does not hold a line of each where all share a set.
+const SHARING: usize = 128;
+
+/// Whether the same pixels of many channels of a plain map take each other's place in the caches.
+fn shares_lines(plain: &Map) -> bool {
+    plain.c >= SHARING && (4 * plain.pixels()).is_multiple_of(SET_BYTES)
+}
+
 /// How a node is computed, and its activations; or why it runs on plain tensors.
 pub(super) type Match = Result<(Kind, Vec<(ValueId, Layout)>), Reason>;
 
@@ -186,7 +197,8 @@ impl Matcher<'_> {
             Some((1, Sharing::Merged(1))) => {
                 let windows = windows(1, Sharing::Merged(1));
                 // Few channels, and single pixels, are read as well where they lie plain.
-                let planar = !self.blocked[x.index()] && (ic < self.lanes || windows.of_pixels());
+                let pixels = windows.of_pixels() && !shares_lines(&src);
+                let planar = !self.blocked[x.index()] && (ic < self.lanes || pixels);
                 (conv(windows), if planar { 1 } else { self.lanes })
             }
             Some((groups, sharing)) => (conv(windows(groups, sharing)), self.lanes),
@@ -329,5 +341,20 @@ impl Matcher<'_> {
         let map = self.graph().ty(first).ok().and_then(|ty| Map::new(ty, self.free()));
         self.fills_blocks(&map.ok_or(Reason::NotMaps(0))?)?;
         Ok((Kind::Physical, inputs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_that_lie_pages_apart_share_lines() {
+        let plain = |c, h, w| Map { mb: 1, c, d: 1, h, w, axes: 2, layout: Layout::PLAIN };
+        assert!(shares_lines(&plain(1280, 64, 64)));
+        assert!(shares_lines(&plain(128, 96, 32)));
+        // Few channels, and other distances.
+        assert!(!shares_lines(&plain(127, 64, 64)));
+        assert!(!shares_lines(&plain(1280, 56, 56)));
     }
 }
