@@ -57,7 +57,8 @@ const EXACT: usize = 1 << f32::MANTISSA_DIGITS;
 
 /// The position over the reduced axes `extents`, taken as one, of the first or last element that is the largest or
 /// smallest: an i64 tensor of the dimensions `dims`. `x` is the element of type `dtype`, an expression of these and the reduced
-/// axes. Of f32, positions are f32 first, so that all of the search is in numbers of one type.
+/// axes. Of f32 whose last axis stays, so that results lie side by side, positions are f32 first: all of the search is in numbers
+/// of one type, as vectors need.
 pub(super) fn position(
     c: &mut Compute,
     (kind, tie): (Extreme, Tie),
@@ -71,6 +72,8 @@ pub(super) fn position(
     };
     let reduce = Reduce { extents: extents.to_vec(), combine, init: Expr::Const(init), finish: Expr::Acc };
     let best = c.reduce_blocked(kind.name(), TensorType::new(dtype, Shape::new(dims)), reduce, x.clone());
+    let is_reduced = |e: &Expr| matches!(e, Expr::Var(v) if v.0 as usize >= dims.len());
+    let by_rows = matches!(&x, Expr::Load(_, index) if index.last().is_some_and(is_reduced));
     let mut is_best = Expr::compare(CompareFn::Eq, x.clone(), Expr::load(best, vars(dims.len())));
     if dtype.is_float() {
         // If there is a NaN the best is one, which equals nothing.
@@ -82,7 +85,7 @@ pub(super) fn position(
         .reduce(|a, b| a + b)
         .unwrap_or_else(|| Expr::int(0));
     let (n, ty) = (Shape::new(extents).numel(), |dtype| TensorType::new(dtype, Shape::new(dims)));
-    let by_floats = dtype == DType::F32 && n <= EXACT;
+    let by_floats = dtype == DType::F32 && n <= EXACT && !by_rows;
     let combine = match tie {
         Tie::First => ReduceFn::Min,
         Tie::Last => ReduceFn::Max,
@@ -232,6 +235,32 @@ mod tests {
         let low = t([2], &[f64::NEG_INFINITY; 2]);
         assert_eq!(run(&op(Extreme::Max, 0, Tie::Last), &[&low]).unwrap(), t([], &[1i64]));
         assert_eq!(run(&op(Extreme::Max, 0, Tie::First), &[&low]).unwrap(), t([], &[0i64]));
+    }
+
+    #[test]
+    fn positions_are_floats_where_results_lie_side_by_side() {
+        let x = t(
+            [2, 3, 2],
+            &[1.0f32, 4.0, 5.0, -1.0, 5.0, 4.0, f32::NAN, 0.0, 0.0, -0.0, 7.0, f32::NEG_INFINITY],
+        );
+        for keep_dims in [false, true] {
+            for (axis, tie, by_floats, expected) in [
+                (1, Tie::First, true, &[1i64, 0, 0, 0][..]),
+                (1, Tie::Last, true, &[2, 2, 0, 1]),
+                (0, Tie::First, true, &[1, 0, 0, 1, 1, 0]),
+                (2, Tie::First, false, &[1, 0, 0, 0, 0, 0]),
+                (2, Tie::Last, false, &[1, 0, 0, 0, 1, 0]),
+            ] {
+                let op = ArgExtreme { kind: Extreme::Max, axis, keep_dims, tie };
+                let what = format!("axis {axis}, {tie:?}, {keep_dims}");
+                assert_eq!(run(&op, &[&x]).unwrap().to_vec::<i64>().unwrap(), expected, "{what}");
+                let args = known_args(&[Some(&x)]);
+                let compute = op.compute(Args(&args)).unwrap();
+                let found = compute.buffers.iter().filter(|b| b.ty.dtype == DType::I64).count();
+                let floats = compute.whole_stages().len() == 3;
+                assert_eq!((floats, found), (by_floats, 1), "{what}");
+            }
+        }
     }
 
     #[test]
