@@ -50,12 +50,16 @@ pub(super) struct Matcher<'a> {
 /// Bytes after which lines of memory share a set of the level-1 cache.
 const SET_BYTES: usize = 4096;
 
-/// Channels of a plain map from which on the level-1 cache does not hold a line of each where all share a set.
+/// Input channels of a pixel from which on making blocks was measured to gain where all share a set.
 const SHARING: usize = 128;
 
-/// Whether the same pixels of many channels of a plain map take each other's place in the caches.
-fn shares_lines(plain: &Map) -> bool {
-    plain.c >= SHARING && (4 * plain.pixels()).is_multiple_of(SET_BYTES)
+/// Output channels from which on it was: fewer read the pixel so seldom that making blocks costs more.
+const READING: usize = 64;
+
+/// Whether the same pixels of many channels of a plain map take each other's place in the caches, and so many output channels
+/// read them that it matters.
+fn shares_lines(plain: &Map, oc: usize) -> bool {
+    plain.c >= SHARING && oc >= READING && (4 * plain.pixels()).is_multiple_of(SET_BYTES)
 }
 
 /// How a node is computed, and its activations; or why it runs on plain tensors.
@@ -197,7 +201,7 @@ impl Matcher<'_> {
             Some((1, Sharing::Merged(1))) => {
                 let windows = windows(1, Sharing::Merged(1));
                 // Few channels, and single pixels, are read as well where they lie plain.
-                let pixels = windows.of_pixels() && !shares_lines(&src);
+                let pixels = windows.of_pixels() && !shares_lines(&src, oc);
                 let planar = !self.blocked[x.index()] && (ic < self.lanes || pixels);
                 (conv(windows), if planar { 1 } else { self.lanes })
             }
@@ -351,10 +355,11 @@ mod tests {
     #[test]
     fn channels_that_lie_pages_apart_share_lines() {
         let plain = |c, h, w| Map { mb: 1, c, d: 1, h, w, axes: 2, layout: Layout::PLAIN };
-        assert!(shares_lines(&plain(1280, 64, 64)));
-        assert!(shares_lines(&plain(128, 96, 32)));
+        assert!(shares_lines(&plain(1280, 64, 64), 256));
+        assert!(shares_lines(&plain(128, 96, 32), 64));
         // Few channels, and other distances.
-        assert!(!shares_lines(&plain(127, 64, 64)));
-        assert!(!shares_lines(&plain(1280, 56, 56)));
+        assert!(!shares_lines(&plain(127, 64, 64), 256));
+        assert!(!shares_lines(&plain(1280, 64, 64), 63));
+        assert!(!shares_lines(&plain(1280, 56, 56), 256));
     }
 }
