@@ -177,6 +177,7 @@ impl Lowering<'_> {
         if let Some((_, from)) = plain {
             match relayout::join(&from, &problem, &nest, self.options.target) {
                 Ok(joined) => nest = joined,
+                Err(defect) if defect.is_defect() => return Err(defect),
                 Err(_) => src = self.blocked(v, layout, owner.node)?.0,
             }
         }
