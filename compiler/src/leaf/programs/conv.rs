@@ -82,10 +82,12 @@ impl Conv {
             let held: Vec<_> = (0..vectors.min(pixels)).map(|_| b.vector()).collect();
             let passing = b.vector();
             let mut row = 0;
-            for tap in &self.taps {
+            for (t, tap) in self.taps.iter().enumerate() {
                 for c in 0..self.channels {
                     if let Some(ahead) = ahead {
-                        let lines = self.lines(row / row_bytes).map(|line| Address::new(ahead, 64 * line));
+                        let lines = self
+                            .lines((t * self.channels + c) as i32)
+                            .map(|line| Address::new(ahead, 64 * line));
                         lines.for_each(|line| b.push(Inst::Prefetch(Cache::L2, line)));
                     }
                     let wei = |v: usize| Address::new(wei, row + v as i32 * width.bytes());
