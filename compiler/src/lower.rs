@@ -216,15 +216,6 @@ impl Lowering<'_> {
         Ok((place, self.map(v, want)?))
     }
 
-    /// Where a value lies that one node reads, in these blocks, and that lies plain only.
-    pub(super) fn lies_plain_for(&self, v: ValueId, want: Layout) -> Option<(Virtual, Map)> {
-        let [only] = self.forms[v.index()][..] else { return None };
-        let reads = self.graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten());
-        let is_alone = reads.filter(|read| **read == v).count() == 1;
-        let map = self.map(v, Layout::PLAIN).ok()?;
-        (is_alone && only.layout == Layout::PLAIN && want.lanes > 1).then_some((only.place, map))
-    }
-
     /// The form that a value's node made.
     fn main(&self, v: ValueId) -> Result<Form, Refusal> {
         self.forms[v.index()].first().copied().ok_or(Refusal::Defect("a value lies nowhere yet"))

@@ -163,6 +163,15 @@ impl Lowering<'_> {
         Ok(place)
     }
 
+    /// Where a value lies that one node reads, in these blocks, and that lies plain only.
+    fn lies_plain_for(&self, v: ValueId, want: Layout) -> Option<(Virtual, Map)> {
+        let [only] = self.forms[v.index()][..] else { return None };
+        let reads = self.graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten());
+        let is_alone = reads.filter(|read| **read == v).count() == 1;
+        let map = self.map(v, Layout::PLAIN).ok()?;
+        (is_alone && only.layout == Layout::PLAIN && want.lanes > 1).then_some((only.place, map))
+    }
+
     fn window(&mut self, t: &Tiled, kind: WindowKind, w: &Windows, owner: Owner<'_>) -> Result<(), Refusal> {
         let (v, layout) = *t.inputs.first().ok_or(Refusal::Defect("a group has fewer inputs"))?;
         let plain = self.lies_plain_for(v, layout);
